@@ -1,0 +1,12 @@
+"""Spike counts that are Poisson given a few latents with linear dynamics: the model to start from."""
+
+import nlbprob as nlb
+
+
+def model(
+    *,
+    dim: int = 12,  # number of latents
+    link: str = "exp",  # rate = link(loadings x + baseline): "exp" or "softplus"
+):
+    """Poisson counts driven by a linear dynamical system."""
+    return nlb.Model(latents=[nlb.LDS(dim)], observation=nlb.Poisson(link=link))

@@ -1,0 +1,43 @@
+"""Generative models of spiking activity: write one from blocks, fit it in minutes, score and read it.
+
+>>> import nlbprob as nlb
+>>> trials = nlb.load("maze.nwb", bin_ms=5)  # doctest: +SKIP
+>>> posterior = nlb.fit(nlb.Model(latents=[nlb.LDS(12)]), trials.split("train"), seed=0)  # doctest: +SKIP
+"""
+
+import importlib
+
+__version__ = "0.1.0.dev0"
+
+#: Public name -> the module that defines it. Each is imported when first asked for, so that `nlbprob --help` is quick.
+PUBLIC = {
+    "Trials": "nlbprob.data.trials",
+    "load": "nlbprob.data.nwb",
+    "Scores": "nlbprob.scoring.scores",
+    "score": "nlbprob.scoring.scores",
+    "compare": "nlbprob.scoring.comparison",
+    "baselines": "nlbprob.scoring.baselines",
+    "write_submission": "nlbprob.scoring.submission",
+    "LDS": "nlbprob.blocks.lds",
+    "Gaussian": "nlbprob.blocks.observations",
+    "Poisson": "nlbprob.blocks.observations",
+    "Model": "nlbprob.model",
+    "simulate": "nlbprob.simulation",
+    "Posterior": "nlbprob.infer.posterior",
+    "fit": "nlbprob.infer.fit",
+    "InputError": "nlbprob.errors",
+    "RunExistsError": "nlbprob.errors",
+    "load_model": "nlbprob.model_file",
+}
+
+
+def __getattr__(name):
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'nlbprob' has no attribute {name!r}")
+    value = getattr(importlib.import_module(PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *PUBLIC})

@@ -1,0 +1,1 @@
+"""The pieces a generative model is assembled from: latents, readouts, observations."""

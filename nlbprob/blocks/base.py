@@ -1,0 +1,73 @@
+"""What every block knows of the data, and how it samples its parameters."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Float
+
+from nlbprob.errors import InputError, suggestion
+
+if TYPE_CHECKING:
+    from nlbprob.data.trials import Trials
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Context:
+    """The facts of the training data that give parameters their meaning; kept with a fit, so that they never change.
+
+    bin_ms: bin width; bin_weights [time]: the share of each bin among the bins of all trials (sums to 1);
+    n_neurons: how many neurons the readout has.
+    """
+
+    bin_ms: float
+    bin_weights: Float[np.ndarray, " time"]
+    n_neurons: int
+
+    @classmethod
+    def of(cls, trials: "Trials") -> "Context":
+        """The context of these trials: each counts its bins up to the last in which anything is seen."""
+        inside = (np.arange(trials.n_bins) < trials.lengths[:, None]).sum(0)
+        weights = inside if inside.any() else np.ones(trials.n_bins)
+        return cls(trials.bin_ms, weights / weights.sum(), trials.n_neurons)
+
+    @property
+    def mean_bins(self) -> float:
+        """Mean number of bins of a trial."""
+        return float(1 / self.bin_weights[0])
+
+
+class Block:
+    """Common to all blocks: a name that prefixes its sites, and priors that can be overridden by name."""
+
+    name: str
+    priors: Mapping[str, dist.Distribution]
+
+    def site(self, parameter: str) -> str:
+        """The NumPyro site of one of the block's parameters, such as "lds.decay_ms"."""
+        return f"{self.name}.{parameter}" if self.name else parameter
+
+    def sample(self, parameter: str, prior: dist.Distribution, dims: tuple[str, ...]):
+        """Sample a parameter from its prior, or from the one given for it in `priors`, with its dimensions named."""
+        chosen = self.priors.get(parameter, prior)
+        shape = prior.batch_shape + prior.event_shape
+        given = chosen.batch_shape + chosen.event_shape
+        if given != shape:
+            try:
+                chosen = chosen.expand(shape[: len(shape) - len(chosen.event_shape)])
+            except ValueError as error:
+                raise InputError(
+                    f"priors[{parameter!r}] of block {self.name!r} has shape {given}, which does not fit {shape} {dims}."
+                ) from error
+        chosen = chosen.to_event(len(chosen.batch_shape))
+        return numpyro.sample(self.site(parameter), chosen, infer={"event_dims": list(dims)})
+
+    def check_priors(self, known: tuple[str, ...]) -> None:
+        """Raise InputError where `priors` names something that is not a parameter of this block."""
+        for parameter in self.priors:
+            if parameter not in known:
+                kind = type(self).__name__
+                raise InputError(f"{kind}(priors=...): no parameter {parameter!r}. {suggestion(parameter, known)}")

@@ -1,0 +1,44 @@
+"""Latents: priors over a trajectory x[time, latent] for each trial."""
+
+import abc
+from typing import TYPE_CHECKING
+
+import numpyro
+
+from nlbprob.blocks.base import Block, Context
+from nlbprob.blocks.markov import LinearGaussianMarkov
+from nlbprob.errors import InputError
+from nlbprob.numerics.kalman import Chain
+
+if TYPE_CHECKING:
+    from nlbprob.data.trials import Trials
+
+
+class Latent(Block, abc.ABC):
+    """A linear-Gaussian chain given its parameters.
+
+    A subclass states `chain(context)`: sample the parameters, return the chain, scaled so that the second moment of x
+    averaged over the bins of a trial is the identity (so that priors on loadings mean something). Calling a block inside a NumPyro function samples
+    the trajectories of all trials as one site named after the block.
+    """
+
+    dim: int
+
+    @abc.abstractmethod
+    def chain(self, context: Context) -> Chain:
+        """Sample the block's parameters and return the chain of its state."""
+
+    def check_dim(self) -> None:
+        """Raise InputError unless `dim` is a positive whole number."""
+        if isinstance(self.dim, bool) or not isinstance(self.dim, int) or self.dim < 1:
+            raise InputError(f"{type(self).__name__}(dim={self.dim!r}): dim must be a whole number of latents, at least 1.")
+
+    def trajectories(self, chain: Chain, trials: "Trials"):
+        """Sample x [trial, time, latent] of all trials from a chain."""
+        with numpyro.plate("trial", trials.n_trials, dim=-1):
+            prior = LinearGaussianMarkov.from_chain(chain, trials.n_bins)
+            return numpyro.sample(self.name, prior, infer={"event_dims": ["time", f"{self.name}_latent"]})
+
+    def __call__(self, trials: "Trials"):
+        """Sample the block's parameters and its trajectories: x [trial, time, latent]."""
+        return self.trajectories(self.chain(Context.of(trials)), trials)

@@ -1,0 +1,77 @@
+"""The `nlbprob` command: picks the verb, and turns errors into one clean message and an exit code.
+
+0: done; 2: something handed in cannot be used; 130: interrupted.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from nlbprob.errors import InputError, suggestion
+
+#: Verb -> what it does. Each is the module of that name in `nlbprob.commands`, imported when asked for.
+VERBS = {
+    "demo": "simulate a recording, fit it, score it and write its report",
+    "simulate": "draw a recording from a model and write it as NWB files",
+    "fit": "fit a model to a recording, score it and write a report",
+    "score": "print the scores of a run",
+    "report": "write a run's report.html again",
+    "new": "copy a model that comes with nlbprob, to edit",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `nlbprob` with the words `argv` (those of the command line by default) and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    try:
+        return dispatch([word for word in words if word != "--debug"])
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("nlbprob: interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (InputError, OSError) as error:
+        if debug:
+            raise
+        print(f"nlbprob: {error}", file=sys.stderr)
+        return 2
+
+
+def dispatch(words: list[str]) -> int:
+    """Run the verb that `words` begins with; InputError where there is none of that name."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if words[0] == "--version":
+        from nlbprob import __version__
+
+        print(f"nlbprob {__version__}")
+        return 0
+    verb, *rest = words
+    if verb not in VERBS:
+        raise InputError(f"There is no verb {verb!r}. {suggestion(verb, VERBS)}")
+
+    from nlbprob.commands.parser import Parser
+
+    module = importlib.import_module(f"nlbprob.commands.{verb}")
+    parser = Parser(prog=f"nlbprob {verb}", description=module.__doc__)
+    module.add_arguments(parser)
+    return module.run(parser.parse_args(rest))
+
+
+def overview() -> str:
+    """What `nlbprob --help` prints."""
+    verbs = "\n".join(f"  {verb:<10}{text}" for verb, text in VERBS.items())
+    return f"""usage: nlbprob VERB ...
+
+Generative models of spiking activity: write one from blocks, fit it in minutes, score and read it.
+
+{verbs}
+
+`nlbprob VERB --help` says more of each, `nlbprob --version` prints the version, and `--debug` after any verb shows
+where an error came from. Start with `nlbprob demo`."""

@@ -1,0 +1,149 @@
+"""From units, a table of trials and a signal to `Trials`: the steps that files and spike times in memory share."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Shaped, UInt
+
+from nlbprob.data.binning import bin_series, count_spikes, observed
+from nlbprob.data.checks import as_mask
+from nlbprob.data.conditions import joint_values, label
+from nlbprob.data.draws import draw_heldout, draw_split
+from nlbprob.data.expressions import evaluate
+from nlbprob.data.layout import Table, column, ids, lay_out, rows
+from nlbprob.data.series import Series
+from nlbprob.data.trials import Trials
+from nlbprob.data.units import Units
+from nlbprob.data.windows import Windows
+from nlbprob.errors import InputError
+
+NO_SPLIT = ("none", "nan", "")  # trials marked so are left out
+
+
+def assemble(units: Units, table: Table, series: Series | None, options: dict[str, Any], file: str | None) -> Trials:
+    """Bin the spikes of the units, and the signal, in the windows of the trials that the options ask for.
+
+    units: all units. table: "id", "start_time" and "stop_time" (s) and other columns, one value a trial.
+    options: as `nlbprob.data.options.resolve` returns them. file: recorded in `source`.
+    Raises InputError where a column is missing, nothing is selected, or no spike is left.
+    """
+    notes: list[str] = []
+    units = chosen_units(units, options["units"])
+    units = dataclasses.replace(units, columns=with_unique_ids(units.columns, "units", notes))
+    heldout, seeds = heldout_of(units.columns, options["heldout"], options["seed"])
+    table = with_unique_ids(table, "trials", notes)
+    split, split_seeds = split_of(table, options["split"], options["condition"], options["seed"])
+    seeds |= split_seeds
+    notes.extend(f"{name} drawn with seed {seed}, for want of a column" for name, seed in seeds.items())
+    used = ~np.isin(split, NO_SPLIT)
+    if not used.any():
+        raise InputError(
+            f"split: none of the {len(split)} trials is in one; see the trials column {options['split']!r}."
+        )
+    table = rows(table | {"split": split}, used)
+    table, windows, own = lay_out(table, options, notes)
+    counts, seen = binned(units, windows, own, notes)
+    some = seen.any(axis=(1, 2))
+    if not some.all():
+        notes.append(f"{(~some).sum()} trials left out, without a bin inside obs_intervals: {ids(table, ~some)}")
+    trials = Trials(
+        counts=counts,
+        seen=seen,
+        bin_ms=windows.bin_ms,
+        neurons=units.columns | {"heldout": heldout},
+        table=table,
+        time_ms=windows.time_ms,
+        forward_bins=windows.forward_bins,
+        condition=tuple(options["condition"]),
+        behavior=None if series is None else binned_series(series, windows, own, options["lag_ms"]),
+        behavior_name=None if series is None else series.name,
+        behavior_channels=() if series is None else series.channels,
+        lag_ms=options["lag_ms"],
+        source={"file": file, "options": options, "seeds": seeds, "notes": notes},
+    )
+    return trials if some.all() else trials.select(trials=some)
+
+
+def chosen_units(units: Units, expression: str | None) -> Units:
+    """The units for which the expression holds. Raises InputError where there is none, or none of them has a spike."""
+    if expression is not None:
+        mask = evaluate(expression, units.columns | {"rate": units.rates_hz()})
+        if not mask.any():
+            raise InputError(f"units: {expression!r} holds for none of the {len(units)} units; widen it.")
+        units = units.select(mask)
+    if not units.spike_count:
+        raise InputError(f"units: all {len(units)} units are silent (no spike_times); nothing can be learned of them.")
+    return units
+
+
+def with_unique_ids(table: Table, what: str, notes: list[str]) -> Table:
+    """The table, its rows numbered from 0 where the ids that it gives repeat."""
+    number = len(table["id"])
+    if len(np.unique(table["id"])) == number:
+        return table
+    notes.append(f"ids of {what} repeat: numbered from 0 instead")
+    return table | {"id": np.arange(number)}
+
+
+def heldout_of(columns: Table, name: str, seed: int) -> tuple[Bool[np.ndarray, " neuron"], dict[str, int]]:
+    """Which neurons are held out: as the column says, none for "none", or drawn; and the draw's seed."""
+    number = len(columns["id"])
+    if name == "none" and name not in columns:
+        return np.zeros(number, dtype=bool), {}
+    if name == "heldout" and name not in columns:
+        return draw_heldout(columns.get("area"), number, seed), {"heldout": seed}
+    heldout = as_mask(column(columns, name, "heldout", "the units"), f"heldout: units column {name!r}")
+    if heldout.all():
+        raise InputError(f"heldout: {name!r} holds out all {number} units; leave some to predict from.")
+    return heldout, {}
+
+
+def split_of(
+    table: Table, name: str, condition: Sequence[str], seed: int
+) -> tuple[Shaped[np.ndarray, " trial"], dict[str, int]]:
+    """The split of each trial: as the column says, "train" for "none", or drawn by condition; and the draw's seed."""
+    conditions = [column(table, by, "condition", "the trials") for by in condition]
+    number = len(table["id"])
+    if name == "none" and name not in table:
+        return np.full(number, "train"), {}
+    if name == "split" and name not in table:
+        return draw_split(joint_values(conditions, number)[0], seed), {"split": seed}
+    return np.array([label(value) for value in column(table, name, "split", "the trials")], dtype=str), {}
+
+
+def binned(
+    units: Units, windows: Windows, own: Bool[np.ndarray, "trial time"], notes: list[str]
+) -> tuple[UInt[np.ndarray, "trial time neuron"], Bool[np.ndarray, "trial time neuron"]]:
+    """Counts and seen. Units without a spike are noted. Raises InputError where no bin is seen, or no spike is."""
+    seen = observed(units.observed, windows)
+    seen &= own[:, :, None]
+    span = f"{windows.start.min():g} to {windows.stop.max():g} s"
+    if not seen.any():
+        raise InputError(f"obs_intervals: no bin of a trial ({span}) lies inside one; are both in s, on one clock?")
+    counts = count_spikes(units.spike_times, windows)
+    counts *= seen
+    silent = ~counts.any(axis=(0, 1))
+    if silent.all():
+        first, last = units.extent
+        raise InputError(
+            f"spike_times: every spike lies outside the windows of the trials ({span}), the recording reaches from "
+            f"{first:g} to {last:g} s; are both in s, on one clock?"
+        )
+    if silent.any():
+        notes.append(f"{silent.sum()} units without a spike: {ids(units.columns, silent, most=None)}")
+    if any(intervals is None for intervals in units.observed):
+        notes.append("no obs_intervals for some units: all their bins count as recorded")
+    return counts, seen
+
+
+def binned_series(
+    series: Series, windows: Windows, own: Bool[np.ndarray, "trial time"], lag_ms: float | int
+) -> Float[np.ndarray, "trial time channel"]:
+    """The signal in the trials' own bins. Raises InputError where it has no value in any."""
+    values = bin_series(series, windows, lag_ms)
+    values[~own] = np.nan
+    if np.isnan(values).all():
+        raise InputError(f"behavior: {series.name!r} has no value inside a trial; check its times (s) and lag_ms.")
+    return values

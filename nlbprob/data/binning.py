@@ -1,0 +1,108 @@
+"""Spike times, observation intervals and sampled signals, straight into the bins of each trial."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt
+
+from nlbprob.data.series import Series
+from nlbprob.data.windows import TOUCHING_S, Windows, merge
+
+GAP = 1.5  # samples further apart than this many sampling intervals have a gap between them
+
+
+def count_spikes(spike_times: Sequence[np.ndarray], windows: Windows) -> UInt[np.ndarray, "trial time neuron"]:
+    """counts[i, k, n] = number of spikes of unit n in [start[i] + k bin, start[i] + (k + 1) bin).
+
+    spike_times: of each unit, in s, ascending. Windows may overlap: a spike counts in each that holds it.
+    """
+    n_trials, n_bins = len(windows.start), windows.n_bins
+    counts = np.zeros((len(spike_times), n_trials * n_bins), dtype=np.uint8)
+    for unit, times in enumerate(spike_times):
+        trial, bins, _ = windows.locate(times)
+        of_unit = np.bincount(trial * n_bins + bins, minlength=n_trials * n_bins)
+        peak = of_unit.max(initial=0)
+        if peak > np.iinfo(counts.dtype).max:
+            counts = counts.astype(np.min_scalar_type(peak))
+        counts[unit] = of_unit
+    return np.ascontiguousarray(counts.reshape(-1, n_trials, n_bins).transpose(1, 2, 0))
+
+
+def covered(intervals: Float[np.ndarray, "interval 2"], windows: Windows) -> Bool[np.ndarray, "trial time"]:
+    """Where a bin lies in one of the intervals (s) as a whole. Intervals that touch count as one; padding is False."""
+    merged = merge(intervals)
+    inside = np.arange(windows.n_bins) < windows.bins[:, None]
+    part = ~within(windows.start, windows.stop, merged)
+    edges = windows.start[part, None] + np.arange(windows.n_bins + 1) * (windows.bin_ms / 1000)
+    inside[part] &= within(edges[:, :-1], edges[:, 1:], merged)
+    return inside
+
+
+def within(left: np.ndarray, right: np.ndarray, merged: Float[np.ndarray, "interval 2"]) -> np.ndarray:
+    """Where [left, right) lies in one of the intervals, which are ascending and apart."""
+    if not len(merged):
+        return np.zeros(left.shape, dtype=bool)
+    at = np.searchsorted(merged[:, 0], left + TOUCHING_S, side="right") - 1
+    return (at >= 0) & (right <= merged[at, 1] + TOUCHING_S)
+
+
+def observed(
+    intervals: Sequence[Float[np.ndarray, "_ 2"] | None], windows: Windows
+) -> Bool[np.ndarray, "trial time neuron"]:
+    """Where each unit was recorded. Units that share one array of intervals are worked out once; None: everywhere."""
+    units_of: dict[int, list[int]] = {}
+    for unit, of_unit in enumerate(intervals):
+        units_of.setdefault(id(of_unit), []).append(unit)
+    inside = np.arange(windows.n_bins) < windows.bins[:, None]
+    seen = np.empty((*inside.shape, len(intervals)), dtype=bool)
+    for units in units_of.values():
+        shared = intervals[units[0]]
+        mask = inside if shared is None else covered(shared, windows)
+        seen[:, :, slice(None) if len(units) == len(intervals) else units] = mask[:, :, None]
+    return seen
+
+
+def bin_series(series: Series, windows: Windows, lag_ms: float | int) -> Float[np.ndarray, "trial time channel"]:
+    """The value of each channel in each bin, lag_ms later than the bin; NaN where there is none, and in padding.
+
+    A series sampled at least once a bin: the mean of the samples in the bin that are not NaN. A coarser one, and a bin
+    that the sampling happens to miss: linear interpolation at the bin's center, never across a gap (samples more than
+    1.5 sampling intervals apart) or a NaN.
+    """
+    later = windows.shifted(lag_ms)
+    n_bins, n_channels = windows.n_bins, series.values.shape[1]
+    trials, bins = np.nonzero(np.arange(n_bins) < windows.bins[:, None])
+    empty = np.ones((len(windows.start), n_bins), dtype=bool)
+    values = np.full((*empty.shape, n_channels), np.nan)
+    if 1000 * series.interval_s <= windows.bin_ms * (1 + 1e-6):
+        trial, at, sample = later.locate(series.times)
+        empty[trial, at] = False
+        for channel in range(n_channels):
+            in_bin = series.values[sample, channel]
+            known = ~np.isnan(in_bin)
+            flat = trial[known] * n_bins + at[known]
+            number = np.bincount(flat, minlength=empty.size)
+            total = np.bincount(flat, weights=in_bin[known], minlength=empty.size)
+            values[..., channel] = np.divide(total, number, out=np.full(empty.size, np.nan), where=number > 0).reshape(
+                empty.shape
+            )
+    missed = empty[trials, bins]
+    trials, bins = trials[missed], bins[missed]
+    centers = later.start[trials] + (bins + 0.5) * (windows.bin_ms / 1000)
+    values[trials, bins] = interpolate(series, centers)
+    return values
+
+
+def interpolate(series: Series, times: Float[np.ndarray, " query"]) -> Float[np.ndarray, "query channel"]:
+    """Linear interpolation between neighboring samples; NaN beyond the ends, across a gap and next to a NaN."""
+    if len(series.times) < 2:
+        return np.full((len(times), series.values.shape[1]), np.nan)
+    left = np.clip(np.searchsorted(series.times, times + 1e-9, side="right") - 1, 0, len(series.times) - 2)
+    apart = series.times[left + 1] - series.times[left]
+    share = (times - series.times[left]) / np.where(apart > 0, apart, 1)
+    share = np.where(np.abs(share) < 1e-6, 0, np.where(np.abs(share - 1) < 1e-6, 1, share))[:, None]
+    before, after = series.values[left], series.values[left + 1]
+    # A sample that is hit exactly needs no neighbor.
+    between = np.where(share == 0, before, np.where(share == 1, after, before + share * (after - before)))
+    bridged = (apart > GAP * series.interval_s)[:, None] & (share > 0) & (share < 1)
+    return np.where(bridged | (share < 0) | (share > 1), np.nan, between)

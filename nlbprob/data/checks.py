@@ -1,0 +1,201 @@
+"""What `Trials` demands of the arrays handed to it; every message names the field and the remedy."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt
+
+from nlbprob.errors import InputError, suggestion
+
+COUNT_TYPES = (np.uint8, np.uint16, np.uint32)
+
+
+def three_axes(counts: Any) -> tuple[int, int, int]:
+    """Number of trials, bins and neurons. Raises InputError where the counts have other axes."""
+    shape = np.shape(counts)
+    if len(shape) != 3:
+        raise InputError(f"counts: expected three axes (trial, time, neuron), got shape {shape}.")
+    return shape
+
+
+def as_counts(counts: Any, seen: Bool[np.ndarray, "trial time neuron"] | None) -> UInt[np.ndarray, "trial time neuron"]:
+    """Spike counts in the smallest unsigned type that holds them.
+
+    counts: [trial, time, neuron], spikes per bin; floats are taken when they are whole.
+    seen: same shape; where it is False a NaN is a missing entry and becomes 0. None: everything was recorded.
+    Raises InputError where a recorded count is negative, fractional, NaN or infinite.
+    """
+    array = np.asarray(counts)
+    if array.dtype in COUNT_TYPES:
+        return array
+    if array.dtype.kind not in "buif":
+        raise InputError(f"counts: expected numbers, got {array.dtype}; hand over spikes per bin.")
+    if array.dtype.kind == "f":
+        if seen is not None:
+            array = np.where(seen, array, 0)
+        refuse(~np.isfinite(array), array, "is not finite; mark missing entries in `seen` instead")
+        refuse(array != np.floor(array), array, "is not whole; hand over spikes per bin, not rates or smoothed counts")
+    if array.dtype.kind != "u":
+        refuse(array < 0, array, "is negative; hand over spikes per bin, and mark missing entries in `seen`")
+    largest = int(array.max(initial=0))
+    for smallest in COUNT_TYPES:
+        if largest <= np.iinfo(smallest).max:
+            return array.astype(smallest)
+    raise InputError(f"counts: {largest} in one bin is more than 32 bits hold; are these spikes per bin?")
+
+
+def refuse(bad: Bool[np.ndarray, "trial time neuron"], counts: np.ndarray, problem: str) -> None:
+    """Raise InputError at the first entry of `counts` that is `bad`, saying where it is and what is wrong."""
+    if bad.any():
+        trial, time, neuron = np.unravel_index(bad.argmax(), bad.shape)
+        value = counts[trial, time, neuron]
+        raise InputError(f"counts: {value} at trial {trial}, bin {time}, neuron {neuron} {problem}.")
+
+
+def as_column(values: Any, length: int, field: str) -> np.ndarray:
+    """A table column as a one-dimensional array of numbers, booleans or strings; missing strings become ''.
+
+    Raises InputError where the length is wrong or the entries are neither numbers nor strings.
+    """
+    column = np.asarray(values)
+    if column.dtype.kind == "S":
+        column = np.char.decode(column, "utf-8")
+    if column.dtype.kind in "OT":
+        column = np.array([text(value, field) for value in column.ravel()], dtype=str).reshape(column.shape)
+    if column.shape != (length,):
+        raise InputError(f"{field}: expected one value for each of {length}, got shape {column.shape}.")
+    if column.dtype.kind not in "buifU":
+        raise InputError(f"{field}: expected numbers, booleans or strings, got {column.dtype}; leave the column out.")
+    return column
+
+
+def text(value: Any, field: str) -> str:
+    """A string, '' for a missing one. Raises InputError on anything else."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    if not isinstance(value, str):
+        raise InputError(f"{field}: expected numbers or strings, found {value!r}; make the column all one type.")
+    return value
+
+
+def as_table(columns: Mapping[str, Any], length: int, field: str, required: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Columns of equal length, with unique ids. Raises InputError where one is missing, or an id comes twice."""
+    for name in required:
+        if name not in columns:
+            raise InputError(f"{field}: the column {name!r} is missing; give one value for each of {length}.")
+    table = {str(name): as_column(values, length, f"{field}[{name!r}]") for name, values in columns.items()}
+    ids, times = np.unique(table["id"], return_counts=True)
+    if (times > 1).any():
+        raise InputError(f"{field}['id']: {ids[times > 1][0]} comes more than once; ids must be unique.")
+    return table
+
+
+def as_mask(values: np.ndarray, field: str) -> Bool[np.ndarray, " neuron"]:
+    """A column of booleans, given as such or as 0 and 1. Raises InputError on anything else."""
+    if values.dtype.kind == "b":
+        return values
+    if values.dtype.kind in "uif" and np.isin(values, (0, 1)).all():
+        return values.astype(bool)
+    raise InputError(f"{field}: expected booleans, got {values.dtype}; name a column of true and false.")
+
+
+def as_index(chosen: Any, length: int, field: str) -> Int[np.ndarray, " chosen"]:
+    """Positions named by a mask or an index array. Raises InputError where none is, or one lies outside."""
+    if chosen is None:
+        return np.arange(length)
+    array = np.asarray(chosen)
+    if array.dtype == bool:
+        if array.shape != (length,):
+            raise InputError(f"{field}: a mask of shape {array.shape} does not fit {length} {field}.")
+        array = np.flatnonzero(array)
+    if array.size == 0:
+        raise InputError(f"{field}: none of the {length} {field} is selected; choose at least one.")
+    if array.dtype.kind not in "ui" or array.ndim != 1 or array.min() < -length or array.max() >= length:
+        raise InputError(f"{field}: expected a mask or whole numbers below {length}, one axis long.")
+    return np.arange(length)[array]
+
+
+def as_series(values: Any, shape: tuple[int, int], field: str) -> Float[np.ndarray, "trial time channel"]:
+    """Covariates in bins, as floats [trial, time, channel]. Raises InputError where the shape is another."""
+    array = np.asarray(values)
+    if array.ndim != 3 or array.shape[:2] != shape or array.dtype.kind not in "buif":
+        raise InputError(
+            f"{field}: expected numbers of shape ({shape[0]}, {shape[1]}, channels), got {array.dtype} {array.shape}."
+        )
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
+
+
+def time_axis(time_ms: Any, n_bins: int, bin_ms: float | int) -> Float[np.ndarray, " time"]:
+    """Left bin edges in ms. Raises InputError where they are not `n_bins` edges, `bin_ms` apart."""
+    if not (np.isfinite(bin_ms) and bin_ms > 0):
+        raise InputError(f"bin_ms: {bin_ms} is no bin width; give a positive number of ms.")
+    edges = np.asarray(time_ms, dtype=np.float64)
+    if edges.shape != (n_bins,) or not np.allclose(np.diff(edges), bin_ms, atol=1e-6 * bin_ms):
+        raise InputError(f"time_ms: expected {n_bins} left bin edges, {bin_ms:g} ms apart, as counts and bin_ms say.")
+    return edges
+
+
+def validated(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a `Trials`, checked against each other and in their final types; arrays are read-only views."""
+    seen = np.asarray(given["seen"])
+    shape = n_trials, n_bins, n_neurons = three_axes(given["counts"])
+    if seen.dtype != bool or seen.shape != shape:
+        raise InputError(f"seen: expected booleans of the shape of counts {shape}, got {seen.dtype} {seen.shape}.")
+    counts = as_counts(given["counts"], seen)
+    if 0 in shape:
+        raise InputError(f"counts: shape {shape} leaves no trial, bin or neuron; select at least one of each.")
+    neurons = as_table(given["neurons"], n_neurons, "neurons", ("id", "heldout"))
+    table = as_table(given["table"], n_trials, "table", ("id", "split"))
+    if table["split"].dtype.kind != "U":
+        raise InputError(f"table['split']: expected names such as 'train', got {table['split'].dtype}.")
+    for name in given["condition"]:
+        if name not in table:
+            raise InputError(f"condition: no trials column {name!r}. {suggestion(name, table)}")
+    forward_bins = given["forward_bins"]
+    if not 0 <= forward_bins < n_bins:
+        raise InputError(f"forward_bins: {forward_bins} leaves no scored bin of {n_bins}; give fewer.")
+    inputs = given["inputs"] or {}
+    fields = {
+        "counts": counts,
+        "seen": seen,
+        "bin_ms": float(given["bin_ms"]),
+        "neurons": neurons | {"heldout": as_mask(neurons["heldout"], "neurons['heldout']")},
+        "table": table,
+        "time_ms": time_axis(given["time_ms"], n_bins, given["bin_ms"]),
+        "forward_bins": forward_bins,
+        "condition": tuple(given["condition"]),
+        "lag_ms": float(given["lag_ms"]),
+        "inputs": {name: as_series(values, shape[:2], f"inputs[{name!r}]") for name, values in inputs.items()},
+    }
+    fields |= behavior_fields(given["behavior"], given["behavior_name"], tuple(given["behavior_channels"]), shape[:2])
+    return {name: frozen(value) for name, value in fields.items()} | {"source": given["source"] or {}}
+
+
+def behavior_fields(values: Any, name: str | None, channels: tuple[str, ...], shape: tuple[int, int]) -> dict[str, Any]:
+    """Behavior with one name for each channel. Raises InputError where they disagree."""
+    if values is None:
+        return {"behavior": None, "behavior_name": name, "behavior_channels": ()}
+    behavior = as_series(values, shape, "behavior")
+    channels = channels or channel_names(behavior.shape[2])
+    if len(channels) != behavior.shape[2] or len(set(channels)) != len(channels):
+        raise InputError(f"behavior_channels: {channels} does not name {behavior.shape[2]} channels, each once.")
+    return {"behavior": behavior, "behavior_name": name or "behavior", "behavior_channels": channels}
+
+
+def channel_names(number: int) -> tuple[str, ...]:
+    """x, y, z for two or three channels; ch0, ch1, ... for any other number."""
+    return tuple("xyz"[:number]) if number in (2, 3) else tuple(f"ch{index}" for index in range(number))
+
+
+def frozen(value: Any) -> Any:
+    """A read-only view of an array, or of the arrays in a mapping: what is shared must not change under its users."""
+    if isinstance(value, dict):
+        return {name: frozen(entry) for name, entry in value.items()}
+    if not isinstance(value, np.ndarray):
+        return value
+    view = value.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,33 @@
+"""Conditions: the joint values of one or more columns of a table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+
+def missing(column: np.ndarray) -> Bool[np.ndarray, " row"]:
+    """Where a column has no value: NaN in numbers, '' in strings."""
+    if column.dtype.kind == "f":
+        return np.isnan(column)
+    return column == "" if column.dtype.kind == "U" else np.zeros(column.shape, dtype=bool)
+
+
+def joint_values(columns: Sequence[np.ndarray], length: int) -> tuple[Int[np.ndarray, " row"], list[str]]:
+    """Position of each row's joint value among the sorted joint values, and a label for each of these.
+
+    Rows in which any column is missing get -1; with no column at all, every row does.
+    """
+    index = np.full(length, -1)
+    known = np.flatnonzero(~np.any([missing(column) for column in columns], axis=0)) if columns else np.arange(0)
+    if not known.size:
+        return index, []
+    codes = np.stack([np.unique(column[known], return_inverse=True)[1] for column in columns], axis=1)
+    _, first, index[known] = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+    return index, [", ".join(label(column[row]) for column in columns) for row in known[first]]
+
+
+def label(value: Any) -> str:
+    """A value as people write it: 1 for 1.0."""
+    return f"{value:g}" if isinstance(value, np.floating) else str(value)

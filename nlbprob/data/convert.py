@@ -1,0 +1,125 @@
+"""`Trials` from arrays and from spike times in memory."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nlbprob.data.assemble import assemble, heldout_of, split_of
+from nlbprob.data.checks import as_table, three_axes
+from nlbprob.data.options import resolve
+from nlbprob.data.series import Series
+from nlbprob.data.trials import Trials
+from nlbprob.data.units import Units
+from nlbprob.errors import InputError
+
+
+def from_arrays(
+    counts: Any,
+    bin_ms: float | int,
+    *,
+    seen: Any = None,
+    neurons: Mapping[str, Any] | None = None,
+    table: Mapping[str, Any] | None = None,
+    heldout: str = "heldout",
+    split: str = "split",
+    condition: str | Sequence[str] = (),
+    seed: int = 0,
+    **fields: Any,
+) -> Trials:
+    """Trials from counts already in bins.
+
+    counts: spikes per bin, [trial, time, neuron], or a list of [time, neuron], one a trial, which are padded at the
+        back, unseen. Floats are taken if they are whole; where `seen` is False they may be NaN.
+    bin_ms: bin width in ms.
+    seen: booleans in the form of counts. Default: all was recorded.
+    neurons, table: columns by name, one value a neuron and a trial. Default: "id", counted from 0.
+    heldout, split: the column of `neurons`, of `table`, that says it; "none": no neuron is held out, all trials are
+        "train". Where there is no column "heldout" or "split", a quarter of the neurons (by "area") and a fifth of the
+        trials (by condition) is drawn with `seed`.
+    condition: columns of `table` whose joint value is a trial's condition.
+    fields: other fields of `Trials`; time_ms counts from 0 by default, behavior and inputs may be lists like counts.
+
+    Raises InputError where shapes disagree, a column is missing, or counts are negative, fractional, NaN, infinite or
+    all zero.
+    """
+    array, recorded = padded(counts, "counts")
+    n_trials, n_bins, n_neurons = three_axes(array)
+    mask = np.broadcast_to(recorded[:, :, None], array.shape) if seen is None else padded(seen, "seen", False)[0]
+    columns = as_table({"id": np.arange(n_neurons), **(neurons or {})}, n_neurons, "neurons", ("id",))
+    rows = as_table({"id": np.arange(n_trials), **(table or {})}, n_trials, "table", ("id",))
+    condition = (condition,) if isinstance(condition, str) else tuple(condition)
+    columns["heldout"], seeds = heldout_of(columns, heldout, seed)
+    rows["split"], split_seeds = split_of(rows, split, condition, seed)
+    fields = {
+        "time_ms": np.arange(n_bins) * float(bin_ms),
+        "source": {"seeds": seeds | split_seeds, "notes": []},
+    } | fields
+    if fields.get("behavior") is not None:
+        fields["behavior"] = padded(fields["behavior"], "behavior", np.nan)[0]
+    fields["inputs"] = {
+        name: padded(values, f"inputs[{name!r}]")[0] for name, values in fields.get("inputs", {}).items()
+    }
+    trials = Trials(array, mask, bin_ms, columns, rows, condition=condition, **fields)
+    if not trials.counts.any(where=trials.seen):
+        raise InputError("counts: all units are silent; hand over counts with spikes in them.")
+    return trials
+
+
+def padded(values: Any, field: str, fill: Any = 0) -> tuple[np.ndarray, np.ndarray]:
+    """One array of a list of trials that differ in length, and which of its bins [trial, time] are no padding.
+
+    Raises InputError where the trials differ in more than their length.
+    """
+    if hasattr(values, "ndim"):
+        array = np.asarray(values)
+        return array, np.ones(array.shape[:2], dtype=bool)
+    trials = [np.asarray(trial) for trial in values]
+    if len({trial.shape[1:] for trial in trials}) != 1 or trials[0].ndim == 0:
+        raise InputError(f"{field}: the trials of a list must be arrays that differ in their first axis, time, alone.")
+    lengths = np.array([len(trial) for trial in trials])
+    recorded = np.arange(lengths.max()) < lengths[:, None]
+    array = np.full((*recorded.shape, *trials[0].shape[1:]), fill, dtype=np.result_type(*trials, type(fill)))
+    array[recorded] = np.concatenate(trials)
+    return array, recorded
+
+
+def from_spike_times(
+    spike_times: Sequence[Any],
+    start_time: Any,
+    stop_time: Any,
+    *,
+    bin_ms: float | int,
+    obs_intervals: Sequence[Any] | None = None,
+    neurons: Mapping[str, Any] | None = None,
+    table: Mapping[str, Any] | None = None,
+    behavior: tuple[Any, Any] | None = None,
+    behavior_name: str = "behavior",
+    behavior_channels: Sequence[str] = (),
+    **options: Any,
+) -> Trials:
+    """Trials from spike times, binned as `nlbprob.load` does it.
+
+    spike_times: of each unit, in s on one clock. start_time, stop_time: of each trial, in s on the same clock.
+    obs_intervals: of each unit, [interval, (start, stop)] in s. Default: recorded throughout.
+    neurons, table: columns by name, one value a unit and a trial. Default: "id", counted from 0.
+    behavior: times (s) [sample] and values [sample, channel] of a signal.
+    options: align, window_ms, forward_ms, lag_ms, condition, heldout, split, units, join, seed, as in `nlbprob.load`.
+
+    Raises InputError where an option, a shape or a time is wrong, or no unit, trial or spike is left.
+    """
+    if wrong := sorted(options.keys() & {"intervals", "chunk_ms"}):
+        raise InputError(f"{wrong[0]}: is for files; give start_time and stop_time of each trial instead.")
+    number, trials = len(spike_times), np.atleast_1d(np.asarray(start_time, dtype=np.float64))
+    columns = as_table({"id": np.arange(number), **(neurons or {})}, number, "neurons", ("id",))
+    given = {"id": np.arange(len(trials)), **(table or {}), "start_time": trials, "stop_time": stop_time}
+    rows = as_table(given, len(trials), "table", ("id",))
+    observed = [None] * number if obs_intervals is None else obs_intervals
+    if len(observed) != number:
+        raise InputError(f"obs_intervals: {len(observed)} entries for {number} units; give one for each.")
+    series = None
+    if behavior is not None:
+        series = Series.from_samples(behavior_name, *behavior, channels=tuple(behavior_channels))
+        options["behavior"] = behavior_name
+    resolved = resolve(bin_ms=bin_ms, **options)
+    return assemble(Units.from_lists(columns, spike_times, observed), rows, series, resolved, None)

@@ -1,0 +1,76 @@
+"""`Trials` as an xarray Dataset and back: every dimension named, every column a coordinate."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nlbprob.data.trials import Trials
+from nlbprob.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray
+
+AXES = ("trial", "time", "neuron")
+SCALARS = ("forward_bins", "condition", "behavior_name", "lag_ms", "source")
+
+
+def to_xarray(trials: Trials) -> "xarray.Dataset":
+    """Counts and seen (trial, time, neuron), behavior (trial, time, channel) and inputs (trial, time, input).
+
+    Coordinates are ids of trials and neurons, time in ms, the names of channels, and every other column of the two
+    tables, under its own name or, where that is taken, after "trial_" or "neuron_". It can be written to netCDF.
+    """
+    import xarray
+
+    variables: dict[str, Any] = {
+        "counts": (AXES, trials.counts, {"units": "spikes/bin"}),
+        "seen": (AXES, trials.seen, {"long_name": "recorded and not hidden"}),
+    }
+    coordinates: dict[str, Any] = {"time": ("time", trials.time_ms, {"units": "ms", "long_name": "left bin edge"})}
+    if trials.behavior is not None:
+        variables["behavior"] = (("trial", "time", "channel"), trials.behavior, {"long_name": trials.behavior_name})
+        coordinates["channel"] = ("channel", list(trials.behavior_channels))
+    for name, values in trials.inputs.items():
+        variable = safe(f"input_{name}")
+        variables[variable] = (("trial", "time", f"{variable}_channel"), values, {"input": name})
+    taken = {*AXES, "channel", *variables}
+    for axis, table in (("trial", trials.table), ("neuron", trials.neurons)):
+        coordinates[axis] = (axis, table["id"])
+        for column, values in table.items():
+            if column != "id":
+                name = safe(column) if safe(column) not in taken else safe(f"{axis}_{column}")
+                taken.add(name)
+                coordinates[name] = (axis, values, {"column": column})
+    scalars = {name: getattr(trials, name) for name in SCALARS}
+    attributes = {"bin_ms": trials.bin_ms, "trials": json.dumps(scalars)}
+    return xarray.Dataset(variables, coordinates, attributes)
+
+
+def safe(name: str) -> str:
+    """A name that netCDF takes for a variable."""
+    return name.replace("/", "_")
+
+
+def from_xarray(dataset: "xarray.Dataset") -> Trials:
+    """The Trials that `to_xarray` made the dataset of. Raises InputError where a part of it is missing."""
+    missing = [name for name in ("counts", "seen", "trials", "bin_ms") if name not in {*dataset, *dataset.attrs}]
+    if missing:
+        raise InputError(f"dataset: {', '.join(missing)} is missing; hand over what Trials.to_xarray returned.")
+    tables: dict[str, dict[str, np.ndarray]] = {axis: {"id": dataset[axis].values} for axis in ("neuron", "trial")}
+    for coordinate in dataset.coords.values():
+        if "column" in coordinate.attrs:
+            tables[str(coordinate.dims[0])][coordinate.attrs["column"]] = coordinate.values
+    behavior = dataset.get("behavior")
+    return Trials(
+        counts=dataset["counts"].transpose(*AXES).values,
+        seen=dataset["seen"].transpose(*AXES).values,
+        bin_ms=float(dataset.attrs["bin_ms"]),
+        neurons=tables["neuron"],
+        table=tables["trial"],
+        time_ms=dataset["time"].values,
+        behavior=None if behavior is None else behavior.values,
+        behavior_channels=() if behavior is None else tuple(map(str, dataset["channel"].values)),
+        inputs={entry.attrs["input"]: entry.values for entry in dataset.values() if "input" in entry.attrs},
+        **json.loads(dataset.attrs["trials"]),
+    )

@@ -1,0 +1,72 @@
+"""Any NWB file with sorted units, read into `Trials`."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nlbprob.data import pieces, recording
+from nlbprob.data.assemble import assemble
+from nlbprob.data.options import resolve
+from nlbprob.data.trials import Trials
+
+
+def load(
+    path: str | os.PathLike,
+    *,
+    bin_ms: float | int | None = None,
+    align: str | None = None,
+    window_ms: Sequence[float | int] | None = None,
+    forward_ms: float | int | None = None,
+    behavior: str | None = None,
+    lag_ms: float | int | None = None,
+    condition: str | Sequence[str] | None = None,
+    heldout: str | None = None,
+    split: str | None = None,
+    units: str | None = None,
+    intervals: str | None = None,
+    chunk_ms: float | int | None = None,
+    join: bool | None = None,
+    seed: int | None = None,
+    config: str | os.PathLike | Mapping[str, Any] | None = None,
+) -> Trials:
+    """The spikes of an NWB file, in bins of its trials.
+
+    counts[i, k, n] = number of spikes of unit n in [align_i + a + k bin, align_i + a + (k + 1) bin)
+
+    An option that is None is taken from `config`, else has the default named here.
+
+    path: a file with a units table and an intervals table; its obs_intervals say where bins are seen.
+    bin_ms: bin width in ms; there is no default.
+    align: trials column with the time (s) of the event at 0 ms. Default "start_time".
+    window_ms: (a, b) around it, divided by bin_ms. Default: from it to the end of the trial; shorter trials are padded.
+    forward_ms: length of the forward window that follows, to be forecast. Default 0.
+    behavior: name of a time series in a processing module or in acquisition. Default: none.
+    lag_ms: how much later than the spikes the behavior is read. Default 0.
+    condition: trials columns whose joint value is a trial's condition. Default: none.
+    heldout: units column of booleans; "none" holds out none. Default "heldout"; without such a column a quarter of the
+        units is drawn, by "area" where there is one.
+    split: trials column; "none" puts every trial into "train". Trials whose split is "none" are left out. Default
+        "split"; without such a column a fifth of the trials is drawn as "val", by condition.
+    units: which units to keep, an expression of units columns, `id` and `rate` (Hz), such as 'area == "MOs"'.
+    intervals: the intervals table that holds the trials. Default "trials".
+    chunk_ms: cut the recording into pieces of this length instead. Default: no.
+    join: make pieces that follow without a gap one trial for each split, its other bins unseen. Default: no.
+    seed: of what is drawn; drawn columns and their seed are in `source`. Default 0.
+    config: a TOML file, or a mapping, of options in kebab or snake case.
+
+    Raises FileNotFoundError without the file; InputError, which names file, field and remedy, where it is no NWB file,
+    a column or series is missing, bin_ms does not divide a window, or no unit, trial or spike is left.
+    """
+    given = {name: value for name, value in locals().items() if name not in ("path", "config")}
+    options = resolve(config, **given)
+    file = os.fspath(path)
+    with recording.naming(file), recording.open_nwb(path) as nwbfile:
+        recorded = recording.read_units(nwbfile)
+        if options["chunk_ms"] is None:
+            table = recording.read_table(nwbfile, options["intervals"])
+        else:
+            table = pieces.cut(recorded, options["chunk_ms"], options["bin_ms"])
+        name = options["behavior"]
+        series = None if name is None else recording.read_series(nwbfile, name)
+    with recording.naming(file):
+        return assemble(recorded, table, series, options, file)

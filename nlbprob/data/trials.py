@@ -1,0 +1,209 @@
+"""One session of binned spiking activity, as every other part of nlbprob takes it."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt
+
+from nlbprob.data import checks
+from nlbprob.data.conditions import joint_values
+from nlbprob.errors import InputError, suggestion
+
+if TYPE_CHECKING:
+    import xarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False, init=False)
+class Trials:
+    """Spike counts of one session, and `seen`: which of them were recorded and may be conditioned on.
+
+    `seen` is the one idea behind missing bins, padding after a short trial, held-out neurons, the forward window and
+    dropped channels: a likelihood term y[trial, time, neuron] counts only where seen[trial, time, neuron].
+
+    counts: spikes per bin, 0 where not recorded; uint8, uint16 or uint32 (other whole numbers are converted).
+    seen: True where the count was recorded and may be used.
+    bin_ms: bin width in ms.
+    neurons: columns of length neuron; always "id" (unique) and "heldout" (bool); others, such as "area", ride along.
+    table: columns of length trial; always "id" (unique) and "split" ("train", "val", "test", ...).
+    time_ms: left edge of each bin in ms, relative to the align event.
+    forward_bins: the last `forward_bins` of the time axis are the forward window, after the scored window.
+    condition: names of the table columns whose joint value is a trial's condition.
+    behavior: value in each bin, already shifted by lag_ms; NaN where not recorded. None: no behavior.
+    inputs: known covariates by name, each [trial, time, input].
+    source: where it came from, JSON-able: file, options, seeds of what was drawn, notes.
+
+    Raises InputError where shapes disagree, ids repeat, or counts are negative, fractional, NaN or infinite.
+    """
+
+    counts: UInt[np.ndarray, "trial time neuron"]
+    seen: Bool[np.ndarray, "trial time neuron"]
+    bin_ms: float
+    neurons: dict[str, np.ndarray]
+    table: dict[str, np.ndarray]
+    time_ms: Float[np.ndarray, " time"]
+    forward_bins: int
+    condition: tuple[str, ...]
+    behavior: Float[np.ndarray, "trial time channel"] | None
+    behavior_name: str | None
+    behavior_channels: tuple[str, ...]
+    lag_ms: float
+    inputs: dict[str, np.ndarray]
+    source: dict[str, Any]
+
+    def __init__(
+        self,
+        counts: Any,
+        seen: Any,
+        bin_ms: float | int,
+        neurons: Mapping[str, Any],
+        table: Mapping[str, Any],
+        time_ms: Any,
+        forward_bins: int = 0,
+        condition: Sequence[str] = (),
+        behavior: Any = None,
+        behavior_name: str | None = None,
+        behavior_channels: Sequence[str] = (),
+        lag_ms: float | int = 0.0,
+        inputs: Mapping[str, Any] | None = None,
+        source: dict[str, Any] | None = None,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name != "self"}
+        for name, value in checks.validated(given).items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{count} {name}" for name, count in self.splits.items())
+        parts = [
+            f"{self.n_trials} trials ({splits})",
+            f"{self.n_bins} bins of {self.bin_ms:g} ms" + f" ({self.forward_bins} forward)" * bool(self.forward_bins),
+            f"{self.n_neurons} neurons ({self.heldout.sum()} held out)",
+            f"{int(self.counts.sum(where=self.seen, dtype=np.int64))} spikes seen",
+        ]
+        if self.behavior is not None:
+            parts.append(f"{self.behavior_name} ({', '.join(self.behavior_channels)})")
+        return f"Trials: {'; '.join(parts)}"
+
+    @property
+    def n_trials(self) -> int:
+        return self.counts.shape[0]
+
+    @property
+    def n_bins(self) -> int:
+        return self.counts.shape[1]
+
+    @property
+    def n_neurons(self) -> int:
+        return self.counts.shape[2]
+
+    @property
+    def window_bins(self) -> int:
+        """Number of bins before the forward window."""
+        return self.n_bins - self.forward_bins
+
+    @property
+    def heldout(self) -> Bool[np.ndarray, " neuron"]:
+        return self.neurons["heldout"]
+
+    @property
+    def heldin(self) -> Bool[np.ndarray, " neuron"]:
+        return ~self.heldout
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Number of trials of each split."""
+        names, counts = np.unique(self.table["split"], return_counts=True)
+        return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+
+    @property
+    def lengths(self) -> Int[np.ndarray, " trial"]:
+        """1 + the last bin of each trial in which anything is seen; 0 where nothing is."""
+        some = self.seen.any(axis=2)
+        return np.where(some.any(axis=1), self.n_bins - some[:, ::-1].argmax(axis=1), 0)
+
+    @property
+    def condition_index(self) -> Int[np.ndarray, " trial"]:
+        """Position of each trial's condition in `condition_labels`; -1 where a condition column is missing."""
+        return self._conditions()[0]
+
+    @property
+    def condition_labels(self) -> list[str]:
+        """The conditions of these trials, sorted by the columns in turn; joint values are separated by ", "."""
+        return self._conditions()[1]
+
+    def _conditions(self) -> tuple[Int[np.ndarray, " trial"], list[str]]:
+        return joint_values([self.table[name] for name in self.condition], self.n_trials)
+
+    def split(self, *names: str) -> "Trials":
+        """The trials of the named splits, in table order. Raises InputError where there is no such split."""
+        for name in names:
+            if name not in self.splits:
+                raise InputError(f"split: no trial is in {name!r}. {suggestion(name, self.splits)}")
+        return self.select(trials=np.isin(self.table["split"], names))
+
+    def select(self, trials: Any = None, neurons: Any = None) -> "Trials":
+        """The trials and neurons that a mask or an index array names; None keeps all.
+
+        Raises InputError where nothing is left or an index lies outside.
+        """
+        rows = checks.as_index(trials, self.n_trials, "trials")
+        units = checks.as_index(neurons, self.n_neurons, "neurons")
+        counts, seen = self.counts[rows], self.seen[rows]
+        if neurons is not None:
+            counts, seen = counts[:, :, units], seen[:, :, units]
+        return self.replace(
+            counts=counts,
+            seen=seen,
+            neurons={name: column[units] for name, column in self.neurons.items()},
+            table={name: column[rows] for name, column in self.table.items()},
+            behavior=None if self.behavior is None else self.behavior[rows],
+            inputs={name: values[rows] for name, values in self.inputs.items()},
+        )
+
+    def hide_heldout(self, *splits: str) -> "Trials":
+        """What a model may see at evaluation: held-in neurons only, in the named splits (all, where none is named).
+
+        The forward window becomes unseen in every trial. Counts are kept: score against the original object.
+        Raises InputError where there is no such split.
+        """
+        for name in splits:
+            if name not in self.splits:
+                raise InputError(f"hide_heldout: no trial is in split {name!r}. {suggestion(name, self.splits)}")
+        rows = np.isin(self.table["split"], splits) if splits else np.ones(self.n_trials, dtype=bool)
+        return self.replace(seen=self.seen & ~(rows[:, None, None] & self.heldout)).hide_forward()
+
+    def hide_forward(self) -> "Trials":
+        """The same trials with the forward window unseen, so that it is predicted and never learned from."""
+        return self.replace(seen=self.seen & (np.arange(self.n_bins) < self.window_bins)[:, None])
+
+    def replace(self, **changes: Any) -> "Trials":
+        """A copy with the named fields changed, validated again."""
+        return dataclasses.replace(self, **changes)
+
+    def to_xarray(self) -> "xarray.Dataset":
+        """Counts, seen, behavior and inputs with named dimensions; see `nlbprob.data.labeled.to_xarray`."""
+        from nlbprob.data import labeled
+
+        return labeled.to_xarray(self)
+
+    @staticmethod
+    def from_xarray(dataset: "xarray.Dataset") -> "Trials":
+        """The inverse of `to_xarray`; see `nlbprob.data.labeled.from_xarray`."""
+        from nlbprob.data import labeled
+
+        return labeled.from_xarray(dataset)
+
+    @staticmethod
+    def from_arrays(counts: Any, bin_ms: float | int, **fields: Any) -> "Trials":
+        """Trials from counts already in bins; see `nlbprob.data.convert.from_arrays`."""
+        from nlbprob.data import convert
+
+        return convert.from_arrays(counts, bin_ms, **fields)
+
+    @staticmethod
+    def from_spike_times(spike_times: Any, start_time: Any, stop_time: Any, **options: Any) -> "Trials":
+        """Trials from spike times in seconds; see `nlbprob.data.convert.from_spike_times`."""
+        from nlbprob.data import convert
+
+        return convert.from_spike_times(spike_times, start_time, stop_time, **options)

@@ -1,0 +1,96 @@
+"""The units of a recording: their columns, spike times and observation intervals."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from nlbprob.data.windows import merge
+from nlbprob.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Units:
+    """Sorted units, in the order of the file.
+
+    columns: "id" and every column with one number, boolean or string a unit.
+    spike_times: of each unit, in s on the recording's clock, ascending.
+    observed: intervals [interval, (start, stop)] in s in which each unit was recorded, ascending and apart; units with
+        equal intervals share one array. None: recorded throughout.
+    """
+
+    columns: dict[str, np.ndarray]
+    spike_times: tuple[np.ndarray, ...]
+    observed: tuple[Float[np.ndarray, "_ 2"] | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.spike_times)
+
+    @classmethod
+    def from_lists(cls, columns: dict[str, np.ndarray], spike_times: Sequence[Any], observed: Sequence[Any]) -> "Units":
+        """Units from spike times in any order and intervals as they come; an empty list of intervals states nothing.
+
+        Raises InputError where a time is not finite, or an interval ends before it starts.
+        """
+        known: dict[bytes, np.ndarray | None] = {}
+        intervals, spikes = [], []
+        for unit, times, of_unit in zip(columns["id"], spike_times, observed, strict=True):
+            spikes.append(ascending(np.asarray(times, dtype=np.float64), unit))
+            array = np.zeros((0, 2)) if of_unit is None else np.asarray(of_unit, dtype=np.float64)
+            key = array.tobytes()
+            if key not in known:
+                known[key] = checked(array, unit) if array.size else None
+            intervals.append(known[key])
+        return cls(columns, tuple(spikes), tuple(intervals))
+
+    @property
+    def spike_count(self) -> int:
+        return sum(map(len, self.spike_times))
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """First and last moment (s) of any observation or spike; (nan, nan) where there are none."""
+        ends = [intervals[[0, -1], [0, 1]] for intervals in self.observed if intervals is not None]
+        ends += [times[[0, -1]] for times in self.spike_times if len(times)]
+        return (float(np.min(ends)), float(np.max(ends))) if ends else (np.nan, np.nan)
+
+    def rates_hz(self) -> Float[np.ndarray, " neuron"]:
+        """Spikes of each unit in its observed time, a second; NaN where no time was observed.
+
+        Where a unit has no observation intervals, its observed time is the extent of the recording.
+        """
+        extent = np.array([self.extent])
+        rates = np.full(len(self), np.nan)
+        for unit, (times, of_unit) in enumerate(zip(self.spike_times, self.observed, strict=True)):
+            intervals = extent if of_unit is None else of_unit
+            observed_s = np.diff(intervals).sum()
+            inside = np.searchsorted(times, intervals[:, 1], "right") - np.searchsorted(times, intervals[:, 0])
+            if observed_s > 0:
+                rates[unit] = inside.sum() / observed_s
+        return rates
+
+    def select(self, mask: Bool[np.ndarray, " neuron"]) -> "Units":
+        """The units where mask is True."""
+        chosen = np.flatnonzero(mask)
+        return dataclasses.replace(
+            self,
+            columns={name: column[mask] for name, column in self.columns.items()},
+            spike_times=tuple(self.spike_times[unit] for unit in chosen),
+            observed=tuple(self.observed[unit] for unit in chosen),
+        )
+
+
+def ascending(times: Float[np.ndarray, " spike"], unit: Any) -> Float[np.ndarray, " spike"]:
+    """Spike times in order. Raises InputError where one is not finite."""
+    if not np.isfinite(times).all():
+        raise InputError(f"spike_times: unit {unit} has a spike at a time that is not finite; leave such spikes out.")
+    return times if np.all(times[1:] >= times[:-1]) else np.sort(times)
+
+
+def checked(intervals: np.ndarray, unit: Any) -> Float[np.ndarray, "interval 2"]:
+    """Observation intervals in order and apart. Raises InputError where they are not pairs (start, stop) in s."""
+    if intervals.ndim != 2 or intervals.shape[1] != 2 or not np.all(intervals[:, 0] <= intervals[:, 1]):
+        raise InputError(f"obs_intervals: unit {unit} has one that does not end after it starts; give pairs in s.")
+    return merge(intervals)

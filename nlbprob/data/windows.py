@@ -1,0 +1,124 @@
+"""Where each trial lies on the recording's clock, and how its bins divide it."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from nlbprob.errors import InputError
+
+# Times are sums of decimal fractions (1.3 s + 2.5 ms), so a spike on a bin edge may come out a rounding error before
+# it. A nanosecond is far above such errors and far below any sampling interval.
+CLOCK_MS = 1e-6
+TOUCHING_S = 1e-6  # intervals closer than this leave no gap between them
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Windows:
+    """The bins of each trial: bin k of trial i is [start[i] + k bin, start[i] + (k + 1) bin).
+
+    start: left edge of the first bin, in s on the recording's clock.
+    bins: number of bins of each trial, the forward window included; what follows up to the longest is padding.
+    first_ms: time of that first edge relative to the align event.
+    """
+
+    start: Float[np.ndarray, " trial"]
+    bins: Int[np.ndarray, " trial"]
+    bin_ms: float
+    first_ms: float = 0.0
+    forward_bins: int = 0
+
+    @property
+    def n_bins(self) -> int:
+        return int(self.bins.max())
+
+    @property
+    def stop(self) -> Float[np.ndarray, " trial"]:
+        """Right edge of each trial's last bin, in s."""
+        return self.start + self.bins * (self.bin_ms / 1000)
+
+    @property
+    def time_ms(self) -> Float[np.ndarray, " time"]:
+        return self.first_ms + self.bin_ms * np.arange(self.n_bins)
+
+    def select(self, trials: np.ndarray) -> "Windows":
+        """The windows that a mask or an index array names."""
+        return dataclasses.replace(self, start=self.start[trials], bins=self.bins[trials])
+
+    def shifted(self, lag_ms: float | int) -> "Windows":
+        """The same windows, lag_ms later."""
+        return dataclasses.replace(self, start=self.start + lag_ms / 1000)
+
+    def locate(
+        self, times: Float[np.ndarray, " sample"]
+    ) -> tuple[Int[np.ndarray, " found"], Int[np.ndarray, " found"], Int[np.ndarray, " found"]]:
+        """Trial, bin and sample of every sample that falls into a window; one in two windows comes twice.
+
+        times: in s, ascending.
+        """
+        low = np.searchsorted(times, self.start - TOUCHING_S)
+        number = np.searchsorted(times, self.stop + TOUCHING_S) - low
+        trial = np.repeat(np.arange(len(low)), number)
+        sample = np.arange(len(trial)) + np.repeat(low - np.cumsum(number) + number, number)
+        bins = bin_number(1000 * (times[sample] - self.start[trial]), self.bin_ms)
+        inside = (bins >= 0) & (bins < self.bins[trial])
+        return trial[inside], bins[inside], sample[inside]
+
+
+def bin_number(time_ms: Float[np.ndarray, "*shape"], bin_ms: float | int) -> Int[np.ndarray, "*shape"]:
+    """floor(time / bin), with times taken to the nanosecond, so that an edge belongs to the bin that it opens."""
+    decimals = round(-np.log10(CLOCK_MS))
+    # The quotient of two decimals can fall short of a whole number by its own rounding (0.3 / 0.1 < 3).
+    return np.floor(np.round(time_ms, decimals) / bin_ms + 1e-9).astype(np.int64)
+
+
+def whole_bins(length_ms: float | int, bin_ms: float | int, field: str) -> int:
+    """length / bin. Raises InputError unless it is a whole number."""
+    bins = round(length_ms / bin_ms)
+    if abs(bins * bin_ms - length_ms) > CLOCK_MS:
+        raise InputError(
+            f"{field}: {length_ms:g} ms is not a whole number of {bin_ms:g} ms bins; change {field} or bin_ms, for "
+            f"example to {max(bins, 1) * bin_ms:g} ms."
+        )
+    return bins
+
+
+def fixed_windows(
+    align_s: Float[np.ndarray, " trial"], window_ms: Sequence[float | int], bin_ms: float | int, forward_ms: float | int
+) -> Windows:
+    """The window [a, b) in ms around each align event, followed by `forward_ms`.
+
+    Raises InputError where b <= a, or where bin_ms does not divide b - a or forward_ms.
+    """
+    first, last = window_ms
+    if last <= first:
+        raise InputError(f"window_ms: [{first:g}, {last:g}) is empty; give start and end, in that order.")
+    forward = whole_bins(forward_ms, bin_ms, "forward_ms")
+    bins = whole_bins(last - first, bin_ms, "window_ms") + forward
+    return Windows(align_s + first / 1000, np.full(len(align_s), bins), float(bin_ms), float(first), forward)
+
+
+def whole_trials(
+    align_s: Float[np.ndarray, " trial"], stop_s: Float[np.ndarray, " trial"], bin_ms: float | int
+) -> Windows:
+    """All whole bins from each align event to the end of its trial; 0 where there is none."""
+    bins = np.maximum(bin_number(1000 * (stop_s - align_s), bin_ms), 0)
+    return Windows(align_s, bins, float(bin_ms))
+
+
+def merge(intervals: Float[np.ndarray, "interval 2"], gap_s: float = TOUCHING_S) -> Float[np.ndarray, "merged 2"]:
+    """Intervals in ascending order, those that overlap or follow within gap_s made one."""
+    ordered = intervals[np.argsort(intervals[:, 0], kind="stable")]
+    reach = np.maximum.accumulate(ordered[:, 1])
+    opens = np.r_[True, ordered[1:, 0] > reach[:-1] + gap_s][: len(ordered)]
+    closes = np.r_[opens[1:], True][: len(ordered)]
+    return np.column_stack([ordered[opens, 0], reach[closes]])
+
+
+def runs(intervals: Float[np.ndarray, "interval 2"], gap_s: float) -> Iterator[Int[np.ndarray, " member"]]:
+    """Positions of the intervals of each run, in order of time: each starts within gap_s of the end of the last."""
+    order = np.argsort(intervals[:, 0], kind="stable")
+    ordered = intervals[order]
+    breaks = np.flatnonzero(np.abs(ordered[1:, 0] - ordered[:-1, 1]) > gap_s) + 1
+    yield from np.split(order, breaks)

@@ -1,0 +1,1 @@
+"""Fitting a model to trials: the variational posterior over trajectories and parameters, and what can be read from it."""

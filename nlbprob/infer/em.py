@@ -1,0 +1,249 @@
+"""Variational EM: the fast start of a fit. Closed-form dynamics, Newton steps for the readout, all trials in matrix products."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpyro.handlers
+from jax import lax
+from jaxtyping import Array, Float
+
+from nlbprob.blocks.base import Context
+from nlbprob.infer import local as local_inference
+from nlbprob.infer.local import Batch
+from nlbprob.model import Model, Parameters
+from nlbprob.numerics import matrices
+from nlbprob.numerics.kalman import Chain, Sites, Smoothed, symmetrize
+
+#: Weight of the priors of the closed-form updates, in bins (dynamics) and in trials (initial state).
+PRIOR_BINS, PRIOR_TRIALS = 20.0, 4.0
+#: Newton steps for the readout in each iteration.
+READOUT_STEPS = 2
+
+
+class Statistics(NamedTuple):
+    """Expected second moments of neighbouring states, summed over the bins in which a trial is inside."""
+
+    current: Float[Array, "state state"]
+    previous: Float[Array, "state state"]
+    cross: Float[Array, "state state"]
+    steps: Float[Array, ""]
+    first: Float[Array, "state state"]
+    first_mean: Float[Array, " state"]
+    trials: Float[Array, ""]
+
+
+class EMState(NamedTuple):
+    """Values of all parameter sites, and the posterior of every trial: its sites, step size and bound, [chunk, trial]."""
+
+    values: dict[str, Array]
+    sites: Sites
+    step_size: Float[Array, "chunk trial"]
+    elbo: Float[Array, "chunk trial"]
+
+
+def parameters_at(model: Model, context: Context, values: dict[str, Array]) -> Parameters:
+    """The model's parameters where its sites have the given values."""
+    return numpyro.handlers.substitute(model.parameters, data=values)(context)
+
+
+def log_prior(model: Model, context: Context, values: dict[str, Array]) -> Float[Array, ""]:
+    """log p(theta) of all parameter sites."""
+    with numpyro.handlers.trace() as sites:
+        parameters_at(model, context, values)
+    return sum(site["fn"].log_prob(site["value"]).sum() for site in sites.values() if site["type"] == "sample")
+
+
+def statistics(batch: Batch, smoothed: Smoothed) -> Statistics:
+    """Sums over trials and over bins up to the last with any seen entry: later ones are predicted, never learned from."""
+    some = batch.seen.any(-1)
+    inside = lax.cummax(some[:, ::-1].astype(jnp.int32), axis=1)[:, ::-1].astype(smoothed.mean.dtype)
+    mean = smoothed.mean
+    second = smoothed.covariance + mean[..., :, None] * mean[..., None, :]
+    cross = smoothed.cross_covariance + mean[:, 1:, :, None] * mean[:, :-1, None, :]
+    later, starts = inside[:, 1:], inside[:, 0]
+    return Statistics(
+        jnp.einsum("bt,btij->ij", later, second[:, 1:]),
+        jnp.einsum("bt,btij->ij", later, second[:, :-1]),
+        jnp.einsum("bt,btij->ij", later, cross),
+        later.sum(),
+        jnp.einsum("b,bij->ij", starts, second[:, 0]),
+        jnp.einsum("b,bi->i", starts, mean[:, 0]),
+        starts.sum(),
+    )
+
+
+def maximize_dynamics(stats: Statistics, bin_ms: float) -> Chain:
+    """The chain that maximises E_q[log p(x)] plus conjugate priors: a persistent state, decaying in 200 ms, seen for a few bins.
+
+    A = (S10 + n0 a0 I)(S00 + n0 I)^-1, Q = (S11 - A S10' - S10 A' + A S00 A' + n0 [(A - a0 I)(A - a0 I)' + q0 I]) / (n + n0).
+    """
+    identity = jnp.eye(stats.current.shape[0], dtype=stats.current.dtype)
+    persistence = jnp.exp(-bin_ms / 200.0)
+    gram = stats.previous + PRIOR_BINS * identity
+    moments = stats.cross + PRIOR_BINS * persistence * identity
+    transition = jnp.linalg.solve(gram, moments.T).T
+    residual = stats.current - transition @ stats.cross.T - stats.cross @ transition.T
+    residual = residual + transition @ stats.previous @ transition.T
+    shift = transition - persistence * identity
+    prior = PRIOR_BINS * (shift @ shift.T + (1 - persistence**2) * identity)
+    noise = symmetrize(residual + prior) / (stats.steps + PRIOR_BINS)
+    mean = stats.first_mean / (stats.trials + PRIOR_TRIALS)
+    around = stats.first - stats.first_mean[:, None] * mean[None, :] - mean[:, None] * stats.first_mean[None, :]
+    around = around + stats.trials * mean[:, None] * mean[None, :]
+    covariance = symmetrize(around + PRIOR_TRIALS * identity) / (stats.trials + PRIOR_TRIALS)
+    return Chain(mean, covariance, transition, jnp.zeros_like(mean), noise)
+
+
+def readout_objective(model: Model, theta: Parameters, data: Batch, moments, penalty):
+    """E_q[log p(y | x)] + log prior of each neuron, its gradient [neuron, 1 + state] and curvature, summed over chunks.
+
+    The curvature, sum_t w (m m' + P), leaves out how w changes with the loadings; it is positive definite for every likelihood.
+    """
+    location, precision = penalty
+    state = theta.loadings.shape[1]
+
+    def add(total, chunk):
+        batch, (mean, covariance) = chunk
+        centre, variance = local_inference.predictor(theta, mean, covariance)
+        counts = batch.counts.astype(mean.dtype)
+        terms = model.observation.expected_log_prob(centre, variance, counts, theta.observation)
+        value, slope, weight = (jnp.where(batch.seen, t, 0.0).reshape(-1, t.shape[-1]) for t in terms)
+        weight = jnp.maximum(weight, 0.0)
+        design = jnp.concatenate([jnp.ones_like(mean[..., :1]), mean], -1).reshape(-1, 1 + state)
+        spread = (weight.T @ covariance.reshape(-1, state * state)).reshape(-1, state, state)
+        gradient = slope.T @ design
+        gradient = gradient.at[:, 1:].add(-jnp.einsum("nij,nj->ni", spread, theta.loadings))
+        outer = (design[:, :, None] * design[:, None, :]).reshape(-1, (1 + state) ** 2)
+        curvature = (weight.T @ outer).reshape(-1, 1 + state, 1 + state).at[:, 1:, 1:].add(spread)
+        return jax.tree.map(jnp.add, total, (value.sum(0), gradient, curvature)), None
+
+    neurons = theta.baseline.shape[0]
+    shapes = ((neurons,), (neurons, 1 + state), (neurons, 1 + state, 1 + state))
+    zero = tuple(jnp.zeros(shape, theta.baseline.dtype) for shape in shapes)
+    (value, gradient, curvature), _ = lax.scan(add, zero, (data, moments))
+    coefficients = jnp.concatenate([theta.baseline[:, None], theta.loadings], 1) - location
+    value = value - 0.5 * jnp.sum(precision * coefficients**2, 1)
+    return value, gradient - precision * coefficients, curvature + jnp.diag(precision)
+
+
+def maximize_readout(model: Model, theta: Parameters, data: Batch, moments, penalty, steps: int) -> Parameters:
+    """Damped Newton steps on every neuron's baseline and loadings at once; each neuron keeps a step only if it helps."""
+
+    def moved(theta, change):
+        return theta._replace(baseline=theta.baseline + change[:, 0], loadings=theta.loadings + change[:, 1:])
+
+    def advance(carry, _):
+        theta, size, (value, gradient, curvature) = carry
+        change = size[:, None] * jnp.linalg.solve(curvature, gradient[..., None])[..., 0]
+        proposal = moved(theta, change)
+        found = readout_objective(model, proposal, data, moments, penalty)
+        slack = jnp.where(jnp.isfinite(value), local_inference.tolerance(value.dtype) * jnp.abs(value), 0.0)
+        better = found[0] >= value - slack
+        theta = moved(theta, jnp.where(better[:, None], change, 0.0))
+        kept = local_inference.select(better, found, (value, gradient, curvature))
+        size = jnp.where(better, jnp.minimum(1.0, 2 * size), 0.3 * size)
+        return (theta, size, kept), None
+
+    neurons, width = theta.baseline.shape[0], 1 + theta.loadings.shape[1]
+    dtype = theta.baseline.dtype
+    unknown = (
+        jnp.full(neurons, -jnp.inf, dtype),
+        jnp.zeros((neurons, width), dtype),
+        jnp.broadcast_to(jnp.eye(width, dtype=dtype), (neurons, width, width)),
+    )
+    # The first pass evaluates where the readout is (its change is zero), the others move it.
+    (theta, _, _), _ = lax.scan(advance, (theta, jnp.ones_like(theta.baseline), unknown), length=1 + steps)
+    return theta
+
+
+def maximize_observation(model: Model, theta: Parameters, data: Batch, moments) -> Parameters:
+    """One damped Newton step on the logarithm of each neuron's own parameters (noise scale, dispersion), if there are any."""
+    if not theta.observation:
+        return theta
+
+    def objective(logarithms, batch, mean, covariance):
+        centre, variance = local_inference.predictor(theta, mean, covariance)
+        parameters = jax.tree.map(jnp.exp, logarithms)
+        terms = model.observation.expected_log_prob(centre, variance, batch.counts.astype(mean.dtype), parameters)
+        return jnp.where(batch.seen, terms[0], 0.0).sum()
+
+    logarithms = jax.tree.map(jnp.log, theta.observation)
+    ones = jax.tree.map(jnp.ones_like, logarithms)
+
+    def add(total, chunk):
+        batch, (mean, covariance) = chunk
+
+        def slope(at):
+            return jax.grad(objective)(at, batch, mean, covariance)
+
+        return jax.tree.map(jnp.add, total, jax.jvp(slope, (logarithms,), (ones,))), None
+
+    zero = jax.tree.map(jnp.zeros_like, (logarithms, logarithms))
+    (gradient, curvature), _ = lax.scan(add, zero, (data, moments))
+
+    def move(logarithm, gradient, curvature):
+        return jnp.exp(logarithm + jnp.clip(gradient / (jnp.abs(curvature) + 1e-3), -0.5, 0.5))
+
+    return theta._replace(observation=jax.tree.map(move, logarithms, gradient, curvature))
+
+
+def expectation_step(model: Model, theta: Parameters, data: Batch, state: EMState, iterations):
+    """Update the posterior of all trials, chunk by chunk; return it with the moments and the summed statistics."""
+
+    def update(chunk):
+        batch, sites, step_size = chunk
+        local = local_inference.begin(sites, step_size)
+        local = local_inference.iterate(theta, model.observation, batch, local, iterations)
+        smoothed = local.smoothed
+        moments = (smoothed.mean, smoothed.covariance)
+        return local.sites, local.step_size, local.elbo, moments, statistics(batch, smoothed)
+
+    sites, step_size, elbo, moments, stats = lax.map(update, (data, state.sites, state.step_size))
+    size = jnp.minimum(1.0, local_inference.GROW * step_size)
+    return EMState(state.values, sites, size, elbo), moments, jax.tree.map(lambda a: a.sum(0), stats)
+
+
+def moments_at(model: Model, theta: Parameters, data: Batch, sites: Sites):
+    """Mean and covariance of every trial's trajectory at given sites, chunk by chunk."""
+
+    def smooth(chunk):
+        smoothed = local_inference.evaluate(theta, model.observation, *chunk)[0]
+        return smoothed.mean, smoothed.covariance
+
+    return lax.map(smooth, (data, sites))
+
+
+def maximize(model: Model, context: Context, theta: Parameters, data: Batch, moments, stats: Statistics):
+    """Readout, dynamics, then the change of basis that gives unit second moments: (site values, basis)."""
+    location = model.observation.baseline_location(context)
+    penalty = model.readout.ridge(model.dim, location)
+    theta = maximize_readout(model, theta, data, moments, penalty, READOUT_STEPS)
+    theta = maximize_observation(model, theta, data, moments)
+    values, bases, start = {model.observation.site(name): value for name, value in theta.observation.items()}, [], 0
+    for latent in model.latents:
+        part = slice(start, start + latent.dim)
+        own = Statistics(*(a[(part,) * a.ndim] for a in stats))
+        found, basis = latent.estimate(maximize_dynamics(own, context.bin_ms), context)
+        values |= found
+        bases.append(basis)
+        start += latent.dim
+    basis = matrices.diagonal_blocks(bases)
+    values[model.readout.site("loadings")] = theta.loadings @ basis
+    values[model.readout.site("baseline")] = theta.baseline
+    return values, basis
+
+
+def em_iteration(model: Model, context: Context) -> Callable:
+    """A compiled iteration (state, data, steps) -> state: E-step of `steps` natural-gradient steps, M-step, change of basis."""
+
+    @jax.jit
+    def iterate(state: EMState, data: Batch, steps) -> EMState:
+        theta = parameters_at(model, context, state.values)
+        state, moments, stats = expectation_step(model, theta, data, state, steps)
+        values, basis = maximize(model, context, theta, data, moments, stats)
+        sites = Sites(state.sites.linear @ basis, basis.T @ state.sites.precision @ basis)
+        return state._replace(values=values, sites=sites)
+
+    return iterate

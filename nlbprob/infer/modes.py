@@ -1,0 +1,47 @@
+"""The modes of linear dynamics: frequencies in Hz and decay times in ms, with uncertainty."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import linear_sum_assignment
+
+if TYPE_CHECKING:
+    import xarray
+
+
+def modes(
+    mean: Float[np.ndarray, "latent latent"], draws: Float[np.ndarray, "sample latent latent"], bin_ms: float
+) -> "xarray.Dataset":
+    """Eigenvalues lambda of the transition matrix as frequency |arg lambda| / (2 pi bin) and decay time -bin / log |lambda|.
+
+    Modes are those of `mean`, slowest first; a complex pair counts once, with a "multiplicity" of 2. The eigenvalues of each
+    draw are assigned to them by the least total distance in the complex plane.
+    Returns "frequency_hz", "decay_ms", "modulus" [sample, mode], the same with the prefix "mean_" [mode], "multiplicity" [mode].
+    """
+    import xarray
+
+    reference = np.linalg.eigvals(mean)
+    reference = reference[np.argsort(-np.abs(reference), kind="stable")]
+    upper = reference.imag >= -1e-9
+    matched = np.stack([assigned(reference, np.linalg.eigvals(draw)) for draw in draws])
+    coords = {"mode": np.arange(upper.sum()), "sample": np.arange(len(draws))}
+    variables = {name: (("sample", "mode"), value[:, upper]) for name, value in described(matched, bin_ms).items()}
+    variables |= {f"mean_{name}": (("mode",), value[upper]) for name, value in described(reference, bin_ms).items()}
+    variables["multiplicity"] = (("mode",), np.where(np.abs(reference.imag[upper]) > 1e-9, 2, 1))
+    return xarray.Dataset(variables, coords)
+
+
+def described(eigenvalues: np.ndarray, bin_ms: float) -> dict[str, np.ndarray]:
+    """Frequency, decay time and modulus of eigenvalues of a transition per bin."""
+    modulus = np.abs(eigenvalues)
+    with np.errstate(divide="ignore"):
+        decay = -bin_ms / np.log(np.minimum(modulus, 1 - 1e-9))
+    frequency = np.abs(np.angle(eigenvalues)) / (2 * np.pi) * 1000 / bin_ms
+    return {"frequency_hz": frequency, "decay_ms": decay, "modulus": modulus}
+
+
+def assigned(reference: np.ndarray, eigenvalues: np.ndarray) -> np.ndarray:
+    """The eigenvalues in the order of the reference ones they are nearest to, one each."""
+    rows, columns = linear_sum_assignment(np.abs(reference[:, None] - eigenvalues[None, :]))
+    return eigenvalues[columns[np.argsort(rows)]]

@@ -1,0 +1,175 @@
+"""What a fit leaves: parameters with their uncertainty, and the posterior of any trial's trajectory given what is seen."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from nlbprob.blocks.base import Context
+from nlbprob.errors import InputError
+from nlbprob.infer import predict
+from nlbprob.infer.em import parameters_at
+from nlbprob.model import Model
+
+if TYPE_CHECKING:
+    import xarray
+
+    from nlbprob.data.trials import Trials
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Posterior:
+    """The fitted model.
+
+    model, context: what was fitted, and the facts of its training data; values: each parameter site at the centre of its
+    posterior; draws: sites [sample, ...] drawn from it; neuron_ids: the neurons, in the order of the loadings;
+    history: columns "stage", "iteration", "elbo" (nats, all training trials), "seconds"; config: JSON-able settings.
+
+    Latents are given in a canonical basis: orthogonal directions of the loadings, ordered by the variance of the predictors
+    that they explain, the largest loading positive. `rotation` [state, latent] leads from the model's basis to it.
+    """
+
+    model: Model
+    context: Context
+    values: dict[str, np.ndarray]
+    draws: dict[str, np.ndarray]
+    neuron_ids: np.ndarray
+    history: dict[str, np.ndarray]
+    config: dict[str, Any]
+
+    def __repr__(self) -> str:
+        family, dim = self.config["posterior"], self.model.dim
+        return (
+            f"Posterior: {dim} latents, {len(self.neuron_ids)} neurons, bins of {self.context.bin_ms:g} ms; "
+            f"parameters {family!r}, ELBO {self.elbo[-1]:.1f} nats after {len(self.elbo)} iterations"
+        )
+
+    @property
+    def elbo(self) -> Float[np.ndarray, " step"]:
+        """The bound after every iteration, nats, all training trials; noisy estimates from the SVI stage on."""
+        return np.asarray(self.history["elbo"], float)
+
+    @property
+    def rotation(self) -> Float[np.ndarray, "state latent"]:
+        """The orthogonal matrix R of the canonical basis: canonical latents are R'x, canonical loadings C R."""
+        loadings = np.asarray(self.values[self.model.readout.site("loadings")], float)
+        _, _, axes = np.linalg.svd(loadings, full_matrices=False)
+        turned = loadings @ axes.T
+        signs = np.sign(turned[np.abs(turned).argmax(0), np.arange(turned.shape[1])])
+        return axes.T * np.where(signs == 0, 1, signs)
+
+    def check(self, trials: "Trials") -> None:
+        """Raise InputError unless the trials are of the recording's neurons and bin width."""
+        if trials.bin_ms != self.context.bin_ms:
+            raise InputError(f"The trials have bins of {trials.bin_ms:g} ms, the fit of {self.context.bin_ms:g} ms; load them alike.")
+        if not np.array_equal(np.asarray(trials.neurons["id"]).astype(str), np.asarray(self.neuron_ids).astype(str)):
+            raise InputError(
+                "The trials' neuron ids are not those of the fit, in that order; load the same units, "
+                "and hide neurons with `hide_heldout` or `seen` instead of dropping them."
+            )
+
+    def rates(self, trials: "Trials", causal: bool = False, beyond_ms: float = 0) -> "xarray.DataArray":
+        """Expected spikes per bin [trial, time, neuron] of every neuron and bin, given only the entries that are `seen`.
+
+        r = E[y | seen] = E_q[link(c'x + d)]: E includes the uncertainty of x, the parameters are at their centre.
+        causal=True: each bin given what is seen up to and including it (filtering), for online use. beyond_ms: also the bins
+        up to so many ms after the last.
+        Raises InputError where the trials are not of this recording.
+        """
+        self.check(trials)
+        extended = predict.extend(trials, beyond_ms)
+        rates = predict.rates(self.model, self.context, self.values, extended, causal, self.config["precision"])
+        return predict.labeled(rates, extended)
+
+    def latents(self, trials: "Trials", causal: bool = False) -> "xarray.Dataset":
+        """Posterior "mean" [trial, time, latent] and "covariance" [trial, time, latent, latent_2] of the canonical latents."""
+        self.check(trials)
+        return predict.latents(
+            self.model, self.context, self.values, trials, self.rotation, causal, self.config["precision"]
+        )
+
+    def sample_latents(self, trials: "Trials", draws: int = 200, seed: int = 0) -> "xarray.DataArray":
+        """Whole trajectories from the posterior [sample, trial, time, latent]; parameters vary from draw to draw."""
+        import xarray
+
+        found = self.draw_trials(trials, draws, seed, lambda key, theta, batch, x, bound: {"latents": x})
+        trajectories = np.stack([one["latents"] for one in found]) @ self.rotation
+        coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": np.arange(self.model.dim)}
+        return xarray.DataArray(trajectories, coords, ("sample", "trial", "time", "latent"), "latents")
+
+    def draw_trials(self, trials: "Trials", draws: int, seed: int, function):
+        """An iterator over joint draws of parameters and trajectories; see `nlbprob.infer.predict.draws`."""
+        self.check(trials)
+        values = self.parameter_sites(draws, seed)
+        return predict.draws(
+            self.model, self.context, self.values, values, trials, seed, self.config["precision"], function
+        )
+
+    def parameter_sites(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
+        """Draws of the parameter sites as the model defines them [sample, ...]; with replacement beyond those kept."""
+        kept = len(next(iter(self.draws.values())))
+        rows = np.random.default_rng(seed).choice(kept, draws, replace=draws > kept)
+        return {name: value[rows] for name, value in self.draws.items()}
+
+    def parameters(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
+        """Draws [sample, ...] of interpretable parameters in the canonical basis.
+
+        "loadings" [neuron, latent], "baseline" [neuron], "transition_matrix" and "noise_covariance" [latent, latent_2] (per bin),
+        "initial_mean", "initial_covariance", the observation's own, and the sites of the blocks, such as "lds.decay_ms".
+        """
+        sites = self.parameter_sites(draws, seed)
+        return sites | self._canonical(sites)
+
+    @property
+    def parameter_mean(self) -> dict[str, np.ndarray]:
+        """The same at the centre of the posterior, without the sample axis."""
+        one = {name: np.asarray(value)[None] for name, value in self.values.items()}
+        return {name: value[0] for name, value in (one | self._canonical(one)).items()}
+
+    def _canonical(self, sites: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        with predict.precision(self.config["precision"]):
+
+            def derive(values):
+                return parameters_at(self.model, self.context, values)
+
+            theta = jax.jit(lambda values: jax.lax.map(derive, values))({k: jnp.asarray(v) for k, v in sites.items()})
+        turn = self.rotation
+        chain = jax.tree.map(np.asarray, theta.chain)
+        return {
+            "loadings": np.asarray(theta.loadings) @ turn,
+            "baseline": np.asarray(theta.baseline),
+            "transition_matrix": turn.T @ chain.transition @ turn,
+            "noise_covariance": turn.T @ chain.noise @ turn,
+            "initial_mean": chain.initial_mean @ turn,
+            "initial_covariance": turn.T @ chain.initial_covariance @ turn,
+        } | {name: np.asarray(value) for name, value in theta.observation.items()}
+
+    def dynamics(self, draws: int = 200, seed: int = 0) -> "xarray.Dataset":
+        """Modes of the dynamics with uncertainty; see `nlbprob.infer.modes.modes`."""
+        from nlbprob.infer.modes import modes
+
+        mean = self.parameter_mean["transition_matrix"]
+        return modes(mean, self.parameters(draws, seed)["transition_matrix"], self.context.bin_ms)
+
+    def to_arviz(self, trials: "Trials", draws: int = 200, log_likelihood: str = "neuron", seed: int = 0):
+        """The posterior as an ArviZ `xarray.DataTree`; see `nlbprob.infer.arviz.to_arviz`."""
+        from nlbprob.infer.arviz import to_arviz
+
+        return to_arviz(self, trials, draws=draws, log_likelihood=log_likelihood, seed=seed)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write arrays (npz) and JSON to a folder, made if need be; return it."""
+        from nlbprob.infer import store
+
+        return store.save(self, Path(folder))
+
+    @staticmethod
+    def load(folder: str | Path, model: Model | None = None) -> "Posterior":
+        """Read what `save` wrote. `model` is needed only where it used blocks or priors that are not nlbprob's."""
+        from nlbprob.infer import store
+
+        return store.load(Path(folder), model)

@@ -1,0 +1,192 @@
+"""Posterior predictions for any trials, from any subset of seen entries, in chunks that bound memory."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nlbprob.blocks.base import Context
+from nlbprob.blocks.markov import LinearGaussianMarkov
+from nlbprob.errors import InputError
+from nlbprob.infer import local as local_inference
+from nlbprob.infer.em import parameters_at
+from nlbprob.infer.local import Batch
+from nlbprob.model import Model
+from nlbprob.numerics import kalman
+
+if TYPE_CHECKING:
+    import xarray
+
+    from nlbprob.data.trials import Trials
+
+#: Natural-gradient steps for a trial that starts from its prior; each stops by itself, most after about ten.
+COLD_STEPS = 50
+#: Numbers in the largest array of a chunk of trials.
+CHUNK_NUMBERS = 16_000_000
+
+
+def precision(name: str):
+    """A context in which JAX computes in "float32" or "float64"; nothing global changes."""
+    if name not in ("float32", "float64"):
+        raise InputError(f"precision={name!r}: choose 'float32' or 'float64'.")
+    return jax.enable_x64(name == "float64")
+
+
+def chunk_size(trials: int, bins: int, neurons: int, state: int) -> int:
+    """How many trials to process at once: chunks of equal size, none with more than `CHUNK_NUMBERS` numbers an array."""
+    most = max(1, CHUNK_NUMBERS // (bins * max(neurons, state * state)))
+    return -(-trials // -(-trials // most))
+
+
+def chunks(trials: "Trials", state: int) -> Iterator[tuple[slice, Batch]]:
+    """The trials in equal chunks; the last is filled up with trials of which nothing is seen."""
+    size = chunk_size(trials.n_trials, trials.n_bins, trials.n_neurons, state)
+    for start in range(0, trials.n_trials, size):
+        rows = slice(start, min(start + size, trials.n_trials))
+        fill = ((0, size - (rows.stop - rows.start)), (0, 0), (0, 0))
+        yield rows, Batch(jnp.asarray(np.pad(trials.counts[rows], fill)), jnp.asarray(np.pad(trials.seen[rows], fill)))
+
+
+def extend(trials: "Trials", beyond_ms: float) -> "Trials":
+    """The trials with unseen bins added after the last, `beyond_ms` in all."""
+    bins = round(beyond_ms / trials.bin_ms)
+    if bins < 0 or abs(bins * trials.bin_ms - beyond_ms) > 1e-6:
+        raise InputError(f"beyond_ms={beyond_ms:g} is not a whole number of bins of {trials.bin_ms:g} ms.")
+    if not bins:
+        return trials
+
+    def after(array: Any, fill: Any) -> Any:
+        return np.concatenate([array, np.full((len(array), bins, *array.shape[2:]), fill, array.dtype)], 1)
+
+    times = trials.time_ms[-1] + trials.bin_ms * np.arange(1, bins + 1)
+    return dataclasses.replace(
+        trials,
+        counts=after(trials.counts, 0),
+        seen=after(trials.seen, False),
+        time_ms=np.concatenate([trials.time_ms, times]),
+        forward_bins=trials.forward_bins + bins,
+        behavior=None if trials.behavior is None else after(trials.behavior, np.nan),
+        inputs={name: after(value, np.nan) for name, value in trials.inputs.items()},
+    )
+
+
+def infer(theta, observation, batch: Batch):
+    """Moments of the trajectories given everything seen: (mean, covariance, converged local posterior)."""
+    trials, bins = batch.counts.shape[:2]
+    state, dtype = theta.loadings.shape[1], theta.loadings.dtype
+    local = local_inference.begin(local_inference.empty_sites(trials, bins, state, dtype))
+    return local_inference.iterate(theta, observation, batch, local, COLD_STEPS)
+
+
+def infer_causal(theta, observation, batch: Batch):
+    """Moments of each bin given what is seen up to it: (mean, covariance). Each bin is fitted once, then carried forward."""
+    trials = batch.counts.shape[0]
+    state, chain = theta.loadings.shape[1], theta.chain
+    first = (
+        jnp.broadcast_to(chain.initial_mean, (trials, state)),
+        jnp.broadcast_to(chain.initial_covariance, (trials, state, state)),
+    )
+
+    def advance(predicted, bin_batch):
+        now = theta._replace(chain=chain._replace(initial_mean=predicted[0], initial_covariance=predicted[1]))
+        found = infer(now, observation, jax.tree.map(lambda a: a[:, None], bin_batch)).smoothed
+        mean, covariance = found.mean[:, 0], found.covariance[:, 0]
+        return kalman.predict(mean, covariance, chain.transition, chain.offset, chain.noise), (mean, covariance)
+
+    leading = jax.tree.map(lambda a: jnp.moveaxis(a, 1, 0), batch)
+    _, moments = jax.lax.scan(advance, first, leading)
+    return tuple(jnp.moveaxis(a, 0, 1) for a in moments)
+
+
+def _moments(theta, observation, batch: Batch, causal: bool):
+    if causal:
+        return infer_causal(theta, observation, batch)
+    smoothed = infer(theta, observation, batch).smoothed
+    return smoothed.mean, smoothed.covariance
+
+
+def _by_chunk(model: Model, context: Context, values, trials: "Trials", function, dtype: str):
+    with precision(dtype):
+        given = {name: jnp.asarray(value) for name, value in values.items()}
+        compiled = jax.jit(lambda values, batch: function(parameters_at(model, context, values), batch))
+        parts = []
+        for rows, batch in chunks(trials, model.dim):
+            count = rows.stop - rows.start
+            parts.append(jax.tree.map(lambda a, n=count: np.asarray(a)[:n], compiled(given, batch)))
+        return jax.tree.map(lambda *pieces: np.concatenate(pieces), *parts)
+
+
+def rates(model: Model, context: Context, values, trials: "Trials", causal: bool, dtype: str) -> np.ndarray:
+    """Expected counts [trial, time, neuron] given what is seen."""
+
+    def expected(theta, batch):
+        mean, covariance = _moments(theta, model.observation, batch, causal)
+        return model.observation.expected_count(*local_inference.predictor(theta, mean, covariance), theta.observation)
+
+    return _by_chunk(model, context, values, trials, expected, dtype)
+
+
+def latents(model: Model, context: Context, values, trials: "Trials", rotation, causal: bool, dtype: str):
+    """Posterior moments of the latents in the basis that `rotation` leads to."""
+    import xarray
+
+    mean, covariance = _by_chunk(
+        model, context, values, trials, lambda theta, batch: _moments(theta, model.observation, batch, causal), dtype
+    )
+    coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": np.arange(rotation.shape[1])}
+    dims = ("trial", "time", "latent")
+    return xarray.Dataset(
+        {"mean": (dims, mean @ rotation), "covariance": ((*dims, "latent_2"), rotation.T @ covariance @ rotation)},
+        coords | {"latent_2": coords["latent"]},
+    )
+
+
+def draws(
+    model: Model, context: Context, centre, values, trials: "Trials", seed: int, dtype: str, function
+) -> Iterator[dict[str, np.ndarray]]:
+    """For each draw of the parameters, a draw of every trajectory, handed to `function(key, theta, batch, x, bound)`.
+
+    Inference converges at the centre of the parameters; at each draw one full natural-gradient step from there adapts the
+    sites, which is what an exact posterior does to first order. Yields function's dictionary of arrays [trial, ...].
+    """
+    with precision(dtype):
+        observation = model.observation
+
+        @jax.jit
+        def settle(values, batch):
+            smoothed = infer(parameters_at(model, context, values), observation, batch).smoothed
+            return smoothed.mean, smoothed.covariance
+
+        @jax.jit
+        def draw(key, values, batch, moments):
+            theta = parameters_at(model, context, values)
+            _, sites = local_inference.expected_log_likelihood(theta, observation, batch, *moments)
+            smoothed, bound, _ = local_inference.evaluate(theta, observation, batch, sites)
+            first, second = jax.random.split(key)
+            return function(second, theta, batch, LinearGaussianMarkov.from_smoothed(smoothed).sample(first), bound)
+
+        given = {name: jnp.asarray(value) for name, value in centre.items()}
+        pieces = [(rows, batch, settle(given, batch)) for rows, batch in chunks(trials, model.dim)]
+        for number in range(len(next(iter(values.values())))):
+            one = {name: jnp.asarray(value[number]) for name, value in values.items()}
+            key = jax.random.fold_in(jax.random.key(seed), number)
+            parts = [
+                jax.tree.map(
+                    lambda a, n=rows.stop - rows.start: np.asarray(a)[:n],
+                    draw(jax.random.fold_in(key, rows.start), one, batch, moments),
+                )
+                for rows, batch, moments in pieces
+            ]
+            yield jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
+
+
+def labeled(rates: np.ndarray, trials: "Trials") -> "xarray.DataArray":
+    """Rates with named dimensions, trial and neuron ids and times in ms."""
+    import xarray
+
+    coords = {"trial": trials.table["id"], "time": trials.time_ms, "neuron": trials.neurons["id"]}
+    attributes = {"units": "spikes/bin", "bin_ms": trials.bin_ms}
+    return xarray.DataArray(rates, coords, ("trial", "time", "neuron"), "rates", attributes)

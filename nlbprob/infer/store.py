@@ -1,0 +1,51 @@
+"""A posterior on disk: arrays in one npz file, the rest in JSON; never pickle."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from nlbprob.blocks import spec
+from nlbprob.blocks.base import Context
+from nlbprob.errors import InputError
+from nlbprob.infer.posterior import Posterior
+from nlbprob.model import Model
+
+FORMAT = 1
+
+
+def save(posterior: Posterior, folder: Path) -> Path:
+    """Write posterior.npz and posterior.json into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {"neuron_ids": np.asarray(posterior.neuron_ids), "bin_weights": posterior.context.bin_weights}
+    for group in ("values", "draws", "history"):
+        arrays |= {f"{group}/{name}": np.asarray(value) for name, value in getattr(posterior, group).items()}
+    np.savez_compressed(folder / "posterior.npz", **arrays)
+    facts = {
+        "format": FORMAT,
+        "model": spec.to_json(posterior.model),
+        "bin_ms": posterior.context.bin_ms,
+        "config": posterior.config,
+    }
+    (folder / "posterior.json").write_text(json.dumps(facts, indent=1) + "\n")
+    return folder
+
+
+def load(folder: Path, model: Model | None = None) -> Posterior:
+    """Read a folder that `save` wrote. Raises InputError where there is none or it is not whole."""
+    try:
+        facts = json.loads((folder / "posterior.json").read_text())
+        with np.load(folder / "posterior.npz", allow_pickle=False) as file:
+            arrays = dict(file)
+    except FileNotFoundError as error:
+        raise InputError(f"{folder} holds no posterior: {Path(error.filename).name} is missing.") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"The posterior in {folder} cannot be read ({error}); was its writing cut short?") from error
+    groups: dict[str, dict[str, np.ndarray]] = {"values": {}, "draws": {}, "history": {}}
+    for key, value in arrays.items():
+        group, _, name = key.partition("/")
+        if name:
+            groups[group][name] = value
+    model = spec.from_json(facts["model"]) if model is None else model
+    context = Context(facts["bin_ms"], arrays["bin_weights"], len(arrays["neuron_ids"]))
+    return Posterior(model, context, neuron_ids=arrays["neuron_ids"], config=facts["config"], **groups)

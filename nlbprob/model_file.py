@@ -1,0 +1,202 @@
+"""A model file: Python that defines `model(*, dim=12, ...)`, whose keyword arguments are the model's options.
+
+The options are read from the source, so that a command line can show and check them without running the file.
+"""
+
+import ast
+import dataclasses
+import io
+import pathlib
+import re
+import sys
+import tokenize
+from collections.abc import Collection
+
+from nlbprob.errors import InputError, suggestion
+from nlbprob.resources import model_path
+
+_SIMPLE = {"int": int, "float": float, "str": str}
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One keyword argument of a model: its name, type, default and help as the source gives them.
+
+    kind: "int", "float", "bool", "str", "choice", or "literal" for anything else that Python can write.
+    choices: the strings that an option of kind "choice" takes.
+    optional: whether None is a value of its own, as in `int | None`.
+    default: the source text of the default, None where a value must be given.
+    """
+
+    name: str
+    kind: str
+    choices: tuple[str, ...]
+    optional: bool
+    default: str | None
+    help: str
+
+    def parse(self, text: str):
+        """The value that `text` stands for; InputError names the option and what it takes."""
+        if self.optional and text.lower() == "none":
+            return None
+        try:
+            return self._convert(text)
+        except (ValueError, SyntaxError, KeyError):
+            raise InputError(f"The model's option {self.name} takes {self.takes}, not {text!r}.") from None
+
+    @property
+    def takes(self) -> str:
+        """What may be given for this option, in words."""
+        words = {"bool": "true or false", "choice": " or ".join(self.choices), "literal": "a value as Python writes it"}
+        return words.get(self.kind, f"a value of type {self.kind}") + (" or none" if self.optional else "")
+
+    @property
+    def default_value(self):
+        """The default where it is written out, else its source text."""
+        try:
+            return ast.literal_eval(self.default or "None")
+        except ValueError:
+            return self.default
+
+    def _convert(self, text: str):
+        if self.kind == "bool":
+            return _BOOLEANS[text.lower()]
+        if self.kind == "choice":
+            return {choice: choice for choice in self.choices}[text]
+        if self.kind == "literal":
+            return ast.literal_eval(text)
+        return _SIMPLE[self.kind](text)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFile:
+    """A model's file, what its `model` function says it is, and its options by name."""
+
+    path: pathlib.Path
+    help: str
+    options: dict[str, Option]
+
+    @property
+    def name(self) -> str:
+        """The model's name: its file's without the `.py`."""
+        return self.path.stem
+
+    def parse(self, given: dict[str, str], config: dict | None = None) -> dict:
+        """The values of the options `given` as text, over those that a configuration file sets.
+
+        Raises InputError for an option that is unknown, missing or of another type.
+        """
+        config = config or {}
+        self.check({**config, **given})
+        return config | {name: self.options[name].parse(text) for name, text in given.items()}
+
+    def check(self, given: Collection[str]) -> None:
+        """InputError where the names `given` hold one that `model` lacks, or lack one that it needs."""
+        for name in given:
+            if name not in self.options:
+                raise InputError(f"{self.path}: model() has no option {name!r}. {suggestion(name, self.options)}")
+        for name, option in self.options.items():
+            if option.default is None and name not in given:
+                raise InputError(f"{self.path}: model() needs a value for {name}: add --model.{name} VALUE.")
+
+
+def find_model(name: str) -> ModelFile:
+    """The model file that `name` stands for: one that comes with nlbprob, or the path of the user's own `.py` file.
+
+    Raises FileNotFoundError or InputError where there is none, where it is no Python, or where it defines no `model`.
+    """
+    own = name.endswith(".py") or "/" in name
+    path = pathlib.Path(name) if own else model_path(name)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no model file {path}. `nlbprob new NAME {path.name}` copies one to start from."
+        )
+    source = path.read_text(encoding="utf-8")
+    try:
+        tree = ast.parse(source, filename=str(path))
+    except SyntaxError as error:
+        raise InputError(f"{path}, line {error.lineno}: not valid Python: {error.msg}.") from None
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "model":
+            text = ast.get_docstring(node) or ast.get_docstring(tree) or ""
+            return ModelFile(path, text.partition("\n")[0], _options(node, source, path))
+    raise InputError(f"{path} defines no function `model`: write `def model(*, dim=12): ...` that returns a Model.")
+
+
+def load_model(name: str, **options):
+    """Run a model file and build its model.
+
+    name: a model that comes with nlbprob, or the path of a `.py` file; options: keyword arguments of its `model`.
+    Returns what `model(**options)` returns. Raises InputError for an unknown option or a file without a `model`.
+    """
+    import importlib.util
+
+    file = find_model(name)
+    file.check(options)
+    spec = importlib.util.spec_from_file_location(f"nlbprob_model_{file.name}", file.path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where a dataclass in the file looks itself up
+    spec.loader.exec_module(module)
+    return module.model(**options)
+
+
+def _options(function: ast.FunctionDef, source: str, path: pathlib.Path) -> dict[str, Option]:
+    """The options of `model`, in order, with the comment beside each (or its line in the docstring) as help."""
+    signature = function.args
+    named = [*signature.args, *signature.kwonlyargs]
+    defaults = [*signature.defaults, *signature.kw_defaults]
+    if len(named) != len(defaults) or signature.posonlyargs or signature.vararg or signature.kwarg:
+        raise InputError(f"{path}: model() may take keyword arguments only, as in `def model(*, dim=12)`.")
+    notes = _notes(function, source, named)
+    return {
+        argument.arg: Option(
+            argument.arg,
+            *_type(argument.annotation, default),
+            default=None if default is None else ast.unparse(default),
+            help=notes.get(argument.arg, ""),
+        )
+        for argument, default in zip(named, defaults, strict=True)
+    }
+
+
+def _type(annotation: ast.expr | None, default: ast.expr | None) -> tuple[str, tuple[str, ...], bool]:
+    """Kind, choices and whether None will do, from the annotation, else from the default."""
+    if annotation is None:
+        value = default.value if isinstance(default, ast.Constant) else ()
+        members = [type(value).__name__ if value is not None else "None"]
+    else:
+        members = _alternatives(annotation)
+    kinds = [member for member in members if member != "None"]
+    optional = len(kinds) < len(members)
+    if len(kinds) == 1 and (literal := re.match(r"(?:typing\.)?Literal\[(.*)\]$", kinds[0])):
+        choices = ast.literal_eval(f"({literal[1]},)")
+        if all(isinstance(choice, str) for choice in choices):
+            return "choice", choices, optional
+    return kinds[0] if len(kinds) == 1 and kinds[0] in (*_SIMPLE, "bool") else "literal", (), optional
+
+
+def _alternatives(annotation: ast.expr) -> list[str]:
+    """The members of a union such as `int | None`, as source text; a quoted annotation is read as what it quotes."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return _alternatives(ast.parse(annotation.value, mode="eval").body)
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        return [*_alternatives(annotation.left), *_alternatives(annotation.right)]
+    return [ast.unparse(annotation)]
+
+
+def _notes(function: ast.FunctionDef, source: str, arguments: list[ast.arg]) -> dict[str, str]:
+    """What the source says of each argument: the comment on its line, else its `name: ...` line of the docstring."""
+    comments = {
+        token.start[0]: token.string.lstrip("# ")
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    }
+    lines = [argument.lineno for argument in arguments]
+    notes = dict(re.findall(r"^\s*(\w+): (.+)$", ast.get_docstring(function) or "", re.MULTILINE))
+    for argument in arguments:
+        if argument.lineno in comments and lines.count(argument.lineno) == 1:
+            notes[argument.arg] = comments[argument.lineno]
+    return notes

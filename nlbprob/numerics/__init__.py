@@ -1,0 +1,1 @@
+"""Pure JAX algorithms, no NumPyro: Kalman filters and smoothers, quadrature, matrix functions."""

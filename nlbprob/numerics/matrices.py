@@ -1,0 +1,100 @@
+"""Functions of small matrices that describe linear dynamics; all run on GPU and TPU (no general eigenvalues)."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from nlbprob.numerics.kalman import Chain, symmetrize
+
+
+def skew(entries: Float[Array, " pair"], size: int) -> Float[Array, "n n"]:
+    """The skew-symmetric matrix whose upper triangle, row by row, is `entries` (n (n-1) / 2 of them)."""
+    upper = jnp.zeros((size, size), entries.dtype).at[jnp.triu_indices(size, 1)].set(entries)
+    return upper - upper.T
+
+
+def cayley(rotation: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """The orthogonal matrix (I - W/2)^-1 (I + W/2) of a skew-symmetric W; close to exp(W) for small W."""
+    identity = jnp.eye(rotation.shape[-1], dtype=rotation.dtype)
+    return jnp.linalg.solve(identity - 0.5 * rotation, identity + 0.5 * rotation)
+
+
+def inverse_cayley(orthogonal: Float[Array, "n n"], limit: float = 4.0) -> Float[Array, "n n"]:
+    """W with cayley(W) = O, entries limited to +-`limit`, since W is infinite where O turns a plane by half a turn."""
+    identity = jnp.eye(orthogonal.shape[-1], dtype=orthogonal.dtype)
+    safe = (1 + 1e-5) * identity
+    rotation = 2 * jnp.linalg.solve((orthogonal + safe).T, (orthogonal - identity).T).T
+    return jnp.clip(0.5 * (rotation - rotation.T), -limit, limit)
+
+
+def spectral_radius(matrix: Float[Array, "n n"], squarings: int = 12) -> Float[Array, ""]:
+    """The largest |eigenvalue|, by Gelfand's formula |A^(2^s)|^(1/2^s); from above, within a factor n^(1/2^s)."""
+
+    def square(carry, power):
+        current, log_radius = carry
+        norm = jnp.linalg.norm(current)
+        current = current / norm
+        return (current @ current, log_radius + jnp.log(norm) * power), None
+
+    powers = 0.5 ** jnp.arange(squarings, dtype=matrix.dtype)
+    (last, log_radius), _ = lax.scan(square, (matrix, jnp.zeros((), matrix.dtype)), powers)
+    return jnp.exp(log_radius + jnp.log(jnp.linalg.norm(last)) * 0.5**squarings)
+
+
+def stationary_covariance(transition: Float[Array, "n n"], noise: Float[Array, "n n"], doublings: int = 24):
+    """P = A P A' + Q, that is sum_k A^k Q A'^k, by doubling the number of terms; needs a stable A."""
+
+    def double(carry, _):
+        power, total = carry
+        return (power @ power, symmetrize(total + power @ total @ power.T)), None
+
+    (_, total), _ = lax.scan(double, (transition, noise), length=doublings)
+    return total
+
+
+def average_second_moment(chain: Chain, weights: Float[Array, " time"]) -> Float[Array, "n n"]:
+    """sum_t w_t E[x_t x_t'] under a chain that is constant in time."""
+
+    def advance(moments, weight):
+        mean, covariance = moments
+        second = covariance + mean[:, None] * mean[None, :]
+        mean = chain.transition @ mean + chain.offset
+        covariance = symmetrize(chain.transition @ covariance @ chain.transition.T + chain.noise)
+        return (mean, covariance), weight * second
+
+    _, terms = lax.scan(advance, (chain.initial_mean, chain.initial_covariance), weights)
+    return terms.sum(0)
+
+
+def change_basis(chain: Chain, basis: Float[Array, "n n"]) -> Chain:
+    """The chain of z, where x = basis z."""
+    inverse = jnp.linalg.inv(basis)
+
+    def covariance(matrix):
+        return symmetrize(inverse @ matrix @ inverse.T)
+
+    return Chain(
+        inverse @ chain.initial_mean,
+        covariance(chain.initial_covariance),
+        inverse @ chain.transition @ basis,
+        inverse @ chain.offset,
+        covariance(chain.noise),
+    )
+
+
+def diagonal_blocks(parts: list[Float[Array, "n n"]]) -> Float[Array, "m m"]:
+    """The block-diagonal matrix of the parts."""
+    return jax.scipy.linalg.block_diag(*parts)
+
+
+def block_diagonal(chains: list[Chain]) -> Chain:
+    """The chain of the concatenated states of independent chains, each constant in time."""
+    means, covariances, transitions, offsets, noises = (list(parts) for parts in zip(*chains, strict=True))
+    return Chain(
+        jnp.concatenate(means),
+        diagonal_blocks(covariances),
+        diagonal_blocks(transitions),
+        jnp.concatenate(offsets),
+        diagonal_blocks(noises),
+    )

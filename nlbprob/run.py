@@ -1,0 +1,184 @@
+"""A run: one model fitted to one recording and scored, in a folder with everything needed to read it again."""
+
+import dataclasses
+import datetime
+import importlib.metadata
+import json
+import pathlib
+import platform
+import shutil
+from typing import Any
+
+from nlbprob import __version__
+from nlbprob.errors import InputError, RunExistsError
+from nlbprob.model_file import find_model, load_model
+
+#: What a run writes to its folder.
+FILES = ("config.json", "model.py", "posterior", "metrics.json", "submission.h5", "posterior.nc", "report.html")
+#: Packages whose versions decide a run's numbers.
+PACKAGES = ("jax", "jaxlib", "numpyro", "optax", "numpy", "scipy", "pynwb", "h5py", "xarray", "arviz")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a run is made from.
+
+    model: the name of a model that comes with nlbprob, or the path of a model file; model_options: its keywords.
+    data: the recording; data_options: keyword arguments of `nlbprob.load`.
+    seed, posterior, iterations: as `nlbprob.fit` takes them; None leaves iterations to it.
+    fit_on, score_on: the splits to learn from and to score on.
+    """
+
+    model: str
+    data: str
+    model_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    data_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    seed: int = 0
+    posterior: str = "neuron"
+    iterations: int | None = None
+    fit_on: str = "train"
+    score_on: str = "val"
+
+
+def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False, progress: bool = True) -> dict:
+    """Load, fit, score, and write config, posterior, metrics, submission and report to the folder `out`.
+
+    force: replace the run that the folder holds; progress: say what is read, and show a bar.
+    Returns the content of metrics.json. Raises RunExistsError where `out` exists, InputError where the settings and
+    the recording do not fit each other.
+    """
+    from nlbprob.data.nwb import load
+    from nlbprob.scoring.submission import write_submission
+
+    folder = pathlib.Path(out)
+    check_free(folder, force)
+    if settings.fit_on == settings.score_on:
+        raise InputError(f"--score-on {settings.score_on}: score on trials that the model has not learned from.")
+    file = find_model(settings.model)
+    model = load_model(settings.model, **settings.model_options)
+    trials = load(settings.data, **settings.data_options).split(settings.fit_on, settings.score_on)
+
+    if progress:
+        print(trials, *(f"Note: {note}" for note in trials.source.get("notes", [])), sep="\n", flush=True)
+
+    clear(folder)
+    shutil.copyfile(file.path, folder / "model.py")
+    write_json(folder / "config.json", describe(settings, trials))
+    posterior = fit_posterior(model, trials, settings, folder, progress)
+    rates = posterior.rates(trials.hide_heldout(settings.score_on))
+    metrics = measure(rates, trials, settings)
+    write_json(folder / "metrics.json", metrics)
+    write_submission(folder / "submission.h5", rates, trials, settings.fit_on, settings.score_on)
+    posterior.to_arviz(trials.split(settings.fit_on)).to_netcdf(folder / "posterior.nc")
+    report(folder)
+    return metrics
+
+
+def fit_posterior(model, trials, settings: Settings, folder: pathlib.Path, progress: bool):
+    """Fit `model` to the trials of `fit_on` and save the posterior in the run's folder."""
+    from nlbprob.infer.svi import fit
+
+    options = {} if settings.iterations is None else {"iterations": settings.iterations}
+    train = trials.split(settings.fit_on)
+    posterior = fit(model, train, seed=settings.seed, posterior=settings.posterior, progress=progress, **options)
+    posterior.save(folder / "posterior")
+    return posterior
+
+
+def measure(rates, trials, settings: Settings) -> dict:
+    """The content of metrics.json: the scores of `rates` on the split `score_on`, with those of the baselines."""
+    from nlbprob.scoring.baselines import baselines
+    from nlbprob.scoring.scores import score
+
+    splits = {"fit": settings.fit_on, "on": settings.score_on}
+    scores = score(rates, trials, **splits).to_dict()
+    others = {name: score(guess, trials, **splits, bootstrap=0) for name, guess in baselines(trials, **splits).items()}
+    return {
+        settings.score_on: scores.pop("values"),
+        "baselines": {name: other.values for name, other in others.items()},
+        "fit_on": settings.fit_on,
+        **scores,
+    }
+
+
+def report(folder: str | pathlib.Path) -> pathlib.Path:
+    """Write report.html of the run in `folder` from its other files and the recording; returns its path."""
+    folder = pathlib.Path(folder)
+    config, metrics = read_json(folder, "config.json"), read_json(folder, "metrics.json")
+
+    from nlbprob.data.nwb import load
+    from nlbprob.infer.posterior import Posterior
+    from nlbprob.reporting import write_report
+
+    settings = Settings(**config["settings"])
+    trials = load(settings.data, **settings.data_options).split(settings.fit_on, settings.score_on)
+    posterior = Posterior.load(folder / "posterior")
+    path = folder / "report.html"
+    write_report(path, posterior=posterior, trials=trials, metrics=metrics, config=config)
+    return path
+
+
+def check_free(folder: pathlib.Path, force: bool) -> None:
+    """Raise RunExistsError where `folder` holds anything that a run would overwrite or stand among."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file: name a folder for the run.")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / "config.json").is_file():
+        raise RunExistsError(f"{folder} exists and holds no run: name another folder.")
+    if not force:
+        raise RunExistsError(f"{folder} already holds a run: name another folder, or add --force to replace it.")
+
+
+def clear(folder: pathlib.Path) -> None:
+    """Make `folder`, without the files of an earlier run; what else lies in it stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def describe(settings: Settings, trials) -> dict:
+    """The content of config.json: the settings, what they resolved to, and the versions in use."""
+    file = find_model(settings.model)
+    defaults = {name: option.default_value for name, option in file.options.items()}
+    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+    resolved = dataclasses.replace(settings, data=str(pathlib.Path(settings.data).resolve()))
+    return {
+        "settings": dataclasses.asdict(resolved),
+        "model": {"name": file.name, "options": defaults | settings.model_options},
+        "data": trials.source,
+        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "versions": {"nlbprob": __version__, "python": platform.python_version(), **packages},
+    }
+
+
+def write_json(path: pathlib.Path, content: dict) -> None:
+    """Write `content` as JSON that any reader takes: NumPy's values as plain ones, what is not finite as null."""
+    path.write_text(json.dumps(plain(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def plain(value):
+    """`value` in terms of dict, list, str, int, float, bool and None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return str(value) if isinstance(value, pathlib.Path) else value
+
+
+def read_json(folder: pathlib.Path, name: str) -> dict:
+    """A JSON file of the run in `folder`; InputError where there is no run, or one that did not end."""
+    path = folder / name
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder} holds no run (no config.json): `nlbprob fit MODEL DATA --out {folder}` makes one.")
+    if not path.is_file():
+        raise InputError(f"{folder} has no {name}: the run did not end. Repeat `nlbprob fit` with --force.")
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,51 @@
+"""What any model has to beat: `baselines`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nlbprob.data.trials import Trials
+from nlbprob.errors import InputError
+from nlbprob.scoring import condition_psth, smoothing_regression
+from nlbprob.scoring.forward import with_forecast
+from nlbprob.scoring.inner import mean_rates
+from nlbprob.scoring.rates import in_splits, label_rates, split_names
+
+if TYPE_CHECKING:
+    import xarray
+
+MEAN_RATE = "mean rate"
+SMOOTHING = "smoothing + Poisson regression"
+CONDITION_PSTH = "condition PSTH"
+
+
+def baselines(
+    trials: Trials, fit: str | Sequence[str] = "train", on: str | Sequence[str] = "val", seed: int = 0
+) -> "dict[str, xarray.DataArray]":
+    """Rates in spikes/bin of every trial, bin and neuron by three baselines, from what `trials.hide_heldout(on)` shows.
+
+    "mean rate": each neuron's mean over the trials of `fit`.
+    "smoothing + Poisson regression": held-in counts smoothed by a Gaussian; log-rates of held-out neurons linear in
+    the square roots of these. Where some neurons are held out and some are not.
+    "condition PSTH": the average over the trials of `fit` of the trial's true condition, smoothed and shrunk to the
+    average of all conditions. It is **told the condition** of the trials of `on`, which no other baseline or model is.
+    Where there are conditions and all windows are equally long.
+    Widths, penalties and shrinkage are chosen inside `fit`, on splits drawn by `seed`. Into the forward window the
+    last two carry a share of the last rate, likewise chosen.
+    Raises InputError where a split has no trial, or `on` shares one with `fit`.
+    """
+    fitted = in_splits(trials, fit, "fit")
+    if (fitted & in_splits(trials, on, "on")).any():
+        raise InputError(f"on: {on!r} is among the splits to fit, {fit!r}; score on trials that were not learned from.")
+    visible = trials.hide_heldout(*split_names(on))
+    mean = mean_rates(visible, fitted)
+    rates = {MEAN_RATE: np.broadcast_to(mean, trials.counts.shape).copy()}
+    if visible.seen[fitted][..., visible.heldout].any() and visible.heldin.any():
+        smoothing = smoothing_regression.learn(visible, fitted, seed)
+        rates[SMOOTHING] = with_forecast(smoothing.rates, visible, fitted, mean)
+    lengths = np.minimum(trials.lengths, trials.window_bins)
+    if visible.condition_labels and (lengths == lengths[0]).all():
+        average = condition_psth.learn(visible, fitted, seed)
+        rates[CONDITION_PSTH] = with_forecast(average.rates, visible, fitted, mean)
+    return {name: label_rates(array, trials) for name, array in rates.items()}

@@ -1,0 +1,98 @@
+"""The benchmark's velocity decoder: ridge regression whose penalty is chosen by five-fold cross-validation."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float, Num
+
+from nlbprob.errors import InputError
+from nlbprob.scoring.metrics import r_squared
+
+PENALTIES = np.logspace(-4, 0, 9)
+FOLDS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoder:
+    """behavior = rates @ coefficients + intercept; `penalty` is the one chosen."""
+
+    coefficients: Float[np.ndarray, "neuron channel"]
+    intercept: Float[np.ndarray, " channel"]
+    penalty: float
+
+    def predict(self, rates: Num[np.ndarray, "*rows neuron"]) -> Float[np.ndarray, "*rows channel"]:
+        """Decoded behavior, in the units it was fitted in."""
+        return rates @ self.coefficients + self.intercept
+
+
+def velocity_r2(
+    train_rates: Num[np.ndarray, "train time neuron"],
+    train_behavior: Num[np.ndarray, "train time channel"],
+    eval_rates: Num[np.ndarray, "trial time neuron"],
+    eval_behavior: Num[np.ndarray, "trial time channel"],
+) -> float:
+    """R2 of behavior decoded linearly from rates, averaged over channels.
+
+    The decoder is `fit_decoder` on the train trials; bins whose first behavior channel is NaN are dropped.
+    rates: spikes/bin, all neurons; behavior: already shifted by its lag. Raises InputError as `fit_decoder` does.
+    Equal to GridSearchCV(Ridge(), {"alpha": logspace(-4, 0, 9)}) of the benchmark (arXiv 2109.04463).
+    """
+    decoder = fit_decoder(train_rates, train_behavior)
+    rates, behavior = recorded_rows(eval_rates, eval_behavior)
+    return r_squared(behavior, decoder.predict(rates))
+
+
+def recorded_rows(
+    rates: Num[np.ndarray, "trial time neuron"], behavior: Num[np.ndarray, "trial time channel"]
+) -> tuple[Float[np.ndarray, "row neuron"], Float[np.ndarray, "row channel"]]:
+    """The bins whose first behavior channel is a number, trials end to end. Raises InputError where another is NaN."""
+    rows = ~np.isnan(behavior[..., 0])
+    kept = behavior[rows].astype(np.float64)
+    if np.isnan(kept).any():
+        raise InputError(
+            "behavior: a later channel is NaN in a bin where the first is not; mark such bins NaN in all channels."
+        )
+    return rates[rows].astype(np.float64), kept
+
+
+def fit_decoder(
+    rates: Num[np.ndarray, "trial time neuron"], behavior: Num[np.ndarray, "trial time channel"]
+) -> Decoder:
+    """argmin |behavior - rates @ W - b|^2 + penalty |W|^2, the penalty by cross-validation.
+
+    It is the one of 1e-4 to 1, two a decade, with the highest mean R2 over five folds. Folds are runs of consecutive bins (trials end to end, NaN bins dropped), each with its own intercept; the first of
+    equal penalties wins. Raises InputError where fewer than five bins have behavior.
+    """
+    x, y = recorded_rows(rates, behavior)
+    if len(x) < FOLDS:
+        raise InputError(f"behavior: {len(x)} bins have a value; the decoder needs at least {FOLDS}.")
+    center_x, center_y = x.mean(axis=0), y.mean(axis=0)
+    x, y = x - center_x, y - center_y
+    gram, cross = x.T @ x, x.T @ y
+    scores = np.zeros(len(PENALTIES))
+    for fold in np.array_split(np.arange(len(x)), FOLDS):
+        scores += fold_scores(x, y, gram, cross, fold)
+    penalty = float(PENALTIES[scores.argmax()])
+    coefficients = np.linalg.solve(gram + penalty * np.eye(len(gram)), cross)
+    return Decoder(coefficients, center_y - center_x @ coefficients, penalty)
+
+
+def fold_scores(
+    x: Float[np.ndarray, "row neuron"],
+    y: Float[np.ndarray, "row channel"],
+    gram: Float[np.ndarray, "neuron neuron"],
+    cross: Float[np.ndarray, "neuron channel"],
+    fold: np.ndarray,
+) -> Float[np.ndarray, " penalty"]:
+    """R2 on the rows `fold` of a decoder fitted to all others, for each penalty.
+
+    The others' sums are the totals `gram`, `cross` less the fold's own; one eigendecomposition serves all penalties.
+    """
+    own_x, own_y = x[fold], y[fold]
+    others = len(x) - len(fold)
+    mean_x, mean_y = -own_x.sum(axis=0) / others, -own_y.sum(axis=0) / others
+    values, vectors = np.linalg.eigh(gram - own_x.T @ own_x - others * np.outer(mean_x, mean_x))
+    projected = vectors.T @ (cross - own_x.T @ own_y - others * np.outer(mean_x, mean_y))
+    rotated = (own_x - mean_x) @ vectors
+    shrunk = projected / (values[:, None] + PENALTIES[:, None, None])
+    return np.array([r_squared(own_y, rotated @ weights + mean_y) for weights in shrunk])

@@ -1,0 +1,41 @@
+"""Splits inside the trials that a baseline may learn from, on which its settings are chosen."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Num
+
+from nlbprob.data.trials import Trials
+
+#: Below this many trials a single split is too noisy to choose by, and all folds are used.
+MANY_TRIALS = 60
+FOLDS = 5
+
+
+def inner_splits(
+    trials: Int[np.ndarray, " fitted"], seed: int, every_fold: bool = False
+) -> list[tuple[Int[np.ndarray, "_"], Int[np.ndarray, "_"]]]:
+    """Pairs of trials to learn from and to judge by: one 80/20 split of many trials, five folds of few.
+
+    trials: positions to split; drawn at random by `seed`. every_fold: five folds of many too. A single trial is both.
+    """
+    shuffled = np.random.default_rng(seed).permutation(trials)
+    folds = np.array_split(shuffled, min(FOLDS, len(shuffled)))
+    if len(folds) == 1:
+        return [(shuffled, shuffled)]
+    pairs = [(np.setdiff1d(shuffled, fold), np.sort(fold)) for fold in folds]
+    return pairs[:1] if len(trials) >= MANY_TRIALS and not every_fold else pairs
+
+
+def log_likelihood(
+    rates: Float[np.ndarray, "*rows neuron"],
+    counts: Num[np.ndarray, "*rows neuron"],
+    seen: Bool[np.ndarray, "*rows neuron"],
+) -> float:
+    """Poisson log-likelihood of the seen counts in nats, without the terms in counts alone."""
+    return float((counts * np.log(rates) - rates).sum(where=seen))
+
+
+def mean_rates(visible: Trials, fitted: Bool[np.ndarray, " trial"]) -> Float[np.ndarray, " neuron"]:
+    """Mean seen count of each neuron in the windows of the fitted trials, spikes/bin; a silent one has half a spike."""
+    seen = visible.seen[fitted, : visible.window_bins]
+    spikes = np.where(seen, visible.counts[fitted, : visible.window_bins], 0).sum(axis=(0, 1), dtype=np.float64)
+    return np.maximum(spikes, 0.5) / np.maximum(seen.sum(axis=(0, 1)), 1)

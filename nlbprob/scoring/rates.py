@@ -1,0 +1,119 @@
+"""Rates as they travel between models and scores: labeled arrays in spikes/bin, checked before they are used."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Num
+
+from nlbprob.data.trials import Trials
+from nlbprob.errors import InputError, suggestion
+
+if TYPE_CHECKING:
+    import xarray
+
+AXES = ("trial", "time", "neuron")
+#: From this many bins a second on, rates in Hz are told from rates in spikes/bin by their size.
+FEWEST_BINS_A_SECOND = 4.0
+
+
+def label_rates(rates: Float[np.ndarray, "trial time neuron"], trials: Trials) -> "xarray.DataArray":
+    """Rates in spikes/bin as a DataArray (trial, time, neuron) with the ids of `trials` and time in ms."""
+    import xarray
+
+    return xarray.DataArray(
+        rates,
+        dims=AXES,
+        coords={
+            "trial": trials.table["id"],
+            "time": ("time", trials.time_ms, {"units": "ms"}),
+            "neuron": trials.neurons["id"],
+        },
+        name="rates",
+        attrs={"units": "spikes/bin", "bin_ms": trials.bin_ms},
+    )
+
+
+def rate_array(rates: Any, trials: Trials, name: str = "rates") -> Float[np.ndarray, "trial time neuron"]:
+    """Rates of every trial, bin (forward ones included) and neuron of `trials`, in float64 and in that order.
+
+    rates: a DataArray as of `label_rates`, or an array [trial, time, neuron]. name: what messages call it.
+    Raises InputError where shape, ids, bin width or units are not those of `trials`.
+    """
+    if hasattr(rates, "dims"):
+        if set(rates.dims) != set(AXES):
+            raise InputError(f"{name}: dimensions are {tuple(rates.dims)}; they must be {AXES}.")
+        rates = rates.transpose(*AXES)
+        check_labels(rates, trials, name)
+    array = np.asarray(rates)
+    if array.shape != trials.counts.shape:
+        raise InputError(
+            f"{name}: shape {array.shape} is not that of the trials, {trials.counts.shape} (trial, time with "
+            f"{trials.forward_bins} forward bins, neuron); give a rate for every entry."
+        )
+    if array.dtype.kind not in "uif":
+        raise InputError(f"{name}: expected numbers, got {array.dtype}.")
+    return array.astype(np.float64)
+
+
+def check_labels(rates: "xarray.DataArray", trials: Trials, name: str) -> None:
+    """Raise InputError where a DataArray says that it belongs to other trials, neurons, bins or units."""
+    for axis, ids in (("trial", trials.table["id"]), ("neuron", trials.neurons["id"])):
+        if axis in rates.coords and not np.array_equal(rates[axis].values, ids):
+            raise InputError(f"{name}: {axis} ids or their order are not those of the trials; select the same ones.")
+    if rates.attrs.get("units", "spikes/bin") != "spikes/bin":
+        raise InputError(f"{name}: units are {rates.attrs['units']!r}; scores take spikes/bin.")
+    bin_ms = rates.attrs.get("bin_ms", trials.bin_ms)
+    if not np.isclose(bin_ms, trials.bin_ms):
+        raise InputError(f"{name}: bins are {bin_ms:g} ms wide, those of the trials {trials.bin_ms:g} ms.")
+
+
+def check_rates(
+    rates: Num[np.ndarray, "trial time neuron"],
+    counts: Num[np.ndarray, "trial time neuron"],
+    bin_ms: float,
+    seen: Bool[np.ndarray, "trial time neuron"] | None = None,
+    name: str = "rates",
+) -> None:
+    """Refuse rates that cannot be expected spikes per bin.
+
+    counts: spikes per bin that the rates are to predict, NaN where unknown; seen: False where unknown too.
+    Raises InputError where a rate is NaN, infinite, zero or negative, or where rates look like Hz: for the median
+    neuron with spikes, mean rate over mean count is within a factor of two of the number of bins a second (told apart
+    at four bins a second or more).
+    """
+    for bad, problem, remedy in (
+        (~np.isfinite(rates), "not finite", "predict every trial, bin and neuron"),
+        (rates < 0, "negative", "hand over rates, not log-rates or differences of rates"),
+        (rates == 0, "exactly zero", "a spike there would be impossible; add a small floor, such as 1e-6"),
+    ):
+        if bad.any():
+            where = tuple(int(i) for i in np.unravel_index(bad.argmax(), bad.shape))
+            raise InputError(
+                f"{name}: {int(bad.sum())} rates are {problem}, the first at (trial, bin, neuron) {where}; {remedy}."
+            )
+    used = ~np.isnan(counts) if seen is None else seen & ~np.isnan(counts)
+    spikes = np.where(used, counts, 0).sum(axis=(0, 1), dtype=np.float64)
+    expected = np.where(used, rates, 0).sum(axis=(0, 1))
+    per_second = 1000.0 / bin_ms
+    if per_second < FEWEST_BINS_A_SECOND or not spikes.any():
+        return
+    ratio = float(np.median(expected[spikes > 0] / spikes[spikes > 0]))
+    if per_second / 2 <= ratio <= per_second * 2:
+        raise InputError(
+            f"{name}: rates look like Hz: they are about {per_second:g} times the counts (median over neurons "
+            f"{ratio:.3g}). Divide them by {per_second:g} to get spikes per bin of {bin_ms:g} ms."
+        )
+
+
+def split_names(splits: str | Sequence[str]) -> tuple[str, ...]:
+    """One split name or several, as a tuple."""
+    return (splits,) if isinstance(splits, str) else tuple(splits)
+
+
+def in_splits(trials: Trials, splits: str | Sequence[str], field: str) -> Bool[np.ndarray, " trial"]:
+    """Which trials are in the named splits. Raises InputError, naming `field`, where one of them has no trial."""
+    for split in split_names(splits):
+        if split not in trials.splits:
+            raise InputError(f"{field}: no trial is in split {split!r}. {suggestion(split, trials.splits)}")
+    return np.isin(trials.table["split"], split_names(splits))

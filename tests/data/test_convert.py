@@ -1,0 +1,141 @@
+"""Trials from arrays and from spike times."""
+
+import numpy as np
+import pytest
+
+from nlbprob.data import Trials
+from nlbprob.errors import InputError
+
+COUNTS = np.random.default_rng(0).poisson(1.0, size=(20, 5, 8))
+
+
+def test_arrays_with_nothing_else_get_ids_and_drawn_splits():
+    trials = Trials.from_arrays(COUNTS, 5)
+    np.testing.assert_array_equal(trials.counts, COUNTS)
+    assert trials.seen.all()
+    assert (trials.splits, trials.heldout.sum()) == ({"train": 16, "val": 4}, 2)
+    assert trials.source["seeds"] == {"heldout": 0, "split": 0}
+    np.testing.assert_array_equal(trials.time_ms, [0, 5, 10, 15, 20])
+    assert not Trials.from_arrays(COUNTS, 5, heldout="none").heldout.any()
+    assert Trials.from_arrays(COUNTS, 5, split="none").splits == {"train": 20}
+
+
+def test_columns_say_what_is_held_out_and_which_trials_validate():
+    table = {"fold": ["a", "b"] * 10, "side": ["l", "r"] * 10}
+    neurons = {"id": list("abcdefgh"), "silenced": [True] + [False] * 7}
+    trials = Trials.from_arrays(
+        COUNTS.astype(float), 5.0, neurons=neurons, table=table, heldout="silenced", split="fold", condition="side"
+    )
+    assert trials.splits == {"a": 10, "b": 10}
+    np.testing.assert_array_equal(trials.heldout, neurons["silenced"])
+    assert trials.condition_labels == ["l", "r"]
+    assert trials.source["seeds"] == {}
+
+
+def test_trials_of_different_lengths_are_padded_unseen():
+    lengths = [3, 5, 1]
+    counts = [COUNTS[trial, :length] for trial, length in enumerate(lengths)]
+    behavior = [np.ones((length, 2)) for length in lengths]
+    trials = Trials.from_arrays(counts, 5, behavior=behavior, behavior_name="hand_vel", forward_bins=1)
+    np.testing.assert_array_equal(trials.lengths, lengths)
+    np.testing.assert_array_equal(trials.counts[0, :3], counts[0])
+    assert not trials.counts[2, 1:].any()
+    np.testing.assert_array_equal(np.isnan(trials.behavior[:, :, 0]), ~trials.seen[:, :, 0])
+    assert trials.forward_bins == 1
+
+
+def test_inputs_and_missing_entries_are_kept():
+    seen = np.random.default_rng(1).random(COUNTS.shape) > 0.3
+    counts = np.where(seen, COUNTS, np.nan)
+    trials = Trials.from_arrays(counts, 5, seen=seen, inputs={"go": np.ones((20, 5, 1))})
+    np.testing.assert_array_equal(trials.counts, np.where(seen, COUNTS, 0))
+    np.testing.assert_array_equal(trials.seen, seen)
+    assert trials.inputs["go"].shape == (20, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("counts", "fields", "message"),
+    [
+        (-COUNTS, {}, "counts: .* is negative"),
+        (COUNTS + 0.5, {}, "counts: .* is not whole"),
+        (np.where(COUNTS > 2, np.nan, COUNTS), {}, "counts: nan .* is not finite"),
+        (np.where(COUNTS > 2, np.inf, COUNTS), {}, "counts: inf .* is not finite"),
+        (0 * COUNTS, {}, "counts: all units are silent"),
+        (COUNTS[0], {}, "counts: expected three axes"),
+        ([COUNTS[0], COUNTS[1, :, :3]], {}, "counts: the trials of a list must be arrays that differ in"),
+        (COUNTS, {"seen": np.ones((20, 5, 7), dtype=bool)}, "seen: expected booleans of the shape"),
+        (COUNTS, {"neurons": {"id": [1, 2]}}, "neurons.*expected one value for each of 8"),
+        (COUNTS, {"heldout": "silenced"}, "heldout: the units have no column 'silenced'"),
+        (COUNTS, {"split": "fold"}, "split: the trials have no column 'fold'"),
+        (COUNTS, {"condition": "side"}, "condition: the trials have no column 'side'"),
+        (COUNTS, {"neurons": {"heldout": [True] * 8}}, "heldout: 'heldout' holds out all 8 units"),
+    ],
+)
+def test_wrong_arrays_are_named(counts, fields, message):
+    with pytest.raises(InputError, match=message):
+        Trials.from_arrays(counts, 5, **fields)
+
+
+def spikes():
+    rng = np.random.default_rng(0)
+    return [np.sort(rng.uniform(0, 12, size=200)) for _ in range(4)]
+
+
+START = np.arange(10) * 1.2
+
+
+def test_spike_times_are_binned_as_a_file_is():
+    go = START + 0.3
+    times = np.arange(0, 12, 0.01)
+    trials = Trials.from_spike_times(
+        spikes(),
+        START,
+        START + 1,
+        bin_ms=20,
+        table={"go_time": go, "side": ["l", "r"] * 5},
+        neurons={"area": list("abab")},
+        align="go_time",
+        window_ms=(-100, 300),
+        forward_ms=100,
+        behavior=(times, np.stack([times, -times], axis=1)),
+        behavior_name="hand_pos",
+        behavior_channels=("x", "y"),
+        lag_ms=100,
+        condition="side",
+    )
+    for trial in range(10):
+        for unit, of_unit in enumerate(spikes()):
+            edges = go[trial] - 0.1 + 0.02 * np.arange(26)
+            np.testing.assert_array_equal(trials.counts[trial, :, unit], np.histogram(of_unit, edges)[0])
+    assert (trials.n_bins, trials.window_bins, trials.forward_bins) == (25, 20, 5)
+    assert (trials.behavior_name, trials.lag_ms, trials.condition) == ("hand_pos", 100.0, ("side",))
+    np.testing.assert_allclose(trials.behavior[:, 0, 0], go + 0.005)
+    assert trials.source["options"]["align"] == "go_time"
+
+
+def test_observation_intervals_and_silent_units():
+    observed = [[[0.0, 6.0]]] * 3 + [[[0.0, 12.0]]]
+    trials = Trials.from_spike_times([*spikes()[:3], []], START, START + 1, bin_ms=50, obs_intervals=observed)
+    assert not trials.seen[5:, :, :3].any()
+    assert trials.seen[5:, :, 3].all()
+    assert not trials.counts[5:].any()
+    assert "1 units without a spike: 3" in trials.source["notes"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"spike_times": [[], []]}, "units: all 2 units are silent"),
+        ({"spike_times": [[1000.0, 2000.0]]}, "spike_times: every spike lies outside the windows .* both in s"),
+        ({"window_ms": (0, 110)}, "window_ms: 110 ms is not a whole number of 50 ms bins"),
+        ({"align": "go_time"}, "align: the trials have no column 'go_time'"),
+        ({"obs_intervals": [[[0.0, 6.0]]]}, "obs_intervals: 1 entries for 4 units"),
+        ({"stop_time": START[:3]}, "table.*stop_time.*expected one value for each of 10"),
+        ({"chunk_ms": 100}, "chunk_ms: is for files"),
+        ({"colour": 3}, "no data option 'colour'"),
+    ],
+)
+def test_wrong_spike_times_are_named(changes, message):
+    given = {"spike_times": spikes(), "start_time": START, "stop_time": START + 1, "bin_ms": 50} | changes
+    with pytest.raises(InputError, match=message):
+        Trials.from_spike_times(**given)
