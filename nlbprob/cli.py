@@ -27,10 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     try:
         return dispatch([word for word in words if word != "--debug"])
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         if debug:
             raise
-        print("nlbprob: interrupted.", file=sys.stderr)
+        print(f"\nnlbprob: {str(stop) or 'interrupted'}.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

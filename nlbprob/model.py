@@ -14,19 +14,24 @@ from nlbprob.blocks.observations import Observation, Poisson
 from nlbprob.blocks.readout import LinearReadout
 from nlbprob.errors import InputError
 from nlbprob.numerics import matrices
-from nlbprob.numerics.kalman import Chain
+from nlbprob.numerics.gaussian import Chain
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
 
 class Parameters(NamedTuple):
-    """Everything the posterior of a trajectory depends on, drawn once for all trials."""
+    """Everything the posterior of a trajectory depends on.
+
+    `uncertainty` is the covariance of each neuron's (baseline, loadings) where predictions take it into account; None where
+    the parameters are known, as at a draw.
+    """
 
     chain: Chain
     loadings: Float[Array, "neuron state"]
     baseline: Float[Array, " neuron"]
     observation: dict[str, Any]
+    uncertainty: Float[Array, "neuron width width"] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

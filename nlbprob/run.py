@@ -25,8 +25,10 @@ class Settings:
 
     model: the name of a model that comes with nlbprob, or the path of a model file; model_options: its keywords.
     data: the recording; data_options: keyword arguments of `nlbprob.load`.
-    seed, posterior, iterations: as `nlbprob.fit` takes them; None leaves iterations to it.
-    fit_on, score_on: the splits to learn from and to score on.
+    seed, posterior, em_iterations, svi_steps: as `nlbprob.fit` takes them; None leaves a length to it.
+    init: the folder of a run (or of a posterior) of the same model and neurons to start from; None: from scratch.
+    draws: of the posterior, kept in posterior.nc.
+    fit_on, score_on: the split to learn from and that to score on; several are joined by "+".
     """
 
     model: str
@@ -35,9 +37,23 @@ class Settings:
     data_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     seed: int = 0
     posterior: str = "neuron"
-    iterations: int | None = None
+    em_iterations: int | None = None
+    svi_steps: int | None = None
+    init: str | None = None
+    draws: int = 200
     fit_on: str = "train"
     score_on: str = "val"
+
+    @property
+    def splits(self) -> dict[str, tuple[str, ...]]:
+        """The splits to fit and to score on, as the functions of `nlbprob.scoring` take them."""
+        return {"fit": tuple(self.fit_on.split("+")), "on": tuple(self.score_on.split("+"))}
+
+    def load(self):
+        """The trials of both, read from the recording."""
+        from nlbprob.data.nwb import load
+
+        return load(self.data, **self.data_options).split(*self.splits["fit"], *self.splits["on"])
 
 
 def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False, progress: bool = True) -> dict:
@@ -47,12 +63,12 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
     Returns the content of metrics.json. Raises RunExistsError where `out` exists, InputError where the settings and
     the recording do not fit each other.
     """
-    from nlbprob.data.nwb import load
+    from nlbprob.reporting import write_report
     from nlbprob.scoring.submission import write_submission
 
     folder = pathlib.Path(out)
     check_free(folder, force)
-    if settings.fit_on == settings.score_on:
+    if set(settings.splits["fit"]) & set(settings.splits["on"]):
         raise InputError(f"--score-on {settings.score_on}: score on trials that the model has not learned from.")
     file = find_model(settings.model)
     model = load_model(settings.model, **settings.model_options)
@@ -63,26 +79,49 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
 
     clear(folder)
     shutil.copyfile(file.path, folder / "model.py")
-    write_json(folder / "config.json", describe(settings, trials))
+    config = describe(settings, trials)
+    write_json(folder / "config.json", config)
     posterior = fit_posterior(model, trials, settings, folder, progress)
-    rates = posterior.rates(trials.hide_heldout(settings.score_on))
+    visible = trials.hide_heldout(*settings.splits["on"])
+    rates = posterior.rates(visible)
     metrics = measure(rates, trials, settings)
     write_json(folder / "metrics.json", metrics)
-    write_submission(folder / "submission.h5", rates, trials, settings.fit_on, settings.score_on)
-    posterior.to_arviz(trials.split(settings.fit_on)).to_netcdf(folder / "posterior.nc")
-    report(folder)
+    write_submission(folder / "submission.h5", rates, trials, **settings.splits)
+    write_report(
+        folder / "report.html", posterior=posterior, trials=trials, metrics=metrics, config=config, rates=rates
+    )
+    try:
+        tree = posterior.to_arviz(visible.split(*settings.splits["on"]), draws=settings.draws)
+        tree.to_netcdf(folder / "posterior.nc")
+    except InputError as error:  # too large a file is no reason to lose the run
+        print(f"posterior.nc is left out. {error}")
     return metrics
 
 
 def fit_posterior(model, trials, settings: Settings, folder: pathlib.Path, progress: bool):
-    """Fit `model` to the trials of `fit_on` and save the posterior in the run's folder."""
-    from nlbprob.infer.svi import fit
+    """Fit `model` to the trials of `fit_on` and save the posterior in the run's folder, on Ctrl-C too."""
+    from nlbprob.infer.fit import Interrupted, fit
 
-    options = {} if settings.iterations is None else {"iterations": settings.iterations}
-    train = trials.split(settings.fit_on)
-    posterior = fit(model, train, seed=settings.seed, posterior=settings.posterior, progress=progress, **options)
+    given = {name: getattr(settings, name) for name in ("seed", "posterior", "em_iterations", "svi_steps")}
+    given = {name: value for name, value in given.items() if value is not None}
+    init = None if settings.init is None else read_posterior(settings.init, model)
+    try:
+        posterior = fit(model, trials.split(*settings.splits["fit"]), **given, init=init, progress=progress)
+    except Interrupted as stop:
+        if stop.posterior is None:
+            raise
+        stop.posterior.save(folder / "posterior")
+        raise KeyboardInterrupt(f"interrupted; what was found lies in {folder}: go on with --init {folder}") from None
     posterior.save(folder / "posterior")
     return posterior
+
+
+def read_posterior(folder: str | pathlib.Path, model=None):
+    """The posterior in a run's folder, or in a folder that `Posterior.save` wrote."""
+    from nlbprob.infer.posterior import Posterior
+
+    inside = pathlib.Path(folder) / "posterior"
+    return Posterior.load(inside if inside.is_dir() else folder, model)
 
 
 def measure(rates, trials, settings: Settings) -> dict:
@@ -90,12 +129,13 @@ def measure(rates, trials, settings: Settings) -> dict:
     from nlbprob.scoring.baselines import baselines
     from nlbprob.scoring.scores import score
 
-    splits = {"fit": settings.fit_on, "on": settings.score_on}
+    splits = settings.splits
     scores = score(rates, trials, **splits).to_dict()
-    others = {name: score(guess, trials, **splits, bootstrap=0) for name, guess in baselines(trials, **splits).items()}
+    others = {name: score(guess, trials, **splits) for name, guess in baselines(trials, **splits).items()}
     return {
         settings.score_on: scores.pop("values"),
         "baselines": {name: other.values for name, other in others.items()},
+        "baseline_intervals": {name: other.intervals for name, other in others.items()},
         "fit_on": settings.fit_on,
         **scores,
     }
@@ -106,16 +146,14 @@ def report(folder: str | pathlib.Path) -> pathlib.Path:
     folder = pathlib.Path(folder)
     config, metrics = read_json(folder, "config.json"), read_json(folder, "metrics.json")
 
-    from nlbprob.data.nwb import load
-    from nlbprob.infer.posterior import Posterior
     from nlbprob.reporting import write_report
 
     settings = Settings(**config["settings"])
-    trials = load(settings.data, **settings.data_options).split(settings.fit_on, settings.score_on)
-    posterior = Posterior.load(folder / "posterior")
-    path = folder / "report.html"
-    write_report(path, posterior=posterior, trials=trials, metrics=metrics, config=config)
-    return path
+    model = load_model(str(folder / "model.py"), **settings.model_options)
+    posterior = read_posterior(folder, model)
+    return write_report(
+        folder / "report.html", posterior=posterior, trials=settings.load(), metrics=metrics, config=config
+    )
 
 
 def check_free(folder: pathlib.Path, force: bool) -> None:

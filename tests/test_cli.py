@@ -108,7 +108,7 @@ def test_interrupt_ends_with_a_message(monkeypatch, capsys):
 
     monkeypatch.setattr(cli, "dispatch", interrupted)
     assert main(["fit"]) == 130
-    assert capsys.readouterr().err == "nlbprob: interrupted.\n"
+    assert capsys.readouterr().err == "\nnlbprob: interrupted.\n"
 
 
 def test_model_options_stand_anywhere(model):

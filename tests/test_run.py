@@ -82,9 +82,10 @@ class MeanRates:
         assert not trials.seen[trials.table["split"] == "val"][..., trials.heldout].any()
         return np.broadcast_to(trials.counts.mean(axis=(0, 1)), trials.counts.shape).copy()
 
-    def to_arviz(self, trials):
+    def to_arviz(self, trials, draws):
         import xarray
 
+        assert draws == 200
         return xarray.DataTree(xarray.Dataset({"trials": trials.n_trials}))
 
 
@@ -96,7 +97,7 @@ def settings(monkeypatch, tmp_path):
     trials = Trials.from_arrays(counts, 5.0, source=notes)
     monkeypatch.setattr("nlbprob.data.nwb.load", lambda path, **options: trials)
     monkeypatch.setattr(run, "fit_posterior", lambda *_: MeanRates())
-    monkeypatch.setattr(run, "report", lambda folder: (folder / "report.html").write_text(""))
+    monkeypatch.setattr("nlbprob.reporting.write_report", lambda path, **_: path.write_text(""))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text("def model(*, dim=3, scale=0.5):\n    return dim\n")
     return Settings("mine.py", "a.nwb", {"dim": 4}, {"bin_ms": 5.0})

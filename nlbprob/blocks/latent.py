@@ -8,7 +8,7 @@ import numpyro
 from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.errors import InputError
-from nlbprob.numerics.kalman import Chain
+from nlbprob.numerics.gaussian import Chain
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials

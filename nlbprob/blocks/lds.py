@@ -9,7 +9,7 @@ import numpyro.distributions as dist
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.latent import Latent
 from nlbprob.numerics import matrices
-from nlbprob.numerics.kalman import Chain
+from nlbprob.numerics.gaussian import Chain
 
 #: Slowest decay kept when dynamics are estimated, in mean trial lengths; slower ones cannot be told from a constant.
 SLOWEST_DECAY_TRIALS = 10.0

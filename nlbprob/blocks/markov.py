@@ -6,7 +6,7 @@ import numpyro.distributions as dist
 from jax import lax, random
 from numpyro.distributions import constraints
 
-from nlbprob.numerics.kalman import Chain, Smoothed, cholesky, symmetrize
+from nlbprob.numerics.gaussian import Chain, Smoothed, cholesky, symmetrize
 
 
 class LinearGaussianMarkov(dist.Distribution):

@@ -25,7 +25,10 @@ def add_fit_arguments(parser) -> None:
         default="neuron",
         help="form of the parameters' posterior (default neuron: one normal for each neuron's loadings and baseline)",
     )
-    group.add_argument("--iterations", type=int, metavar="N", help="iterations of the fit (default: its own)")
+    group.add_argument("--em-iterations", type=int, metavar="N", help="iterations of the first stage, variational EM")
+    group.add_argument("--svi-steps", type=int, metavar="N", help="steps of the second stage, for the posterior")
+    group.add_argument("--init", metavar="RUN", help="run of the same model and units to start from")
+    group.add_argument("--draws", type=int, default=200, metavar="N", help="draws in posterior.nc (default 200)")
     group.add_argument("--fit-on", default="train", metavar="SPLIT", help="split to learn from (default train)")
     group.add_argument("--score-on", default="val", metavar="SPLIT", help="split to score on (default val)")
 
@@ -46,7 +49,10 @@ def run(arguments) -> int:
         data_options=data_options(arguments) | ({"config": data_config} if data_config else {}),
         seed=arguments.seed,
         posterior=arguments.posterior,
-        iterations=arguments.iterations,
+        em_iterations=arguments.em_iterations,
+        svi_steps=arguments.svi_steps,
+        init=arguments.init,
+        draws=arguments.draws,
         fit_on=arguments.fit_on,
         score_on=arguments.score_on,
     )

@@ -1,26 +1,36 @@
 """A run's scores as a table on the terminal."""
 
+import textwrap
+
 
 def print_scores(metrics: dict, title: str) -> None:
     """Print the scores in metrics.json, a line for each, beside their intervals and those of the baselines."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     split, baselines = metrics["split"], metrics["baselines"]
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("", "this run", "90% interval", *baselines):
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=heading == "90% interval")
+    rows = []
     for name, value in metrics[split].items():
         interval = metrics["intervals"].get(name)
         between = "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
-        table.add_row(name, cell(value), between, *(cell(scores.get(name)) for scores in baselines.values()))
-    console = Console(highlight=False, markup=False)
-    console.print(title, style="bold")
-    console.print(f"scored on {split}, fitted on {metrics['fit_on']}, bins of {metrics['bin_ms']:g} ms")
-    console.print(table)
+        rows.append([name, cell(value), between, *(cell(scores.get(name)) for scores in baselines.values())])
+    print(f"\n{title}\nscored on {split}, fitted on {metrics['fit_on']}, bins of {metrics['bin_ms']:g} ms\n")
+    print(table(["", "this run", "90% interval", *baselines], rows))
     for name, reason in metrics["reasons"].items():
-        console.print(f"{name}: {reason}")
+        print(f"{name}: {reason}")
+    print()
+
+
+def table(headings: list[str], rows: list[list[str]]) -> str:
+    """Lines of right-aligned columns, the first one left-aligned; long headings take several lines."""
+    wrapped = [textwrap.wrap(heading, 14) for heading in headings]
+    height = max(map(len, wrapped))
+    above = [[""] * (height - len(lines)) + lines for lines in wrapped]
+    lines = [list(line) for line in zip(*above, strict=True)] + rows
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(height, ["-" * width for width in widths])
+
+    def joined(first: str, *others: str) -> str:
+        return "  ".join([first.ljust(widths[0]), *(o.rjust(w) for o, w in zip(others, widths[1:], strict=True))])
+
+    return "\n".join(joined(*line) for line in lines)
 
 
 def cell(value: float | None) -> str:

@@ -14,7 +14,7 @@ from nlbprob.infer import local as local_inference
 from nlbprob.infer.local import Batch
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
-from nlbprob.numerics.kalman import Chain, Sites, Smoothed, symmetrize
+from nlbprob.numerics.gaussian import Chain, Sites, Smoothed, symmetrize
 
 #: Weight of the priors of the closed-form updates, in bins (dynamics) and in trials (initial state).
 PRIOR_BINS, PRIOR_TRIALS = 20.0, 4.0
@@ -233,6 +233,16 @@ def maximize(model: Model, context: Context, theta: Parameters, data: Batch, mom
     values[model.readout.site("loadings")] = theta.loadings @ basis
     values[model.readout.site("baseline")] = theta.baseline
     return values, basis
+
+
+def expectation(model: Model, context: Context) -> Callable:
+    """A compiled E-step alone: (state, data, steps) -> state."""
+
+    @jax.jit
+    def update(state: EMState, data: Batch, steps) -> EMState:
+        return expectation_step(model, parameters_at(model, context, state.values), data, state, steps)[0]
+
+    return update
 
 
 def em_iteration(model: Model, context: Context) -> Callable:

@@ -112,6 +112,7 @@ class Run:
         self.batch_size = min(trials.n_trials, default if batch_size is None else max(1, batch_size))
         self.chunk_size = size
         self.started = False
+        self.draws: dict[str, np.ndarray] | None = None
         self.begin = time.perf_counter()
         self.history: dict[str, list] = {"stage": [], "iteration": [], "elbo": [], "seconds": []}
         self.progress = Progress(settings["em_iterations"] + settings["svi_steps"], progress)
@@ -151,8 +152,9 @@ class Run:
                 )
             self.started = True
             self.record("em", elbo)
+        if not self.settings["em_iterations"]:
+            self.state = em.expectation(self.model, self.context)(self.state, self.data, predict.COLD_STEPS)
         self.values = self.state.values
-        self.draws = None
 
     def parameter_posterior(self, family: str, guide: Callable | None, optimizer) -> None:
         """The second stage; leaves the parameters' centre and draws."""

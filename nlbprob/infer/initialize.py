@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 from nlbprob.blocks.base import Context
 from nlbprob.model import Model
 from nlbprob.numerics import matrices
-from nlbprob.numerics.kalman import Chain
+from nlbprob.numerics.gaussian import Chain
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials

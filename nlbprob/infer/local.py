@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Num
 
 from nlbprob.model import Parameters
 from nlbprob.numerics import kalman
-from nlbprob.numerics.kalman import Sites, Smoothed
+from nlbprob.numerics.gaussian import Sites, Smoothed
 
 if TYPE_CHECKING:
     from nlbprob.blocks.observations import Observation
@@ -57,9 +57,25 @@ def outer_products(loadings: Float[Array, "neuron state"]) -> Float[Array, "neur
 
 
 def predictor(theta: Parameters, mean, covariance):
-    """Mean c'm + d and variance c'Pc of every neuron's predictor: [..., neuron]."""
+    """Mean and variance of every neuron's predictor eta = c'x + d: [..., neuron].
+
+    The mean is c'm + d, the variance c'Pc; where (d, c) are uncertain with covariance S, plus E[(1, x) S (1, x)'], which takes
+    eta, a product of two normal vectors, for normal.
+    """
     flat = covariance.reshape(*mean.shape[:-1], -1)
-    return mean @ theta.loadings.T + theta.baseline, flat @ outer_products(theta.loadings).T
+    variance = flat @ outer_products(theta.loadings).T
+    if theta.uncertainty is not None:
+        constant, cross, quadratic = split_uncertainty(theta)
+        second = flat + (mean[..., :, None] * mean[..., None, :]).reshape(flat.shape)
+        variance = variance + constant + 2 * mean @ cross.T + second @ quadratic.T
+    return mean @ theta.loadings.T + theta.baseline, variance
+
+
+def split_uncertainty(theta: Parameters):
+    """The covariance of (d, c) of each neuron: of d alone [neuron], of c with d [neuron, state], of c alone [neuron, pair]."""
+    covariance = theta.uncertainty
+    assert covariance is not None
+    return covariance[:, 0, 0], covariance[:, 1:, 0], covariance[:, 1:, 1:].reshape(covariance.shape[0], -1)
 
 
 def expected_log_likelihood(theta: Parameters, observation: "Observation", batch: Batch, mean, covariance):
@@ -69,8 +85,13 @@ def expected_log_likelihood(theta: Parameters, observation: "Observation", batch
     terms = observation.expected_log_prob(location, variance, counts, theta.observation)
     value, slope, weight = (jnp.where(batch.seen, term, 0.0) for term in terms)
     weight = jnp.maximum(weight, 0.0)
-    precision = (weight @ outer_products(theta.loadings)).reshape(*mean.shape, mean.shape[-1])
+    outer = outer_products(theta.loadings)
     linear = (slope + weight * (location - theta.baseline)) @ theta.loadings
+    if theta.uncertainty is not None:
+        _, cross, quadratic = split_uncertainty(theta)
+        outer = outer + quadratic
+        linear = linear - weight @ cross
+    precision = (weight @ outer).reshape(*mean.shape, mean.shape[-1])
     return value.sum((-1, -2)), Sites(linear, precision)
 
 
@@ -144,7 +165,7 @@ def bound(theta: Parameters, observation: "Observation", batch: Batch, sites: Si
     E_q[log p(y | x, theta)]. The gradient of E_q[log p(x | theta)] is the same on paper, wrong in float32.
     """
     sites, smoothed = lax.stop_gradient((sites, smoothed))
-    log_normalizer = kalman.filter(theta.chain, sites).log_normalizer.sum(-1)
+    log_normalizer = kalman.log_normalizer(kalman.filter(theta.chain, sites), sites)
     location, variance = predictor(theta, smoothed.mean, smoothed.covariance)
     counts = batch.counts.astype(location.dtype)
     value, slope, weight = observation.expected_log_prob(

@@ -1,6 +1,7 @@
 """What a fit leaves: parameters with their uncertainty, and the posterior of any trial's trajectory given what is seen."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
 from nlbprob.infer import predict
 from nlbprob.infer.em import parameters_at
-from nlbprob.model import Model
+from nlbprob.model import Model, Parameters
 
 if TYPE_CHECKING:
     import xarray
@@ -62,6 +63,20 @@ class Posterior:
         signs = np.sign(turned[np.abs(turned).argmax(0), np.arange(turned.shape[1])])
         return axes.T * np.where(signs == 0, 1, signs)
 
+    @functools.cached_property
+    def centre(self) -> Parameters:
+        """The parameters at the centre of their posterior, with the covariance of each neuron's baseline and loadings."""
+        with predict.precision(self.config["precision"]):
+            theta = parameters_at(self.model, self.context, jax.tree.map(jnp.asarray, self.values))
+        readout = self.model.readout
+        baseline, loadings = (np.asarray(self.draws[readout.site(name)], float) for name in ("baseline", "loadings"))
+        rows = np.concatenate([baseline[:, :, None], loadings], 2)
+        if len(rows) < 2 or self.config["posterior"] == "map":
+            return jax.tree.map(np.asarray, theta)
+        rows = rows - rows.mean(0)
+        covariance = np.einsum("sni,snj->nij", rows, rows) / (len(rows) - 1)
+        return jax.tree.map(np.asarray, theta._replace(uncertainty=covariance.astype(theta.loadings.dtype)))
+
     def check(self, trials: "Trials") -> None:
         """Raise InputError unless the trials are of the recording's neurons and bin width."""
         if trials.bin_ms != self.context.bin_ms:
@@ -75,22 +90,20 @@ class Posterior:
     def rates(self, trials: "Trials", causal: bool = False, beyond_ms: float = 0) -> "xarray.DataArray":
         """Expected spikes per bin [trial, time, neuron] of every neuron and bin, given only the entries that are `seen`.
 
-        r = E[y | seen] = E_q[link(c'x + d)]: E includes the uncertainty of x, the parameters are at their centre.
+        r = E[y | seen] = E_q[link(c'x + d)], over x and over each neuron's c and d; dynamics are at their centre.
         causal=True: each bin given what is seen up to and including it (filtering), for online use. beyond_ms: also the bins
         up to so many ms after the last.
         Raises InputError where the trials are not of this recording.
         """
         self.check(trials)
         extended = predict.extend(trials, beyond_ms)
-        rates = predict.rates(self.model, self.context, self.values, extended, causal, self.config["precision"])
+        rates = predict.rates(self, extended, causal)
         return predict.labeled(rates, extended)
 
     def latents(self, trials: "Trials", causal: bool = False) -> "xarray.Dataset":
         """Posterior "mean" [trial, time, latent] and "covariance" [trial, time, latent, latent_2] of the canonical latents."""
         self.check(trials)
-        return predict.latents(
-            self.model, self.context, self.values, trials, self.rotation, causal, self.config["precision"]
-        )
+        return predict.latents(self, trials, causal)
 
     def sample_latents(self, trials: "Trials", draws: int = 200, seed: int = 0) -> "xarray.DataArray":
         """Whole trajectories from the posterior [sample, trial, time, latent]; parameters vary from draw to draw."""
@@ -105,9 +118,7 @@ class Posterior:
         """An iterator over joint draws of parameters and trajectories; see `nlbprob.infer.predict.draws`."""
         self.check(trials)
         values = self.parameter_sites(draws, seed)
-        return predict.draws(
-            self.model, self.context, self.values, values, trials, seed, self.config["precision"], function
-        )
+        return predict.draws(self, values, trials, seed, function)
 
     def parameter_sites(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
         """Draws of the parameter sites as the model defines them [sample, ...]; with replacement beyond those kept."""

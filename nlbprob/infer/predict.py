@@ -8,19 +8,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nlbprob.blocks.base import Context
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.errors import InputError
 from nlbprob.infer import local as local_inference
 from nlbprob.infer.em import parameters_at
 from nlbprob.infer.local import Batch
-from nlbprob.model import Model
-from nlbprob.numerics import kalman
+from nlbprob.numerics import gaussian
 
 if TYPE_CHECKING:
     import xarray
 
     from nlbprob.data.trials import Trials
+    from nlbprob.infer.posterior import Posterior
 
 #: Natural-gradient steps for a trial that starts from its prior; each stops by itself, most after about ten.
 COLD_STEPS = 50
@@ -94,7 +93,7 @@ def infer_causal(theta, observation, batch: Batch):
         now = theta._replace(chain=chain._replace(initial_mean=predicted[0], initial_covariance=predicted[1]))
         found = infer(now, observation, jax.tree.map(lambda a: a[:, None], bin_batch)).smoothed
         mean, covariance = found.mean[:, 0], found.covariance[:, 0]
-        return kalman.predict(mean, covariance, chain.transition, chain.offset, chain.noise), (mean, covariance)
+        return gaussian.predict(mean, covariance, chain.transition, chain.offset, chain.noise), (mean, covariance)
 
     leading = jax.tree.map(lambda a: jnp.moveaxis(a, 1, 0), batch)
     _, moments = jax.lax.scan(advance, first, leading)
@@ -108,34 +107,35 @@ def _moments(theta, observation, batch: Batch, causal: bool):
     return smoothed.mean, smoothed.covariance
 
 
-def _by_chunk(model: Model, context: Context, values, trials: "Trials", function, dtype: str):
-    with precision(dtype):
-        given = {name: jnp.asarray(value) for name, value in values.items()}
-        compiled = jax.jit(lambda values, batch: function(parameters_at(model, context, values), batch))
+def _by_chunk(posterior: "Posterior", trials: "Trials", function):
+    model = posterior.model
+    with precision(posterior.config["precision"]):
+        theta = jax.tree.map(jnp.asarray, posterior.centre)
+        compiled = jax.jit(function)
         parts = []
         for rows, batch in chunks(trials, model.dim):
             count = rows.stop - rows.start
-            parts.append(jax.tree.map(lambda a, n=count: np.asarray(a)[:n], compiled(given, batch)))
+            parts.append(jax.tree.map(lambda a, n=count: np.asarray(a)[:n], compiled(theta, batch)))
         return jax.tree.map(lambda *pieces: np.concatenate(pieces), *parts)
 
 
-def rates(model: Model, context: Context, values, trials: "Trials", causal: bool, dtype: str) -> np.ndarray:
+def rates(posterior: "Posterior", trials: "Trials", causal: bool) -> np.ndarray:
     """Expected counts [trial, time, neuron] given what is seen."""
+    observation = posterior.model.observation
 
     def expected(theta, batch):
-        mean, covariance = _moments(theta, model.observation, batch, causal)
-        return model.observation.expected_count(*local_inference.predictor(theta, mean, covariance), theta.observation)
+        mean, covariance = _moments(theta, observation, batch, causal)
+        return observation.expected_count(*local_inference.predictor(theta, mean, covariance), theta.observation)
 
-    return _by_chunk(model, context, values, trials, expected, dtype)
+    return _by_chunk(posterior, trials, expected)
 
 
-def latents(model: Model, context: Context, values, trials: "Trials", rotation, causal: bool, dtype: str):
-    """Posterior moments of the latents in the basis that `rotation` leads to."""
+def latents(posterior: "Posterior", trials: "Trials", causal: bool):
+    """Posterior moments of the latents in the canonical basis."""
     import xarray
 
-    mean, covariance = _by_chunk(
-        model, context, values, trials, lambda theta, batch: _moments(theta, model.observation, batch, causal), dtype
-    )
+    observation, rotation = posterior.model.observation, posterior.rotation
+    mean, covariance = _by_chunk(posterior, trials, lambda theta, batch: _moments(theta, observation, batch, causal))
     coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": np.arange(rotation.shape[1])}
     dims = ("trial", "time", "latent")
     return xarray.Dataset(
@@ -144,20 +144,18 @@ def latents(model: Model, context: Context, values, trials: "Trials", rotation, 
     )
 
 
-def draws(
-    model: Model, context: Context, centre, values, trials: "Trials", seed: int, dtype: str, function
-) -> Iterator[dict[str, np.ndarray]]:
+def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function) -> Iterator[dict[str, np.ndarray]]:
     """For each draw of the parameters, a draw of every trajectory, handed to `function(key, theta, batch, x, bound)`.
 
     Inference converges at the centre of the parameters; at each draw one full natural-gradient step from there adapts the
     sites, which is what an exact posterior does to first order. Yields function's dictionary of arrays [trial, ...].
     """
-    with precision(dtype):
-        observation = model.observation
+    model, context, observation = posterior.model, posterior.context, posterior.model.observation
+    with precision(posterior.config["precision"]):
 
         @jax.jit
-        def settle(values, batch):
-            smoothed = infer(parameters_at(model, context, values), observation, batch).smoothed
+        def settle(theta, batch):
+            smoothed = infer(theta, observation, batch).smoothed
             return smoothed.mean, smoothed.covariance
 
         @jax.jit
@@ -168,8 +166,8 @@ def draws(
             first, second = jax.random.split(key)
             return function(second, theta, batch, LinearGaussianMarkov.from_smoothed(smoothed).sample(first), bound)
 
-        given = {name: jnp.asarray(value) for name, value in centre.items()}
-        pieces = [(rows, batch, settle(given, batch)) for rows, batch in chunks(trials, model.dim)]
+        centre = jax.tree.map(jnp.asarray, posterior.centre)
+        pieces = [(rows, batch, settle(centre, batch)) for rows, batch in chunks(trials, model.dim)]
         for number in range(len(next(iter(values.values())))):
             one = {name: jnp.asarray(value[number]) for name, value in values.items()}
             key = jax.random.fold_in(jax.random.key(seed), number)

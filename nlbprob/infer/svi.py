@@ -16,7 +16,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.infer import local as local_inference
 from nlbprob.infer.local import Batch
 from nlbprob.model import Model
-from nlbprob.numerics.kalman import Sites
+from nlbprob.numerics.gaussian import Sites
 
 #: Natural-gradient steps on a trial's sites at each draw of the parameters.
 LOCAL_STEPS = 1
@@ -62,7 +62,7 @@ def minibatches(trials: int, size: int, steps: int, seed: int) -> Int[np.ndarray
 
 def default_optimizer(steps: int) -> optax.GradientTransformation:
     """Adam, its rate falling from 0.1 to 0.005 posterior standard deviations a step along a cosine."""
-    return optax.adam(optax.cosine_decay_schedule(0.1, steps, alpha=0.05), b1=0.8, b2=0.95)
+    return optax.adam(optax.cosine_decay_schedule(0.1, max(steps, 1), alpha=0.05), b1=0.8, b2=0.95)
 
 
 def run(
@@ -89,7 +89,7 @@ def run(
         numpyro.optim.optax_to_numpyro(optimizer or default_optimizer(steps)),
         Trace_ELBO(),
     )
-    index = jnp.asarray(minibatches(data.counts.shape[0], batch_size, steps, seed))
+    index = jnp.asarray(minibatches(data.counts.shape[0], batch_size, max(steps, 1), seed))
 
     @jax.jit
     def begin(row):

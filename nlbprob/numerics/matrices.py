@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from nlbprob.numerics.kalman import Chain, symmetrize
+from nlbprob.numerics.gaussian import Chain, symmetrize
 
 
 def skew(entries: Float[Array, " pair"], size: int) -> Float[Array, "n n"]:

@@ -60,8 +60,10 @@ def fit_decoder(
 ) -> Decoder:
     """argmin |behavior - rates @ W - b|^2 + penalty |W|^2, the penalty by cross-validation.
 
-    It is the one of 1e-4 to 1, two a decade, with the highest mean R2 over five folds. Folds are runs of consecutive bins (trials end to end, NaN bins dropped), each with its own intercept; the first of
-    equal penalties wins. Raises InputError where fewer than five bins have behavior.
+    It is the one of 1e-4 to 1, two a decade, with the highest mean R2 over five folds, the first of equal ones. Folds
+    are runs of consecutive bins (trials end to end, NaN bins dropped); each decoder has its own intercept.
+    rates: spikes/bin; behavior: NaN in the first channel where not recorded.
+    Raises InputError where fewer than five bins have behavior, or only some channels of a bin do.
     """
     x, y = recorded_rows(rates, behavior)
     if len(x) < FOLDS:

@@ -8,6 +8,8 @@ from nlbprob.data.trials import Trials
 #: Below this many trials a single split is too noisy to choose by, and all folds are used.
 MANY_TRIALS = 60
 FOLDS = 5
+#: More trials than these make a choice no better, only slower.
+MOST_TRIALS = 500
 
 
 def inner_splits(
@@ -15,9 +17,10 @@ def inner_splits(
 ) -> list[tuple[Int[np.ndarray, "_"], Int[np.ndarray, "_"]]]:
     """Pairs of trials to learn from and to judge by: one 80/20 split of many trials, five folds of few.
 
-    trials: positions to split; drawn at random by `seed`. every_fold: five folds of many too. A single trial is both.
+    trials: positions to split, or to take 500 from; drawn at random by `seed`. every_fold: five folds of many too. A
+    single trial is both.
     """
-    shuffled = np.random.default_rng(seed).permutation(trials)
+    shuffled = np.random.default_rng(seed).permutation(trials)[:MOST_TRIALS]
     folds = np.array_split(shuffled, min(FOLDS, len(shuffled)))
     if len(folds) == 1:
         return [(shuffled, shuffled)]

@@ -125,8 +125,8 @@ def psth_r2(
 ) -> float:
     """R2 of predicted condition averages, the mean over neurons.
 
-    Each neuron's is taken about its own mean over conditions and time. The predicted PSTH of condition c is the mean of `rates` over the trials members[c]; conditions without trials are
-    left out, and so are bins where psth[c, :, 0] is NaN. All conditions are stacked in time.
+    Each neuron's is taken about its own mean over conditions and time. The predicted PSTH of condition c is the mean of
+    `rates` over the trials members[c]; conditions without trials are left out, and bins where psth[c, :, 0] is NaN.
     jitter: bins by which each trial's rates lie early in its window; they are moved back by as many before averaging.
     Pei et al. (2021), arXiv 2109.04463.
     """

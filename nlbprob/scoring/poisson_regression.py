@@ -18,6 +18,7 @@ class PoissonRegression:
     intercept: Float[np.ndarray, " neuron"]
 
     def log_rates(self, features: Float[np.ndarray, "row feature"]) -> Float[np.ndarray, "row neuron"]:
+        """Logarithms of the predicted spikes/bin."""
         return features @ self.weights + self.intercept
 
 
@@ -30,8 +31,8 @@ def fit_poisson(
     tolerance: float = 1e-4,
 ) -> PoissonRegression:
     """argmin over W, b of sum over seen entries of r - k ln r, plus penalty / 2 |W|^2, with r = exp(features W + b).
-    A neuron without a seen spike counts half a spike.
 
+    A neuron without a seen spike counts half a spike.
     features: centered; best rotated to their principal axes, where their second moments S are diagonal: the Hessian of
     neuron n is close to mean_n S, which makes a good preconditioner of L-BFGS. Neurons share the matrix products but
     nothing else: each has its own directions and step sizes.
@@ -127,10 +128,10 @@ class Problem:
             predictor = point.predictor + length * along
             value = self.value(parameters, self.rates(predictor))
             slack = 1e-10 * self.spikes  # rounding, which alone decides at the optimum
-            short = value <= point.value + 1e-4 * length * slope + slack
-            if short.all():
+            lower = value <= point.value + 1e-4 * length * slope + slack
+            if lower.all():
                 break
-            length = np.where(short, length, 0.4 * length)
+            length = np.where(lower, length, 0.4 * length)
         return self.at(parameters, predictor)
 
 

@@ -53,7 +53,7 @@ def rate_array(rates: Any, trials: Trials, name: str = "rates") -> Float[np.ndar
         )
     if array.dtype.kind not in "uif":
         raise InputError(f"{name}: expected numbers, got {array.dtype}.")
-    return array.astype(np.float64)
+    return array.astype(np.float64, copy=False)
 
 
 def check_labels(rates: "xarray.DataArray", trials: Trials, name: str) -> None:
@@ -93,8 +93,8 @@ def check_rates(
                 f"{name}: {int(bad.sum())} rates are {problem}, the first at (trial, bin, neuron) {where}; {remedy}."
             )
     used = ~np.isnan(counts) if seen is None else seen & ~np.isnan(counts)
-    spikes = np.where(used, counts, 0).sum(axis=(0, 1), dtype=np.float64)
-    expected = np.where(used, rates, 0).sum(axis=(0, 1))
+    spikes = counts.sum(axis=(0, 1), where=used, dtype=np.float64)
+    expected = rates.sum(axis=(0, 1), where=used, dtype=np.float64)
     per_second = 1000.0 / bin_ms
     if per_second < FEWEST_BINS_A_SECOND or not spikes.any():
         return

@@ -60,7 +60,9 @@ def test_by_neuron_is_each_neuron_alone_and_pools_by_spikes():
         assert each[n] == pytest.approx(bits_by_loop(rates[..., [n]], with_nan[..., [n]]), abs=1e-12)
     kept = [0, 1, 3]
     spikes = np.nansum(with_nan[..., kept], axis=(0, 1))
-    assert bits_per_spike(rates[..., kept], with_nan[..., kept]) == pytest.approx(np.average(each[kept], weights=spikes))
+    assert bits_per_spike(rates[..., kept], with_nan[..., kept]) == pytest.approx(
+        np.average(each[kept], weights=spikes)
+    )
 
 
 def test_rates_equal_to_the_null_gain_nothing_and_silence_is_minus_infinity():
@@ -167,8 +169,10 @@ def test_the_benchmarks_own_numbers(shared, dataset):
         r = {key: values[()] for key, values in rates[group].items()}
         t = {key: values[()] for key, values in target[group].items()}
     train, evaluated = (np.concatenate([r[f"{s}_rates_heldin"], r[f"{s}_rates_heldout"]], 2) for s in ("train", "eval"))
-    forward = [np.concatenate([x[f"eval_{k}_heldin_forward"], x[f"eval_{k}_heldout_forward"]], 2)
-               for x, k in ((r, "rates"), (t, "spikes"))]
+    forward = [
+        np.concatenate([x[f"eval_{k}_heldin_forward"], x[f"eval_{k}_heldout_forward"]], 2)
+        for x, k in ((r, "rates"), (t, "spikes"))
+    ]
     found = {
         "co-bps": bits_per_spike(r["eval_rates_heldout"], t["eval_spikes_heldout"]),
         "fp-bps": bits_per_spike(*forward),
@@ -180,7 +184,9 @@ def test_the_benchmarks_own_numbers(shared, dataset):
     if t["eval_behavior"].ndim == 2:
         found["tp corr"] = speed_tp_correlation(evaluated, t["eval_spikes_heldout"], t["eval_behavior"])
     else:
-        masks = [t.get(f"{s}_decode_mask", np.ones((len(x), 1), bool)) for s, x in (("train", train), ("eval", evaluated))]
+        masks = [
+            t.get(f"{s}_decode_mask", np.ones((len(x), 1), bool)) for s, x in (("train", train), ("eval", evaluated))
+        ]
         found["vel R2"] = np.mean([
             velocity_r2(train[a], t["train_behavior"][a], evaluated[b], t["eval_behavior"][b])
             for a, b in zip(masks[0].T, masks[1].T, strict=True)

@@ -58,7 +58,9 @@ def test_impossible_rates_are_refused(make_trials, value, message):
 def test_rates_in_hertz_are_named_as_such(make_trials, bin_ms):
     trials, rates = make_trials(bin_ms=bin_ms)
     check_rates(rates, trials.counts, bin_ms, trials.seen, "mine")
-    with pytest.raises(InputError, match=f"mine: rates look like Hz: they are about {1000 / bin_ms:g} times the counts"):
+    with pytest.raises(
+        InputError, match=f"mine: rates look like Hz: they are about {1000 / bin_ms:g} times the counts"
+    ):
         check_rates(rates * 1000 / bin_ms, trials.counts, bin_ms, trials.seen, "mine")
 
 

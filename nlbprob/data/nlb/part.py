@@ -1,0 +1,137 @@
+"""One NWB file as the benchmark's tools read it: spikes, intervals and a signal on a clock of whole milliseconds."""
+
+import dataclasses
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+
+from nlbprob.data import recording
+from nlbprob.data.checks import as_mask
+from nlbprob.data.nlb.facts import Dataset
+from nlbprob.data.series import channels_of
+from nlbprob.errors import InputError, suggestion
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Part:
+    """What one file holds, from 0 ms to the end of its obs_intervals; the fields are those of a `Session`."""
+
+    file: Path
+    length_ms: int
+    neurons: dict[str, np.ndarray]
+    spikes: tuple[Int[np.ndarray, " spike"], ...]
+    recorded: Bool[np.ndarray, "2 millisecond"]
+    table: dict[str, np.ndarray]
+    times: dict[str, np.ndarray]
+    behavior: Float[np.ndarray, "millisecond channel"] | None
+    channels: tuple[str, ...]
+
+
+def read_part(file: Path, dataset: Dataset, kind: str) -> Part:
+    """One file of a data set; the kind is "train" or "test", which has fewer columns and no behavior.
+
+    Raises InputError where a column or the series is missing, or the file is no readable NWB file.
+    """
+    with recording.naming(str(file)), recording.open_nwb(file) as nwbfile:
+        units = recording.read_units(nwbfile)
+        require({"heldout", "obs_intervals"}, nwbfile.units.colnames, "units: no column", dataset)
+        heldout = as_mask(units.columns["heldout"], "units column 'heldout'")
+        intervals = recording.ragged(nwbfile.units, "obs_intervals")
+        length_ms = round(max((of_unit[-1, 1] for of_unit in intervals if len(of_unit)), default=0) * 1000)
+        if not length_ms:
+            raise InputError("obs_intervals: no unit has one, so nothing was recorded; write the file again.")
+        rows = recording.read_table(nwbfile, "trials")
+        columns = dataset.train_columns if kind == "train" else dataset.test_columns
+        require(columns, rows, "trials: no column", dataset)
+        values, channels = read_signal(nwbfile, dataset, length_ms) if kind == "train" else (None, ())
+    table, times = split_times(rows)
+    return Part(
+        file=file,
+        length_ms=length_ms,
+        neurons=units.columns | {"heldout": heldout},
+        spikes=tuple(milliseconds(of_unit, length_ms) for of_unit in units.spike_times),
+        recorded=np.stack([first_recorded(intervals, mask, length_ms) for mask in (~heldout, heldout)]),
+        table=table,
+        times=times,
+        behavior=values,
+        channels=channels,
+    )
+
+
+def require(needed: set[str], present: Iterable[str], what: str, dataset: Dataset) -> None:
+    """Raise InputError where something that the files of the data set have is missing."""
+    found = list(present)
+    for name in sorted(needed.difference(found)):
+        raise InputError(f"{what} {name!r}, which {dataset.name} has; is this a file of it? {suggestion(name, found)}")
+
+
+def milliseconds(times: Float[np.ndarray, " spike"], length_ms: int) -> Int[np.ndarray, " spike"]:
+    """The number of the millisecond of each spike; spikes outside the clock are left out."""
+    inside = np.round(times * 1000, 6).astype(np.int32)
+    return inside[(inside >= 0) & (inside < length_ms)]
+
+
+def first_recorded(
+    intervals: list[np.ndarray], mask: Bool[np.ndarray, " neuron"], length_ms: int
+) -> Bool[np.ndarray, " millisecond"]:
+    """Whether each millisecond lies in the obs_intervals of the first unit of the mask; nowhere without a unit.
+
+    The benchmark takes that unit's intervals for all of the mask, and so do we; where units were observed at different
+    times, its numbers, and these, treat time that was not recorded as time without a spike, or leave out what was.
+    """
+    recorded = np.zeros(length_ms, dtype=bool)
+    if mask.any():
+        for start, stop in np.round(intervals[int(mask.argmax())] * 1000, 6):
+            recorded[int(np.ceil(start)) : int(np.floor(stop))] = True
+    return recorded
+
+
+def split_times(rows: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Columns of values, and columns of times (named *_time) as timedelta64[ns]."""
+    times = {name: nanoseconds(column) for name, column in rows.items() if name.endswith("_time") and column.dtype.kind in "iuf"}
+    return {name: column for name, column in rows.items() if name not in times}, times
+
+
+def nanoseconds(seconds: Shaped[np.ndarray, " trial"]) -> Shaped[np.ndarray, " trial"]:
+    """Times in s as timedelta64[ns], NaT for NaN; whole seconds and their fraction apart, as pandas has it."""
+    known = np.isfinite(seconds)
+    whole = np.trunc(np.where(known, seconds, 0))
+    fraction = np.round(np.where(known, seconds, 0) - whole, 9)
+    exact = whole.astype(np.int64) * 10**9 + (fraction * 1e9).astype(np.int64)
+    return np.where(known, exact.astype("m8[ns]"), np.timedelta64("NaT", "ns"))
+
+
+def read_signal(
+    nwbfile: Any, dataset: Dataset, length_ms: int
+) -> tuple[Float[np.ndarray, "millisecond channel"] | None, tuple[str, ...]]:
+    """The behavior on the clock, NaN where there is no sample, and its channels in ascending order; None without one.
+
+    The numbers are those in the file: the benchmark does not apply the series' conversion.
+    Raises InputError where there is no such series, or a sample lies off the clock: the benchmark drops such a series.
+    """
+    if dataset.behavior is None:
+        return None, ()
+    every = {series.name: series for series in reversed(list(recording.all_series(nwbfile)))}
+    require({dataset.behavior}, every, "behavior: no series", dataset)
+    series = every[dataset.behavior]
+    samples = np.asarray(series.data[:])
+    samples = samples.reshape(len(samples), -1)
+    times = recording.sample_times(series, len(samples))
+    at = np.rint(times * 1000).astype(np.int64)
+    if np.any(np.round(times, 6) != np.round(at / 1000, 6)) or at.min() < 0 or at.max() >= length_ms:
+        raise InputError(
+            f"behavior: a sample of {series.name!r} does not lie on a whole millisecond inside the obs_intervals, "
+            "so that the benchmark cannot use it; resample it at 1 ms."
+        )
+    values = np.full((length_ms, samples.shape[1]), np.nan)
+    values[at] = samples
+    # The benchmark sorts the names as they stand in the comment, blanks included.
+    listed = re.search(r"columns=.*\[([^\]]*)\]", series.comments or "")
+    names = listed[1].split(",") if listed else []
+    order = np.argsort(names, kind="stable") if len(names) == samples.shape[1] else np.arange(samples.shape[1])
+    channels = channels_of(series.comments, samples.shape[1])
+    return values[:, order], tuple(channels[channel] for channel in order)

@@ -1,0 +1,108 @@
+"""The forward and backward recursions as associative scans: O(log T) depth, for accelerators and long trials.
+
+Sarkka and Garcia-Fernandez 2021, "Temporal parallelization of Bayesian smoothers" (arXiv 1905.13002), with sites for observations.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from nlbprob.numerics.gaussian import Chain, Filtered, Sites, condition, predict, symmetrize, time_leading
+
+
+class Element(NamedTuple):
+    """What a run of bins does to the state before it, x: p(x_k | x, sites) = N(A x + b, C), p(sites | x) ~ exp(h'x - x'Jx/2)."""
+
+    transition: Float[Array, "*shape state state"]
+    offset: Float[Array, "*shape state"]
+    covariance: Float[Array, "*shape state state"]
+    linear: Float[Array, "*shape state"]
+    precision: Float[Array, "*shape state state"]
+
+
+def apply(matrix, vector):
+    """Matrix times vector over any leading axes."""
+    return jnp.einsum("...ij,...j->...i", matrix, vector)
+
+
+def elements(chain: Chain, sites: Sites) -> tuple[Element, Filtered]:
+    """One element a bin, time first, and the moments of the first bin."""
+    _, steps, (linear, precision) = time_leading(chain, sites)
+    bins, *batch, state = linear.shape
+    mean = jnp.broadcast_to(chain.initial_mean, (*batch, state))
+    covariance = jnp.broadcast_to(chain.initial_covariance, (*batch, state, state))
+    first_mean, first_covariance, centered = condition(mean, covariance, linear[0], precision[0])
+
+    def per_bin(array, own):
+        """A step's array, whose last `own` axes are a vector's or a matrix's, for every later bin and batch entry."""
+        lead, tail = array.shape[:-own], array.shape[-own:]
+        if len(lead) == 1:
+            array = array.reshape(*lead, *[1] * len(batch), *tail)
+        return jnp.broadcast_to(array, (bins - 1, *batch, *tail))
+
+    transition, offset, noise = (per_bin(array, own) for array, own in zip(steps, (2, 1, 2), strict=True))
+    h, j = linear[1:], precision[1:]
+    gained, gained_covariance, _ = condition(offset, noise, h, j)
+    kept = jnp.eye(state, dtype=h.dtype) - gained_covariance @ j
+    seen_precision = symmetrize(j @ kept)
+    seen_linear = apply(kept.mT, h) - apply(seen_precision, offset)
+    zero = jnp.zeros_like(first_covariance)
+    start = Element(zero, first_mean, first_covariance, jnp.zeros_like(first_mean), zero)
+    rest = Element(
+        kept @ transition,
+        gained,
+        gained_covariance,
+        apply(transition.mT, seen_linear),
+        symmetrize(transition.mT @ seen_precision @ transition),
+    )
+    joined = Element(*(jnp.concatenate([a[None], b]) for a, b in zip(start, rest, strict=True)))
+    return joined, Filtered(mean, covariance, first_mean, first_covariance, centered)
+
+
+def combine(early: Element, late: Element) -> Element:
+    """The element of two neighbouring runs of bins."""
+    identity = jnp.eye(early.offset.shape[-1], dtype=early.offset.dtype)
+    # (I + C_i J_j)^-1 applied from the left, and its transpose (I + J_j C_i)^-1.
+    spread = jnp.linalg.solve(identity + early.covariance @ late.precision, jnp.broadcast_to(identity, early.covariance.shape))
+    forward = late.transition @ spread
+    backward = early.transition.mT @ spread.mT
+    return Element(
+        forward @ early.transition,
+        apply(forward, early.offset + apply(early.covariance, late.linear)) + late.offset,
+        symmetrize(forward @ early.covariance @ late.transition.mT) + late.covariance,
+        apply(backward, late.linear - apply(late.precision, early.offset)) + early.linear,
+        symmetrize(backward @ late.precision @ early.transition) + early.precision,
+    )
+
+
+def filter(chain: Chain, sites: Sites) -> Filtered:
+    """The forward pass of `nlbprob.numerics.kalman.filter`, in parallel over time."""
+    pieces, first = elements(chain, sites)
+    scanned = lax.associative_scan(combine, pieces)
+    axis = scanned.offset.ndim - 2
+    mean = jnp.moveaxis(scanned.offset, 0, axis)
+    covariance = jnp.moveaxis(scanned.covariance, 0, axis)
+    ahead = predict(mean[..., :-1, :], covariance[..., :-1, :, :], chain.transition, chain.offset, chain.noise)
+    starts = (first.predicted_mean, first.predicted_covariance)
+    predicted = [jnp.concatenate([jnp.expand_dims(a, axis), b], axis) for a, b in zip(starts, ahead, strict=True)]
+    _, _, centered = condition(*predicted, sites.linear, sites.precision)
+    return Filtered(*predicted, mean, covariance, centered)
+
+
+def retreat(last, steps):
+    """The backward recursion of `nlbprob.numerics.kalman.retreat`, in parallel over time."""
+
+    def compose(late, early):
+        gain, shift, residual = early
+        later_gain, later_shift, later_residual = late
+        return (
+            gain @ later_gain,
+            apply(gain, later_shift) + shift,
+            symmetrize(gain @ later_residual @ gain.mT) + residual,
+        )
+
+    gain, shift, residual = lax.associative_scan(compose, steps, reverse=True)
+    mean = apply(gain, last[0]) + shift
+    return mean, symmetrize(gain @ last[1] @ gain.mT) + residual

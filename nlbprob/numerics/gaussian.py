@@ -1,0 +1,99 @@
+"""Chains, sites and the single steps that filters and smoothers are made of.
+
+A chain is x_1 ~ N(m0, P0), x_t = A_t x_{t-1} + b_t + N(0, Q_t); site t multiplies its density by
+exp(h_t'x_t - 1/2 x_t'J_t x_t). Shapes: leading axes of the sites are batch axes (`trial`); the chain's arrays may have the same
+batch axes or none, and its matrices a time axis of length T-1 (`A_t` leads to bin t+1) or none.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+
+class Chain(NamedTuple):
+    """A linear-Gaussian Markov chain: the prior of a latent trajectory given its parameters."""
+
+    initial_mean: Float[Array, "*batch state"]
+    initial_covariance: Float[Array, "*batch state state"]
+    transition: Float[Array, "*step state state"]
+    offset: Float[Array, "*step state"]
+    noise: Float[Array, "*step state state"]
+
+
+class Sites(NamedTuple):
+    """Gaussian potentials exp(h'x - 1/2 x'Jx), one a bin; zero where nothing is seen."""
+
+    linear: Float[Array, "*batch time state"]
+    precision: Float[Array, "*batch time state state"]
+
+
+class Filtered(NamedTuple):
+    """Moments of x_t given the sites up to t-1 (`predicted_*`) and up to t.
+
+    `centered` is each bin's log normaliser less the site's own value at the predicted mean, h'm - 1/2 m'Jm.
+    """
+
+    predicted_mean: Float[Array, "*batch time state"]
+    predicted_covariance: Float[Array, "*batch time state state"]
+    mean: Float[Array, "*batch time state"]
+    covariance: Float[Array, "*batch time state state"]
+    centered: Float[Array, "*batch time"]
+
+
+class Smoothed(NamedTuple):
+    """Moments of x_t given all sites; `cross_covariance[t]` is Cov(x_{t+1}, x_t)."""
+
+    mean: Float[Array, "*batch time state"]
+    covariance: Float[Array, "*batch time state state"]
+    cross_covariance: Float[Array, "*batch step state state"]
+    divergence: Float[Array, "*batch"]
+
+
+def symmetrize(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
+    """(M + M') / 2."""
+    return 0.5 * (matrix + matrix.mT)
+
+
+def cholesky(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
+    """Cholesky factor of a covariance, after adding to its diagonal a few units of its own rounding error."""
+    scale = jnp.trace(matrix, axis1=-2, axis2=-1) / matrix.shape[-1]
+    jitter = 4 * jnp.finfo(matrix.dtype).eps * scale
+    return jnp.linalg.cholesky(matrix + jitter[..., None, None] * jnp.eye(matrix.shape[-1], dtype=matrix.dtype))
+
+
+def condition(mean, covariance, linear, precision):
+    """Multiply N(mean, covariance) by one site: mean and covariance of the product, and its centred log normaliser.
+
+    With P = LL' and M = I + L'JL: covariance L M^-1 L', mean m + L M^-1 L'(h - Jm), and
+    log Z = [h'm - 1/2 m'Jm] + 1/2 |M^-1/2 L'(h - Jm)|^2 - 1/2 log|M|, of which the bracket is left out.
+    M >= I, so this is stable however strong the site.
+    """
+    root = cholesky(covariance)
+    inner = jnp.eye(mean.shape[-1], dtype=mean.dtype) + symmetrize(root.mT @ precision @ root)
+    inner_root = jnp.linalg.cholesky(inner)
+    half = lax.linalg.triangular_solve(inner_root, root.mT, left_side=True, lower=True)
+    gap = linear - jnp.einsum("...ij,...j->...i", precision, mean)
+    step = jnp.einsum("...ij,...j->...i", half, gap)
+    log_determinant = jnp.sum(jnp.log(jnp.diagonal(inner_root, axis1=-2, axis2=-1)), -1)
+    centered = 0.5 * jnp.sum(step**2, -1) - log_determinant
+    return mean + jnp.einsum("...ij,...i->...j", half, step), half.mT @ half, centered
+
+
+def predict(mean, covariance, transition, offset, noise):
+    """Moments of A x + b + N(0, Q) for x ~ N(mean, covariance)."""
+    return (
+        jnp.einsum("...ij,...j->...i", transition, mean) + offset,
+        symmetrize(transition @ covariance @ transition.mT + noise),
+    )
+
+
+def time_leading(chain: Chain, sites: Sites):
+    """(constant, steps, sites): the arrays of both with the time axis first; a chain constant in time stays without one."""
+    constant = chain.transition.ndim < 3
+    steps = (chain.transition, chain.offset, chain.noise)
+    if not constant:
+        axes = (-3, -2, -3)
+        steps = tuple(jnp.moveaxis(a, axis, 0) for a, axis in zip(steps, axes, strict=True))
+    return constant, steps, (jnp.moveaxis(sites.linear, -2, 0), jnp.moveaxis(sites.precision, -3, 0))

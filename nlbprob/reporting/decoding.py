@@ -1,0 +1,75 @@
+"""Behavior decoded from the rates, beside the true one."""
+
+import numpy as np
+from jaxtyping import Float
+
+from nlbprob.reporting import style
+from nlbprob.reporting.parts import Absent, Panel, Section
+from nlbprob.reporting.view import View
+from nlbprob.scoring.decoding import FOLDS, fit_decoder
+
+TITLE = "Decoded behavior"
+#: Most scored trials and channels shown.
+TRIALS, CHANNELS = 6, 3
+
+
+def section(view: View) -> Section | Absent:
+    """True and decoded behavior of a few scored trials, a panel for each channel."""
+    trials = view.trials
+    if trials.behavior is None:
+        return Absent(TITLE, "no behavior was named")
+    window = slice(0, trials.window_bins)
+    behavior = known(view)
+    fitted = ~view.scored
+    if (~np.isnan(behavior[fitted, :, 0])).sum() < FOLDS:
+        return Absent(TITLE, f"fewer than {FOLDS} bins of the fitted trials have behavior")
+    rows = spread(view, behavior)
+    if not len(rows):
+        return Absent(TITLE, f"no {view.split} trial has behavior")
+    decoded = fit_decoder(view.rates[fitted][:, window], behavior[fitted]).predict(view.rates[rows][:, window])
+    name = trials.behavior_name or "behavior"
+    value = view.metrics[view.split].get("vel R2")
+    score = "" if value is None else f"; R² is {value:.2f} over all {view.split} trials"
+    reading = (
+        f"{name} in {len(rows)} {view.split} trials, one after the other: recorded, and decoded linearly from the "
+        f"rates inferred without the held-out neurons. The decoder was fitted on {view.metrics['fit_on']} trials{score}. "
+        "Where the lines part, the rates miss what the animal did."
+    )
+    channels = range(min(CHANNELS, behavior.shape[2]))
+    panels = [panel(view, channel, behavior[rows][..., channel], decoded[..., channel], rows) for channel in channels]
+    return Section(TITLE, reading, panels, [(style.MUTED, "recorded"), (style.MODEL, "decoded")])
+
+
+def known(view: View) -> Float[np.ndarray, "trial window channel"]:
+    """Behavior in the window; NaN in all channels where any is NaN, and after the end of a trial."""
+    behavior = view.trials.behavior[:, : view.trials.window_bins].astype(float)
+    inside = np.arange(behavior.shape[1]) < view.trials.lengths[:, None]
+    behavior[np.isnan(behavior).any(axis=2) | ~inside] = np.nan
+    return behavior
+
+
+def spread(view: View, behavior: Float[np.ndarray, "trial window channel"]) -> np.ndarray:
+    """Scored trials with behavior: of different conditions where there are some, spread over the recording elsewhere."""
+    usable = view.scored & ~np.isnan(behavior[..., 0]).all(axis=1)
+    firsts = [group.rows[usable[group.rows]][:1] for group in view.groups] if view.has_conditions else []
+    rows = np.concatenate(firsts) if firsts else np.flatnonzero(usable)
+    if not len(rows):
+        return rows
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(TRIALS, len(rows))).round().astype(int))]
+
+
+def panel(view: View, channel: int, true: np.ndarray, decoded: np.ndarray, rows: np.ndarray) -> Panel:
+    """One channel, the trials side by side with gaps between."""
+    figure, axes = style.single(height=180, left=56)
+    step = (view.time[1] - view.time[0]) if len(view.time) > 1 else 1.0
+    start = 0.0
+    for recorded, inferred, row in zip(true, decoded, rows, strict=True):
+        length = min(int(view.lengths[row]), len(recorded))
+        time = start + step * np.arange(length)
+        axes.plot(time, recorded[:length], color=style.MUTED, linewidth=2.4, alpha=0.7)
+        axes.plot(time, inferred[:length], color=style.MODEL)
+        start = time[-1] + step * max(3, view.trials.window_bins // 12)
+    axes.set_xlabel(f"{'s' if view.in_seconds else 'ms'}, trials end to end")
+    names = view.trials.behavior_channels
+    name = str(names[channel]) if channel < len(names) else str(channel)
+    return Panel(name, figure, f"Recorded and decoded {view.trials.behavior_name} {name} in {len(rows)} trials")

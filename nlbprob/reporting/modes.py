@@ -1,0 +1,79 @@
+"""The modes of the dynamics: eigenvalues as frequencies and decay times."""
+
+import numpy as np
+from jaxtyping import Float
+
+from nlbprob.errors import InputError
+from nlbprob.reporting import style
+from nlbprob.reporting.parts import Absent, Panel, Section, table
+from nlbprob.reporting.view import View
+
+TITLE = "Dynamics"
+#: Bounds of the 90% interval.
+INTERVAL = (0.05, 0.95)
+#: Decay times beyond so many trials are not told apart.
+FOREVER = 100.0
+
+
+def section(view: View) -> Section | Absent:
+    """Each mode's frequency and decay time, with intervals."""
+    try:
+        found = view.posterior.dynamics()
+    except InputError as reason:
+        return Absent(TITLE, str(reason).rstrip("."))
+    frequency, decay = found["mean_frequency_hz"].values, found["mean_decay_ms"].values
+    spans = bounds(found["frequency_hz"].values), bounds(found["decay_ms"].values)
+    longest = view.trials.n_bins * view.trials.bin_ms
+    intervals = " Brackets and crosses are 90% intervals." if view.has_intervals else ""
+    reading = (
+        "The eigenvalues of the transition matrix: undisturbed, the latent state is a sum of these modes, each of which "
+        "turns at its frequency and fades to 37% in its decay time. At 0 Hz it fades without turning." + intervals + " "
+        f"A decay time beyond the dashed line is longer than a trial ({longest:g} ms), so that trials say only that it is long."
+    )
+    rows = [
+        [
+            f"mode {mode + 1}",
+            "0" if found["multiplicity"].values[mode] == 1 else number(frequency[mode], spans[0][mode], view),
+            number(decay[mode], spans[1][mode], view, FOREVER * longest),
+            f"{found['mean_modulus'].values[mode]:.4f}",
+        ]
+        for mode in range(len(frequency))
+    ]
+    html = table(["", "frequency (Hz)", "decay time (ms)", "|eigenvalue| per bin"], rows, "modes")
+    return Section(TITLE, reading, [chart(view, frequency, decay, spans, longest)], table=html)
+
+
+def bounds(draws: Float[np.ndarray, "sample mode"]) -> Float[np.ndarray, "mode two"]:
+    """The 90% interval of each mode."""
+    return np.quantile(draws, INTERVAL, axis=0).T
+
+
+def number(value: float, span: np.ndarray, view: View, most: float = np.inf) -> str:
+    """A value with its interval, to three digits."""
+    interval = f"[{digits(span[0], most)}, {digits(span[1], most)}]" if view.has_intervals else ""
+    return f'<b>{digits(value, most)}</b> <span class="interval">{interval}</span>'
+
+
+def digits(value: float, most: float = np.inf) -> str:
+    """Three significant digits, never in powers of ten; what is larger than `most` is not told apart."""
+    if value > most:
+        return f"over {most:.0f}"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def chart(view: View, frequency: np.ndarray, decay: np.ndarray, spans: tuple, longest: float) -> Panel:
+    """Decay time over frequency."""
+    figure, axes = style.single(height=300, left=56)
+    if view.has_intervals:
+        style.segments(axes, spans[0][:, 0], spans[0][:, 1], decay, vertical=False, color=style.MODEL, alpha=0.6)
+        style.segments(axes, spans[1][:, 0], spans[1][:, 1], frequency, color=style.MODEL, alpha=0.6)
+    axes.plot(frequency, decay, "o", color=style.MODEL, markersize=5)
+    for mode, place in enumerate(zip(frequency, decay, strict=True)):
+        axes.annotate(f"{mode + 1}", place, (5, 4), textcoords="offset points", fontsize=10)
+    style.log_axis(axes.yaxis, np.append(np.clip(spans[1], None, FOREVER * longest), longest))
+    axes.set_ylim(top=min(axes.get_ylim()[1], FOREVER * longest))
+    axes.axhline(longest, color=style.MUTED, linewidth=1, linestyle="--", zorder=0)
+    axes.set_xlim(left=min(0.0, -0.04 * axes.get_xlim()[1]))
+    axes.set_xlabel("frequency (Hz)")
+    axes.set_ylabel("decay time (ms)", labelpad=0)
+    return Panel("modes", figure, f"{len(frequency)} modes by frequency and decay time; the table holds their values")

@@ -1,0 +1,73 @@
+"""Bits per spike of each held-out neuron."""
+
+import numpy as np
+
+from nlbprob.reporting import style
+from nlbprob.reporting.parts import Absent, Panel, Section
+from nlbprob.reporting.view import View
+
+TITLE = "Held-out neurons"
+
+
+def section(view: View) -> Section | Absent:
+    """Bits per spike of held-out neurons, sorted, over their spikes, and by area."""
+    if not view.bits:
+        return Absent(TITLE, "no neuron is held out" if not view.trials.heldout.any() else "none fired when scored")
+    ids = view.trials.neurons["id"].astype(str)
+    index = np.flatnonzero(np.isin(ids, list(view.bits)))
+    bits, spikes = np.array([view.bits[ids[neuron]] for neuron in index]), view.spikes(index)
+    silent = int(view.trials.heldout.sum()) - len(bits)
+    reading = (
+        f"co-bps of each held-out neuron alone, on {view.split}: 0 is no better than knowing its mean rate, below 0 is worse. "
+        "Neurons with few spikes scatter widely; the total, which the score pools, belongs to those on the right."
+    ) + f" {silent} without a spike in these trials are left out." * bool(silent)
+    panels = [ranked(bits), over_spikes(bits, spikes)]
+    if view.areas is not None:
+        panels.append(by_area(bits, view.areas[index]))
+    return Section(TITLE, reading, panels)
+
+
+def ranked(bits: np.ndarray) -> Panel:
+    """Sorted values."""
+    figure, axes = style.single(height=240)
+    axes.plot(np.arange(1, len(bits) + 1), np.sort(bits)[::-1], "o", color=style.HELDOUT, markersize=3.5)
+    axes.axhline(0, color=style.MUTED, linewidth=0.8, zorder=0)
+    axes.set_ylim(trimmed(bits))
+    axes.set_xlabel("neuron, sorted")
+    axes.set_ylabel("bits/spike")
+    better = int((bits > 0).sum())
+    return Panel(f"{better} of {len(bits)} neurons above 0", figure, f"Sorted bits per spike, {better} of {len(bits)} above 0")
+
+
+def over_spikes(bits: np.ndarray, spikes: np.ndarray) -> Panel:
+    """Values over the number of scored spikes."""
+    figure, axes = style.single(height=240)
+    style.log_axis(axes.xaxis, spikes)
+    axes.plot(spikes, bits, "o", color=style.HELDOUT, markersize=3.5, alpha=0.8)
+    axes.axhline(0, color=style.MUTED, linewidth=0.8, zorder=0)
+    axes.set_ylim(trimmed(bits))
+    axes.set_xlabel("spikes scored")
+    axes.set_ylabel("bits/spike")
+    return Panel("over the number of spikes", figure, "Bits per spike over the number of spikes scored")
+
+
+def by_area(bits: np.ndarray, areas: np.ndarray) -> Panel:
+    """Values by area, the areas sorted by their median."""
+    names = np.unique(areas)
+    names = names[np.argsort([np.median(bits[areas == name]) for name in names])]
+    figure, axes = style.single(height=max(120, 50 + 17 * len(names)), left=56)
+    for place, name in enumerate(names):
+        own = bits[areas == name]
+        axes.plot(own, np.full(len(own), place), "o", color=style.HELDOUT, markersize=3.5, alpha=0.6)
+        axes.plot([np.median(own)], [place], "|", color=style.INK, markersize=11, markeredgewidth=1.5)
+    axes.axvline(0, color=style.MUTED, linewidth=0.8, zorder=0)
+    axes.set_yticks(np.arange(len(names)), names)
+    axes.set_xlim(trimmed(bits))
+    axes.set_xlabel("bits/spike; line: median")
+    return Panel("by area", figure, f"Bits per spike of held-out neurons in {len(names)} areas")
+
+
+def trimmed(bits: np.ndarray) -> tuple[float, float]:
+    """A range that a neuron with hardly a spike does not stretch."""
+    low, high = style.limits(bits)
+    return max(low, -1.5 * max(high, 0.1)), high

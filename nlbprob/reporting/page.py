@@ -1,0 +1,96 @@
+"""The report: one HTML file that needs nothing but itself."""
+
+import pathlib
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+
+from nlbprob.data.trials import Trials
+from nlbprob.infer.posterior import Posterior
+from nlbprob.reporting import (
+    decoding,
+    learning,
+    loadings,
+    modes,
+    neurons,
+    psths,
+    rasters,
+    scores,
+    style,
+    trajectories,
+    words,
+)
+from nlbprob.reporting.parts import Absent, Section, anchor, render
+from nlbprob.reporting.view import View
+from nlbprob.scoring.rates import rate_array
+
+#: The parts of the page in order. A new one is a function from a view to a section, added here.
+SECTIONS: list[Callable[[View], Section | Absent]] = [
+    scores.section,
+    learning.section,
+    rasters.section,
+    psths.section,
+    trajectories.section,
+    modes.section,
+    loadings.section,
+    decoding.section,
+    neurons.section,
+]
+
+
+def write_report(
+    path: str | pathlib.Path,
+    *,
+    posterior: Posterior,
+    trials: Trials,
+    metrics: dict[str, Any],
+    config: dict[str, Any] | None = None,
+    rates: Any = None,
+    latents: Any = None,
+) -> pathlib.Path:
+    """Write the report of a fit as one HTML file without scripts or links to elsewhere; return its path.
+
+    trials: those fitted and scored, held-out counts seen.
+    metrics: the content of a run's metrics.json: {split: {score: value}, "intervals": {score: [low, high]}, "baselines":
+        {name: {score: value}}, "by_neuron": [{"id", "co-bps"}], "reasons": {score: words}, "split", "fit_on", "bin_ms"};
+        "baseline_intervals" {name: {score: [low, high]}} is shown where it is there.
+    config: the content of a run's config.json: "model" {"name"}, "started", "versions"; what is missing is left out.
+    rates, latents: what posterior.rates and posterior.latents say of trials.hide_heldout(split), where they are known
+        already; inferred here otherwise, which takes most of the time.
+    Raises InputError where rates do not fit the trials or these are not the posterior's.
+    """
+    trials = trials.split(*dict.fromkeys([*metrics["fit_on"].split("+"), *metrics["split"].split("+")]))
+    if rates is None:
+        rates = posterior.rates(trials.hide_heldout(*metrics["split"].split("+")))
+    view = View(posterior, trials, rate_array(rates, trials), metrics, config or {}, latents)
+    target = pathlib.Path(path)
+    target.write_text(page(view), encoding="utf-8")
+    return target
+
+
+def page(view: View) -> str:
+    """The whole document."""
+    with mpl.rc_context(style.RC):
+        parts = [function(view) for function in SECTIONS]
+        sections = "".join(render(part) for part in parts if isinstance(part, Section))
+    links = "".join(
+        f'<a href="#{anchor(part.title)}">{escape(part.title)}</a> ' for part in parts if isinstance(part, Section)
+    )
+    facts = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in words.facts(view))
+    missing = [f"<li>{escape(part.title)}: {escape(part.reason)}.</li>" for part in parts if isinstance(part, Absent)]
+    title = escape(words.title(view))
+    css = pathlib.Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
+        f'<link rel="icon" href="data:,">\n<title>{title}</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n'
+        f'<header><h1>{title.replace("_", "_<wbr>")}</h1><p class="headline">{escape(words.headline(view))}</p>\n'
+        f'<nav aria-label="Sections">{links}</nav><dl>{facts}</dl></header>\n{sections}'
+        + (f'<section id="not-shown"><h2>Not shown</h2><ul>{"".join(missing)}</ul></section>\n' if missing else "")
+        + "</main>\n</body>\n</html>\n"
+    )

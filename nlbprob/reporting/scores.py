@@ -1,0 +1,92 @@
+"""The scores beside those of the baselines: a table, and dots with intervals."""
+
+from html import escape
+
+import numpy as np
+
+from nlbprob.reporting import style
+from nlbprob.reporting.parts import Panel, Section, table
+from nlbprob.reporting.view import View
+from nlbprob.scoring.baselines import CONDITION_PSTH
+from nlbprob.scoring.scores import UNITS
+
+#: What each score says, in a few words.
+MEANING = {
+    "co-bps": "how well held-out neurons are predicted from the others, in bits per spike over their mean rate",
+    "vel R2": "how well behavior is decoded linearly from the rates",
+    "psth R2": "how well averages by condition are predicted",
+    "fp-bps": "how well all neurons are forecast after the window, in bits per spike",
+}
+
+
+def section(view: View) -> Section:
+    """The scores that apply, each with its 90% interval, above those of the baselines."""
+    metrics = view.metrics
+    values, baselines = metrics[view.split], metrics["baselines"]
+    shown = [name for name, value in values.items() if value is not None]
+    where = (
+        f"Scored on {int(view.scored.sum())} {view.split} trials, in bins of {metrics['bin_ms']:g} ms; "
+        f"fitted on {metrics['fit_on']}. "
+    )
+    meaning = "; ".join(f"{name}: {MEANING[name]}" for name in shown if name in MEANING)
+    told = f" The {CONDITION_PSTH} is told the condition of each scored trial, which no other row is."
+    reading = (
+        f"{where}Higher is better. {meaning}. Brackets and bars are 90% intervals over the scored trials."
+        + told * (CONDITION_PSTH in baselines)
+    )
+    rows = [("this model", values, metrics["intervals"])]
+    intervals = metrics.get("baseline_intervals", {})
+    rows += [(name, others, intervals.get(name, {})) for name, others in baselines.items()]
+    cells = [[escape(row), *(cell(found.get(name), between.get(name)) for name in shown)] for row, found, between in rows]
+    columns = ["", *(f"{name} ({UNITS[name]})" if UNITS.get(name) else name for name in shown)]
+    html = table(columns, cells, "scores") + reasons(metrics)
+    return Section("Scores", reading, [dots(name, rows) for name in shown], table=html)
+
+
+def cell(value: float | None, between: list[float] | tuple[float, float] | None) -> str:
+    """A score to three digits with its interval, or a dash."""
+    if value is None:
+        return "–"
+    interval = "" if between is None else f"[{number(between[0])}, {number(between[1])}]"
+    return f'<b>{number(value)}</b> <span class="interval">{interval}</span>'
+
+
+def number(value: float) -> str:
+    """Three digits after the point, with a true minus sign and without a negative zero."""
+    return f"{value:z.3f}".replace("-", "−")
+
+
+def reasons(metrics: dict) -> str:
+    """Why scores are missing."""
+    if not metrics["reasons"]:
+        return ""
+    parts = "; ".join(f"{escape(name)}: {escape(reason)}" for name, reason in metrics["reasons"].items())
+    return f'<p class="note">Not scored: {parts}.</p>'
+
+
+def dots(name: str, rows: list) -> Panel:
+    """One score of the model and of each baseline."""
+    found = [(row, values[name], between.get(name)) for row, values, between in rows if values.get(name) is not None]
+    figure, axes = style.single(height=46 + 24 * len(found), left=12)
+    places = np.arange(len(found))[::-1]
+    shown = []
+    for place, (row, value, between) in zip(places, found, strict=True):
+        color = style.MODEL if row == rows[0][0] else style.MUTED
+        if between is not None:
+            axes.plot(between, [place, place], color=color, linewidth=2)
+            shown += between
+        axes.plot([value], [place], "o", color=color, markersize=6)
+        shown.append(value)
+    low, high = style.limits([*shown, 0.0])
+    for place, (row, value, _) in zip(places, found, strict=True):
+        share = (value - low) / (high - low)
+        side = "left" if share < 0.25 else "right" if share > 0.75 else "center"
+        axes.annotate(row, (value, place), (0, 5), textcoords="offset points", ha=side, fontsize=10, color=style.INK)
+    axes.axvline(0, color=style.LINE, linewidth=1, zorder=0)
+    axes.set_xlim(low, high)
+    axes.set_ylim(-0.5, len(found) - 0.2)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel(UNITS.get(name) or name)
+    words = ", ".join(f"{row} {value:.3f}" for row, value, _ in found)
+    return Panel(name, figure, f"{name}: {words}")

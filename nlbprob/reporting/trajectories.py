@@ -1,0 +1,87 @@
+"""Latent trajectories: time courses, and the state space."""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from nlbprob.reporting import style
+from nlbprob.reporting.parts import Panel, Section
+from nlbprob.reporting.view import Group, View
+
+#: Latents whose time courses are shown; single trials of each condition, and where there are no conditions.
+LATENTS, FAINT, FAINT_ALONE = 6, 4, 12
+#: Half the width of a 90% interval, in standard deviations.
+HALF_WIDTH = 1.645
+
+
+def section(view: View) -> Section:
+    """Time courses of the leading latents, and planes of two of them."""
+    dim = view.latents.shape[2]
+    what = "averages by condition" if view.has_conditions else "the average over trials"
+    leading = f", the {LATENTS} of {dim} that carry most," if dim > LATENTS else ""
+    reading = (
+        f"The latents that the model infers{leading} ordered by their share of the predictors' variance (the percentage); "
+        f"each has unit size over a trial. Thick: {what}; faint: single "
+        f"trials; ± is the median posterior standard deviation of a single trial. "
+    )
+    if not view.has_conditions:
+        reading += "The shaded band is the 90% posterior interval of one trial. "
+    if dim > 1:
+        reading += "The last plots draw two latents against each other, from the dot to the arrowhead."
+    panels = [time_course(view, latent) for latent in range(min(LATENTS, dim))]
+    panels += [plane(view, pair) for pair in ((0, 1), (0, 2), (1, 2)) if max(pair) < dim]
+    return Section("Latent trajectories", reading + view.conditions_left_out, panels, view.condition_key)
+
+
+def positions(view: View, group: Group) -> Int[np.ndarray, " row"]:
+    """Where the group's trials are among those whose latents are known."""
+    return np.flatnonzero(np.isin(view.latent_rows, group.rows))
+
+
+def mean_course(view: View, group: Group) -> Float[np.ndarray, "time latent"]:
+    """Mean over the group's trials in each bin that at least half of them reach."""
+    found = view.latents[positions(view, group)]
+    reached = ~np.isnan(found[..., 0])
+    mean = np.where(reached[..., None], found, 0).sum(0) / np.maximum(reached.sum(0), 1)[:, None]
+    return np.where((reached.sum(0) >= max(1, len(found) / 2))[:, None], mean, np.nan)
+
+
+def time_course(view: View, latent: int) -> Panel:
+    """One latent over time."""
+    figure, axes = style.single(height=170, left=40)
+    most = FAINT if view.has_conditions else FAINT_ALONE
+    for group in view.groups:
+        for row in positions(view, group)[:most]:
+            axes.plot(view.time, view.latents[row, :, latent], color=group.color, linewidth=0.6, alpha=0.4)
+    if not view.has_conditions:
+        row = int(np.flatnonzero(view.latent_rows == view.examples[0])[0])
+        center, reach = view.latents[row, :, latent], HALF_WIDTH * view.latent_sd[row, :, latent]
+        axes.fill_between(view.time, center - reach, center + reach, color=style.MODEL, alpha=0.25, linewidth=0)
+    for group in view.groups:
+        axes.plot(view.time, mean_course(view, group)[:, latent], color=group.color, linewidth=2)
+    axes.set_xlabel(view.time_label)
+    spread = float(np.nanmedian(view.latent_sd[..., latent]))
+    heading = f"latent {latent + 1} · {100 * view.shares[latent]:.0f}% · ±{spread:.2f}"
+    return Panel(heading, figure, f"Time course of latent {latent + 1}, {100 * view.shares[latent]:.0f}% of the variance")
+
+
+def plane(view: View, pair: tuple[int, int]) -> Panel:
+    """Two latents against each other."""
+    first, second = pair
+    figure, axes = style.single(height=300, left=46)
+    for group in view.groups:
+        for row in positions(view, group)[: 2 if view.has_conditions else FAINT_ALONE]:
+            axes.plot(*view.latents[row][:, pair].T, color=group.color, linewidth=0.5, alpha=0.35)
+    for group in view.groups:
+        course = mean_course(view, group)[:, pair]
+        course = course[~np.isnan(course[:, 0])]
+        if len(course) < 2:
+            continue
+        axes.plot(*course.T, color=group.color, linewidth=2)
+        axes.plot(*course[0], "o", color=group.color, markersize=6)
+        arrow = {"arrowstyle": "-|>", "color": group.color, "mutation_scale": 14, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", course[-1], course[-2], arrowprops=arrow)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_xlabel(f"latent {first + 1}")
+    axes.set_ylabel(f"latent {second + 1}", labelpad=0)
+    name = f"latents {first + 1} and {second + 1}"
+    return Panel(name, figure, f"State space of {name}")

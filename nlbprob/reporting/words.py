@@ -1,0 +1,171 @@
+"""What was fitted to what, in words and formulas."""
+
+import dataclasses
+import inspect
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Any
+
+from nlbprob.blocks.base import Block
+from nlbprob.reporting.scores import number
+from nlbprob.reporting.view import View
+
+#: Greek letters by name.
+GREEK = dict(zip(
+    ("alpha", "beta", "gamma", "eta", "theta", "kappa", "lambda", "mu", "sigma", "tau", "phi", "omega", "Omega"),
+    "αβγηθκλμστφωΩ",
+    strict=True,
+))
+#: A power; or a letter or a Greek letter's name by itself, with what is below it.
+MATHEMATICS = re.compile(
+    rf"\^(?P<power>\{{[^}}]*\}}|\w+)|(?<![\w&])(?P<base>{'|'.join(GREEK)}|[A-Za-z])"
+    r"(?:_(?P<below>\{[^}]*\}|\w+)|(?P<digit>\d))?(?![\w;])"
+)
+#: Letters that stand alone without being variables: the article, and the normal distribution.
+UPRIGHT = {"a", "N"}
+#: Posterior families in words.
+FAMILIES = {
+    "neuron": "a normal for each neuron's baseline and loadings, independent normals for the rest",
+    "normal": "independent normals",
+    "map": "point estimates",
+}
+
+
+def title(view: View) -> str:
+    """The page's title: model and recording."""
+    return f"{model_name(view)} fitted to {recording_name(view)}"
+
+
+def model_name(view: View) -> str:
+    """The model file's name, else its latent blocks."""
+    known = view.config.get("model", {}).get("name")
+    return known or " + ".join(type(block).__name__ for role, block in blocks(view.posterior.model) if role == "latents")
+
+
+def recording_name(view: View) -> str:
+    """The recording's file without its folder."""
+    return pathlib.PurePath(view.trials.source.get("file") or "trials in memory").name
+
+
+def headline(view: View) -> str:
+    """The result in one sentence."""
+    values = view.metrics[view.split]
+    value = values.get("co-bps")
+    latents = view.parameter_draws["loadings"].shape[-1]
+    what = f"{latents} latent{'s' * (latents != 1)}"
+    if value is None:
+        return f"{what}, {view.trials.n_neurons} neurons, {view.trials.n_trials} trials."
+    sentence = (
+        f"{what} predict {int(view.trials.heldout.sum())} held-out neurons from {int(view.trials.heldin.sum())} others "
+        f"at {number(value)} bits per spike ({view.split}, {view.trials.bin_ms:g} ms bins)"
+    )
+    others = {name: found["co-bps"] for name, found in view.metrics["baselines"].items() if found.get("co-bps") is not None}
+    beside = ", ".join(f"{name} {number(found)}" for name, found in others.items())
+    return sentence + (f". Beside it: {beside}" if beside else "") + "."
+
+
+def facts(view: View) -> list[tuple[str, str]]:
+    """Name and HTML of what a reader needs to repeat the fit."""
+    trials, config = view.trials, view.posterior.config
+    edges = trials.time_ms[0], trials.time_ms[trials.window_bins - 1] + trials.bin_ms
+    window = f"{trials.window_bins} bins of {trials.bin_ms:g} ms, {edges[0]:g} to {edges[1]:g} ms"
+    align = trials.source.get("options", {}).get("align")
+    window += f" from {align}" if align else ""
+    window += f", then {trials.forward_bins} bins to forecast" if trials.forward_bins else ""
+    lengths = trials.lengths[trials.lengths > 0]
+    if lengths.size and lengths.min() < trials.n_bins:
+        window += f"; trials of {lengths.min()} to {lengths.max()} bins"
+    splits = ", ".join(f"{number} {name}" for name, number in trials.splits.items())
+    neurons = f"{trials.n_neurons} neurons, {int(trials.heldout.sum())} held out"
+    conditions = f"; {len(trials.condition_labels)} conditions ({', '.join(trials.condition)})" if trials.condition else ""
+    behavior = f"; behavior {trials.behavior_name}" if trials.behavior is not None else ""
+    behavior += f", read {trials.lag_ms:g} ms after the spikes" if behavior and trials.lag_ms else ""
+    found = [
+        ("Recording", escape(f"{recording_name(view)}: {splits} trials; {neurons}{conditions}{behavior}")),
+        ("Bins", escape(window)),
+        ("Model", model_html(view)),
+        ("Fit", escape(fit_words(view))),
+        ("Seed", escape(str(config.get("seed", "not recorded")) + drawn(trials.source))),
+    ]
+    if view.config.get("started"):
+        found.append(("Date", escape(view.config["started"].replace("T", " "))))
+    if view.config.get("versions"):
+        found.append(("Versions", escape(", ".join(f"{k} {v}" for k, v in view.config["versions"].items()))))
+    notes = trials.source.get("notes", [])
+    return found + ([("Notes", "<br>".join(escape(str(note)) for note in notes))] if notes else [])
+
+
+def drawn(source: dict[str, Any]) -> str:
+    """Which columns were drawn because the file has none."""
+    seeds = source.get("seeds", {})
+    return "; drawn, as the file does not say: " + ", ".join(f"{k} (seed {v})" for k, v in seeds.items()) if seeds else ""
+
+
+def fit_words(view: View) -> str:
+    """Length and kind of the fit."""
+    config, history = view.posterior.config, view.posterior.history
+    stages = {"em": "EM iterations", "svi": "stochastic steps"}
+    number = {name: int((history["stage"] == name).sum()) for name in stages}
+    length = ", ".join(f"{number[name]} {words}" for name, words in stages.items() if number[name])
+    family = config.get("posterior", "")
+    return (
+        f"{length} in {history['seconds'][-1]:.0f} s on {view.metrics['fit_on']}; parameters: "
+        f"{FAMILIES.get(family, family)}; {config.get('precision', 'float32')}"
+    )
+
+
+def model_html(view: View) -> str:
+    """The model's blocks, each with its options and its formula."""
+    lines = []
+    for role, block in blocks(view.posterior.model):
+        kind = f"<b>{escape(type(block).__name__)}</b>{options(block)}"
+        text = formula(first_paragraph(block))
+        lines.append(f'<li>{escape(role)}: {kind}<span class="formula">{text}</span></li>')
+    total = formula(first_paragraph(view.posterior.model))
+    return f'<span class="formula">{total}</span><ul class="blocks">{"".join(lines)}</ul>'
+
+
+def blocks(model: Any) -> Iterator[tuple[str, Block]]:
+    """The blocks among a model's fields, with the name of the field; none for a plain function."""
+    if not dataclasses.is_dataclass(model):
+        return
+    for field in dataclasses.fields(model):
+        value = getattr(model, field.name)
+        for one in value if isinstance(value, Sequence) else [value]:
+            if isinstance(one, Block):
+                yield field.name, one
+
+
+def options(block: Any) -> str:
+    """A block's settings: numbers, words and the names of priors that were replaced."""
+    shown = []
+    for field in dataclasses.fields(block) if dataclasses.is_dataclass(block) else ():
+        value = getattr(block, field.name)
+        if isinstance(value, bool | int | float | str) and value != "" and field.name != "name":
+            shown.append(f"{field.name} {value}")
+        elif field.name == "priors" and value:
+            shown.append("own priors of " + ", ".join(value))
+    return escape(f" ({', '.join(shown)})" if shown else "")
+
+
+def first_paragraph(thing: Any) -> str:
+    """What comes before the first empty line of a docstring: by the house's custom, a block's formula."""
+    described = thing if inspect.isroutine(thing) else type(thing)
+    return " ".join((inspect.getdoc(described) or "").partition("\n\n")[0].split())
+
+
+def formula(text: str) -> str:
+    """Plain-text mathematics as HTML: x_{t-1} with a subscript, N(0, s^2) with an exponent, eta as a Greek letter."""
+    return MATHEMATICS.sub(typeset, escape(text, quote=False)).replace(" ~ ", " ∼ ").replace("'", "′")
+
+
+def typeset(match: re.Match) -> str:
+    """One piece of mathematics as HTML."""
+    if match["power"]:
+        return f"<sup>{match['power'].strip('{}')}</sup>"
+    base = GREEK.get(match["base"], match["base"])
+    below = (match["below"] or match["digit"] or "").strip("{}").replace("-", "−")
+    base = base if base in UPRIGHT and not below else f"<i>{base}</i>"
+    return base + (f"<sub>{below}</sub>" if below else "")

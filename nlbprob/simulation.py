@@ -1,0 +1,161 @@
+"""Recordings drawn from models, with their truth: to check a fit, to plan an experiment, to try everything without a download."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.handlers
+from jaxtyping import Float
+
+from nlbprob.data.trials import Trials
+from nlbprob.errors import InputError
+from nlbprob.model import Model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Simulated:
+    """Trials, and what they were drawn from.
+
+    rates [trial, time, neuron]: expected spikes per bin; latents [trial, time, latent]: of all blocks, in the model's basis;
+    parameters: the value of every parameter site, and of nothing else.
+    """
+
+    trials: Trials
+    rates: Float[np.ndarray, "trial time neuron"]
+    latents: Float[np.ndarray, "trial time latent"]
+    parameters: dict[str, np.ndarray]
+
+
+def simulate(
+    model: Model,
+    trials: int | Trials = 100,
+    *,
+    neurons: int = 100,
+    bins: int = 100,
+    bin_ms: float | int = 5.0,
+    seed: int = 0,
+    values: dict[str, Any] | None = None,
+) -> Simulated:
+    """Draw parameters from the model's priors, trajectories from its latents, and counts from its observation.
+
+    trials: how many to draw, or `Trials` whose design (bins, ids, splits, what is seen) to keep and whose counts to replace.
+    neurons, bins, bin_ms: the design, where `trials` is a number; a quarter of the neurons is held out, a fifth of the
+    trials is "val". values: parameter sites to fix, by name, instead of drawing them, such as {"lds.decay_ms": [...]}.
+    Raises InputError where the drawn counts are not whole numbers that a recording could hold.
+    """
+    design = trials if isinstance(trials, Trials) else blank(trials, bins, neurons, float(bin_ms), seed)
+    fixed = {name: jnp.asarray(value) for name, value in (values or {}).items()}
+    program = numpyro.handlers.substitute(numpyro.handlers.seed(model, jax.random.key(seed)), data=fixed)
+    sites = numpyro.handlers.trace(program).get_trace(design, observed=False)
+    counts = np.asarray(sites["spikes"]["value"])
+    if not np.array_equal(counts, np.round(np.clip(counts, 0, 2**31))):
+        raise InputError(
+            f"simulate: {type(model.observation).__name__} draws counts that are negative, fractional or huge."
+        )
+    names = [latent.name for latent in model.latents]
+    drawn = design.replace(counts=np.where(design.seen, counts, 0).astype(np.int64))
+    skipped = {*names, "spikes", "rates"}
+    return Simulated(
+        drawn,
+        np.asarray(sites["rates"]["value"]),
+        np.concatenate([np.asarray(sites[name]["value"]) for name in names], -1),
+        {
+            name: np.asarray(site["value"])
+            for name, site in sites.items()
+            if site["type"] == "sample" and name not in skipped
+        },
+    )
+
+
+def blank(trials: int, bins: int, neurons: int, bin_ms: float, seed: int, **fields: Any) -> Trials:
+    """Trials of which everything is seen and nothing has fired."""
+    shape = (trials, bins, neurons)
+    random = np.random.default_rng(seed)
+    heldout, val = np.zeros(neurons, bool), np.zeros(trials, bool)
+    heldout[random.choice(neurons, neurons // 4, replace=False)] = True
+    val[random.choice(trials, trials // 5, replace=False)] = True
+    table = {"id": np.arange(trials), "split": np.where(val, "val", "train")}
+    return Trials(
+        np.zeros(shape, np.uint8),
+        np.ones(shape, bool),
+        bin_ms,
+        {"id": np.arange(neurons), "heldout": heldout},
+        table | fields.pop("table", {}),
+        np.arange(bins) * bin_ms,
+        source={"simulated": True, "seed": seed, "notes": []},
+        **fields,
+    )
+
+
+def reaches(
+    trials: int = 140,
+    neurons: int = 120,
+    conditions: int = 8,
+    bin_ms: float | int = 5.0,
+    lag_ms: float = 100.0,
+    seed: int = 0,
+) -> Simulated:
+    """A recording that looks like an instructed reaching task, drawn from a Poisson LDS with condition-dependent starts.
+
+    Four latents, two planes that rotate at 1.2 and 2.4 Hz; each of `conditions` reach directions starts them elsewhere, noise
+    makes every trial its own. The hand's velocity is a linear function of the first plane, `lag_ms` later, in mm/s, and the
+    mean rate is about 7 Hz. Trials are 500 ms from 100 ms before movement, with a forward window of 200 ms.
+    """
+    random = np.random.default_rng(seed)
+    window, forward, late = (round(ms / bin_ms) for ms in (500, 200, lag_ms))
+    bins = window + forward
+    direction = random.permutation(np.arange(trials) % conditions)
+    latents = rotations(random, 2 * np.pi * direction / conditions, bins + late, float(bin_ms) / 1000)
+    loadings = 0.6 * random.standard_normal((neurons, 4))
+    baseline_hz = np.exp(random.normal(np.log(8.0), 0.6, neurons))
+    rates = baseline_hz * bin_ms / 1000 * np.exp(latents @ loadings.T - 0.5 * (loadings**2).sum(1))
+    velocity = 150.0 * latents[:, :, :2] + random.normal(0, 8.0, (trials, bins + late, 2))
+    design = blank(
+        trials,
+        bins,
+        neurons,
+        float(bin_ms),
+        seed,
+        table={"condition": direction},
+        forward_bins=forward,
+        condition=("condition",),
+        behavior=velocity[:, :bins],
+        behavior_name="hand_vel",
+        behavior_channels=("x", "y"),
+        lag_ms=float(lag_ms),
+    )
+    drawn = design.replace(counts=random.poisson(rates[:, :bins]), time_ms=design.time_ms - 100.0)
+    parameters = {"loadings": loadings, "baseline": np.log(baseline_hz * bin_ms / 1000) - 0.5 * (loadings**2).sum(1)}
+    return Simulated(drawn, rates[:, :bins], latents[:, :bins], parameters)
+
+
+def rotations(random, angle: np.ndarray, bins: int, bin_s: float) -> np.ndarray:
+    """Latents [trial, time, 4]: two noisy planes, each started at a point that the trial's reach angle sets."""
+    planes = []
+    for frequency_hz, decay_s, turns in ((1.2, 0.6, 1), (2.4, 0.4, 2)):
+        kept = np.exp(-bin_s / decay_s + 2j * np.pi * frequency_hz * bin_s)
+        spread = np.sqrt(1 - np.abs(kept) ** 2)
+        shocks = (
+            0.5
+            * spread
+            * (random.standard_normal((bins, len(angle))) + 1j * random.standard_normal((bins, len(angle))))
+        )
+        state = 1.3 * np.exp(1j * turns * angle) + 0.3 * (random.standard_normal(len(angle)) + 0j)
+        states = []
+        for shock in shocks:
+            states.append(state)
+            state = kept * state + shock
+        planes += [np.real(states).T, np.imag(states).T]
+    return np.stack(planes, -1)
+
+
+def write_nwb(folder: "str | Path", simulated: Simulated) -> tuple["Path", "Path"]:
+    """Write the trials as a pair of NWB files in the benchmark's form; see `nlbprob.data.write.write_pair`."""
+    from nlbprob.data.write import write_pair
+
+    return write_pair(folder, simulated.trials)

@@ -1,0 +1,114 @@
+"""Filters and smoothers against dense Gaussian algebra."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tests.numerics import oracles
+
+from nlbprob.numerics import kalman
+from nlbprob.numerics.gaussian import Chain, Sites
+
+TOLERANCE = {"float64": 1e-9, "float32": 2e-4}
+
+
+def covariance(random, *shape):
+    root = random.standard_normal((*shape, shape[-1]))
+    return root @ np.swapaxes(root, -1, -2) / shape[-1] + 0.1 * np.eye(shape[-1])
+
+
+def problem(seed, trials=3, bins=7, state=3, varying=False):
+    random = np.random.default_rng(seed)
+    lead = (bins - 1,) if varying else ()
+    chain = Chain(
+        random.standard_normal(state),
+        covariance(random, state),
+        0.5 * random.standard_normal((*lead, state, state)),
+        random.standard_normal((*lead, state)),
+        covariance(random, *lead, state),
+    )
+    precision = covariance(random, trials, bins, state)
+    precision[:, bins // 2] = 0
+    linear = random.standard_normal((trials, bins, state))
+    linear[:, bins // 2] = 0
+    return chain, Sites(linear, precision)
+
+
+def on_device(tree, dtype):
+    return jax.tree.map(lambda a: jnp.asarray(a, dtype), tree)
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+@pytest.mark.parametrize("varying", [False, True])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("seed", range(3))
+def test_moments_normalizer_and_divergence_are_those_of_the_dense_posterior(seed, dtype, varying, parallel):
+    chain, sites = problem(seed, varying=varying)
+    with jax.enable_x64(dtype == "float64"):
+        given = on_device((chain, sites), dtype)
+        filtered = kalman.filter(*given, parallel)
+        smoothed = kalman.smooth(*given, filtered, parallel)
+        log_z = kalman.log_normalizer(filtered, given[1])
+    trials, bins, state = sites.linear.shape
+    prior = oracles.joint(chain, bins)
+    close = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
+    for trial in range(trials):
+        mean, dense, log_normalizer = oracles.posterior(chain, sites.linear[trial], sites.precision[trial])
+        blocks = dense.reshape(bins, state, bins, state)
+        np.testing.assert_allclose(smoothed.mean[trial], mean.reshape(bins, state), **close)
+        for t in range(bins):
+            np.testing.assert_allclose(smoothed.covariance[trial, t], blocks[t, :, t], **close)
+        for t in range(bins - 1):
+            np.testing.assert_allclose(smoothed.cross_covariance[trial, t], blocks[t + 1, :, t], **close)
+        np.testing.assert_allclose(log_z[trial], log_normalizer, **close)
+        np.testing.assert_allclose(smoothed.divergence[trial], oracles.gaussian_divergence(mean, dense, *prior), **close)
+
+
+def test_filtered_moments_are_those_of_the_sites_so_far():
+    chain, sites = problem(0)
+    with jax.enable_x64(True):
+        filtered = kalman.filter(*on_device((chain, sites), "float64"))
+    for t in range(1, 7):
+        mean, dense, _ = oracles.posterior(chain, sites.linear[0, :t], sites.precision[0, :t])
+        np.testing.assert_allclose(filtered.mean[0, t - 1], mean[-3:], atol=1e-9)
+        np.testing.assert_allclose(filtered.covariance[0, t - 1], dense[-3:, -3:], atol=1e-9)
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_gradient_of_the_normalizer_matches_finite_differences(parallel):
+    chain, sites = problem(1)
+    with jax.enable_x64(True):
+        chain, sites = on_device((chain, sites), "float64")
+
+        def log_z(a):
+            moved = chain._replace(transition=a)
+            return kalman.log_normalizer(kalman.filter(moved, sites, parallel), sites).sum()
+
+        gradient = jax.grad(log_z)(chain.transition)
+        step = 1e-5 * jax.random.normal(jax.random.key(0), (3, 3))
+        change = (log_z(chain.transition + step) - log_z(chain.transition - step)) / 2
+        np.testing.assert_allclose((gradient * step).sum(), change, rtol=1e-6)
+
+
+def test_strong_sites_and_tiny_noise_stay_finite_in_float32():
+    state, bins = 2, 2000
+    chain = on_device(
+        Chain(np.zeros(state), np.eye(state), 0.9999 * np.eye(state), np.zeros(state), 2e-4 * np.eye(state)), "float32"
+    )
+    sites = Sites(jnp.full((1, bins, state), 3e4), jnp.broadcast_to(1e4 * jnp.eye(state), (1, bins, state, state)))
+    for parallel in (False, True):
+        smoothed = kalman.smooth(chain, sites, kalman.filter(chain, sites, parallel), parallel)
+        np.testing.assert_allclose(smoothed.mean[0, 5:], 3.0, rtol=1e-3)
+        assert np.linalg.eigvalsh(np.asarray(smoothed.covariance, float)).min() > 0
+
+
+def test_one_bin():
+    chain, sites = problem(2, bins=1)
+    chain = chain._replace(transition=np.eye(3), offset=np.zeros(3), noise=np.eye(3))
+    with jax.enable_x64(True):
+        given = on_device((chain, sites), "float64")
+        for parallel in (False, True):
+            smoothed = kalman.smooth(*given, kalman.filter(*given, parallel), parallel)
+            mean, dense, _ = oracles.posterior(chain, sites.linear[0], sites.precision[0])
+            np.testing.assert_allclose(smoothed.mean[0, 0], mean, atol=1e-12)
+            np.testing.assert_allclose(smoothed.covariance[0, 0], dense, atol=1e-12)

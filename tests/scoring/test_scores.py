@@ -1,0 +1,199 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nlbprob.errors import InputError
+from nlbprob.scoring.bootstrap import decoding_draws, interval, psth_draws, resamples
+from nlbprob.scoring.decoding import fit_decoder, velocity_r2
+from nlbprob.scoring.metrics import bits, bits_per_spike, psth_r2, r_squared, trial_sums
+from nlbprob.scoring.psth import psth_target
+from nlbprob.scoring.rates import label_rates
+from nlbprob.scoring.scores import score
+
+
+def test_each_score_is_its_metric_on_the_right_part(make_trials):
+    trials, rates = make_trials(forward_bins=5)
+    train, val = (trials.table["split"] == name for name in ("train", "val"))
+    scores = score(label_rates(rates, trials), trials)
+    heldout = trials.heldout
+    assert scores.values["co-bps"] == bits_per_spike(
+        rates[val, :25][..., heldout], trials.counts[val, :25][..., heldout]
+    )
+    assert scores.values["fp-bps"] == bits_per_spike(rates[val, 25:], trials.counts[val, 25:])
+    decoded = velocity_r2(rates[train, :25], trials.behavior[train, :25], rates[val, :25], trials.behavior[val, :25])
+    assert scores.values["vel R2"] == pytest.approx(decoded, abs=1e-12)
+    target, _ = psth_target(trials)
+    own = [np.flatnonzero(trials.table["condition"][val] == c) for c in (0, 1)]
+    assert scores.values["psth R2"] == pytest.approx(psth_r2(rates[val, :25], target, own), abs=1e-12)
+    assert scores.by_neuron.shape == scores.neuron_ids.shape == (3,)
+    assert scores.values["vel R2"] > 0.3
+    for name, value in scores.values.items():
+        low, high = scores.intervals[name]
+        assert low < value < high
+
+
+def test_what_does_not_apply_is_none_with_a_reason(make_trials):
+    trials, rates = make_trials(behavior=None, behavior_name=None, condition=(), neurons={
+        "id": np.arange(10), "heldout": np.zeros(10, dtype=bool)})  # fmt: skip
+    scores = score(rates, trials)
+    assert scores.values == dict.fromkeys(["co-bps", "vel R2", "psth R2", "fp-bps"])
+    assert scores.reasons["co-bps"] == "no neuron is held out"
+    assert scores.reasons["vel R2"] == "there is no behavior"
+    assert scores.reasons["psth R2"] == "no condition is named"
+    assert scores.reasons["fp-bps"] == "there is no forward window"
+    assert set(scores.intervals.values()) == {None}
+
+
+def test_hidden_or_silent_neurons_and_absent_behavior_have_no_score(make_trials):
+    trials, rates = make_trials(forward_bins=5)
+    hidden = score(rates, trials.hide_heldout("val"), bootstrap=5)
+    assert "hide_heldout" in hidden.reasons["co-bps"]
+    assert "hide_heldout" in hidden.reasons["fp-bps"]
+    silent = trials.replace(counts=np.where(trials.heldout, 0, trials.counts))
+    assert score(rates, silent, bootstrap=5).reasons["co-bps"] == "these neurons have no spike in these trials"
+    behavior = trials.behavior.copy()
+    behavior[trials.table["split"] == "val"] = np.nan
+    assert (
+        "2 bins of the scored trials" in score(rates, trials.replace(behavior=behavior), bootstrap=5).reasons["vel R2"]
+    )
+
+
+def test_behavior_counts_where_all_channels_are_known_and_the_trial_lasts(make_trials):
+    trials, rates = make_trials()
+    behavior, seen = trials.behavior.copy(), trials.seen.copy()
+    behavior[2, 3, 1] = np.nan
+    behavior[4, 20:] = 1000.0
+    seen[4, 20:] = False
+    known = behavior.copy()
+    known[2, 3], known[4, 20:] = np.nan, np.nan
+    ragged = trials.replace(behavior=behavior, seen=seen)
+    clean = trials.replace(behavior=known, seen=seen)
+    assert score(rates, ragged).values["vel R2"] == score(rates, clean).values["vel R2"]
+
+
+def test_words_carry_bin_width_and_split_in_every_line(make_trials):
+    trials, rates = make_trials()
+    scores = score(rates, trials)
+    lines = str(scores).splitlines()
+    assert len(lines) == 4
+    assert all("val, 20 ms bins" in line for line in lines)
+    assert "bits/spike" in lines[0]
+    assert "(there is no forward window)" in lines[3]
+    assert json.loads(json.dumps(scores.to_dict(), allow_nan=False)) == scores.to_dict()
+    assert scores.to_dict()["by_neuron"][0]["id"] == 102
+
+
+def test_seed_and_number_of_resamples(make_trials):
+    trials, rates = make_trials()
+    assert score(rates, trials, bootstrap=0).intervals["co-bps"] is None
+    assert score(rates, trials, seed=1).intervals == score(rates, trials, seed=1).intervals
+    assert score(rates, trials, seed=1).intervals != score(rates, trials, seed=2).intervals
+    both = score(rates, trials, fit="train", on=["train", "val"])
+    assert both.split == "train+val"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: 50 * r, "look like Hz"),
+        (lambda r: 0 * r, "exactly zero"),
+        (lambda r: -r, "negative"),
+        (lambda r: r * np.nan, "not finite"),
+        (lambda r: r[:, :-1], "give a rate for every entry"),
+    ],
+)
+def test_bad_rates_are_refused(make_trials, change, message):
+    trials, rates = make_trials()
+    with pytest.raises(InputError, match=message):
+        score(change(rates), trials)
+
+
+def test_an_unknown_split_is_refused(make_trials):
+    trials, rates = make_trials()
+    with pytest.raises(InputError, match="on: no trial is in split 'valid'. Did you mean 'val'"):
+        score(rates, trials, on="valid")
+    with pytest.raises(InputError, match="fit: no trial is in split 'trian'"):
+        score(rates, trials, fit="trian")
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 1000))
+def test_order_and_what_is_not_seen_change_no_score(make_trials_once, seed):
+    trials, rates = make_trials_once
+    generator = np.random.default_rng(seed)
+    neurons = generator.permutation(trials.n_neurons)
+    seen = generator.random(trials.seen.shape) > 0.1
+    # Trials are permuted within splits: the decoder's folds follow the order of the fitted trials.
+    order = np.concatenate([np.flatnonzero(trials.table["split"] == "train"),
+                            generator.permutation(np.flatnonzero(trials.table["split"] == "val"))])  # fmt: skip
+    first = trials.replace(seen=seen)
+    junk = first.replace(counts=np.where(seen, trials.counts, generator.integers(0, 9, seen.shape)))
+    expected = score(rates, first, bootstrap=0).values
+    found = score(rates[order][:, :, neurons], junk.select(trials=order, neurons=neurons), bootstrap=0).values
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.fixture
+def make_trials_once(make_trials):
+    return make_trials(forward_bins=4)
+
+
+def test_resamples_draw_with_replacement():
+    weights = resamples(7, 500, seed=0)
+    assert (weights.sum(axis=1) == 7).all()
+    np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.2)
+    np.testing.assert_array_equal(weights, resamples(7, 500, seed=0))
+
+
+def test_an_interval_is_centered_on_the_value_and_skips_what_is_not_finite():
+    draws = np.append(np.linspace(0, 1, 101), [np.nan, -np.inf])
+    assert interval(3.0, draws) == pytest.approx((2.55, 3.45))
+    assert interval(3.0, draws[-3:]) is None
+
+
+def test_draws_of_decoding_and_psth_are_scores_of_the_repeated_trials(make_trials):
+    trials, rates = make_trials(n_trials=12)
+    behavior = trials.behavior.copy()
+    behavior[1, :4] = np.nan
+    decoded = fit_decoder(rates, behavior).predict(rates)
+    target, members = psth_target(trials)
+    target[0, 20:] = np.nan
+    weights = resamples(12, 6, seed=3)
+    weights[-1] = np.where(trials.table["condition"] == 0, 2, 0)
+    for row, velocity, psth in zip(
+        weights, decoding_draws(behavior, decoded, weights), psth_draws(rates, target, members, weights), strict=True
+    ):
+        chosen = np.repeat(np.arange(12), row.astype(int))
+        known = ~np.isnan(behavior[chosen, :, 0])
+        assert velocity == pytest.approx(r_squared(behavior[chosen][known], decoded[chosen][known]), abs=1e-9)
+        own = [np.flatnonzero(trials.table["condition"][chosen] == c) for c in (0, 1)]
+        assert psth == pytest.approx(psth_r2(rates[chosen], target, own), abs=1e-9)
+
+
+def test_a_neuron_constant_in_a_draw_counts_zero():
+    psth, rates = np.zeros((2, 4, 1)), np.full((2, 4, 1), 0.1)
+    psth[1] = np.arange(4.0)[:, None]
+    weights = np.array([[2.0, 0.0]])
+    assert psth_draws(rates, psth, [np.array([0]), np.array([1])], weights)[0] == 0
+
+
+def test_intervals_cover():
+    """Over repeated recordings, a 90% interval holds the score of infinitely many trials about that often."""
+
+    def sums(seed, n_trials):
+        generator = np.random.default_rng(seed)
+        latent = np.sin(np.linspace(0, 6, 30)) * generator.normal(size=(n_trials, 1))
+        rates = 0.3 * np.exp(latent[..., None] * np.linspace(-1, 1, 6))
+        drawn = trial_sums(rates, generator.poisson(rates))
+        return drawn, float(bits(drawn, np.ones((1, n_trials)))[0])
+
+    _, truth = sums(1000, 5000)
+    covered = 0
+    for seed in range(60):
+        drawn, value = sums(seed, 80)
+        low, high = interval(value, bits(drawn, resamples(80, 200, seed)))
+        covered += low <= truth <= high
+    assert 45 <= covered < 60
