@@ -17,6 +17,7 @@ VERBS = {
     "fit": "fit a model to a recording, score it and write a report",
     "score": "print the scores of a run",
     "report": "write a run's report.html again",
+    "tensors": "write the benchmark's input and target files of a data set",
     "new": "copy a model that comes with nlbprob, to edit",
 }
 

@@ -45,15 +45,15 @@ class Settings:
     score_on: str = "val"
 
     @property
-    def splits(self) -> dict[str, tuple[str, ...]]:
-        """The splits to fit and to score on, as the functions of `nlbprob.scoring` take them."""
-        return {"fit": tuple(self.fit_on.split("+")), "on": tuple(self.score_on.split("+"))}
+    def splits(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The splits to fit and those to score on, as the functions of `nlbprob.scoring` take them."""
+        return tuple(self.fit_on.split("+")), tuple(self.score_on.split("+"))
 
     def load(self):
         """The trials of both, read from the recording."""
         from nlbprob.data.nwb import load
 
-        return load(self.data, **self.data_options).split(*self.splits["fit"], *self.splits["on"])
+        return load(self.data, **self.data_options).split(*(name for names in self.splits for name in names))
 
 
 def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False, progress: bool = True) -> dict:
@@ -68,12 +68,13 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
 
     folder = pathlib.Path(out)
     check_free(folder, force)
-    if set(settings.splits["fit"]) & set(settings.splits["on"]):
+    fit, on = settings.splits
+    if set(fit) & set(on):
         raise InputError(f"--score-on {settings.score_on}: score on trials that the model has not learned from.")
     file = find_model(settings.model)
     model = load_model(settings.model, **settings.model_options)
-    trials = load(settings.data, **settings.data_options).split(settings.fit_on, settings.score_on)
-
+    trials = settings.load()
+    init = None if settings.init is None else read_posterior(settings.init, model)
     if progress:
         print(trials, *(f"Note: {note}" for note in trials.source.get("notes", [])), sep="\n", flush=True)
 
@@ -81,32 +82,31 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
     shutil.copyfile(file.path, folder / "model.py")
     config = describe(settings, trials)
     write_json(folder / "config.json", config)
-    posterior = fit_posterior(model, trials, settings, folder, progress)
-    visible = trials.hide_heldout(*settings.splits["on"])
+    posterior = fit_posterior(model, trials, settings, folder, init, progress)
+    visible = trials.hide_heldout(*on)
     rates = posterior.rates(visible)
     metrics = measure(rates, trials, settings)
     write_json(folder / "metrics.json", metrics)
-    write_submission(folder / "submission.h5", rates, trials, **settings.splits)
+    write_submission(folder / "submission.h5", rates, trials, fit, on)
     write_report(
         folder / "report.html", posterior=posterior, trials=trials, metrics=metrics, config=config, rates=rates
     )
     try:
-        tree = posterior.to_arviz(visible.split(*settings.splits["on"]), draws=settings.draws)
+        tree = posterior.to_arviz(visible.split(*on), draws=settings.draws)
         tree.to_netcdf(folder / "posterior.nc")
     except InputError as error:  # too large a file is no reason to lose the run
         print(f"posterior.nc is left out. {error}")
     return metrics
 
 
-def fit_posterior(model, trials, settings: Settings, folder: pathlib.Path, progress: bool):
-    """Fit `model` to the trials of `fit_on` and save the posterior in the run's folder, on Ctrl-C too."""
+def fit_posterior(model, trials, settings: Settings, folder: pathlib.Path, init, progress: bool):
+    """Fit `model` to the trials of `fit_on` from `init` on, and save the posterior, on Ctrl-C too."""
     from nlbprob.infer.fit import Interrupted, fit
 
     given = {name: getattr(settings, name) for name in ("seed", "posterior", "em_iterations", "svi_steps")}
     given = {name: value for name, value in given.items() if value is not None}
-    init = None if settings.init is None else read_posterior(settings.init, model)
     try:
-        posterior = fit(model, trials.split(*settings.splits["fit"]), **given, init=init, progress=progress)
+        posterior = fit(model, trials.split(*settings.splits[0]), **given, init=init, progress=progress)
     except Interrupted as stop:
         if stop.posterior is None:
             raise
@@ -129,9 +129,9 @@ def measure(rates, trials, settings: Settings) -> dict:
     from nlbprob.scoring.baselines import baselines
     from nlbprob.scoring.scores import score
 
-    splits = settings.splits
-    scores = score(rates, trials, **splits).to_dict()
-    others = {name: score(guess, trials, **splits) for name, guess in baselines(trials, **splits).items()}
+    fit, on = settings.splits
+    scores = score(rates, trials, fit, on).to_dict()
+    others = {name: score(guess, trials, fit, on) for name, guess in baselines(trials, fit, on).items()}
     return {
         settings.score_on: scores.pop("values"),
         "baselines": {name: other.values for name, other in others.items()},
@@ -164,7 +164,8 @@ def check_free(folder: pathlib.Path, force: bool) -> None:
         return
     if not (folder / "config.json").is_file():
         raise RunExistsError(f"{folder} exists and holds no run: name another folder.")
-    if not force:
+    kept = any((folder / name).exists() for name in ("posterior", "metrics.json"))
+    if kept and not force:
         raise RunExistsError(f"{folder} already holds a run: name another folder, or add --force to replace it.")
 
 

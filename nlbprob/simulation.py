@@ -50,26 +50,23 @@ def simulate(
     """
     design = trials if isinstance(trials, Trials) else blank(trials, bins, neurons, float(bin_ms), seed)
     fixed = {name: jnp.asarray(value) for name, value in (values or {}).items()}
-    program = numpyro.handlers.substitute(numpyro.handlers.seed(model, jax.random.key(seed)), data=fixed)
-    sites = numpyro.handlers.trace(program).get_trace(design, observed=False)
-    counts = np.asarray(sites["spikes"]["value"])
+
+    @jax.jit
+    def draw(key, fixed):
+        program = numpyro.handlers.substitute(numpyro.handlers.seed(model, key), data=fixed)
+        found = numpyro.handlers.trace(program).get_trace(design, observed=False)
+        return {name: site["value"] for name, site in found.items() if site["type"] in ("sample", "deterministic")}
+
+    sites = jax.tree.map(np.asarray, draw(jax.random.key(seed), fixed))
+    counts = sites["spikes"]
     if not np.array_equal(counts, np.round(np.clip(counts, 0, 2**31))):
         raise InputError(
             f"simulate: {type(model.observation).__name__} draws counts that are negative, fractional or huge."
         )
     names = [latent.name for latent in model.latents]
     drawn = design.replace(counts=np.where(design.seen, counts, 0).astype(np.int64))
-    skipped = {*names, "spikes", "rates"}
-    return Simulated(
-        drawn,
-        np.asarray(sites["rates"]["value"]),
-        np.concatenate([np.asarray(sites[name]["value"]) for name in names], -1),
-        {
-            name: np.asarray(site["value"])
-            for name, site in sites.items()
-            if site["type"] == "sample" and name not in skipped
-        },
-    )
+    parameters = {name: value for name, value in sites.items() if name not in {*names, "spikes", "rates"}}
+    return Simulated(drawn, sites["rates"], np.concatenate([sites[name] for name in names], -1), parameters)
 
 
 def blank(trials: int, bins: int, neurons: int, bin_ms: float, seed: int, **fields: Any) -> Trials:

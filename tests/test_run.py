@@ -10,7 +10,19 @@ from nlbprob.cli import main
 from nlbprob.commands.table import cell, print_scores
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError, RunExistsError
-from nlbprob.run import FILES, Settings, check_free, clear, perform, plain, read_json, write_json
+from nlbprob.infer.fit import Interrupted
+from nlbprob.run import (
+    FILES,
+    Settings,
+    check_free,
+    clear,
+    fit_posterior,
+    perform,
+    plain,
+    read_json,
+    read_posterior,
+    write_json,
+)
 
 METRICS = {
     "val": {"co-bps": 0.21234, "vel R2": None},
@@ -34,6 +46,8 @@ def test_a_run_is_replaced_only_by_force_and_nothing_else_ever(tmp_path):
         with pytest.raises(RunExistsError, match="holds no run: name another folder"):
             check_free(tmp_path, force)
     (tmp_path / "config.json").write_text("{}")
+    check_free(tmp_path, force=False)  # interrupted before anything was found
+    (tmp_path / "posterior").mkdir()
     with pytest.raises(RunExistsError, match="already holds a run: name another folder, or add --force"):
         check_free(tmp_path, force=False)
     check_free(tmp_path, force=True)
@@ -133,3 +147,27 @@ def test_the_command_fits_scores_and_refuses_to_overwrite(settings, capsys):
     assert "co-bps" in capsys.readouterr().out
     assert main([*words, "--force", "--score-on", "train"]) == 2
     assert "has not learned from" in capsys.readouterr().err
+
+
+def test_an_interrupted_fit_is_kept_and_gone_on_with(settings, tmp_path, monkeypatch, capsys):
+    class Found:
+        def save(self, folder):
+            folder.mkdir()
+
+    def stopped(model, trials, **options):
+        assert options["em_iterations"] == 3
+        assert trials.splits == {"train": 16}
+        stop = Interrupted(None)
+        stop.posterior = Found()
+        raise stop
+
+    monkeypatch.setattr(run, "fit_posterior", fit_posterior)
+    monkeypatch.setattr("nlbprob.infer.fit.fit", stopped)
+    monkeypatch.setattr("nlbprob.infer.posterior.Posterior.load", lambda folder, model: folder)
+    words = ["fit", "mine.py", "a.nwb", "--out", "run", "--em-iterations", "3"]
+    assert main(words) == 130
+    assert "what was found lies in run: go on with --init run" in capsys.readouterr().err
+    assert (tmp_path / "run" / "posterior").is_dir()
+    assert read_posterior("run") == tmp_path.joinpath("run", "posterior").relative_to(tmp_path)
+    assert main(["score", "run"]) == 2
+    assert "the run did not end" in capsys.readouterr().err

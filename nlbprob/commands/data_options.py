@@ -31,6 +31,8 @@ FLAGS = {
     "chunk_ms": {"type": float, "metavar": "MS", "help": "cut a recording without trials into pieces this long"},
     "join": {"action": "store_const", "const": True, "help": "make pieces that follow without a gap one trial"},
     "seed": {"type": int, "metavar": "N", "help": "seed of held-out units and splits that are drawn (default 0)"},
+    "dataset": {"metavar": "NAME", "help": "a data set of NLB'21; DATA is then the folder with its files"},
+    "phase": {"metavar": "PHASE", "help": "of that data set: val (default) or test"},
 }
 
 

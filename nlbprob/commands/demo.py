@@ -6,9 +6,7 @@ import pathlib
 def add_arguments(parser) -> None:
     """Add where to write and the seed."""
     parser.add_argument("--out", metavar="RUN", default="runs/demo", help="folder to write to (default runs/demo)")
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of the recording and the fit (default 0)"
-    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of recording and fit (default 0)")
 
 
 def run(arguments) -> int:
@@ -22,18 +20,46 @@ def run(arguments) -> int:
     out = pathlib.Path(arguments.out)
     check_free(out, force=True)
     print("Simulating a recording of reaches ...", flush=True)
-    train, _ = write_nwb(out.with_name(out.name + "-data"), reaches(seed=arguments.seed))
+    simulated = reaches(seed=arguments.seed)
+    train, _ = write_nwb(out.with_name(out.name + "-data"), simulated)
     model_options, config = read_config(folder("experiments") / "demo.toml")
     settings = Settings("poisson_lds", str(train), model_options, {"config": config}, seed=arguments.seed)
     metrics = perform(settings, out, force=True)
     print_scores(metrics, "poisson_lds on simulated reaches")
+    truth = against_truth(settings, out, simulated)
     print(
-        f"""
-The recording is in {train.parent}, the run in {out}: open {out}/report.html in a browser.
+        f"""Against the truth: the latents explain {truth["latents"]:.1%} of the variance of the true ones;
+the true rates score {truth["co-bps"]:.3f} co-bps.
+
+The recording is in {train.parent}, the run in {out}: open {out / "report.html"} in a browser.
 
 Next:
-  nlbprob fit poisson_lds YOUR.nwb --bin-ms 5 --out runs/mine     fit a recording of your own
-  nlbprob fit poisson_lds --help                                  see all its options
-  nlbprob new poisson_lds my_model.py                             copy the model, to edit it"""
+  nlbprob fit poisson_lds --help                                all options of the model and of the fit
+  nlbprob fit poisson_lds YOUR.nwb --bin-ms 5 --out runs/mine   a recording of your own
+  nlbprob new poisson_lds my_model.py                           a copy of the model, to edit"""
     )
     return 0
+
+
+def against_truth(settings, out: pathlib.Path, simulated) -> dict[str, float]:
+    """What only a simulation can tell of the scored trials, in the window.
+
+    "latents": share of the variance of the true latents that one linear map of the inferred ones explains;
+    "co-bps": of the true rates.
+    """
+    import numpy as np
+
+    from nlbprob.run import read_posterior
+    from nlbprob.scoring.scores import score
+
+    trials = settings.load()
+    fit, on = settings.splits
+    rows = np.isin(trials.table["split"], on)
+    inferred = read_posterior(out).latents(trials.hide_heldout(*on).split(*on))["mean"]
+    both = (np.asarray(inferred), simulated.latents[rows])
+    x, true = (a[:, : trials.window_bins].reshape(-1, a.shape[-1]) for a in both)
+    x, true = x - x.mean(axis=0), true - true.mean(axis=0)
+    residual = true - x @ np.linalg.lstsq(x, true)[0]
+    best = score(simulated.rates, trials, fit, on, bootstrap=0).values["co-bps"]
+    assert best is not None  # the recording has held-out neurons that fire
+    return {"latents": 1 - float((residual**2).sum() / (true**2).sum()), "co-bps": best}

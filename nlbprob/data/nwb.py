@@ -1,4 +1,4 @@
-"""Any NWB file with sorted units, read into `Trials`."""
+"""Any NWB file with sorted units, or a data set of the benchmark, read into `Trials`."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,8 @@ from typing import Any
 
 from nlbprob.data import pieces, recording
 from nlbprob.data.assemble import assemble
-from nlbprob.data.options import resolve
+from nlbprob.data.nlb.load import load_dataset
+from nlbprob.data.options import of_dataset, resolve
 from nlbprob.data.trials import Trials
 
 
@@ -27,6 +28,8 @@ def load(
     chunk_ms: float | int | None = None,
     join: bool | None = None,
     seed: int | None = None,
+    dataset: str | None = None,
+    phase: str | None = None,
     config: str | os.PathLike | Mapping[str, Any] | None = None,
 ) -> Trials:
     """The spikes of an NWB file, in bins of its trials.
@@ -52,6 +55,8 @@ def load(
     chunk_ms: cut the recording into pieces of this length instead. Default: no.
     join: make pieces that follow without a gap one trial for each split, its other bins unseen. Default: no.
     seed: of what is drawn; drawn columns and their seed are in `source`. Default 0.
+    dataset: a data set of NLB'21, such as "mc_maze_small"; `path` is then the folder with its two files, and what is
+        not bin_ms, phase ("val", the default, or "test") or seed is as the benchmark has it; see `load_dataset`.
     config: a TOML file, or a mapping, of options in kebab or snake case.
 
     Raises FileNotFoundError without the file; InputError, which names file, field and remedy, where it is no NWB file,
@@ -59,8 +64,14 @@ def load(
     """
     given = {name: value for name, value in locals().items() if name not in ("path", "config")}
     options = resolve(config, **given)
-    file = os.fspath(path)
-    with recording.naming(file), recording.open_nwb(path) as nwbfile:
+    if options["dataset"] is not None:
+        return load_dataset(path, **of_dataset(options))
+    return load_file(os.fspath(path), options)
+
+
+def load_file(file: str, options: dict[str, Any]) -> Trials:
+    """The spikes of one file. options: as `nlbprob.data.options.resolve` returns them. Raises what `load` does."""
+    with recording.naming(file), recording.open_nwb(file) as nwbfile:
         recorded = recording.read_units(nwbfile)
         if options["chunk_ms"] is None:
             table = recording.read_table(nwbfile, options["intervals"])

@@ -71,7 +71,11 @@ OPTIONS: dict[str, tuple[Any, Callable[[Any], Any], str]] = {
     "chunk_ms": (None, width, "a length; give a positive number of ms"),
     "join": (False, flag, "true or false"),
     "seed": (0, operator.index, "a whole number"),
+    "dataset": (None, name, "the name of a data set"),
+    "phase": (None, name, "the name of a phase"),
 }
+#: What is left to choose where a data set of the benchmark is named.
+OF_DATASET = ("dataset", "bin_ms", "phase", "seed")
 
 
 def resolve(config: str | os.PathLike | Mapping[str, Any] | None = None, **given: Any) -> dict[str, Any]:
@@ -84,7 +88,21 @@ def resolve(config: str | os.PathLike | Mapping[str, Any] | None = None, **given
     values = {option: default for option, (default, _, _) in OPTIONS.items()}
     values |= {known(option.replace("-", "_"), where): value for option, value in settings.items()}
     values |= {known(option, "load"): value for option, value in given.items() if value is not None}
-    return {option: cleaned(option, value) for option, value in values.items()}
+    options = {option: cleaned(option, value) for option, value in values.items()}
+    if options["phase"] is not None and options["dataset"] is None:
+        raise InputError("phase: only the benchmark's data sets have phases; name one (dataset), or leave it out.")
+    return options
+
+
+def of_dataset(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What is left to choose of a data set of the benchmark: its name, bin_ms, phase and seed.
+
+    options: as `resolve` returns them. Raises InputError where another is set, since the benchmark fixes it.
+    """
+    for option, value in options.items():
+        if option not in OF_DATASET and value != cleaned(option, OPTIONS[option][0]):
+            raise InputError(f"{option}: the benchmark fixes it for {options['dataset']}; leave out one of the two.")
+    return {option: options[option] or "val" if option == "phase" else options[option] for option in OF_DATASET}
 
 
 def read_config(config: str | os.PathLike | Mapping[str, Any] | None) -> tuple[Mapping[str, Any], str]:

@@ -74,7 +74,9 @@ def add_trials(file: Any, trials: "Trials", starts: np.ndarray, stops: np.ndarra
     for name in columns:
         file.add_trial_column(name, f"{name} of the trial")
     for row, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-        file.add_trial(start_time=start, stop_time=stop, **{name: plain(values[row]) for name, values in columns.items()})
+        file.add_trial(
+            start_time=start, stop_time=stop, **{name: plain(values[row]) for name, values in columns.items()}
+        )
 
 
 def spread(counts: np.ndarray, starts: np.ndarray, bin_s: float, random: np.random.Generator) -> np.ndarray:

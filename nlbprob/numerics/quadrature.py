@@ -1,6 +1,7 @@
 """Expectations of elementwise functions under scalar Gaussians, by Gauss-Hermite quadrature."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +19,8 @@ def gauss_hermite(nodes: int = NODES) -> tuple[np.ndarray, np.ndarray]:
 
 def expectation(
     function: Callable, mean: Float[Array, "*shape"], variance: Float[Array, "*shape"], nodes: int = NODES
-) -> Float[Array, "*shape"]:
-    """E[f(X)] for X ~ N(mean, variance), elementwise: sum_i w_i f(mean + sqrt(variance) z_i).
+) -> Any:
+    """E[f(X)] for X ~ N(mean, variance), elementwise: sum_i w_i f(mean + sqrt(variance) z_i); f may return a tree of arrays.
 
     The nodes are visited one after another, so memory does not grow with their number.
     """

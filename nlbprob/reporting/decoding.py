@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 from nlbprob.reporting import style
 from nlbprob.reporting.parts import Absent, Panel, Section
-from nlbprob.reporting.view import View
+from nlbprob.reporting.view import View, spread
 from nlbprob.scoring.decoding import FOLDS, fit_decoder
 
 TITLE = "Decoded behavior"
@@ -23,7 +23,7 @@ def section(view: View) -> Section | Absent:
     fitted = ~view.scored
     if (~np.isnan(behavior[fitted, :, 0])).sum() < FOLDS:
         return Absent(TITLE, f"fewer than {FOLDS} bins of the fitted trials have behavior")
-    rows = spread(view, behavior)
+    rows = chosen(view, behavior)
     if not len(rows):
         return Absent(TITLE, f"no {view.split} trial has behavior")
     decoded = fit_decoder(view.rates[fitted][:, window], behavior[fitted]).predict(view.rates[rows][:, window])
@@ -32,7 +32,7 @@ def section(view: View) -> Section | Absent:
     score = "" if value is None else f"; R² is {value:.2f} over all {view.split} trials"
     reading = (
         f"{name} in {len(rows)} {view.split} trials, one after the other: recorded, and decoded linearly from the "
-        f"rates inferred without the held-out neurons. The decoder was fitted on {view.metrics['fit_on']} trials{score}. "
+        f"rates inferred without the held-out neurons, by a decoder fitted on {view.metrics['fit_on']}{score}. "
         "Where the lines part, the rates miss what the animal did."
     )
     channels = range(min(CHANNELS, behavior.shape[2]))
@@ -48,14 +48,12 @@ def known(view: View) -> Float[np.ndarray, "trial window channel"]:
     return behavior
 
 
-def spread(view: View, behavior: Float[np.ndarray, "trial window channel"]) -> np.ndarray:
-    """Scored trials with behavior: of different conditions where there are some, spread over the recording elsewhere."""
+def chosen(view: View, behavior: Float[np.ndarray, "trial window channel"]) -> np.ndarray:
+    """Scored trials with behavior: of different conditions where there are some, else spread over the recording."""
     usable = view.scored & ~np.isnan(behavior[..., 0]).all(axis=1)
     firsts = [group.rows[usable[group.rows]][:1] for group in view.groups] if view.has_conditions else []
     rows = np.concatenate(firsts) if firsts else np.flatnonzero(usable)
-    if not len(rows):
-        return rows
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(TRIALS, len(rows))).round().astype(int))]
+    return spread(rows, TRIALS)
 
 
 def panel(view: View, channel: int, true: np.ndarray, decoded: np.ndarray, rows: np.ndarray) -> Panel:

@@ -83,7 +83,7 @@ def by_area(view: View, mean: Float[np.ndarray, "neuron latent"]) -> Panel:
     names, counts = np.unique(view.areas, return_counts=True)
     names = np.sort(names[np.argsort(-counts, kind="stable")[:AREAS]])
     size = np.stack([np.sqrt((mean[view.areas == name] ** 2).mean(0)) for name in names])
-    figure, axes = style.single(height=max(120, 320), left=70)
+    figure, axes = style.single(height=320, left=72)
     latent, area = np.meshgrid(np.arange(1, mean.shape[1] + 1), np.arange(len(names)))
     axes.scatter(latent, area, s=90 * (size / size.max()) ** 2, color=style.MODEL, linewidths=0)
     members = dict(zip(*np.unique(view.areas, return_counts=True), strict=True))
@@ -92,7 +92,7 @@ def by_area(view: View, mean: Float[np.ndarray, "neuron latent"]) -> Panel:
     axes.set_xlim(0.4, mean.shape[1] + 0.6)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("latent")
-    heading = f"by area (number of neurons): root mean square, largest dot {size.max():.2f}"
+    heading = f"by area: root mean square, up to {size.max():.2f}"
     return Panel(heading, figure, f"Root mean square loadings of {len(names)} areas on each latent")
 
 

@@ -26,9 +26,10 @@ def section(view: View) -> Section | Absent:
     longest = view.trials.n_bins * view.trials.bin_ms
     intervals = " Brackets and crosses are 90% intervals." if view.has_intervals else ""
     reading = (
-        "The eigenvalues of the transition matrix: undisturbed, the latent state is a sum of these modes, each of which "
-        "turns at its frequency and fades to 37% in its decay time. At 0 Hz it fades without turning." + intervals + " "
-        f"A decay time beyond the dashed line is longer than a trial ({longest:g} ms), so that trials say only that it is long."
+        "The eigenvalues of the transition matrix: undisturbed, the latent state is a sum of these modes, each of "
+        "which turns at its frequency and fades to 37% in its decay time; at 0 Hz it fades without turning."
+        f"{intervals} Above the dashed line it outlasts the longest trial ({longest:g} ms): trials say only that it "
+        "is slow."
     )
     rows = [
         [

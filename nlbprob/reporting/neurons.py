@@ -18,7 +18,7 @@ def section(view: View) -> Section | Absent:
     bits, spikes = np.array([view.bits[ids[neuron]] for neuron in index]), view.spikes(index)
     silent = int(view.trials.heldout.sum()) - len(bits)
     reading = (
-        f"co-bps of each held-out neuron alone, on {view.split}: 0 is no better than knowing its mean rate, below 0 is worse. "
+        f"co-bps of each held-out neuron alone, on {view.split}: 0 is no better than its mean rate, below 0 is worse. "
         "Neurons with few spikes scatter widely; the total, which the score pools, belongs to those on the right."
     ) + f" {silent} without a spike in these trials are left out." * bool(silent)
     panels = [ranked(bits), over_spikes(bits, spikes)]
@@ -35,8 +35,10 @@ def ranked(bits: np.ndarray) -> Panel:
     axes.set_ylim(trimmed(bits))
     axes.set_xlabel("neuron, sorted")
     axes.set_ylabel("bits/spike")
-    better = int((bits > 0).sum())
-    return Panel(f"{better} of {len(bits)} neurons above 0", figure, f"Sorted bits per spike, {better} of {len(bits)} above 0")
+    words = f"{int((bits > 0).sum())} of {len(bits)} neurons above 0"
+    below = int((bits < trimmed(bits)[0]).sum())
+    words += f", {below} below the range" * bool(below)
+    return Panel(words, figure, f"Sorted bits per spike, {words}")
 
 
 def over_spikes(bits: np.ndarray, spikes: np.ndarray) -> Panel:
@@ -70,4 +72,4 @@ def by_area(bits: np.ndarray, areas: np.ndarray) -> Panel:
 def trimmed(bits: np.ndarray) -> tuple[float, float]:
     """A range that a neuron with hardly a spike does not stretch."""
     low, high = style.limits(bits)
-    return max(low, -1.5 * max(high, 0.1)), high
+    return max(low, -max(high, 0.1)), high

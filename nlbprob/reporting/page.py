@@ -6,7 +6,6 @@ from html import escape
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 
 from nlbprob.data.trials import Trials
 from nlbprob.infer.posterior import Posterior
@@ -40,6 +39,9 @@ SECTIONS: list[Callable[[View], Section | Absent]] = [
     neurons.section,
 ]
 
+#: What a browser may load on this page: nothing from outside.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
 
 def write_report(
     path: str | pathlib.Path,
@@ -54,9 +56,9 @@ def write_report(
     """Write the report of a fit as one HTML file without scripts or links to elsewhere; return its path.
 
     trials: those fitted and scored, held-out counts seen.
-    metrics: the content of a run's metrics.json: {split: {score: value}, "intervals": {score: [low, high]}, "baselines":
-        {name: {score: value}}, "by_neuron": [{"id", "co-bps"}], "reasons": {score: words}, "split", "fit_on", "bin_ms"};
-        "baseline_intervals" {name: {score: [low, high]}} is shown where it is there.
+    metrics: the content of a run's metrics.json: {split: {score: value}, "intervals": {score: [low, high]},
+        "baselines": {name: {score: value}}, "by_neuron": [{"id", "co-bps"}], "reasons": {score: words}, "split",
+        "fit_on", "bin_ms"}; "baseline_intervals" {name: {score: [low, high]}} is shown where it is there.
     config: the content of a run's config.json: "model" {"name"}, "started", "versions"; what is missing is left out.
     rates, latents: what posterior.rates and posterior.latents say of trials.hide_heldout(split), where they are known
         already; inferred here otherwise, which takes most of the time.
@@ -87,7 +89,7 @@ def page(view: View) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<link rel="icon" href="data:,">\n<title>{title}</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n'
         f'<header><h1>{title.replace("_", "_<wbr>")}</h1><p class="headline">{escape(words.headline(view))}</p>\n'
         f'<nav aria-label="Sections">{links}</nav><dl>{facts}</dl></header>\n{sections}'

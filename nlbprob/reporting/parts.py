@@ -77,7 +77,7 @@ def render_key(key: Sequence[tuple[str, str]]) -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], classes: str = "") -> str:
-    """A table whose cells are HTML and whose first column names the rows; on a narrow screen each row becomes a list."""
+    """A table whose cells are HTML and whose first column names the rows; on a narrow screen each row is a list."""
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
     body = ""
     for first, *rest in rows:

@@ -23,9 +23,9 @@ def section(view: View) -> Section:
         "and infers their rates from the other neurons."
     )
     reading = (
-        f"Single {view.split} trials: spikes above, the rates inferred for the same neurons below. One row is one neuron "
-        f"({most}, those that peak early at the top); a darker bin has more spikes or a higher rate, each row scaled to "
-        "its own peak." + hidden * bool(len(heldout))
+        f"Single {view.split} trials: spikes above, the rates inferred for the same neurons below. A row is a neuron "
+        f"({most}, those that peak early at the top); the stronger the color, the more spikes in the bin or the higher "
+        "the rate, each row scaled to its own peak." + hidden * bool(len(heldout))
     )
     key = [(style.HELDOUT, "held-out neurons"), (style.HELDIN, "held-in neurons")] if len(heldout) else []
     panels = [panel(view, row, heldin, heldout) for row in view.examples]
@@ -82,5 +82,6 @@ def panel(view: View, row: int, heldin: Int[np.ndarray, " heldin"], heldout: Int
             axes.set_xlabel(view.time_label)
         else:
             axes.tick_params(labelbottom=False)
-    words = f"Spikes and inferred rates of {len(heldin)} held-in and {len(heldout)} held-out neurons, {view.name_of(row)}"
-    return Panel(view.name_of(row), figure, words)
+    name = view.name_of(row)
+    words = f"Spikes and inferred rates of {len(heldin)} held-in and {len(heldout)} held-out neurons, {name}"
+    return Panel(name, figure, words)

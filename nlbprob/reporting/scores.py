@@ -37,7 +37,9 @@ def section(view: View) -> Section:
     rows = [("this model", values, metrics["intervals"])]
     intervals = metrics.get("baseline_intervals", {})
     rows += [(name, others, intervals.get(name, {})) for name, others in baselines.items()]
-    cells = [[escape(row), *(cell(found.get(name), between.get(name)) for name in shown)] for row, found, between in rows]
+    cells = [
+        [escape(row), *(cell(found.get(name), between.get(name)) for name in shown)] for row, found, between in rows
+    ]
     columns = ["", *(f"{name} ({UNITS[name]})" if UNITS.get(name) else name for name in shown)]
     html = table(columns, cells, "scores") + reasons(metrics)
     return Section("Scores", reading, [dots(name, rows) for name in shown], table=html)

@@ -16,8 +16,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+NAMES = ("ink", "muted", "line", "model", "heldout", "heldin")
 #: Drawn color -> CSS variable.
-THEME = {f"#0101{number:02x}": name for number, name in enumerate(("ink", "muted", "line", "model", "heldout", "heldin"))}
+THEME = {f"#0101{number:02x}": name for number, name in enumerate(NAMES)}
 THEME |= {f"#0102{number:02x}": f"c{number}" for number in range(9)}
 INK, MUTED, LINE, MODEL, HELDOUT, HELDIN, *CONDITIONS = THEME
 

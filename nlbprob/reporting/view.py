@@ -14,8 +14,15 @@ from nlbprob.scoring.smoothing import smooth
 
 #: Trials of one condition, and in all where there are no conditions, whose latents are shown.
 TRIALS_A_CONDITION, TRIALS_ALONE = 8, 40
+#: Trials shown one by one.
+EXAMPLES = 3
 #: Standard deviation of the Gaussian that smooths recorded averages: in ms, but never below so many bins.
 SMOOTHING_MS, SMOOTHING_BINS = 50.0, 1.5
+
+
+def spread(rows: Int[np.ndarray, " row"], most: int) -> Int[np.ndarray, " chosen"]:
+    """At most so many of the rows, evenly spaced among them."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +38,8 @@ class Group:
 class View:
     """A fit and its scores.
 
-    trials: of the fitted and the scored splits, held-out counts seen; rates [trial, time, neuron]: spikes/bin, predicted
-    from `visible`; metrics, config: the content of a run's metrics.json and config.json. given_latents: what
+    trials: of the fitted and the scored splits, held-out counts seen; rates [trial, time, neuron]: spikes/bin,
+    predicted from `visible`; metrics, config: the content of a run's metrics.json and config.json; given_latents: what
     `Posterior.latents` says of `visible`, where it is known already.
     """
 
@@ -120,31 +127,31 @@ class View:
 
     @cached_property
     def examples(self) -> list[int]:
-        """Three scored trials: of different conditions where there are some, spread over the recording elsewhere."""
+        """A few scored trials: of different conditions where there are some, spread over the recording elsewhere."""
         scored = np.flatnonzero(self.scored)
         if self.has_conditions:
             firsts = [next((int(row) for row in group.rows if self.scored[row]), -1) for group in self.groups]
             scored = np.array([row for row in firsts if row >= 0]) if max(firsts) >= 0 else scored
-        places = np.linspace(0, len(scored) - 1, min(3, len(scored))).round().astype(int)
-        return [int(scored[place]) for place in places]
+        return spread(scored, EXAMPLES).tolist()
 
     def name_of(self, row: int) -> str:
         """A trial in words."""
         words = f"trial {self.trials.table['id'][row]}"
         if self.has_conditions:
-            words += f", {', '.join(self.trials.condition)} " + ", ".join(
-                f"{self.trials.table[name][row]:g}" if np.issubdtype(self.trials.table[name].dtype, np.floating)
-                else str(self.trials.table[name][row])
-                for name in self.trials.condition
-            )
+            index = self.trials.condition_index[row]
+            label = self.trials.condition_labels[index] if index >= 0 else "unknown"
+            words += f", {', '.join(self.trials.condition)} {label}"
         return words
 
     @cached_property
     def latent_rows(self) -> Int[np.ndarray, " row"]:
-        """The trials whose latents are shown: of each group the scored ones first, up to a number."""
+        """The trials whose latents are shown: of each group scored ones first, up to a number."""
         most = TRIALS_A_CONDITION if self.has_conditions else TRIALS_ALONE
-        rows = [group.rows[np.argsort(~self.scored[group.rows], kind="stable")][:most] for group in self.groups]
-        return np.sort(np.unique(np.concatenate([*rows, np.array(self.examples, int)])))
+        chosen = [np.array(self.examples)]
+        for group in self.groups:
+            scored = spread(group.rows[self.scored[group.rows]], most)
+            chosen += [scored, spread(group.rows[~self.scored[group.rows]], most - len(scored))]
+        return np.unique(np.concatenate(chosen))
 
     @cached_property
     def latents(self) -> Float[np.ndarray, "row time latent"]:
@@ -170,7 +177,7 @@ class View:
 
     @cached_property
     def shares(self) -> Float[np.ndarray, " latent"]:
-        """Share of the predictors' variance that each latent carries: squared canonical loadings, as latents have unit size."""
+        """Share of the predictors' variance that each latent carries: squared loadings, latents having unit size."""
         squares = (np.asarray(self.parameter_draws["loadings"], float).mean(0) ** 2).sum(0)
         return squares / max(squares.sum(), 1e-30)
 
@@ -182,7 +189,7 @@ class View:
     @property
     def has_intervals(self) -> bool:
         """Whether the parameters have a posterior and are not point estimates."""
-        return len(self.parameter_draws["loadings"]) > 1 and bool(np.ptp(self.parameter_draws["loadings"], axis=0).any())
+        return bool(np.ptp(self.parameter_draws["loadings"], axis=0).any())
 
     @property
     def areas(self) -> np.ndarray | None:
@@ -210,8 +217,9 @@ class View:
         total = np.where(inside[:, :, None], values[rows], 0).sum(0)
         return np.where(enough[:, None], total / np.maximum(inside.sum(0), 1)[:, None], np.nan)
 
-    def smoothed(self, neurons: Int[np.ndarray, " neuron"]) -> Float[np.ndarray, "trial time neuron"]:
-        """Recorded counts of these neurons, smoothed in time, in Hz."""
+    def smoothed(
+        self, values: Num[np.ndarray, "trial time neuron"], neurons: Int[np.ndarray, " shown"]
+    ) -> Float[np.ndarray, "trial time shown"]:
+        """Counts or rates of these neurons where they were recorded, smoothed in time, in Hz."""
         width = max(SMOOTHING_MS / self.trials.bin_ms, SMOOTHING_BINS)
-        counts, seen = self.trials.counts[:, :, neurons], self.trials.seen[:, :, neurons]
-        return np.nan_to_num(smooth(counts, seen, width)) * self.per_second
+        return np.nan_to_num(smooth(values[..., neurons], self.trials.seen[..., neurons], width)) * self.per_second

@@ -13,11 +13,8 @@ from nlbprob.reporting.scores import number
 from nlbprob.reporting.view import View
 
 #: Greek letters by name.
-GREEK = dict(zip(
-    ("alpha", "beta", "gamma", "eta", "theta", "kappa", "lambda", "mu", "sigma", "tau", "phi", "omega", "Omega"),
-    "αβγηθκλμστφωΩ",
-    strict=True,
-))
+GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "eta": "η", "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ"}
+GREEK |= {"sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω", "Omega": "Ω"}
 #: A power; or a letter or a Greek letter's name by itself, with what is below it.
 MATHEMATICS = re.compile(
     rf"\^(?P<power>\{{[^}}]*\}}|\w+)|(?<![\w&])(?P<base>{'|'.join(GREEK)}|[A-Za-z])"
@@ -41,7 +38,8 @@ def title(view: View) -> str:
 def model_name(view: View) -> str:
     """The model file's name, else its latent blocks."""
     known = view.config.get("model", {}).get("name")
-    return known or " + ".join(type(block).__name__ for role, block in blocks(view.posterior.model) if role == "latents")
+    latents = [type(block).__name__ for role, block in blocks(view.posterior.model) if role == "latents"]
+    return known or " + ".join(latents) or "a model"
 
 
 def recording_name(view: View) -> str:
@@ -61,8 +59,8 @@ def headline(view: View) -> str:
         f"{what} predict {int(view.trials.heldout.sum())} held-out neurons from {int(view.trials.heldin.sum())} others "
         f"at {number(value)} bits per spike ({view.split}, {view.trials.bin_ms:g} ms bins)"
     )
-    others = {name: found["co-bps"] for name, found in view.metrics["baselines"].items() if found.get("co-bps") is not None}
-    beside = ", ".join(f"{name} {number(found)}" for name, found in others.items())
+    others = {name: found.get("co-bps") for name, found in view.metrics["baselines"].items()}
+    beside = ", ".join(f"{name} {number(found)}" for name, found in others.items() if found is not None)
     return sentence + (f". Beside it: {beside}" if beside else "") + "."
 
 
@@ -79,7 +77,8 @@ def facts(view: View) -> list[tuple[str, str]]:
         window += f"; trials of {lengths.min()} to {lengths.max()} bins"
     splits = ", ".join(f"{number} {name}" for name, number in trials.splits.items())
     neurons = f"{trials.n_neurons} neurons, {int(trials.heldout.sum())} held out"
-    conditions = f"; {len(trials.condition_labels)} conditions ({', '.join(trials.condition)})" if trials.condition else ""
+    columns, kinds = ", ".join(trials.condition), len(trials.condition_labels)
+    conditions = f"; {kinds} conditions ({columns})" if kinds else ""
     behavior = f"; behavior {trials.behavior_name}" if trials.behavior is not None else ""
     behavior += f", read {trials.lag_ms:g} ms after the spikes" if behavior and trials.lag_ms else ""
     found = [
@@ -100,7 +99,8 @@ def facts(view: View) -> list[tuple[str, str]]:
 def drawn(source: dict[str, Any]) -> str:
     """Which columns were drawn because the file has none."""
     seeds = source.get("seeds", {})
-    return "; drawn, as the file does not say: " + ", ".join(f"{k} (seed {v})" for k, v in seeds.items()) if seeds else ""
+    words = ", ".join(f"{name} (seed {seed})" for name, seed in seeds.items())
+    return f"; drawn, as the file does not say: {words}" if seeds else ""
 
 
 def fit_words(view: View) -> str:

@@ -52,8 +52,8 @@ class Jitter:
     """A random shift of a trial's window by [0, clip(up_to_ms - column, 0, most_ms)] ms, in whole bins."""
 
     column: str
-    up_to_ms: float
-    most_ms: float
+    up_to_ms: int
+    most_ms: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Dataset:
     dandiset, files: where the files are: the number of the dandiset, and how their names begin.
     inputs: the window that a model sees; it is followed by the forward window.
     scored: the window whose held-out spikes are scored.
-    behavior: time series that is decoded, lag_ms after the spikes. None: the trials columns of `trial_behavior` instead.
+    behavior: time series that is decoded, lag_ms after the spikes. None: the trials columns `trial_behavior` instead.
     outlier: trials column; where it is true there is no behavior and no part in the PSTH.
     decode_by: trials column, 0 or 1, by whose value separate decoders are fitted.
     """
@@ -91,7 +91,8 @@ class Dataset:
     @property
     def train_columns(self) -> set[str]:
         """Trials columns that the train file must have."""
-        others = {self.outlier, self.decode_by, self.jitter and self.jitter.column} - {None}
+        optional = self.outlier, self.decode_by, self.jitter and self.jitter.column
+        others = {name for name in optional if name is not None}
         conditions = self.psth.conditions if self.psth else ()
         return {*self.test_columns, *self.scored.columns, *self.trial_behavior, *conditions, *others}
 

@@ -23,7 +23,7 @@ class Part:
     file: Path
     length_ms: int
     neurons: dict[str, np.ndarray]
-    spikes: tuple[Int[np.ndarray, " spike"], ...]
+    spikes: tuple[Int[np.ndarray, " _"], ...]
     recorded: Bool[np.ndarray, "2 millisecond"]
     table: dict[str, np.ndarray]
     times: dict[str, np.ndarray]
@@ -92,7 +92,11 @@ def first_recorded(
 
 def split_times(rows: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Columns of values, and columns of times (named *_time) as timedelta64[ns]."""
-    times = {name: nanoseconds(column) for name, column in rows.items() if name.endswith("_time") and column.dtype.kind in "iuf"}
+    times = {
+        name: nanoseconds(column)
+        for name, column in rows.items()
+        if name.endswith("_time") and column.dtype.kind in "iuf"
+    }
     return {name: column for name, column in rows.items() if name not in times}, times
 
 

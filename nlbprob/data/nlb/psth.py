@@ -7,75 +7,83 @@ from jaxtyping import Bool, Float, Int
 
 from nlbprob.data.conditions import joint_values
 from nlbprob.data.nlb.facts import Psth
-from nlbprob.data.nlb.resampled import Resampled, locate
+from nlbprob.data.nlb.resampled import Resampled
 from nlbprob.data.nlb.session import Session
-from nlbprob.data.nlb.spans import Spans, spans
+from nlbprob.data.nlb.smoothing import Average, Gaussian, cut
+from nlbprob.data.nlb.spans import spans
+from nlbprob.errors import InputError
 
 SHORT = 0.8  # trials shorter than this part of their condition's mean length are left out
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Average:
-    """The trials of one condition, and the bins of their PSTH: `bins` from `first` on, relative to the align event."""
+class Target:
+    """psth: [condition, time, neuron], held-in units first, spikes/bin; trials: those averaged, rows of the table."""
 
-    spans: Spans
-    first: int
-    bins: int
+    psth: Float[np.ndarray, "condition time neuron"]
+    trials: list[Int[np.ndarray, " _"]]
+
+    def positions(self, rows: Int[np.ndarray, " trial"]) -> np.ndarray:
+        """Of each condition, the positions of its trials among the rows: an array of arrays."""
+        positions = np.empty(len(self.trials), dtype=object)
+        positions[:] = [np.flatnonzero(np.isin(rows, of_condition)) for of_condition in self.trials]
+        return positions
 
 
-def conditions(
-    session: Session, facts: Psth, used: Bool[np.ndarray, " trial"]
-) -> list[Bool[np.ndarray, " trial"]]:
-    """The trials of each condition, in the order of its values; without conditions of which no trial is used."""
-    skipped = np.zeros_like(used)
+def psth_target(resampled: Resampled, facts: Psth, used: Bool[np.ndarray, " trial"], length: int | None) -> Target:
+    """Mean over trials of the smoothed spikes/bin of each condition that has trials in `used`.
+
+    psth[c, k, n] = mean over trials i of c of sum over the ms t of bin k of y[i, t, n], y smoothed by a `Gaussian`;
+    each stretch of recorded time is smoothed on its own, as if there were no spikes beyond its ends.
+
+    length: bins up to the align event of which the PSTH fills the last, NaN before; None: bins from its first on.
+    Raises InputError where no condition has a trial.
+    """
+    session = resampled.session
+    averages = [
+        average for mask in conditions(session, facts, used) for average in aligned(resampled, facts, mask, length)
+    ]
+    if not averages:
+        raise InputError(f"{session.files[1]}: no trial has a value in each of {', '.join(facts.conditions)}.")
+    total = length or max(average.bins for average in averages)
+    psth = np.full((len(averages), total, len(session.heldout)), np.nan)
+    column = 0
+    for heldout in (False, True):
+        pieces = cut(resampled, averages, heldout, Gaussian(facts.kern_sd_ms))
+        for unit in np.flatnonzero(session.heldout == heldout):
+            for row, (average, mean) in enumerate(zip(averages, pieces.mean(session.spikes[unit]), strict=True)):
+                begin = total - average.bins if length else 0
+                psth[row, begin : begin + average.bins, column] = mean[: average.bins]
+            column += 1
+    return Target(psth, [average.spans.row for average in averages])
+
+
+def conditions(session: Session, facts: Psth, used: Bool[np.ndarray, " trial"]) -> list[Bool[np.ndarray, " trial"]]:
+    """The trials of each condition, in the order of its values; without conditions that have none in `used`."""
     if session.dataset.outlier is not None:
-        skipped = session.values(session.dataset.outlier) == 1
+        used = used & (session.values(session.dataset.outlier) != 1)
     index, labels = joint_values([session.table[name] for name in facts.conditions], len(used))
-    masks = [(index == condition) & used & ~skipped for condition in range(len(labels))]
+    masks = [used & (index == condition) for condition in range(len(labels))]
     return [mask for mask in masks if mask.any()]
 
 
-def averages(
-    resampled: Resampled, facts: Psth, used: Bool[np.ndarray, " trial"], length: int, front: bool
-) -> list[Average]:
-    """What is averaged for each condition: trials of at least 0.8 of the mean length, cut to the shortest of these.
+def aligned(resampled: Resampled, facts: Psth, mask: Bool[np.ndarray, " trial"], length: int | None) -> list[Average]:
+    """What is averaged: trials of at least 0.8 of the mean length, in as many bins as the shortest of them has.
 
-    length: bins of the PSTH at most. front: keep the last bins, up to the align event; else the first.
-    Trials whose align event lies in other parts of a bin may begin a bin apart (always at 20 ms, where 250 ms before
-    the event is no whole number of bins). The benchmark then has one bin too many, and drops the last; so do we.
+    The last bins where there is a length, else the first; no Average where no trial has a bin.
+    A bug of the benchmark whose number is kept: bins follow the clock, not the trial, so that where an edge of the
+    window is no whole number of bins from the align event (250 ms at 20 ms), some trials begin a bin before others.
+    There is then one bin too many, and the last is dropped: the first bin averages some of the trials only.
     """
-    chosen = []
-    for mask in conditions(resampled.session, facts, used):
-        of_trials = spans(resampled.session, facts.epoch, mask, resampled.bin_ms)
-        of_trials = of_trials.select(of_trials.count > 0)
-        of_trials = of_trials.select(of_trials.count >= SHORT * of_trials.count.mean())
-        if not len(of_trials.row):
-            continue
-        begin = of_trials.first - of_trials.align
-        shortest = min(int(of_trials.count.min()), length)
-        first = int((begin + of_trials.count).max()) - shortest if front else int(begin.min())
-        chosen.append(Average(of_trials, first, shortest))
-    return chosen
-
-
-def psths(
-    resampled: Resampled, facts: Psth, chosen: list[Average], length: int, front: bool
-) -> Float[np.ndarray, "condition time neuron"]:
-    """Mean over trials of the smoothed spikes/bin, held-in units first; NaN before (front) or after a shorter PSTH.
-
-    psth[c, k, n] = mean over trials i of c of sum over ms of bin k of sum_j w[j] x[i, ms + h - j, n],
-    w a Gaussian of standard deviation s = kern_sd_ms and 6 s samples, h = 3 s - 1: half a ms early, as 6 s is even.
-    Each stretch of recorded time is smoothed on its own, with no spikes beyond its ends.
-    """
-    session = resampled.session
-    psth = np.full((len(chosen), length, len(session.heldout)), np.nan)
-    units = np.concatenate([np.flatnonzero(~session.heldout), np.flatnonzero(session.heldout)])
-    for heldout in (False, True):
-        pieces = cut(resampled, chosen, heldout)
-        own = np.flatnonzero(session.heldout[units] == heldout)
-        for column in own:
-            means = pieces.mean(smoothed(resampled, pieces, session.spikes[units[column]], facts.kern_sd_ms))
-            for condition, average in enumerate(chosen):
-                place = slice(length - average.bins, None) if front else slice(average.bins)
-                psth[condition, place, column] = means[condition, : average.bins]
-    return psth
+    found = spans(resampled.session, facts.epoch, mask, resampled.bin_ms).on_clock(resampled.n_bins)
+    found = found.select(found.count > 0)
+    if len(found.row):
+        found = found.select(found.count >= SHORT * found.count.mean())
+    if not len(found.row):
+        return []
+    begin = found.first - found.align
+    bins = int(found.count.min())
+    if length is None:
+        return [Average(found, int(begin.min()), bins)]
+    bins = min(bins, length)
+    return [Average(found, int((begin + found.count).max()) - bins, bins)]

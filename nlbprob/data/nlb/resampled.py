@@ -6,10 +6,22 @@ import functools
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from nlbprob.data.nlb.facts import FORWARD_MS
 from nlbprob.data.nlb.session import Session
 from nlbprob.errors import InputError
 
 FILTER_TAPS = 501  # of the low-pass filter before behavior is decimated
+
+
+def resample(session: Session, bin_ms: float | int) -> "Resampled":
+    """The session in bins of bin_ms. Raises InputError unless it is whole and divides window and forward window."""
+    first, last = session.dataset.window_ms
+    if bin_ms <= 0 or bin_ms != int(bin_ms) or (last - first) % bin_ms or FORWARD_MS % bin_ms:
+        raise InputError(
+            f"bin_ms: {bin_ms:g} ms does not divide the window of {last - first} ms and the forward window of "
+            f"{FORWARD_MS} ms of {session.dataset.name}; the benchmark has bins of 5 and 20 ms."
+        )
+    return Resampled(session, int(bin_ms))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -21,7 +33,19 @@ class Resampled:
 
     @property
     def n_bins(self) -> int:
+        """Bins of the clock; the last may be short."""
         return -(-self.session.length_ms // self.bin_ms)
+
+    @property
+    def window_bins(self) -> int:
+        """Bins of the window that a model sees."""
+        first, last = self.session.dataset.window_ms
+        return (last - first) // self.bin_ms
+
+    @property
+    def forward_bins(self) -> int:
+        """Bins of the forward window after it."""
+        return FORWARD_MS // self.bin_ms
 
     @functools.cached_property
     def recorded(self) -> Bool[np.ndarray, "2 bin"]:
@@ -32,7 +56,7 @@ class Resampled:
         return self.session.recorded[:, :: self.bin_ms]
 
     @functools.cached_property
-    def spikes(self) -> tuple[Int[np.ndarray, " spike"], ...]:
+    def spikes(self) -> tuple[Int[np.ndarray, " _"], ...]:
         """The bin of every recorded spike of each unit, ascending."""
         kept = []
         for times, heldout in zip(self.session.spikes, self.session.heldout, strict=True):
@@ -78,7 +102,9 @@ class Resampled:
             counts[row][missing[int(self.session.heldout[unit])]] = np.nan
         return np.ascontiguousarray(counts.transpose(1, 2, 0))
 
-    def inside(self, values: np.ndarray, first: Int[np.ndarray, " trial"], length: int, beyond: float | bool) -> np.ndarray:
+    def inside(
+        self, values: np.ndarray, first: Int[np.ndarray, " trial"], length: int, beyond: float | bool
+    ) -> np.ndarray:
         """values[first + k] of each trial for k < length; `beyond` where that lies outside the clock."""
         bins = first[:, None] + np.arange(length)
         taken = values[np.clip(bins, 0, self.n_bins - 1)]

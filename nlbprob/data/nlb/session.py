@@ -2,10 +2,11 @@
 
 import dataclasses
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int
 
 from nlbprob.data.nlb.facts import Dataset, facts
 from nlbprob.data.nlb.files import find_pair
@@ -32,7 +33,7 @@ class Session:
     files: tuple[Path, Path]
     length_ms: int
     neurons: dict[str, np.ndarray]
-    spikes: tuple[Int[np.ndarray, " spike"], ...]
+    spikes: tuple[Int[np.ndarray, " _"], ...]
     recorded: Bool[np.ndarray, "2 millisecond"]
     table: dict[str, np.ndarray]
     times: dict[str, np.ndarray]
@@ -78,13 +79,7 @@ def join(dataset: Dataset, test: Part, train: Part) -> Session:
     begin_ms = int(np.ceil(((test.length_ms - 1) / 1000 + 0.05) * 10) * 100)
     length_ms = begin_ms + train.length_ms
     order = np.argsort(train.neurons["id"], kind="stable")
-    ids = train.neurons["id"][order]
-    spikes = [train.spikes[unit] + begin_ms for unit in order]
-    for unit, times in zip(test.neurons["id"], test.spikes, strict=True):
-        if unit not in ids:
-            raise InputError(f"{test.file}: unit {unit} is not in {train.file.name}; are both of one session?")
-        at = int(np.flatnonzero(ids == unit)[0])
-        spikes[at] = np.concatenate([times, spikes[at]])
+    spikes = [np.concatenate([times, train.spikes[unit] + begin_ms]) for unit, times in matched(test, train, order)]
     recorded = np.zeros((2, length_ms), dtype=bool)
     recorded[:, : test.length_ms] = test.recorded
     recorded[:, begin_ms:] = train.recorded
@@ -107,6 +102,25 @@ def join(dataset: Dataset, test: Part, train: Part) -> Session:
     )
 
 
+def matched(
+    test: Part, train: Part, order: Int[np.ndarray, " neuron"]
+) -> Iterator[tuple[int, Int[np.ndarray, " spike"]]]:
+    """The units of the train file in the given order, each with its spikes in the test file.
+
+    Raises InputError where a unit of the test file is unknown, or one that is held in is missing there.
+    """
+    in_test = dict(zip(test.neurons["id"].tolist(), test.spikes, strict=True))
+    for unit in order:
+        name = train.neurons["id"][unit]
+        if name not in in_test and not train.neurons["heldout"][unit]:
+            raise InputError(
+                f"{test.file}: unit {name}, held in in {train.file.name}, is missing; is it another session?"
+            )
+        yield int(unit), in_test.pop(name, train.spikes[unit][:0])
+    for name in in_test:
+        raise InputError(f"{test.file}: unit {name} is not in {train.file.name}; is it of another session?")
+
+
 def stacked(above: dict[str, np.ndarray], below: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Two tables as one, NaN, NaT or '' where one of them lacks a column."""
     return {
@@ -114,9 +128,11 @@ def stacked(above: dict[str, np.ndarray], below: dict[str, np.ndarray]) -> dict[
     }
 
 
-def filled(table: dict[str, np.ndarray], other: dict[str, np.ndarray], name: str) -> Shaped[np.ndarray, " trial"]:
+def filled(table: dict[str, np.ndarray], other: dict[str, np.ndarray], name: str) -> np.ndarray:
     """A column of a table; where only the other has it, one without values."""
     if name in table:
         return table[name]
     number, kind = len(next(iter(table.values()))), other[name].dtype.kind
-    return np.full(number, {"U": "", "m": np.timedelta64("NaT", "ns")}.get(kind, np.nan))
+    if kind == "U":
+        return np.full(number, "")
+    return np.full(number, np.timedelta64("NaT", "ns") if kind == "m" else np.nan)

@@ -1,10 +1,10 @@
-"""Means over trials of spikes that are smoothed at 1 ms and then summed in bins, without smoothing the whole recording.
+"""Means over trials of spikes that are smoothed at 1 ms and then summed in bins, without smoothing a whole recording.
 
-Both steps are linear, so the spikes of all trials that lie alike are added up first, and their sum is smoothed.
+Both steps are linear, so spikes of trials that lie alike are added up first, and only their sum is smoothed.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -24,68 +24,112 @@ class Average:
     first: int
     bins: int
 
+    def within(self) -> Iterator[tuple[int, int, int]]:
+        """Of each trial, where the average begins on the clock, and the first and last + 1 of its bins in there."""
+        for align, first, count in zip(self.spans.align, self.spans.first, self.spans.count, strict=True):
+            zero = int(align) + self.first
+            begin = max(int(first), zero)
+            yield zero, begin, max(min(int(first + count), zero + self.bins), begin)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Group:
-    """Trials of one condition whose recorded time lies alike in their bins.
+class Gaussian:
+    """w[j] proportional to exp(-(j - 3 s + 1/2)^2 / 2 s^2) for j < 6 s, summing to 1; s in ms.
 
-    at: the bin of the average at which they begin. counted: the milliseconds whose smoothed spikes count.
+    y[t] = sum_j w[j] x[t + 3 s - 1 - j]: as 6 s is even, y comes half a millisecond early.
     """
 
-    condition: int
-    at: int
-    counted: Bool[np.ndarray, " millisecond"]
+    sd_ms: int
+
+    @property
+    def before(self) -> int:
+        """How many milliseconds before t spikes count for y[t]; after it one less."""
+        return 3 * self.sd_ms
+
+    def smooth(self, x: Float[np.ndarray, "row sample"]) -> Float[np.ndarray, "row millisecond"]:
+        """y of each row, wherever all of w lies inside x."""
+        from scipy.signal import fftconvolve
+
+        place = np.arange(2 * self.before) - self.before + 0.5
+        window = np.exp(-(place**2) / (2 * self.sd_ms**2))
+        return fftconvolve(x, (window / window.sum())[None], mode="valid", axes=1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pieces:
-    """Uninterrupted stretches of recorded time around the bins of the trials.
+    """Stretches of time without a gap in the recording, around the bins of the trials.
 
-    begin, length: the milliseconds of each piece whose spikes count; origin: where the first bin of its trial begins.
-    group: which of the `groups` it belongs to.
-    number: trials that were recorded in each bin of each condition.
+    begin, length: the milliseconds whose spikes count; origin: where the bins of its trial begin; group: of each piece.
+    condition, at: of each group, where its bins begin in the average of its condition.
+    counted: the milliseconds of each group whose smoothed spikes count.
+    number: how many trials were recorded in each bin of each condition.
     """
 
+    bin_ms: int
+    kernel: Gaussian
     begin: Int[np.ndarray, " piece"]
     length: Int[np.ndarray, " piece"]
     origin: Int[np.ndarray, " piece"]
     group: Int[np.ndarray, " piece"]
-    groups: list[Group]
+    condition: Int[np.ndarray, " group"]
+    at: Int[np.ndarray, " group"]
+    counted: Bool[np.ndarray, "group millisecond"]
     number: Int[np.ndarray, "condition bin"]
 
+    def mean(self, spikes: Int[np.ndarray, " spike"]) -> Float[np.ndarray, "condition bin"]:
+        """The average of one unit in each condition; NaN where no trial was recorded.
 
-def gaussian(sd_ms: int) -> Float[np.ndarray, " sample"]:
-    """w[j] proportional to exp(-(j - 3 s + 1/2)^2 / 2 s^2), j < 6 s, summing to 1; s = sd_ms."""
-    place = np.arange(6 * sd_ms) - (6 * sd_ms - 1) / 2
-    window = np.exp(-(place**2) / (2 * sd_ms**2))
-    return window / window.sum()
+        spikes: the millisecond of each, ascending.
+        """
+        groups, milliseconds = self.counted.shape
+        width = milliseconds + 2 * self.kernel.before - 1
+        piece, offset = locate(spikes, self.begin, self.length)
+        place = offset + self.begin[piece] - self.origin[piece] + self.kernel.before
+        x = np.bincount(self.group[piece] * width + place, minlength=groups * width).reshape(groups, width)
+        smooth = self.kernel.smooth(x.astype(np.float64)) * self.counted
+        bins = smooth.reshape(groups, -1, self.bin_ms).sum(axis=2)
+        total = np.zeros((len(self.number), self.number.shape[1] + bins.shape[1]))
+        np.add.at(total, (self.condition[:, None], self.at[:, None] + np.arange(bins.shape[1])), bins)
+        total = np.maximum(total[:, : self.number.shape[1]], 0)  # no rate below zero by rounding
+        return np.divide(total, self.number, out=np.full(total.shape, np.nan), where=self.number > 0)
 
 
-def cut(resampled: Resampled, averages: Sequence[Average], heldout: bool, reach: tuple[int, int]) -> Pieces:
-    """The pieces of all trials. reach: how many ms before and after a bin its smoothed spikes come from."""
-    q, recorded = resampled.bin_ms, resampled.session.recorded[int(heldout)]
-    edges = np.flatnonzero(np.diff(recorded, prepend=False, append=False)).reshape(-1, 2)
-    number = np.zeros((len(averages), max(average.bins for average in averages)), dtype=np.int64)
-    groups: dict[tuple, tuple[int, Group]] = {}
-    pieces = []
+def cut(resampled: Resampled, averages: Sequence[Average], heldout: bool, kernel: Gaussian) -> Pieces:
+    """The pieces of all trials, for the recorded time of held-in or held-out units."""
+    q, mask = resampled.bin_ms, int(heldout)
+    edges = np.flatnonzero(np.diff(resampled.session.recorded[mask], prepend=False, append=False)).reshape(-1, 2)
+    longest = max(average.bins for average in averages)
+    number = np.zeros((len(averages), longest), dtype=np.int64)
+    known_groups: dict[tuple, int] = {}
+    groups, pieces = [], []
     for condition, average in enumerate(averages):
-        zero = average.spans.align + average.first
-        first = np.maximum(average.spans.first, zero)
-        last = np.minimum(average.spans.first + average.spans.count, zero + average.bins)
-        for origin, begin, end in zip(zero, first, last, strict=True):
-            at, bins = int(begin - origin), int(end - begin)
-            known = resampled.inside(resampled.recorded[int(heldout)], begin[None], bins, beyond=False)[0]
+        for zero, first, last in average.within():
+            at, bins, origin = first - zero, last - first, first * q
+            known = resampled.recorded[mask, first:last]
             number[condition, at : at + bins] += known
-            low = np.searchsorted(edges[:, 1], begin * q, side="right")
-            high = np.searchsorted(edges[:, 0], end * q)
-            for start, stop in edges[low:high]:
-                inside = int(max(start - begin * q, 0)), int(min(stop - begin * q, bins * q))
+            low = np.searchsorted(edges[:, 1], origin, side="right")
+            for start, stop in edges[low : np.searchsorted(edges[:, 0], last * q)]:
+                inside = max(int(start) - origin, 0), min(int(stop) - origin, bins * q)
                 key = condition, at, bins, inside, known.tobytes()
-                if key not in groups:
-                    counted = np.repeat(known, q)
+                if key not in known_groups:
+                    known_groups[key] = len(groups)
+                    counted = np.zeros(longest * q, dtype=bool)
+                    counted[: bins * q] = np.repeat(known, q)
                     counted[: inside[0]] = counted[inside[1] :] = False
-                    groups[key] = len(groups), Group(condition, at, counted)
-                from_ms, to_ms = max(start, begin * q - reach[0]), min(stop, end * q + reach[1])
-                pieces.append((from_ms, to_ms - from_ms, begin * q, groups[key][0]))
-    columns = np.array(pieces, dtype=np.int64).reshape(-1, 4).T
-    return Pieces(*columns, [group for _, group in groups.values()], number)
+                    groups.append((condition, at, counted))
+                begin, end = max(start, origin - kernel.before), min(stop, last * q + kernel.before - 1)
+                pieces.append((begin, end - begin, origin, known_groups[key]))
+    begin, length, origin, group = np.array(pieces, dtype=np.int64).reshape(-1, 4).T
+    condition, at, counted = zip(*groups, strict=True) if groups else ([], [], np.zeros((0, longest * q)))
+    return Pieces(
+        bin_ms=q,
+        kernel=kernel,
+        begin=begin,
+        length=length,
+        origin=origin,
+        group=group,
+        condition=np.array(condition, dtype=np.int64),
+        at=np.array(at, dtype=np.int64),
+        counted=np.array(counted, dtype=bool),
+        number=number,
+    )

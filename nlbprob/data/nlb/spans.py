@@ -28,9 +28,11 @@ class Spans:
         """The spans that a mask names."""
         return Spans(self.row[chosen], self.first[chosen], self.count[chosen], self.align[chosen])
 
-    def after(self, bins: int) -> "Spans":
-        """The `bins` bins that follow each span."""
-        return dataclasses.replace(self, first=self.first + self.count, count=np.full_like(self.count, bins))
+    def on_clock(self, n_bins: int) -> "Spans":
+        """The same spans, without bins before the clock begins or after it ends."""
+        first = np.maximum(self.first, 0)
+        count = np.maximum(np.minimum(self.first + self.count, n_bins) - first, 0)
+        return dataclasses.replace(self, first=first, count=count)
 
 
 def spans(
@@ -38,14 +40,14 @@ def spans(
     epoch: Epoch,
     mask: Bool[np.ndarray, " trial"],
     bin_ms: int,
-    shift_ms: Float[np.ndarray, " chosen"] | float | int = 0,
+    shift_ms: Float[np.ndarray, " trial"] | float | int = 0,
 ) -> Spans:
-    """The bins of the trials in `mask`, in the order of the table; trials without one of the epoch's times are left out.
+    """The bins of the trials in `mask`, in the order of the table, without those that lack a time of the epoch.
 
-    shift_ms: of the align event, one number or one for each trial in `mask`; NaN leaves the trial out.
+    shift_ms: of the align event, one number or one for each trial of the table; NaN leaves the trial out.
     """
     rows = np.flatnonzero(mask)
-    align = session.times[epoch.align][rows] + milliseconds(shift_ms)
+    align = (session.times[epoch.align] + milliseconds(shift_ms))[rows]
     if epoch.window_ms is None:
         start, stop = session.times[epoch.start][rows], session.times[epoch.stop][rows]
     else:
@@ -55,11 +57,21 @@ def spans(
         stop = np.fmin(stop, next_begin(session, rows, start))
     width = np.timedelta64(bin_ms, "ms")
     first = ceiling(start[known], width)
-    last = (stop[known] - INSTANT) // width
+    last = floor(stop[known] - INSTANT, width)
     return Spans(rows[known], first, np.maximum(last - first + 1, 0), ceiling(align[known], width))
 
 
-def milliseconds(shift_ms: Float[np.ndarray, " chosen"] | float | int) -> Shaped[np.ndarray, "*chosen"]:
+def input_windows(
+    session: Session,
+    mask: Bool[np.ndarray, " trial"],
+    bin_ms: int,
+    shift_ms: Float[np.ndarray, " trial"] | float | int = 0,
+) -> Spans:
+    """The windows that a model sees. They are never cut at the next trial: they are stacked, so all have one length."""
+    return spans(session, dataclasses.replace(session.dataset.inputs, overlap=True), mask, bin_ms, shift_ms)
+
+
+def milliseconds(shift_ms: Float[np.ndarray, " trial"] | float | int) -> Shaped[np.ndarray, "*trial"]:
     """A number of ms, or several, as timedelta64[ns]; NaT for NaN."""
     number = np.asarray(shift_ms, dtype=np.float64)
     known = np.isfinite(number)
@@ -81,4 +93,9 @@ def next_begin(
 
 def ceiling(times: Shaped[np.ndarray, " trial"], width: np.timedelta64) -> Int[np.ndarray, " trial"]:
     """The number of the first bin that opens at or after each time."""
-    return -((-times) // width)
+    return -floor(-times, width)
+
+
+def floor(times: Shaped[np.ndarray, " trial"], width: np.timedelta64) -> Int[np.ndarray, " trial"]:
+    """The number of the last bin that opens at or before each time."""
+    return (times // width).astype(np.int64)

@@ -1,0 +1,255 @@
+"""The benchmark's evaluation: a submission file against a target file, and what it leaves out."""
+
+import contextlib
+import dataclasses
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nlbprob.errors import InputError
+from nlbprob.scoring.bootstrap import interval, resamples
+from nlbprob.scoring.groups import GROUPS, other_width, parse_group
+from nlbprob.scoring.hdf5 import Tensors, name_of, opened
+from nlbprob.scoring.measures import Averages, Decoding, Likelihood, Timing
+
+#: The prefix of the scores of a data set that shares its entry in the results with the other two.
+PREFIXES = {"mc_maze_large": "[500] ", "mc_maze_medium": "[250] ", "mc_maze_small": "[100] "}
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupScores:
+    """The scores of one group: a data set in bins of one width.
+
+    values: by the benchmark's names, without prefix; intervals: 90% bootstrap intervals over trials, None without one.
+    by_neuron: co-bps of each held-out neuron in its order, NaN for one without spikes; None where not asked for.
+    by_condition: of each condition its number in the targets, trials, spikes, "co-bps" and "vel R2"; None likewise.
+    """
+
+    group: str
+    dataset: str
+    bin_ms: int
+    split: str
+    values: dict[str, float]
+    intervals: dict[str, tuple[float, float] | None]
+    by_neuron: list[float] | None
+    by_condition: list[dict[str, Any]] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """results: what the benchmark's `evaluate` returns; groups: the same and more; notes: what was left out, and why."""
+
+    results: list[dict[str, dict[str, float]]]
+    groups: list[GroupScores]
+    notes: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What to give beside the benchmark's values."""
+
+    by_neuron: bool = False
+    by_condition: bool = False
+    bootstrap: int = 0
+    seed: int = 0
+
+
+def evaluate(
+    submission: str | os.PathLike | Tensors,
+    target: str | os.PathLike | Tensors,
+    *,
+    split: str = "val",
+    by_neuron: bool = False,
+    by_condition: bool = False,
+    bootstrap: int = 0,
+    seed: int = 0,
+) -> Evaluation:
+    """Score every group that both files hold as `nlb_tools.evaluation.evaluate` (0.0.4) does.
+
+    submission, target: HDF5 files, or {group: {key: array}}. split: what the targets are of; files do not say.
+    bootstrap: resamples of the evaluated trials for intervals, drawn by `seed`; decoder and PSTH target as they are.
+    A rate of exactly zero counts as 1e-9, with a warning. Groups of only one file are left out, and named in `notes`.
+    Raises FileNotFoundError or InputError where a file is missing or damaged, no group is in both, an array is missing
+    or of the wrong shape, or a scored rate is negative or not finite. Pei et al. (2021), arXiv 2109.04463.
+    """
+    wanted, notes = Wanted(by_neuron, by_condition, bootstrap, seed), []
+    names = name_of(submission, "the submission"), name_of(target, "the targets")
+    with opened(submission, "submission") as rates, opened(target, "target file") as truth:
+        common = common_groups(rates, truth, names, notes)
+        groups = []
+        for group in common:
+            try:
+                groups.append(evaluate_group(group, rates[group], truth[group], split, wanted, notes))
+            except InputError as error:
+                raise InputError(f"{names[0]}: {group}: {error}") from error
+    return Evaluation(as_results(groups), groups, notes)
+
+
+def common_groups(rates: Tensors, truth: Tensors, names: tuple[str, str], notes: list[str]) -> list[str]:
+    """The groups to score, in the benchmark's order; says in `notes` what else there is."""
+    scorable = {
+        "rates": [group for group in rates if "eval_rates_heldout" in rates[group]],
+        "targets": [group for group in truth if "eval_spikes_heldout" in truth[group]],
+    }
+    common = [group for group in GROUPS if group in scorable["rates"] and group in scorable["targets"]]
+    missing = []
+    for group in sorted(set(rates) - set(common)):
+        if group not in GROUPS:
+            with contextlib.suppress(StopIteration):
+                missing.append(refusal(group))
+        elif group not in scorable["rates"]:
+            missing.append(f"{group}: the submission has no eval_rates_heldout")
+        else:
+            width = other_width(group, scorable["targets"])
+            hint = f", which are of the other bin width, {width}" if width else ""
+            missing.append(f"{group}: not in the targets{hint}")
+    missing += [f"{group}: not in the submission" for group in sorted(set(scorable["targets"]) - set(rates))]
+    if not common:
+        listed = "; ".join(missing) or "there is none"
+        raise InputError(f"{names[0]} and {names[1]} have no group to score in common: {listed}.")
+    notes += [f"Not scored: {text}." for text in missing]
+    return common
+
+
+def refusal(group: str) -> str:
+    """Why the benchmark leaves a group of that name out."""
+    try:
+        parse_group(group)
+    except InputError as error:
+        return str(error).rstrip(".")
+    raise StopIteration
+
+
+def evaluate_group(
+    group: str, rates: Tensors, truth: Tensors, split: str, wanted: Wanted, notes: list[str]
+) -> GroupScores:
+    """The scores of one group. Raises InputError as `evaluate` does."""
+    dataset, bin_ms = parse_group(group)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        measures = measure_group(dataset, rates, truth, lambda text: notes.append(f"{group}: {text}"))
+    for warning in caught:
+        notes.append(f"{group}: {warning.message}")
+        warnings.warn(f"{group}: {warning.message}", warning.category, stacklevel=3)
+    likelihood, decoding = measures["co-bps"], measures.get("vel R2")
+    n_trials = len(likelihood.sums.spikes)
+    values = {name: measure.value for name, measure in measures.items()}
+    if not all(np.isfinite(value) for value in values.values()):
+        bad = ", ".join(name for name, value in values.items() if not np.isfinite(value))
+        notes.append(f"{group}: no finite {bad}, for lack of spikes or of rates that vary.")
+    weights = resamples(n_trials, wanted.bootstrap, wanted.seed)
+    intervals = {name: interval(values[name], measure.draws(weights)) for name, measure in measures.items()}
+    conditions = None
+    if wanted.by_condition and "eval_cond_idx" in truth:
+        conditions = by_condition(likelihood, decoding, truth["eval_cond_idx"][()])
+    elif wanted.by_condition:
+        notes.append(f"{group}: has no conditions.")
+    each = likelihood.by_neuron().tolist() if wanted.by_neuron else None
+    return GroupScores(group, dataset, bin_ms, split, values, intervals, each, conditions)
+
+
+def measure_group(dataset: str, rates: Tensors, truth: Tensors, note: Callable[[str], None]) -> dict[str, Any]:
+    """The metrics that the benchmark gives for the data set, by its names and in its order."""
+    heldout, counts = array(rates, "eval_rates_heldout"), array(truth, "eval_spikes_heldout")
+    n_trials, n_bins, _ = counts.shape
+    require(heldout, "eval_rates_heldout", counts.shape)
+    heldin = array(rates, "eval_rates_heldin")
+    require(heldin, "eval_rates_heldin", (n_trials, n_bins, None))
+    evaluated = np.concatenate([heldin, heldout], axis=2)
+    measures: dict[str, Any] = {"co-bps": Likelihood.of(finite(heldout, ~np.isnan(counts)), counts)}
+    behavior = array(truth, "eval_behavior")
+    if dataset == "dmfc_rsg":
+        measures["tp corr"] = timing = Timing.of(evaluated, counts, behavior)
+        if alone := int((~np.isnan(behavior).any(axis=1)).sum()) - len(timing.trial):
+            note(f"{alone} trials alone in their group are left out of tp corr; the benchmark's tool stops there.")
+    else:
+        measures["vel R2"] = decoding_of(rates, truth, evaluated, note)
+    if "psth" in truth:
+        psth = array(truth, "psth")
+        require(evaluated, "eval_rates", (None, psth.shape[1], psth.shape[2]))
+        jitter = truth["eval_jitter"][()] if "eval_jitter" in truth else None
+        measures["psth R2"] = Averages.of(evaluated, psth, truth["eval_cond_idx"][()], jitter)
+    if "eval_rates_heldin_forward" not in rates:
+        note("no fp-bps: the submission has no forward rates.")
+    elif "eval_spikes_heldin_forward" not in truth:
+        note("no fp-bps: the targets have no forward spikes.")
+    else:
+        masks = ("heldin", "heldout")
+        spikes = [array(truth, f"eval_spikes_{mask}_forward") for mask in masks]
+        forecast = [array(rates, f"eval_rates_{mask}_forward") for mask in masks]
+        for mask, own, expected in zip(masks, forecast, spikes, strict=True):
+            require(own, f"eval_rates_{mask}_forward", expected.shape)
+        both = np.concatenate(spikes, axis=2)
+        measures["fp-bps"] = Likelihood.of(finite(np.concatenate(forecast, axis=2), ~np.isnan(both)), both)
+    return measures
+
+
+def decoding_of(rates: Tensors, truth: Tensors, evaluated: np.ndarray, note: Callable[[str], None]) -> Decoding:
+    """The decoders of velocity. Raises InputError where the train rates do not fit the train behavior."""
+    train_behavior, behavior = array(truth, "train_behavior"), array(truth, "eval_behavior")
+    train = [array(rates, f"train_rates_{mask}") for mask in ("heldin", "heldout")]
+    for mask, part in zip(("heldin", "heldout"), train, strict=True):
+        require(part, f"train_rates_{mask}", (*train_behavior.shape[:2], None))
+    require(evaluated, "eval_rates", (*behavior.shape[:2], sum(part.shape[2] for part in train)))
+    masks = [
+        truth[f"{part}_decode_mask"][()] if f"{part}_decode_mask" in truth else np.ones((number, 1), dtype=bool)
+        for part, number in (("train", len(train_behavior)), ("eval", len(behavior)))
+    ]
+    used = masks[0].any(axis=0) & masks[1].any(axis=0)
+    if not used.all():
+        note(f"{(~used).sum()} of {len(used)} decoders have no trials and are left out; the benchmark's tool stops there.")
+    return Decoding.of(
+        np.concatenate(train, axis=2), train_behavior, masks[0][:, used], evaluated, behavior, masks[1][:, used]
+    )
+
+
+def by_condition(likelihood: Likelihood, decoding: Decoding | None, members: Any) -> list[dict[str, Any]]:
+    """The scores of each condition's trials."""
+    rows = []
+    for condition, listed in enumerate(members):
+        trials = np.asarray(listed, dtype=np.int64).reshape(-1)
+        row = {"condition": condition, "trials": len(trials), "spikes": int(likelihood.sums.spikes[trials].sum())}
+        row["co-bps"] = likelihood.of_trials(trials)
+        if decoding is not None:
+            row["vel R2"] = decoding.of_trials(trials)
+        rows.append(row)
+    return rows
+
+
+def as_results(groups: list[GroupScores]) -> list[dict[str, dict[str, float]]]:
+    """The scores in the form of the benchmark: one entry a group, the three scaled data sets together in one."""
+    results = [{f"{scores.group}_split": scores.values} for scores in groups if scores.dataset not in PREFIXES]
+    for bin_ms, name in ((5, "mc_maze_scaling_split"), (20, "mc_maze_scaling_20_split")):
+        shared = [scores for scores in groups if scores.dataset in PREFIXES and scores.bin_ms == bin_ms]
+        if shared:
+            results.append({name: {PREFIXES[s.dataset] + key: value for s in shared for key, value in s.values.items()}})
+    return results
+
+
+def array(group: Tensors, key: str) -> np.ndarray:
+    """An array of a group, at least as exact as float32. Raises InputError where it is missing."""
+    if key not in group:
+        raise InputError(f"{key} is missing; predict it too, or take the file from `nlbprob tensors`.")
+    values = np.asarray(group[key][()] if hasattr(group[key], "shape") else group[key])
+    return values if values.dtype.itemsize >= 4 else values.astype(np.float32)
+
+
+def require(values: np.ndarray, key: str, shape: tuple[int | None, ...]) -> None:
+    """Raise InputError where an array has not that shape; None: any length."""
+    if values.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, values.shape, strict=True)):
+        return
+    wanted = ", ".join("any" if length is None else str(length) for length in shape)
+    raise InputError(
+        f"{key} has shape {values.shape}, the targets need ({wanted}) (trial, bin, neuron); are both of one phase, "
+        "bin width and data set?"
+    )
+
+
+def finite(rates: np.ndarray, scored: np.ndarray) -> np.ndarray:
+    """The rates. Raises InputError where a scored one is infinite; NaN is refused with the score."""
+    if np.isinf(rates[scored]).any():
+        raise InputError("a scored rate is infinite; a rate is a positive number of spikes per bin.")
+    return rates

@@ -1,0 +1,71 @@
+"""Small problems for inference, whole enough to have every feature: unseen entries, padding, two splits."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import nlbprob as nlb
+from nlbprob.blocks.base import Context
+from nlbprob.infer import em
+from nlbprob.infer import local as local_inference
+from nlbprob.infer.local import Batch
+from nlbprob.simulation import simulate
+
+
+def holes(trials, seed=1):
+    """The same trials with a tenth of the entries unseen and the last trial a third shorter."""
+    seen = np.random.default_rng(seed).uniform(size=trials.seen.shape) > 0.1
+    seen[-1, 2 * trials.n_bins // 3 :] = False
+    return trials.replace(seen=seen)
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """A model, trials drawn from it, the parameters they were drawn with."""
+
+    model: nlb.Model
+    trials: nlb.Trials
+    values: dict
+    context: Context
+
+    def theta(self):
+        given = jax.tree.map(jnp.asarray, self.values)
+        return jax.jit(lambda values: em.parameters_at(self.model, self.context, values))(given)
+
+    def batch(self):
+        return Batch(jnp.asarray(self.trials.counts), jnp.asarray(self.trials.seen))
+
+    def sites(self):
+        return local_inference.empty_sites(*self.trials.counts.shape[:2], self.model.dim, jnp.result_type(float))
+
+    def converged(self, steps=60):
+        @jax.jit
+        def solve(theta, batch, sites):
+            return local_inference.iterate(theta, self.model.observation, batch, local_inference.begin(sites), steps)
+
+        return solve(self.theta(), self.batch(), self.sites())
+
+
+@functools.cache
+def problem(observation=None, dim=2, trials=5, bins=9, neurons=6, seed=0, bin_ms=20.0):
+    """A problem whose counts are Poisson whatever the model's observation is."""
+    truth = nlb.Model(latents=[nlb.LDS(dim)])
+    values = {"baseline": jnp.full(neurons, 0.3)}
+    drawn = simulate(truth, trials, neurons=neurons, bins=bins, bin_ms=bin_ms, seed=seed, values=values)
+    model = nlb.Model(latents=[nlb.LDS(dim)], observation=observation or nlb.Poisson())
+    values = {name: np.asarray(value, float) for name, value in drawn.parameters.items()}
+    if isinstance(model.observation, nlb.Gaussian):
+        values["noise_scale"] = np.linspace(0.7, 1.5, neurons)
+    data = holes(drawn.trials)
+    return Problem(model, data, values, Context.of(data))
+
+
+@pytest.fixture
+def double():
+    """float64 inside the test."""
+    with jax.enable_x64(True):
+        yield

@@ -1,0 +1,234 @@
+"""What the report says, and that it adapts to the recording and the model."""
+
+import html
+import html.parser
+import re
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from nlbprob.errors import InputError
+from nlbprob.reporting import write_report
+
+TITLES = [
+    "Scores",
+    "Fit",
+    "Single trials",
+    "Averages by condition",
+    "Latent trajectories",
+    "Dynamics",
+    "Loadings",
+    "Decoded behavior",
+    "Held-out neurons",
+]
+
+
+class Checked(html.parser.HTMLParser):
+    """Reads a page, insisting on balanced tags; keeps ids, links and the text of each section's heading."""
+
+    VOID = {"meta", "link", "br", "wbr", "path", "use", "image"}
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.open, self.ids, self.links, self.headings, self.tags = [], [], [], [], []
+        self.feed(page)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.see(tag, attributes)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.see(tag, attributes)
+
+    def see(self, tag, attributes):
+        self.tags.append(tag)
+        for name, value in attributes:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("href", "src", "aria-labelledby", "clip-path"):
+                self.links.append((tag, name, value))
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+
+
+def words_of(page: str) -> str:
+    """The text of a page without its tags, with plain minus signs."""
+    body = re.sub(r"<svg.*?</svg>|<style.*?</style>", " ", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).replace("−", "-").split())
+
+
+def test_the_page_is_well_formed_and_points_nowhere_outside(page):
+    checked = Checked(page)
+    assert checked.headings == TITLES
+    assert len(set(checked.ids)) == len(checked.ids)
+    for tag, name, value in checked.links:
+        inside = value.removeprefix("#") if name == "href" else value.removeprefix("url(#").removesuffix(")")
+        assert value.startswith("data:") or inside in checked.ids, (tag, name, value)
+    assert {"script", "iframe", "object"}.isdisjoint(checked.tags)
+    assert checked.tags.count("svg") == checked.tags.count("figure") > 20
+    assert "http" + "://" not in page
+    assert "https" not in page
+    assert len(page) < 3e6
+
+
+def test_drawings_follow_the_theme(page):
+    assert "#0101" not in page
+    assert "#0102" not in page
+    assert "var(--ink)" in page
+    for variable in set(re.findall(r"var\((--\w+)\)", page)):
+        assert f"{variable}:" in page
+
+
+def test_scores_are_those_handed_in(case, page):
+    text = words_of(page)
+    metrics = case.metrics
+    rows = {"this model": (metrics["val"], metrics["intervals"])}
+    rows |= {name: (values, metrics["baseline_intervals"][name]) for name, values in metrics["baselines"].items()}
+    for name, (values, intervals) in rows.items():
+        expected = name
+        for score in ("co-bps", "vel R2", "psth R2"):
+            low, high = intervals[score]
+            expected += f" {values[score]:z.3f} [{low:z.3f}, {high:z.3f}]"
+        assert expected in text
+    assert "Not scored: fp-bps: there is no forward window." in text
+    assert "4 val trials, in bins of 20 ms; fitted on train" in text
+
+
+def test_it_says_what_was_fitted_to_what(page):
+    text = words_of(page)
+    for part in (
+        "my_lds fitted to trials in memory",
+        "3 latents predict 3 held-out neurons from 6 others at",
+        "8 train, 4 val trials; 9 neurons, 3 held out; 3 conditions (turn); behavior wheel",
+        "20 bins of 20 ms, 0 to 400 ms",
+        "latents: LDS (dim 3)",
+        "x t = A x t-1 + N(0, Q )",
+        "observation: Poisson (link exp)",
+        "3 EM iterations, 10 stochastic steps",
+        "2025-01-02 03:04:05",
+        "nlbprob 0.0.1, jax 0.12",
+    ):
+        assert part in text
+
+
+def test_modes_are_those_of_the_posterior(case, page):
+    found, text = case.posterior.dynamics(), words_of(page)
+    for mode in found["mode"].values:
+        decay = float(found["mean_decay_ms"][mode])
+        low, high = np.quantile(found["decay_ms"].values[:, mode], [0.05, 0.95])
+        shown = [f"{value:.0f}" if value >= 100 else f"{value:.3g}" for value in (decay, low, high)]
+        assert f"{shown[0]} [{shown[1]}, {shown[2]}]" in text
+
+
+def test_one_fit_gives_one_page_and_no_setting_changes(case, page, tmp_path):
+    before = dict(mpl.rcParams)
+    assert case.write(tmp_path / "again.html") == page
+    assert dict(mpl.rcParams) == before
+
+
+def test_what_is_not_handed_in_is_inferred(case, page, tmp_path):
+    path = tmp_path / "report.html"
+    given = {"posterior": case.posterior, "trials": case.trials, "metrics": case.metrics, "config": case.config}
+    assert write_report(path, **given) == path
+    images = re.compile(r"data:image/png[^\"]*|(?<=d=\")[^\"]*")
+    assert len(images.findall(path.read_text())) == len(images.findall(page))
+
+
+def test_rates_that_do_not_fit_are_refused(case, tmp_path):
+    with pytest.raises(InputError, match="shape"):
+        case.replace(rates=np.ones((2, 3, 4))).write(tmp_path / "report.html")
+
+
+def test_without_conditions_and_behavior_it_says_so(case, tmp_path):
+    trials = case.trials.replace(condition=(), behavior=None)
+    page = case.replace(trials=trials).write(tmp_path / "report.html")
+    headings = Checked(page).headings
+    assert "Averages over trials" in headings
+    assert "Decoded behavior" not in headings
+    assert "Decoded behavior: no behavior was named." in words_of(page)
+    assert "all trials are averaged" in page
+
+
+def test_one_latent_and_no_held_out_neurons(single, tmp_path):
+    page = single.write(tmp_path / "report.html")
+    assert Checked(page).headings == [
+        "Scores",
+        "Fit",
+        "Single trials",
+        "Latent trajectories",
+        "Dynamics",
+        "Loadings",
+        "Not shown",
+    ]
+    text = words_of(page)
+    assert "State space" not in page
+    assert "1 latent, 9 neurons, 12 trials" in text
+    assert "Held-out neurons: no neuron is held out." in text
+
+
+def test_trials_of_unequal_length_and_unrecorded_behavior(case, tmp_path):
+    lengths = np.array([20, 12, 15] * 4)
+    inside = np.arange(20) < lengths[:, None]
+    behavior = np.where(inside[..., None], case.trials.behavior, np.nan)
+    behavior[9] = np.nan
+    trials = case.trials.replace(
+        counts=case.trials.counts * inside[..., None],
+        seen=np.broadcast_to(inside[..., None], case.trials.counts.shape),
+        behavior=behavior,
+    )
+    page = case.replace(trials=trials).write(tmp_path / "report.html")
+    assert Checked(page).headings == TITLES
+    assert "trials of 12 to 20 bins" in page
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", page).lower()
+
+
+def test_areas_forward_bins_and_more_conditions_than_colors(case, tmp_path):
+    neurons = case.trials.neurons | {"area": np.array(["M1", "PMd & S1", "V1"] * 3)}
+    table = case.trials.table | {"turn": np.arange(12)}
+    trials = case.trials.replace(neurons=neurons, table=table, forward_bins=5, time_ms=np.arange(20) * 400.0 - 80)
+    page = case.replace(trials=trials).write(tmp_path / "report.html")
+    text = words_of(page)
+    assert Checked(page).headings == TITLES
+    assert "Shown are the 9 of 12 conditions with the most trials." in text
+    assert "by area" in text
+    assert "in PMd & S1" in text or "in V1" in text
+    assert "15 bins of 20 ms" in text
+    assert "then 5 bins to forecast" in text
+
+
+def test_point_estimates_have_no_intervals(case, tmp_path, monkeypatch):
+    one = {name: value[:1] for name, value in case.posterior.parameters().items()}
+    monkeypatch.setattr(type(case.posterior), "parameters", lambda *_: one)
+    page = case.write(tmp_path / "report.html")
+    assert "Brackets and crosses" not in page
+    assert "Bars in the other plots" not in page
+
+
+def test_a_model_without_modes_has_a_page(case, tmp_path, monkeypatch):
+    def dynamics(*_):
+        raise InputError("A Gaussian process has no transition matrix.")
+
+    monkeypatch.setattr(type(case.posterior), "dynamics", dynamics)
+    page = case.write(tmp_path / "report.html")
+    assert "Dynamics" not in Checked(page).headings
+    assert "Dynamics: A Gaussian process has no transition matrix." in words_of(page)
+
+
+def test_names_are_text_and_not_markup(case, tmp_path):
+    table = case.trials.table | {"turn": np.array(["<b>left</b>", "right & $x$", "up"] * 4)}
+    trials = case.trials.replace(table=table, behavior_channels=("<i>x", "$y_"))
+    page = case.replace(trials=trials).write(tmp_path / "<fit>.html")
+    Checked(page)
+    assert "<b>left" not in page
+    assert "<i>x" not in page.split("</header>")[1]
+    assert "turn right & $x$" in words_of(page)

@@ -1,0 +1,45 @@
+"""Formulas and other words of the report."""
+
+import pytest
+
+from nlbprob.blocks.lds import LDS
+from nlbprob.blocks.observations import Poisson
+from nlbprob.model import Model
+from nlbprob.reporting import words
+
+
+@pytest.mark.parametrize(
+    ("plain", "expected"),
+    [
+        ("x_t = A x_{t-1}", "<i>x</i><sub>t</sub> = <i>A</i> <i>x</i><sub>t−1</sub>"),
+        ("c_nk ~ N(0, loading_scale^2)", "<i>c</i><sub>nk</sub> ∼ N(0, loading_scale<sup>2</sup>)"),
+        ("y ~ N(eta, sigma_n^2)", "<i>y</i> ∼ N(<i>η</i>, <i>σ</i><sub>n</sub><sup>2</sup>)"),
+        ("c_n'x + d0", "<i>c</i><sub>n</sub>′<i>x</i> + <i>d</i><sub>0</sub>"),
+        ("a beta of theta, not betas", "a <i>β</i> of <i>θ</i>, not betas"),
+        ("p < q & r", "<i>p</i> &lt; <i>q</i> &amp; <i>r</i>"),
+    ],
+)
+def test_formulas(plain, expected):
+    assert words.formula(plain) == expected
+
+
+def test_a_model_is_told_by_its_blocks():
+    model = Model(latents=[LDS(2, name="slow"), LDS(3)], observation=Poisson(link="softplus"))
+    told = [(role, type(block).__name__, words.options(block)) for role, block in words.blocks(model)]
+    assert told[:3] == [
+        ("latents", "LDS", " (dim 2)"),
+        ("latents", "LDS", " (dim 3)"),
+        ("observation", "Poisson", " (link softplus)"),
+    ]
+    assert words.first_paragraph(LDS(2)).startswith("x_1 ~ N(m0, P0)")
+
+
+def test_a_plain_function_is_told_by_its_docstring():
+    def model(trials):
+        """log rate = sin(t)
+
+        More of it.
+        """
+
+    assert list(words.blocks(model)) == []
+    assert words.first_paragraph(model) == "log rate = sin(t)"
