@@ -15,9 +15,14 @@ VERBS = {
     "demo": "simulate a recording, fit it, score it and write its report",
     "simulate": "draw a recording from a model and write it as NWB files",
     "fit": "fit a model to a recording, score it and write a report",
-    "score": "print the scores of a run",
+    "score": "print the scores of a run, or score a submission as the benchmark does",
     "report": "write a run's report.html again",
+    "download": "download a data set of the benchmark, or its test targets",
     "tensors": "write the benchmark's input and target files of a data set",
+    "check": "validate a submission against the inputs it was predicted from",
+    "combine": "merge submissions into one file",
+    "test": "refit a run on train and val, and score it on test",
+    "leaderboard": "print the published numbers, with your runs in their place",
     "new": "copy a model that comes with nlbprob, to edit",
 }
 
@@ -67,7 +72,7 @@ def dispatch(words: list[str]) -> int:
 
 def overview() -> str:
     """What `nlbprob --help` prints."""
-    verbs = "\n".join(f"  {verb:<10}{text}" for verb, text in VERBS.items())
+    verbs = "\n".join(f"  {verb:<13}{text}" for verb, text in VERBS.items())
     return f"""usage: nlbprob VERB ...
 
 Generative models of spiking activity: write one from blocks, fit it in minutes, score and read it.

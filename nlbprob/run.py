@@ -15,6 +15,8 @@ from nlbprob.model_file import find_model, load_model
 
 #: What a run writes to its folder.
 FILES = ("config.json", "model.py", "posterior", "metrics.json", "submission.h5", "posterior.nc", "report.html")
+#: What `nlbprob test` adds: the record, and a folder with the refitted posterior and its submission.
+TEST_FILES = ("test.json", "test")
 #: Packages whose versions decide a run's numbers.
 PACKAGES = ("jax", "jaxlib", "numpyro", "optax", "numpy", "scipy", "pynwb", "h5py", "xarray", "arviz")
 
@@ -172,7 +174,7 @@ def check_free(folder: pathlib.Path, force: bool) -> None:
 def clear(folder: pathlib.Path) -> None:
     """Make `folder`, without the files of an earlier run; what else lies in it stays."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in FILES:
+    for name in (*FILES, *TEST_FILES):
         path = folder / name
         if path.is_dir():
             shutil.rmtree(path)

@@ -29,6 +29,7 @@ ROOMS = [
     "reporting",
     "sweep",
     "run",
+    "testphase",
     "commands",
     "cli",
 ]

@@ -77,10 +77,12 @@ def draw_trials(posterior: "Posterior", trials: "Trials", draws: int, log_likeli
     observation = posterior.model.observation
     kind = np.dtype(trials.counts.dtype)
     sums = {"neuron": 1, "trial": (1, 2)}
+    random = np.random.default_rng(seed)
+    on_host = observation.draw(random, np.zeros(1)) is not None
 
     def describe(key, theta, batch, x, bound):
         likelihood = observation.distribution(x @ theta.loadings.T + theta.baseline, theta.observation)
-        spikes = likelihood.sample(key)
+        spikes = likelihood.mean if on_host else likelihood.sample(key)
         pointwise = likelihood.log_prob(batch.counts.astype(x.dtype))
         pointwise = jnp.where(batch.seen, pointwise, jnp.nan if log_likelihood == "full" else 0.0)
         if log_likelihood != "full":
@@ -91,7 +93,7 @@ def draw_trials(posterior: "Posterior", trials: "Trials", draws: int, log_likeli
     kept: dict[str, list[np.ndarray]] = {"latents": [], "spikes": [], "log_likelihood": [], "lp": []}
     for one in posterior.draw_trials(trials, draws, seed, describe):
         kept["latents"].append((one["latents"] @ turn).astype(np.float32))
-        spikes = one["spikes"]
+        spikes = observation.draw(random, one["spikes"]) if on_host else one["spikes"]
         whole = np.issubdtype(kind, np.integer) and not np.issubdtype(spikes.dtype, np.floating)
         kept["spikes"].append(np.minimum(spikes, np.iinfo(kind).max).astype(kind) if whole else spikes.astype(np.float32))
         kept["log_likelihood"].append(one["log_likelihood"].astype(np.float32))

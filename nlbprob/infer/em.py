@@ -35,9 +35,13 @@ class Statistics(NamedTuple):
 
 
 class EMState(NamedTuple):
-    """Values of all parameter sites, and the posterior of every trial: its sites, step size and bound, [chunk, trial]."""
+    """Values of all parameter sites, and the posterior of every trial: its sites, step size and bound, [chunk, trial].
+
+    `curvature` is that of each neuron's expected log likelihood and prior in its baseline and loadings, before the last step.
+    """
 
     values: dict[str, Array]
+    curvature: Float[Array, "neuron width width"]
     sites: Sites
     step_size: Float[Array, "chunk trial"]
     elbo: Float[Array, "chunk trial"]
@@ -128,8 +132,11 @@ def readout_objective(model: Model, theta: Parameters, data: Batch, moments, pen
     return value, gradient - precision * coefficients, curvature + jnp.diag(precision)
 
 
-def maximize_readout(model: Model, theta: Parameters, data: Batch, moments, penalty, steps: int) -> Parameters:
-    """Damped Newton steps on every neuron's baseline and loadings at once; each neuron keeps a step only if it helps."""
+def maximize_readout(model: Model, theta: Parameters, data: Batch, moments, penalty, steps: int):
+    """Damped Newton steps on every neuron's baseline and loadings at once; each neuron keeps a step only if it helps.
+
+    Returns the new parameters and the curvature [neuron, 1 + state, 1 + state] where they ended.
+    """
 
     def moved(theta, change):
         return theta._replace(baseline=theta.baseline + change[:, 0], loadings=theta.loadings + change[:, 1:])
@@ -154,8 +161,8 @@ def maximize_readout(model: Model, theta: Parameters, data: Batch, moments, pena
         jnp.broadcast_to(jnp.eye(width, dtype=dtype), (neurons, width, width)),
     )
     # The first pass evaluates where the readout is (its change is zero), the others move it.
-    (theta, _, _), _ = lax.scan(advance, (theta, jnp.ones_like(theta.baseline), unknown), length=1 + steps)
-    return theta
+    (theta, _, found), _ = lax.scan(advance, (theta, jnp.ones_like(theta.baseline), unknown), length=1 + steps)
+    return theta, found[2]
 
 
 def maximize_observation(model: Model, theta: Parameters, data: Batch, moments) -> Parameters:
@@ -202,24 +209,15 @@ def expectation_step(model: Model, theta: Parameters, data: Batch, state: EMStat
 
     sites, step_size, elbo, moments, stats = lax.map(update, (data, state.sites, state.step_size))
     size = jnp.minimum(1.0, local_inference.GROW * step_size)
-    return EMState(state.values, sites, size, elbo), moments, jax.tree.map(lambda a: a.sum(0), stats)
-
-
-def moments_at(model: Model, theta: Parameters, data: Batch, sites: Sites):
-    """Mean and covariance of every trial's trajectory at given sites, chunk by chunk."""
-
-    def smooth(chunk):
-        smoothed = local_inference.evaluate(theta, model.observation, *chunk)[0]
-        return smoothed.mean, smoothed.covariance
-
-    return lax.map(smooth, (data, sites))
+    state = state._replace(sites=sites, step_size=size, elbo=elbo)
+    return state, moments, jax.tree.map(lambda a: a.sum(0), stats)
 
 
 def maximize(model: Model, context: Context, theta: Parameters, data: Batch, moments, stats: Statistics):
-    """Readout, dynamics, then the change of basis that gives unit second moments: (site values, basis)."""
+    """Readout, dynamics, then the change of basis that gives unit second moments: (site values, curvature, basis)."""
     location = model.observation.baseline_location(context)
     penalty = model.readout.ridge(model.dim, location)
-    theta = maximize_readout(model, theta, data, moments, penalty, READOUT_STEPS)
+    theta, curvature = maximize_readout(model, theta, data, moments, penalty, READOUT_STEPS)
     theta = maximize_observation(model, theta, data, moments)
     values, bases, start = {model.observation.site(name): value for name, value in theta.observation.items()}, [], 0
     for latent in model.latents:
@@ -232,7 +230,7 @@ def maximize(model: Model, context: Context, theta: Parameters, data: Batch, mom
     basis = matrices.diagonal_blocks(bases)
     values[model.readout.site("loadings")] = theta.loadings @ basis
     values[model.readout.site("baseline")] = theta.baseline
-    return values, basis
+    return values, curvature, basis
 
 
 def expectation(model: Model, context: Context) -> Callable:
@@ -252,8 +250,9 @@ def em_iteration(model: Model, context: Context) -> Callable:
     def iterate(state: EMState, data: Batch, steps) -> EMState:
         theta = parameters_at(model, context, state.values)
         state, moments, stats = expectation_step(model, theta, data, state, steps)
-        values, basis = maximize(model, context, theta, data, moments, stats)
+        values, curvature, basis = maximize(model, context, theta, data, moments, stats)
         sites = Sites(state.sites.linear @ basis, basis.T @ state.sites.precision @ basis)
-        return state._replace(values=values, sites=sites)
+        inverse = matrices.diagonal_blocks([jnp.eye(1, dtype=basis.dtype), jnp.linalg.inv(basis)])
+        return state._replace(values=values, curvature=inverse @ curvature @ inverse.T, sites=sites)
 
     return iterate

@@ -105,12 +105,12 @@ class Run:
     def __init__(self, model: Model, trials: "Trials", settings: dict[str, Any], batch_size: int | None, progress: bool):
         self.model, self.trials, self.settings = model, trials, settings
         self.context = Context.of(trials)
-        size = predict.chunk_size(trials.n_trials, trials.n_bins, trials.n_neurons, model.dim)
-        parts = [batch for _, batch in predict.chunks(trials, model.dim)]
+        most = predict.most_trials(trials.n_bins, trials.n_neurons, model.dim)
+        self.chunk_size = -(-trials.n_trials // -(-trials.n_trials // most))
+        parts = [batch for _, batch in predict.chunks(trials, self.chunk_size)]
         self.data = Batch(*(jnp.stack(arrays) for arrays in zip(*parts, strict=True)))
         default = max(LEAST_BATCH, -(-trials.n_trials // 4))
         self.batch_size = min(trials.n_trials, default if batch_size is None else max(1, batch_size))
-        self.chunk_size = size
         self.started = False
         self.draws: dict[str, np.ndarray] | None = None
         self.begin = time.perf_counter()
@@ -139,7 +139,9 @@ class Run:
         empty = local_inference.empty_sites(size, bins, self.model.dim, dtype)
         sites = jax.tree.map(lambda a: jnp.broadcast_to(a, (chunks, *a.shape)), empty)
         ones = jnp.ones((chunks, size), dtype)
-        self.state = em.EMState(values, sites, ones, ones)
+        width = 1 + self.model.dim
+        curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / guides.START_SCALE**2, (self.trials.n_neurons, width, width))
+        self.state = em.EMState(values, curvature, sites, ones, ones)
         iterate = em.em_iteration(self.model, self.context)
         for iteration in range(self.settings["em_iterations"]):
             self.state = iterate(self.state, self.data, FIRST_STEPS if iteration == 0 else LATER_STEPS)
@@ -179,33 +181,23 @@ class Run:
             report=lambda done, elbos: self.record("svi", elbos),
         )
         key = jax.random.key(self.settings["seed"])
-        names = list(self.values)
-        sampled = numpyro.infer.Predictive(chosen, params=params, num_samples=KEPT_DRAWS, return_sites=names)(
-            key, jnp.zeros(1, int)
-        )
-        self.draws = {name: np.asarray(sampled[name]) for name in names}
         if guide is None:
+            self.draws = jax.tree.map(np.asarray, guides.draws(chosen, params, key, KEPT_DRAWS))
             self.values = guides.locations(chosen, params)
-        else:
-            self.values = chosen.median(params) if hasattr(chosen, "median") else jax.tree.map(lambda a: a.mean(0), self.draws)
+            return
+        sampler = numpyro.infer.Predictive(chosen, params=params, num_samples=KEPT_DRAWS)
+        sampled = sampler(key, jnp.zeros(1, int))
+        self.draws = {name: np.asarray(sampled[name]) for name in self.values}
+        self.values = chosen.median(params) if hasattr(chosen, "median") else jax.tree.map(lambda a: a.mean(0), self.draws)
 
     def guide(self, family: str) -> guides.ParameterGuide:
         """nlbprob's guide, started from the curvature of the expected likelihood at the end of EM."""
-        model, readout = self.model, self.model.readout
-
-        @jax.jit
-        def curvature(state, data):
-            theta = em.parameters_at(model, self.context, state.values)
-            moments = em.moments_at(model, theta, data, state.sites)
-            penalty = readout.ridge(model.dim, model.observation.baseline_location(self.context))
-            return em.readout_objective(model, theta, data, moments, penalty)[2]
-
-        covariance = jnp.linalg.inv(curvature(self.state, self.data))
+        readout = self.model.readout
         with numpyro.handlers.trace() as sites:
-            em.parameters_at(model, self.context, self.state.values)
+            em.parameters_at(self.model, self.context, self.state.values)
         supports = {name: site["fn"].support for name, site in sites.items() if site["type"] == "sample"}
         names = (readout.site("baseline"), readout.site("loadings"))
-        return guides.ParameterGuide(family, self.state.values, supports, names, covariance)
+        return guides.ParameterGuide(family, self.state.values, supports, names, jnp.linalg.inv(self.state.curvature))
 
     def posterior(self) -> Posterior:
         """What has been found so far."""

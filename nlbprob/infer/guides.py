@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
@@ -70,6 +71,22 @@ class ParameterGuide:
         root = group.root @ spread if self.family == "neuron" else marginal(group.root) * spread
         posterior = dist.MultivariateNormal(location, scale_tril=root).to_event(1)
         return numpyro.sample(f"_{name}", posterior, infer={"is_auxiliary": True})
+
+
+def draws(guide: ParameterGuide, params, key, count: int) -> dict[str, Array]:
+    """Draws of every site from the fitted guide [sample, ...]."""
+
+    @jax.jit
+    def sample(params, keys):
+        program = numpyro.handlers.substitute(guide, data=params)
+
+        def one(key):
+            sites = numpyro.handlers.trace(numpyro.handlers.seed(program, key)).get_trace()
+            return {name: sites[name]["value"] for group in guide.groups.values() for name in group.sites}
+
+        return jax.lax.map(one, keys)
+
+    return sample(params, jax.random.split(key, count))
 
 
 def locations(guide: ParameterGuide, params) -> dict[str, Array]:

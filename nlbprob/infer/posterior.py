@@ -64,10 +64,20 @@ class Posterior:
         return axes.T * np.where(signs == 0, 1, signs)
 
     @functools.cached_property
+    def moments(self):
+        """The compiled posterior moments of trajectories, (parameters, batch) -> (mean, covariance)."""
+        return predict.compile_moments(self.model.observation, causal=False)
+
+    @functools.cached_property
+    def causal_moments(self):
+        """The same given only what is seen up to each bin."""
+        return predict.compile_moments(self.model.observation, causal=True)
+
+    @functools.cached_property
     def centre(self) -> Parameters:
         """The parameters at the centre of their posterior, with the covariance of each neuron's baseline and loadings."""
         with predict.precision(self.config["precision"]):
-            theta = parameters_at(self.model, self.context, jax.tree.map(jnp.asarray, self.values))
+            theta = jax.jit(self._derive)(jax.tree.map(jnp.asarray, self.values))
         readout = self.model.readout
         baseline, loadings = (np.asarray(self.draws[readout.site(name)], float) for name in ("baseline", "loadings"))
         rows = np.concatenate([baseline[:, :, None], loadings], 2)
@@ -122,9 +132,11 @@ class Posterior:
 
     def parameter_sites(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
         """Draws of the parameter sites as the model defines them [sample, ...]; with replacement beyond those kept."""
+        return {name: value[self._rows(draws, seed)] for name, value in self.draws.items()}
+
+    def _rows(self, draws: int, seed: int) -> np.ndarray:
         kept = len(next(iter(self.draws.values())))
-        rows = np.random.default_rng(seed).choice(kept, draws, replace=draws > kept)
-        return {name: value[rows] for name, value in self.draws.items()}
+        return np.random.default_rng(seed).choice(kept, draws, replace=draws > kept)
 
     def parameters(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
         """Draws [sample, ...] of interpretable parameters in the canonical basis.
@@ -132,32 +144,35 @@ class Posterior:
         "loadings" [neuron, latent], "baseline" [neuron], "transition_matrix" and "noise_covariance" [latent, latent_2] (per bin),
         "initial_mean", "initial_covariance", the observation's own, and the sites of the blocks, such as "lds.decay_ms".
         """
-        sites = self.parameter_sites(draws, seed)
-        return sites | self._canonical(sites)
+        rows = self._rows(draws, seed)
+        return {name: value[rows] for name, value in (self.draws | self._canonical_draws).items()}
 
-    @property
+    @functools.cached_property
     def parameter_mean(self) -> dict[str, np.ndarray]:
         """The same at the centre of the posterior, without the sample axis."""
-        one = {name: np.asarray(value)[None] for name, value in self.values.items()}
-        return {name: value[0] for name, value in (one | self._canonical(one)).items()}
+        one = self._canonical(jax.tree.map(lambda a: a[None], self.centre._replace(uncertainty=None)))
+        return {name: np.asarray(value) for name, value in self.values.items()} | {k: v[0] for k, v in one.items()}
 
-    def _canonical(self, sites: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _derive(self, values: dict) -> Parameters:
+        return parameters_at(self.model, self.context, values)
+
+    @functools.cached_property
+    def _canonical_draws(self) -> dict[str, np.ndarray]:
         with predict.precision(self.config["precision"]):
+            derive = jax.jit(lambda values: jax.lax.map(self._derive, values))
+            return self._canonical(derive(jax.tree.map(jnp.asarray, self.draws)))
 
-            def derive(values):
-                return parameters_at(self.model, self.context, values)
-
-            theta = jax.jit(lambda values: jax.lax.map(derive, values))({k: jnp.asarray(v) for k, v in sites.items()})
-        turn = self.rotation
-        chain = jax.tree.map(np.asarray, theta.chain)
-        return {
+    def _canonical(self, theta: Parameters) -> dict[str, np.ndarray]:
+        turn, chain = self.rotation, jax.tree.map(np.asarray, theta.chain)
+        found = {
             "loadings": np.asarray(theta.loadings) @ turn,
             "baseline": np.asarray(theta.baseline),
             "transition_matrix": turn.T @ chain.transition @ turn,
             "noise_covariance": turn.T @ chain.noise @ turn,
             "initial_mean": chain.initial_mean @ turn,
             "initial_covariance": turn.T @ chain.initial_covariance @ turn,
-        } | {name: np.asarray(value) for name, value in theta.observation.items()}
+        }
+        return found | {name: np.asarray(value) for name, value in theta.observation.items()}
 
     def dynamics(self, draws: int = 200, seed: int = 0) -> "xarray.Dataset":
         """Modes of the dynamics with uncertainty; see `nlbprob.infer.modes.modes`."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 #: Natural-gradient steps for a trial that starts from its prior; each stops by itself, most after about ten.
 COLD_STEPS = 50
-#: Numbers in the largest array of a chunk of trials.
-CHUNK_NUMBERS = 16_000_000
+#: Numbers in the largest array of a chunk of trials, and trials in a chunk of predictions: one shape, one compilation.
+CHUNK_NUMBERS, CHUNK_TRIALS = 16_000_000, 32
 
 
 def precision(name: str):
@@ -34,15 +34,13 @@ def precision(name: str):
     return jax.enable_x64(name == "float64")
 
 
-def chunk_size(trials: int, bins: int, neurons: int, state: int) -> int:
-    """How many trials to process at once: chunks of equal size, none with more than `CHUNK_NUMBERS` numbers an array."""
-    most = max(1, CHUNK_NUMBERS // (bins * max(neurons, state * state)))
-    return -(-trials // -(-trials // most))
+def most_trials(bins: int, neurons: int, state: int) -> int:
+    """How many trials fit in a chunk none of whose arrays has more than `CHUNK_NUMBERS` numbers."""
+    return max(1, CHUNK_NUMBERS // (bins * max(neurons, state * state)))
 
 
-def chunks(trials: "Trials", state: int) -> Iterator[tuple[slice, Batch]]:
-    """The trials in equal chunks; the last is filled up with trials of which nothing is seen."""
-    size = chunk_size(trials.n_trials, trials.n_bins, trials.n_neurons, state)
+def chunks(trials: "Trials", size: int) -> Iterator[tuple[slice, Batch]]:
+    """The trials in chunks of `size`; the last is filled up with trials of which nothing is seen."""
     for start in range(0, trials.n_trials, size):
         rows = slice(start, min(start + size, trials.n_trials))
         fill = ((0, size - (rows.stop - rows.start)), (0, 0), (0, 0))
@@ -100,42 +98,54 @@ def infer_causal(theta, observation, batch: Batch):
     return tuple(jnp.moveaxis(a, 0, 1) for a in moments)
 
 
-def _moments(theta, observation, batch: Batch, causal: bool):
-    if causal:
-        return infer_causal(theta, observation, batch)
-    smoothed = infer(theta, observation, batch).smoothed
-    return smoothed.mean, smoothed.covariance
+def compile_moments(observation, causal: bool):
+    """The compiled posterior moments (theta, batch) -> (mean, covariance)."""
+
+    def moments(theta, batch):
+        if causal:
+            return infer_causal(theta, observation, batch)
+        smoothed = infer(theta, observation, batch).smoothed
+        return smoothed.mean, smoothed.covariance
+
+    return jax.jit(moments)
 
 
-def _by_chunk(posterior: "Posterior", trials: "Trials", function):
-    model = posterior.model
-    with precision(posterior.config["precision"]):
-        theta = jax.tree.map(jnp.asarray, posterior.centre)
-        compiled = jax.jit(function)
-        parts = []
-        for rows, batch in chunks(trials, model.dim):
-            count = rows.stop - rows.start
-            parts.append(jax.tree.map(lambda a, n=count: np.asarray(a)[:n], compiled(theta, batch)))
-        return jax.tree.map(lambda *pieces: np.concatenate(pieces), *parts)
+def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator[tuple[slice, Any, Batch, tuple]]:
+    """Chunk by chunk: which trials, the parameters' centre, the data, and the moments of the trajectories."""
+    moments = posterior.causal_moments if causal else posterior.moments
+    theta = jax.tree.map(jnp.asarray, posterior.centre)
+    size = min(CHUNK_TRIALS, most_trials(trials.n_bins, trials.n_neurons, posterior.model.dim))
+    for rows, batch in chunks(trials, size):
+        yield rows, theta, batch, moments(theta, batch)
+
+
+def gathered(parts: list, rows: list[slice]):
+    """Trees of arrays [trial of the chunk, ...] as one tree of NumPy arrays [trial, ...], without what filled up chunks."""
+    kept = [jax.tree.map(lambda a, n=r.stop - r.start: np.asarray(a)[:n], part) for part, r in zip(parts, rows, strict=True)]
+    return jax.tree.map(lambda *pieces: np.concatenate(pieces), *kept)
 
 
 def rates(posterior: "Posterior", trials: "Trials", causal: bool) -> np.ndarray:
     """Expected counts [trial, time, neuron] given what is seen."""
     observation = posterior.model.observation
 
-    def expected(theta, batch):
-        mean, covariance = _moments(theta, observation, batch, causal)
+    @jax.jit
+    def expected(theta, mean, covariance):
         return observation.expected_count(*local_inference.predictor(theta, mean, covariance), theta.observation)
 
-    return _by_chunk(posterior, trials, expected)
+    with precision(posterior.config["precision"]):
+        found = [(rows, expected(theta, *moments)) for rows, theta, _, moments in by_chunk(posterior, trials, causal)]
+        return gathered([part for _, part in found], [rows for rows, _ in found])
 
 
 def latents(posterior: "Posterior", trials: "Trials", causal: bool):
     """Posterior moments of the latents in the canonical basis."""
     import xarray
 
-    observation, rotation = posterior.model.observation, posterior.rotation
-    mean, covariance = _by_chunk(posterior, trials, lambda theta, batch: _moments(theta, observation, batch, causal))
+    rotation = posterior.rotation
+    with precision(posterior.config["precision"]):
+        found = [(rows, moments) for rows, _, _, moments in by_chunk(posterior, trials, causal)]
+        mean, covariance = gathered([part for _, part in found], [rows for rows, _ in found])
     coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": np.arange(rotation.shape[1])}
     dims = ("trial", "time", "latent")
     return xarray.Dataset(
@@ -154,11 +164,6 @@ def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function)
     with precision(posterior.config["precision"]):
 
         @jax.jit
-        def settle(theta, batch):
-            smoothed = infer(theta, observation, batch).smoothed
-            return smoothed.mean, smoothed.covariance
-
-        @jax.jit
         def draw(key, values, batch, moments):
             theta = parameters_at(model, context, values)
             _, sites = local_inference.expected_log_likelihood(theta, observation, batch, *moments)
@@ -166,19 +171,12 @@ def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function)
             first, second = jax.random.split(key)
             return function(second, theta, batch, LinearGaussianMarkov.from_smoothed(smoothed).sample(first), bound)
 
-        centre = jax.tree.map(jnp.asarray, posterior.centre)
-        pieces = [(rows, batch, settle(centre, batch)) for rows, batch in chunks(trials, model.dim)]
+        pieces = [(rows, batch, moments) for rows, _, batch, moments in by_chunk(posterior, trials, causal=False)]
         for number in range(len(next(iter(values.values())))):
             one = {name: jnp.asarray(value[number]) for name, value in values.items()}
             key = jax.random.fold_in(jax.random.key(seed), number)
-            parts = [
-                jax.tree.map(
-                    lambda a, n=rows.stop - rows.start: np.asarray(a)[:n],
-                    draw(jax.random.fold_in(key, rows.start), one, batch, moments),
-                )
-                for rows, batch, moments in pieces
-            ]
-            yield jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
+            parts = [draw(jax.random.fold_in(key, rows.start), one, batch, moments) for rows, batch, moments in pieces]
+            yield gathered(parts, [rows for rows, _, _ in pieces])
 
 
 def labeled(rates: np.ndarray, trials: "Trials") -> "xarray.DataArray":

@@ -45,6 +45,7 @@ def variational_em(values: Float[np.ndarray, " step"], seconds: float) -> Panel:
     axes.plot(np.arange(1, len(values) + 1), values / 1000, color=style.MODEL, marker="o", markersize=3)
     visible = values[2:] if len(values) > 3 else values
     axes.set_ylim(style.limits(visible / 1000, 0.1))
+    style.whole(axes.xaxis)
     axes.set_xlabel("iteration")
     axes.set_ylabel("ELBO (1000 nats)")
     heading = f"Variational EM, {seconds:.0f} s"
@@ -59,6 +60,7 @@ def stochastic(values: Float[np.ndarray, " step"], seconds: float) -> Panel:
     axes.plot(steps, smooth / 1000, color=style.MODEL, linewidth=2)
     inner = np.quantile(values, [0.02, 0.98])
     axes.set_ylim(style.limits(np.concatenate([inner, smooth]) / 1000, 0.1))
+    style.whole(axes.xaxis)
     axes.set_xlabel("step")
     axes.set_ylabel("ELBO (1000 nats)")
     heading = f"Stochastic steps, {seconds:.0f} s"

@@ -20,7 +20,7 @@ def section(view: View) -> Section:
     low, high = np.quantile(draws, [0.05, 0.95], axis=0)
     certain = (low > 0) | (high < 0)
     reading = (
-        "How much a neuron's log-rate moves when a latent moves by one standard deviation. "
+        f"How much a neuron's {view.predictor} moves when a latent moves by one standard deviation. "
         "In the image a row is a neuron and a column a latent: orange raises the rate, blue lowers it"
     )
     if view.has_intervals:
@@ -58,7 +58,7 @@ def image(view: View, mean: Float[np.ndarray, "neuron latent"], certain: np.ndar
     axes.imshow(colored, extent=(0.5, mean.shape[1] + 0.5, len(rows), 0))
     axes.spines[:].set_visible(False)
     axes.set_xlabel("latent")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    style.whole(axes.xaxis)
     if view.areas is None:
         axes.set_yticks([])
         axes.set_ylabel(f"{len(rows)} neurons, sorted")
@@ -90,7 +90,7 @@ def by_area(view: View, mean: Float[np.ndarray, "neuron latent"]) -> Panel:
     axes.set_yticks(np.arange(len(names)), [f"{name} ({members[name]})" for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(0.4, mean.shape[1] + 0.6)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    style.whole(axes.xaxis)
     axes.set_xlabel("latent")
     heading = f"by area: root mean square, up to {size.max():.2f}"
     return Panel(heading, figure, f"Root mean square loadings of {len(names)} areas on each latent")
@@ -107,5 +107,6 @@ def by_neuron(view: View, mean: np.ndarray, low: np.ndarray, high: np.ndarray, l
             style.segments(axes, low[kind], high[kind], place[kind], color=color, linewidth=thin, alpha=0.55)
         axes.plot(place[kind], mean[kind], "o", color=color, markersize=2.5 if len(mean) < 250 else 1.6)
     axes.axhline(0, color=style.MUTED, linewidth=0.8, zorder=0)
+    style.whole(axes.xaxis)
     axes.set_xlabel("neuron, sorted")
     return Panel(f"loadings on latent {latent + 1}", figure, f"Sorted loadings on latent {latent + 1} with intervals")

@@ -64,17 +64,16 @@ def digits(value: float, most: float = np.inf) -> str:
 
 def chart(view: View, frequency: np.ndarray, decay: np.ndarray, spans: tuple, longest: float) -> Panel:
     """Decay time over frequency."""
-    figure, axes = style.single(height=300, left=56)
+    figure, axes = style.single(height=300, left=62)
     if view.has_intervals:
         style.segments(axes, spans[0][:, 0], spans[0][:, 1], decay, vertical=False, color=style.MODEL, alpha=0.6)
         style.segments(axes, spans[1][:, 0], spans[1][:, 1], frequency, color=style.MODEL, alpha=0.6)
     axes.plot(frequency, decay, "o", color=style.MODEL, markersize=5)
     for mode, place in enumerate(zip(frequency, decay, strict=True)):
         axes.annotate(f"{mode + 1}", place, (5, 4), textcoords="offset points", fontsize=10)
-    style.log_axis(axes.yaxis, np.append(np.clip(spans[1], None, FOREVER * longest), longest))
-    axes.set_ylim(top=min(axes.get_ylim()[1], FOREVER * longest))
+    style.log_axis(axes, "y", np.clip([*decay, *spans[1].ravel(), longest], None, FOREVER * longest))
     axes.axhline(longest, color=style.MUTED, linewidth=1, linestyle="--", zorder=0)
     axes.set_xlim(left=min(0.0, -0.04 * axes.get_xlim()[1]))
     axes.set_xlabel("frequency (Hz)")
-    axes.set_ylabel("decay time (ms)", labelpad=0)
+    axes.set_ylabel("decay time (ms)")
     return Panel("modes", figure, f"{len(frequency)} modes by frequency and decay time; the table holds their values")

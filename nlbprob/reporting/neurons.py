@@ -33,6 +33,7 @@ def ranked(bits: np.ndarray) -> Panel:
     axes.plot(np.arange(1, len(bits) + 1), np.sort(bits)[::-1], "o", color=style.HELDOUT, markersize=3.5)
     axes.axhline(0, color=style.MUTED, linewidth=0.8, zorder=0)
     axes.set_ylim(trimmed(bits))
+    style.whole(axes.xaxis)
     axes.set_xlabel("neuron, sorted")
     axes.set_ylabel("bits/spike")
     words = f"{int((bits > 0).sum())} of {len(bits)} neurons above 0"
@@ -44,7 +45,7 @@ def ranked(bits: np.ndarray) -> Panel:
 def over_spikes(bits: np.ndarray, spikes: np.ndarray) -> Panel:
     """Values over the number of scored spikes."""
     figure, axes = style.single(height=240)
-    style.log_axis(axes.xaxis, spikes)
+    style.log_axis(axes, "x", spikes)
     axes.plot(spikes, bits, "o", color=style.HELDOUT, markersize=3.5, alpha=0.8)
     axes.axhline(0, color=style.MUTED, linewidth=0.8, zorder=0)
     axes.set_ylim(trimmed(bits))

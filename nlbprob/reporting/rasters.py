@@ -66,8 +66,8 @@ def panel(view: View, row: int, heldin: Int[np.ndarray, " heldin"], heldout: Int
     rows = len(images[0])
     height = float(np.clip(2.6 * rows, 90, 190))
     figure = style.blank(2 * height + 66)
-    edges = view.time[0], view.time[length - 1]
-    half = (view.time[1] - view.time[0]) / 2 if len(view.time) > 1 else 0.5
+    edges = float(view.time[0]), float(view.time[length - 1])
+    half = float(view.time[1] - view.time[0]) / 2 if len(view.time) > 1 else 0.5
     for place, (image, label) in enumerate(zip(images, ("spikes", "inferred rate"), strict=True)):
         bottom = 40 + (1 - place) * (height + 14)
         axes = style.axes_at(figure, 26, bottom, 10, 2 * height + 66 - bottom - height)

@@ -41,8 +41,13 @@ def section(view: View) -> Section:
         [escape(row), *(cell(found.get(name), between.get(name)) for name in shown)] for row, found, between in rows
     ]
     columns = ["", *(f"{name} ({UNITS[name]})" if UNITS.get(name) else name for name in shown)]
-    html = table(columns, cells, "scores") + reasons(metrics)
-    return Section("Scores", reading, [dots(name, rows) for name in shown], table=html)
+    html = table(columns, cells, "scores") if shown else ""
+    return Section(
+        "Scores",
+        reading if shown else "No score applies.",
+        [dots(name, rows) for name in shown],
+        table=html + reasons(metrics),
+    )
 
 
 def cell(value: float | None, between: list[float] | tuple[float, float] | None) -> str:

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 NAMES = ("ink", "muted", "line", "model", "heldout", "heldin")
 #: Drawn color -> CSS variable.
@@ -30,7 +30,7 @@ NEGATIVE_IMAGE, POSITIVE_IMAGE = (0.17, 0.47, 0.79), (0.84, 0.35, 0.12)
 #: Width in CSS pixels at which a panel is drawn; the page shows it at about this size on any screen.
 WIDTH = 330
 
-RC = {
+RC: dict[Any, Any] = {
     "font.size": 11,
     "axes.titlesize": 11,
     "axes.labelsize": 11,
@@ -66,12 +66,14 @@ RC = {
 }
 
 
-def blank(height: float, width: float = WIDTH) -> Figure:
+def blank(height: float | int, width: float | int = WIDTH) -> Figure:
     """An empty figure of so many CSS pixels."""
     return Figure(figsize=(width / 72, height / 72), dpi=72, facecolor="none")
 
 
-def axes_at(figure: Figure, left: float, bottom: float, right: float, top: float, **options: Any) -> Axes:
+def axes_at(
+    figure: Figure, left: float | int, bottom: float | int, right: float | int, top: float | int, **options: Any
+) -> Axes:
     """Axes with these margins, in CSS pixels, to the figure's edges."""
     width, height = figure.get_size_inches() * 72
     box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
@@ -80,20 +82,26 @@ def axes_at(figure: Figure, left: float, bottom: float, right: float, top: float
     return axes
 
 
-def single(height: float = 200, left: float = 48, bottom: float = 38, right: float = 10, top: float = 8):
+def single(height: float | int = 200, left: float | int = 48) -> tuple[Figure, Axes]:
     """A figure with one pair of axes: (figure, axes)."""
     figure = blank(height)
-    return figure, axes_at(figure, left, bottom, right, top)
+    return figure, axes_at(figure, left, 38, 10, 8)
 
 
-def log_axis(axis: Axis, values: np.ndarray) -> None:
-    """Make an axis logarithmic, with ticks written as plain numbers, as many as `values` have room for."""
-    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-    low, high = values.min(), values.max()
+def log_axis(axes: Axes, name: str, values: np.ndarray) -> None:
+    """Make axis "x" or "y" logarithmic from the least to the largest of `values`, with ticks in plain numbers."""
+    low, high = values.min() / 1.25, values.max() * 1.25
+    axes.set(**{f"{name}scale": "log", f"{name}lim": (low, high)})
+    axis = axes.xaxis if name == "x" else axes.yaxis
     steps = (1.0,) if high > 300 * low else (1.0, 2.0, 5.0) if high > 4 * low else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
     axis.set_major_locator(LogLocator(subs=steps))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def whole(axis: Axis) -> None:
+    """Ticks at whole numbers alone, for what is counted."""
+    axis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
 
 
 def segments(axes: Axes, start: np.ndarray, end: np.ndarray, at: np.ndarray, vertical: bool = True, **options: Any):

@@ -16,14 +16,14 @@ HALF_WIDTH = 1.645
 def section(view: View) -> Section:
     """Time courses of the leading latents, and planes of two of them."""
     dim = view.latents.shape[2]
-    leading = f", the {LATENTS} of {dim} that carry most," if dim > LATENTS else ""
+    leading = f", the {LATENTS} of {dim} that carry most" if dim > LATENTS else ""
     lines = (
         "Thick lines are averages by condition, faint ones single trials"
         if view.has_conditions
         else "Each color is one trial with its 90% posterior interval, gray the average over trials"
     )
     reading = (
-        f"The latents that the model infers{leading} ordered by their share of the predictors' variance (the "
+        f"The latents that the model infers{leading}, ordered by their share of the {view.predictor}s' variance (the "
         f"percentage); each has unit size over a trial. {lines}; ± is the median posterior standard deviation of a "
         "single trial."
     )

@@ -94,12 +94,13 @@ class View:
 
     @cached_property
     def groups(self) -> list[Group]:
-        """The conditions with the most trials, at most nine, in their order; all trials where there is no condition."""
+        """The conditions with the most trials, scored ones first, at most nine; all trials where there is none."""
         index, labels = self.trials.condition_index, self.trials.condition_labels
         if len(labels) < 2:
             return [Group("all trials", style.MODEL, np.arange(self.trials.n_trials))]
-        most = np.argsort(-np.bincount(index[index >= 0], minlength=len(labels)), kind="stable")
-        chosen = sorted(most[: len(style.CONDITIONS)].tolist())
+        known = index >= 0
+        trials, scored = (np.bincount(index[rows], minlength=len(labels)) for rows in (known, known & self.scored))
+        chosen = sorted(np.lexsort((-trials, scored == 0))[: len(style.CONDITIONS)].tolist())
         return [
             Group(labels[condition], color, np.flatnonzero(index == condition))
             for condition, color in zip(chosen, style.CONDITIONS, strict=False)
@@ -127,12 +128,10 @@ class View:
 
     @cached_property
     def examples(self) -> list[int]:
-        """A few scored trials: of different conditions where there are some, spread over the recording elsewhere."""
-        scored = np.flatnonzero(self.scored)
-        if self.has_conditions:
-            firsts = [next((int(row) for row in group.rows if self.scored[row]), -1) for group in self.groups]
-            scored = np.array([row for row in firsts if row >= 0]) if max(firsts) >= 0 else scored
-        return spread(scored, EXAMPLES).tolist()
+        """A few scored trials: of different conditions where there are enough, else spread over the recording."""
+        firsts = [group.rows[self.scored[group.rows]][:1] for group in self.groups]
+        rows = np.concatenate(firsts)
+        return spread(rows if len(rows) >= EXAMPLES else np.flatnonzero(self.scored), EXAMPLES).tolist()
 
     def name_of(self, row: int) -> str:
         """A trial in words."""
@@ -190,6 +189,12 @@ class View:
     def has_intervals(self) -> bool:
         """Whether the parameters have a posterior and are not point estimates."""
         return bool(np.ptp(self.parameter_draws["loadings"], axis=0).any())
+
+    @property
+    def predictor(self) -> str:
+        """What loadings and latents act on, in words."""
+        observation = getattr(self.posterior.model, "observation", None)
+        return "log-rate" if getattr(observation, "link", "") == "exp" else "predictor"
 
     @property
     def areas(self) -> np.ndarray | None:

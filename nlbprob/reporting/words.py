@@ -145,7 +145,7 @@ def options(block: Any) -> str:
         value = getattr(block, field.name)
         if isinstance(value, bool | int | float | str) and value != "" and field.name != "name":
             shown.append(f"{field.name} {value}")
-        elif field.name == "priors" and value:
+        elif field.name == "priors" and isinstance(value, dict) and value:
             shown.append("own priors of " + ", ".join(value))
     return escape(f" ({', '.join(shown)})" if shown else "")
 

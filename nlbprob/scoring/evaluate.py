@@ -1,6 +1,5 @@
 """The benchmark's evaluation: a submission file against a target file, and what it leaves out."""
 
-import contextlib
 import dataclasses
 import os
 import warnings
@@ -11,8 +10,8 @@ import numpy as np
 
 from nlbprob.errors import InputError
 from nlbprob.scoring.bootstrap import interval, resamples
-from nlbprob.scoring.groups import GROUPS, other_width, parse_group
-from nlbprob.scoring.hdf5 import Tensors, name_of, opened
+from nlbprob.scoring.groups import GROUPS, other_width, parse_group, unknown
+from nlbprob.scoring.hdf5 import Tensors, array, content, keys, name_of, opened, require
 from nlbprob.scoring.measures import Averages, Decoding, Likelihood, Timing
 
 #: The prefix of the scores of a data set that shares its entry in the results with the other two.
@@ -25,7 +24,7 @@ class GroupScores:
 
     values: by the benchmark's names, without prefix; intervals: 90% bootstrap intervals over trials, None without one.
     by_neuron: co-bps of each held-out neuron in its order, NaN for one without spikes; None where not asked for.
-    by_condition: of each condition its number in the targets, trials, spikes, "co-bps" and "vel R2"; None likewise.
+    by_condition: of each condition its number in the targets, trials, spikes and "co-bps"; None likewise.
     """
 
     group: str
@@ -40,7 +39,7 @@ class GroupScores:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """results: what the benchmark's `evaluate` returns; groups: the same and more; notes: what was left out, and why."""
+    """What the benchmark's `evaluate` returns (results), the same and more (groups), and what was left out (notes)."""
 
     results: list[dict[str, dict[str, float]]]
     groups: list[GroupScores]
@@ -90,23 +89,11 @@ def evaluate(
 
 def common_groups(rates: Tensors, truth: Tensors, names: tuple[str, str], notes: list[str]) -> list[str]:
     """The groups to score, in the benchmark's order; says in `notes` what else there is."""
-    scorable = {
-        "rates": [group for group in rates if "eval_rates_heldout" in rates[group]],
-        "targets": [group for group in truth if "eval_spikes_heldout" in truth[group]],
-    }
-    common = [group for group in GROUPS if group in scorable["rates"] and group in scorable["targets"]]
-    missing = []
-    for group in sorted(set(rates) - set(common)):
-        if group not in GROUPS:
-            with contextlib.suppress(StopIteration):
-                missing.append(refusal(group))
-        elif group not in scorable["rates"]:
-            missing.append(f"{group}: the submission has no eval_rates_heldout")
-        else:
-            width = other_width(group, scorable["targets"])
-            hint = f", which are of the other bin width, {width}" if width else ""
-            missing.append(f"{group}: not in the targets{hint}")
-    missing += [f"{group}: not in the submission" for group in sorted(set(scorable["targets"]) - set(rates))]
+    predicted = {group for group in rates if "eval_rates_heldout" in keys(rates[group])}
+    known = {group for group in truth if "eval_spikes_heldout" in keys(truth[group])}
+    common = [group for group in GROUPS if group in predicted & known]
+    missing = [missing_from(group, group in predicted, known) for group in sorted(set(rates) - set(common))]
+    missing += [f"{group}: not in the submission" for group in sorted(known - set(rates))]
     if not common:
         listed = "; ".join(missing) or "there is none"
         raise InputError(f"{names[0]} and {names[1]} have no group to score in common: {listed}.")
@@ -114,13 +101,14 @@ def common_groups(rates: Tensors, truth: Tensors, names: tuple[str, str], notes:
     return common
 
 
-def refusal(group: str) -> str:
-    """Why the benchmark leaves a group of that name out."""
-    try:
-        parse_group(group)
-    except InputError as error:
-        return str(error).rstrip(".")
-    raise StopIteration
+def missing_from(group: str, predicted: bool, targets: set[str]) -> str:
+    """Why a group of the submission is not scored."""
+    if group not in GROUPS:
+        return unknown(group).rstrip(".")
+    if not predicted:
+        return f"{group}: the submission has no eval_rates_heldout"
+    width = other_width(group, targets)
+    return f"{group}: not in the targets" + (f", which are of the other bin width, {width}" if width else "")
 
 
 def evaluate_group(
@@ -134,7 +122,7 @@ def evaluate_group(
     for warning in caught:
         notes.append(f"{group}: {warning.message}")
         warnings.warn(f"{group}: {warning.message}", warning.category, stacklevel=3)
-    likelihood, decoding = measures["co-bps"], measures.get("vel R2")
+    likelihood = measures["co-bps"]
     n_trials = len(likelihood.sums.spikes)
     values = {name: measure.value for name, measure in measures.items()}
     if not all(np.isfinite(value) for value in values.values()):
@@ -144,7 +132,7 @@ def evaluate_group(
     intervals = {name: interval(values[name], measure.draws(weights)) for name, measure in measures.items()}
     conditions = None
     if wanted.by_condition and "eval_cond_idx" in truth:
-        conditions = by_condition(likelihood, decoding, truth["eval_cond_idx"][()])
+        conditions = by_condition(likelihood, content(truth["eval_cond_idx"]))
     elif wanted.by_condition:
         notes.append(f"{group}: has no conditions.")
     each = likelihood.by_neuron().tolist() if wanted.by_neuron else None
@@ -164,14 +152,14 @@ def measure_group(dataset: str, rates: Tensors, truth: Tensors, note: Callable[[
     if dataset == "dmfc_rsg":
         measures["tp corr"] = timing = Timing.of(evaluated, counts, behavior)
         if alone := int((~np.isnan(behavior).any(axis=1)).sum()) - len(timing.trial):
-            note(f"{alone} trials alone in their group are left out of tp corr; the benchmark's tool stops there.")
+            note(f"{alone} trials alone in their group are left out of tp corr; the benchmark stops.")
     else:
         measures["vel R2"] = decoding_of(rates, truth, evaluated, note)
     if "psth" in truth:
         psth = array(truth, "psth")
         require(evaluated, "eval_rates", (None, psth.shape[1], psth.shape[2]))
-        jitter = truth["eval_jitter"][()] if "eval_jitter" in truth else None
-        measures["psth R2"] = Averages.of(evaluated, psth, truth["eval_cond_idx"][()], jitter)
+        jitter = content(truth["eval_jitter"]) if "eval_jitter" in truth else None
+        measures["psth R2"] = Averages.of(evaluated, psth, content(truth["eval_cond_idx"]), jitter)
     if "eval_rates_heldin_forward" not in rates:
         note("no fp-bps: the submission has no forward rates.")
     elif "eval_spikes_heldin_forward" not in truth:
@@ -195,28 +183,32 @@ def decoding_of(rates: Tensors, truth: Tensors, evaluated: np.ndarray, note: Cal
         require(part, f"train_rates_{mask}", (*train_behavior.shape[:2], None))
     require(evaluated, "eval_rates", (*behavior.shape[:2], sum(part.shape[2] for part in train)))
     masks = [
-        truth[f"{part}_decode_mask"][()] if f"{part}_decode_mask" in truth else np.ones((number, 1), dtype=bool)
+        content(truth[f"{part}_decode_mask"]) if f"{part}_decode_mask" in truth else np.ones((number, 1), dtype=bool)
         for part, number in (("train", len(train_behavior)), ("eval", len(behavior)))
     ]
     used = masks[0].any(axis=0) & masks[1].any(axis=0)
+    if not used.any():
+        raise InputError("train_decode_mask, eval_decode_mask: no decoder has trials of both; take other targets.")
     if not used.all():
-        note(f"{(~used).sum()} of {len(used)} decoders have no trials and are left out; the benchmark's tool stops there.")
+        note(f"{(~used).sum()} of {len(used)} decoders have no trials and are left out; the benchmark stops.")
     return Decoding.of(
         np.concatenate(train, axis=2), train_behavior, masks[0][:, used], evaluated, behavior, masks[1][:, used]
     )
 
 
-def by_condition(likelihood: Likelihood, decoding: Decoding | None, members: Any) -> list[dict[str, Any]]:
-    """The scores of each condition's trials."""
-    rows = []
-    for condition, listed in enumerate(members):
-        trials = np.asarray(listed, dtype=np.int64).reshape(-1)
-        row = {"condition": condition, "trials": len(trials), "spikes": int(likelihood.sums.spikes[trials].sum())}
-        row["co-bps"] = likelihood.of_trials(trials)
-        if decoding is not None:
-            row["vel R2"] = decoding.of_trials(trials)
-        rows.append(row)
-    return rows
+def by_condition(likelihood: Likelihood, members: Any) -> list[dict[str, Any]]:
+    """The co-bps of each condition's trials; conditions without an evaluated trial are left out."""
+    trials = [np.asarray(listed, dtype=np.int64).reshape(-1) for listed in members]
+    return [
+        {
+            "condition": condition,
+            "trials": len(own),
+            "spikes": int(likelihood.sums.spikes[own].sum()),
+            "co-bps": likelihood.of_trials(own),
+        }
+        for condition, own in enumerate(trials)
+        if len(own)
+    ]
 
 
 def as_results(groups: list[GroupScores]) -> list[dict[str, dict[str, float]]]:
@@ -225,27 +217,10 @@ def as_results(groups: list[GroupScores]) -> list[dict[str, dict[str, float]]]:
     for bin_ms, name in ((5, "mc_maze_scaling_split"), (20, "mc_maze_scaling_20_split")):
         shared = [scores for scores in groups if scores.dataset in PREFIXES and scores.bin_ms == bin_ms]
         if shared:
-            results.append({name: {PREFIXES[s.dataset] + key: value for s in shared for key, value in s.values.items()}})
+            results.append(
+                {name: {PREFIXES[s.dataset] + key: value for s in shared for key, value in s.values.items()}}
+            )
     return results
-
-
-def array(group: Tensors, key: str) -> np.ndarray:
-    """An array of a group, at least as exact as float32. Raises InputError where it is missing."""
-    if key not in group:
-        raise InputError(f"{key} is missing; predict it too, or take the file from `nlbprob tensors`.")
-    values = np.asarray(group[key][()] if hasattr(group[key], "shape") else group[key])
-    return values if values.dtype.itemsize >= 4 else values.astype(np.float32)
-
-
-def require(values: np.ndarray, key: str, shape: tuple[int | None, ...]) -> None:
-    """Raise InputError where an array has not that shape; None: any length."""
-    if values.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, values.shape, strict=True)):
-        return
-    wanted = ", ".join("any" if length is None else str(length) for length in shape)
-    raise InputError(
-        f"{key} has shape {values.shape}, the targets need ({wanted}) (trial, bin, neuron); are both of one phase, "
-        "bin width and data set?"
-    )
 
 
 def finite(rates: np.ndarray, scored: np.ndarray) -> np.ndarray:

@@ -14,11 +14,16 @@ GROUPS = {name + suffix(bin_ms): (name, bin_ms) for name in DATASETS for bin_ms 
 def parse_group(group: str) -> tuple[str, int]:
     """The data set and the bin width (ms) of a group. Raises InputError where the benchmark has none of that name."""
     if group not in GROUPS:
-        stem, _, width = group.rpartition("_")
-        if stem in DATASETS and width.isdigit():
-            raise InputError(f"{group!r}: the benchmark evaluates bins of 5 and 20 ms, not of {width} ms.")
-        raise InputError(f"{group!r} is no data set of the benchmark. {suggestion(group, GROUPS)}")
+        raise InputError(unknown(group))
     return GROUPS[group]
+
+
+def unknown(group: str) -> str:
+    """Why the benchmark has no group of that name."""
+    dataset, _, width = group.rpartition("_")
+    if dataset in DATASETS and width.replace(".", "").isdigit():
+        return f"{group!r}: the benchmark evaluates bins of 5 and 20 ms, not of {width} ms."
+    return f"{group!r} is no data set of the benchmark. {suggestion(group, GROUPS)}"
 
 
 def other_width(group: str, present: Iterable[str]) -> str | None:

@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from nlbprob.errors import InputError
 
 #: A file's groups, or the arrays of one group: h5py's objects, or the same in memory.
@@ -37,3 +39,32 @@ def opened(source: str | os.PathLike | Tensors, what: str) -> Iterator[Tensors]:
 def name_of(source: str | os.PathLike | Tensors, what: str) -> str:
     """How messages call a file, or what is in memory."""
     return what if isinstance(source, Mapping) else os.fspath(source)
+
+
+def keys(item: Any) -> set[str]:
+    """The names in a group; none where the item is an array."""
+    return set(item) if isinstance(item, Mapping) else set()
+
+
+def array(group: Tensors, key: str) -> np.ndarray:
+    """An array of a group, at least as exact as float32. Raises InputError where it is missing."""
+    if key not in group:
+        raise InputError(f"{key} is missing; predict it too, or take the file from `nlbprob tensors`.")
+    values = np.asarray(content(group[key]))
+    return values if values.dtype.itemsize >= 4 else values.astype(np.float32)
+
+
+def content(values: Any) -> Any:
+    """What a data set of a file holds; arrays and lists as they are."""
+    return values[()] if hasattr(values, "shape") else values
+
+
+def require(values: np.ndarray, key: str, shape: tuple[int | None, ...]) -> None:
+    """Raise InputError where an array has not that shape; None: any length."""
+    if values.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, values.shape, strict=True)):
+        return
+    wanted = ", ".join("any" if length is None else str(length) for length in shape)
+    raise InputError(
+        f"{key} has shape {values.shape}, the targets need ({wanted}) (trial, bin, neuron); are both of one phase, "
+        "bin width and data set?"
+    )

@@ -21,6 +21,8 @@ from nlbprob.scoring.metrics import (
     trial_sums,
 )
 
+#: From this many trials of each decoder on, the spread of R2 over resamples means anything.
+FEWEST_TRIALS = 5
 Weights = Float[np.ndarray, "draw trial"]
 
 
@@ -93,18 +95,15 @@ class Decoding:
     @property
     def value(self) -> float:
         """The mean R2 of the decoders."""
-        return float(np.mean([self.of_trials(np.flatnonzero(scored)) for scored in self.mask.T]))
+        rows = [recorded_rows(self.decoded[own], self.behavior[own]) for own in self.mask.T]
+        return float(np.mean([r_squared(behavior, decoded) if len(behavior) else np.nan for decoded, behavior in rows]))
 
     def draws(self, weights: Weights) -> Float[np.ndarray, " draw"]:
-        """The value in each resample of trials, the decoders as they are."""
+        """The value in each resample of trials, the decoders as they are; NaN where a decoder has hardly any trials."""
+        if self.mask.sum(axis=0).min() < FEWEST_TRIALS:
+            return np.full(len(weights), np.nan)
         each = [decoding_draws(self.behavior[own], self.decoded[own], weights[:, own]) for own in self.mask.T]
-        drawn = np.all([weights[:, own].any(axis=1) for own in self.mask.T], axis=0)
-        return np.where(drawn, np.mean(each, axis=0), np.nan)
-
-    def of_trials(self, trials: Int[np.ndarray, "_"]) -> float:
-        """R2 in some trials about the mean velocity in them; NaN where none has behavior."""
-        decoded, behavior = recorded_rows(self.decoded[trials], self.behavior[trials])
-        return r_squared(behavior, decoded) if len(behavior) else np.nan
+        return np.mean(each, axis=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +122,9 @@ class Averages:
         jitter: Int[np.ndarray, " trial"] | None,
     ) -> "Averages":
         """jitter: bins by which rates lie early in their window. Raises InputError where a scored rate is NaN."""
-        moved = rates if jitter is None else np.stack([shifted(*pair) for pair in zip(rates, jitter.tolist(), strict=True)])
+        moved = (
+            rates if jitter is None else np.stack([shifted(*pair) for pair in zip(rates, jitter.tolist(), strict=True)])
+        )
         own = [np.asarray(trials, dtype=np.int64).reshape(-1) for trials in members]
         for target, trials in zip(psth, own, strict=True):
             refuse_nan(moved[trials][:, ~np.isnan(target[:, 0])], "rates are NaN in bins where the PSTH is known")

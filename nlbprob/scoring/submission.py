@@ -26,7 +26,7 @@ def write_submission(
     train_rates_heldout (trials of `fit`), eval_rates_heldin, eval_rates_heldout (trials of `on`), each (trial, time,
     neuron) in table order, and with a forward window eval_rates_heldin_forward and eval_rates_heldout_forward.
     path: a new file, or a submission to add a group to. rates: as `score` takes them.
-    name: by default that of the recording's file.
+    name: by default that of the benchmark's data set, or of the recording's file.
     Raises InputError where rates are NaN, zero, negative or in Hz, a split has no trial, or the file holds the group.
     """
     import h5py
@@ -34,7 +34,8 @@ def write_submission(
     array = rate_array(rates, trials).astype(np.float32)
     check_rates(array, trials.counts, trials.bin_ms, trials.seen)
     tensors = submission_tensors(array, trials, fit, on)
-    stem = name or pathlib.Path(str(trials.source.get("file", "recording"))).stem
+    dataset = trials.source.get("options", {}).get("dataset")
+    stem = name or dataset or pathlib.Path(str(trials.source.get("file", "recording"))).stem
     group = stem if trials.bin_ms == 5 else f"{stem}_{trials.bin_ms:g}"
     try:
         file = h5py.File(path, "a")

@@ -114,7 +114,8 @@ def test_it_says_what_was_fitted_to_what(page):
         "latents: LDS (dim 3)",
         "x t = A x t-1 + N(0, Q )",
         "observation: Poisson (link exp)",
-        "3 EM iterations, 10 stochastic steps",
+        "6 EM iterations, 12 stochastic steps in 18 s on train",
+        "Seed 7",
         "2025-01-02 03:04:05",
         "nlbprob 0.0.1, jax 0.12",
     ):
@@ -173,6 +174,7 @@ def test_one_latent_and_no_held_out_neurons(single, tmp_path):
     text = words_of(page)
     assert "State space" not in page
     assert "1 latent, 9 neurons, 12 trials" in text
+    assert "No score applies. Not scored: co-bps: " in text
     assert "Held-out neurons: no neuron is held out." in text
 
 
@@ -195,7 +197,7 @@ def test_trials_of_unequal_length_and_unrecorded_behavior(case, tmp_path):
 def test_areas_forward_bins_and_more_conditions_than_colors(case, tmp_path):
     neurons = case.trials.neurons | {"area": np.array(["M1", "PMd & S1", "V1"] * 3)}
     table = case.trials.table | {"turn": np.arange(12)}
-    trials = case.trials.replace(neurons=neurons, table=table, forward_bins=5, time_ms=np.arange(20) * 400.0 - 80)
+    trials = case.trials.replace(neurons=neurons, table=table, forward_bins=5)
     page = case.replace(trials=trials).write(tmp_path / "report.html")
     text = words_of(page)
     assert Checked(page).headings == TITLES

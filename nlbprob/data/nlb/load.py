@@ -38,8 +38,8 @@ def load_dataset(
         table["jitter_bins"] = np.round(shift[window.row] / resampled.bin_ms).astype(np.int64)
     counts = resampled.counts(window.first, bins, np.ones_like(session.heldout))
     seen = ~np.isnan(counts)
-    counts[~seen] = 0
     seen[table["split"] == "test", resampled.window_bins :] = False
+    counts[~seen] = 0
     if facts.scored.window_ms is None:
         table["scored_begin"], table["scored_end"] = scored_interval(resampled, window)
         seen &= ~unscored(table, splits(phase)[1], resampled)[:, :, None] | ~session.heldout
@@ -99,7 +99,7 @@ def unscored(table: dict[str, np.ndarray], evaluated: str, resampled: Resampled)
 
 
 def lagged(
-    resampled: Resampled, used: Bool[np.ndarray, " trial"], bins: int
+    resampled: Resampled, used: Bool[np.ndarray, " row"], bins: int
 ) -> Float[np.ndarray, "trial time channel"]:
     """The behavior lag_ms after each bin."""
     session = resampled.session

@@ -69,7 +69,7 @@ def require(needed: set[str], present: Iterable[str], what: str, dataset: Datase
         raise InputError(f"{what} {name!r}, which {dataset.name} has; is this a file of it? {suggestion(name, found)}")
 
 
-def milliseconds(times: Float[np.ndarray, " spike"], length_ms: int) -> Int[np.ndarray, " spike"]:
+def milliseconds(times: Float[np.ndarray, " spike"], length_ms: int) -> Int[np.ndarray, " inside"]:
     """The number of the millisecond of each spike; spikes outside the clock are left out."""
     inside = np.round(times * 1000, 6).astype(np.int32)
     return inside[(inside >= 0) & (inside < length_ms)]

@@ -90,7 +90,7 @@ class Resampled:
 
     def counts(
         self, first: Int[np.ndarray, " trial"], length: int, chosen: Bool[np.ndarray, " neuron"]
-    ) -> Float[np.ndarray, "trial time neuron"]:
+    ) -> Float[np.ndarray, "trial time chosen"]:
         """Spikes of the chosen units in `length` bins from `first` on, float16; NaN where a bin was not recorded."""
         units = np.flatnonzero(chosen)
         missing = [~self.inside(of_mask, first, length, beyond=False) for of_mask in self.recorded]

@@ -1,0 +1,62 @@
+"""Print the benchmark's published numbers on a data set, with your runs in their place."""
+
+import pathlib
+
+
+def add_arguments(parser) -> None:
+    """Add the data set and the runs."""
+    parser.add_argument("dataset", metavar="DATASET", help="such as mc_maze")
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="folders that `nlbprob fit --dataset DATASET` wrote")
+
+
+def run(arguments) -> int:
+    """Print a table for each bin width; the user's rows are marked by ">"."""
+    from nlbprob.commands.table import table
+    from nlbprob.scoring.leaderboard import SCORES, cited, published, ranked, warnings
+
+    rows = published(arguments.dataset)
+    own = [row for folder in arguments.runs for row in rows_of(pathlib.Path(folder), arguments.dataset)]
+    if not rows:
+        print(f"No published number on {arguments.dataset} is known.")
+    for bin_ms in sorted({row.bin_ms for row in [*rows, *own]}):
+        shown = ranked([row for row in [*rows, *own] if row.bin_ms == bin_ms])
+        names = [name for name in SCORES.values() if any(row.values.get(name) is not None for row in shown)]
+        cells = [
+            [
+                (">" if row.own else " ") + f" {row.model}",
+                *(number(row.values.get(name)) for name in names),
+                row.split,
+                f"{row.bin_ms:g} ms",
+                row.source + (f", {row.note}" if row.note else ""),
+            ]
+            for row in shown
+        ]
+        print(f"\n{arguments.dataset}, bins of {bin_ms:g} ms\n")
+        print(table(["  model", *names, "split", "bins", "source"], cells))
+    print("", *cited(rows), *(f"Warning: {text}" for text in warnings(own, rows)), sep="\n")
+    return 0
+
+
+def rows_of(folder: pathlib.Path, dataset: str) -> list:
+    """The row of a run on the split it was scored on, and that of its test, where there was one."""
+    from nlbprob.errors import InputError
+    from nlbprob.run import TEST_FILES, read_json
+    from nlbprob.scoring.leaderboard import Row
+
+    config, metrics = read_json(folder, "config.json"), read_json(folder, "metrics.json")
+    found = config["data"].get("options", {}).get("dataset")
+    if found != dataset:
+        other = f"of {found}" if found else "of a recording of its own"
+        raise InputError(f"{folder}: the run is {other}, not of {dataset}; leave it out.")
+    split = metrics["split"]
+    rows = [Row(str(folder), dataset, metrics["bin_ms"], split, metrics[split], "this run", own=True)]
+    if (folder / TEST_FILES[0]).is_file():
+        tested = read_json(folder, TEST_FILES[0])
+        note = f"evaluation {tested['earlier'] + 1} on test" if tested["later"] else ""
+        rows.append(Row(str(folder), dataset, tested["bin_ms"], "test", tested["scores"], "this run", note, own=True))
+    return rows
+
+
+def number(value: float | None) -> str:
+    """A score to four digits, as they are published, or a dash."""
+    return "-" if value is None else f"{value:.4f}"

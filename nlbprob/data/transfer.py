@@ -1,0 +1,183 @@
+"""Files from elsewhere: fetched in pieces, continued where they broke off, checked before they get their name."""
+
+import contextlib
+import errno
+import hashlib
+import http.client
+import os
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from nlbprob import __version__
+from nlbprob.errors import InputError
+
+#: The bytes of a file from an offset on.
+Source = Callable[[int], Iterator[bytes]]
+CHUNK = 1 << 20
+TIMEOUT_S = 60.0
+#: Attempts that bring nothing, in a row, after which a transfer is given up; and the wait after the first, doubled.
+ATTEMPTS = 4
+WAIT_S = 1.0
+#: Answers of a server that may be another one a little later.
+PASSING = {408, 425, 429, 500, 502, 503, 504}
+
+
+class Refusal(Exception):
+    """A server's answer that is not the file. status: of HTTP."""
+
+    def __init__(self, status: int):
+        super().__init__(f"HTTP status {status}")
+        self.status = status
+
+
+def from_url(url: str, timeout_s: float = TIMEOUT_S) -> Source:
+    """The file at an address. A server that knows no ranges sends all of it, and what is here already is skipped."""
+
+    def pieces(offset: int) -> Iterator[bytes]:
+        headers = {"User-Agent": f"nlbprob/{__version__}"} | ({"Range": f"bytes={offset}-"} if offset else {})
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout_s) as answer:
+                skip = 0 if answer.status == 206 else offset
+                while piece := answer.read(CHUNK):
+                    if len(piece) > skip:
+                        yield piece[skip:]
+                    skip = max(skip - len(piece), 0)
+        except urllib.error.HTTPError as error:
+            raise Refusal(error.code) from error
+
+    return pieces
+
+
+def fetch(
+    source: Source,
+    target: Path,
+    *,
+    size: int,
+    sha256: str,
+    origin: str,
+    progress: bool = True,
+    wait_s: float = WAIT_S,
+) -> Path:
+    """Write the file `target`, checked against its size (bytes) and SHA-256; nothing else ever bears that name.
+
+    What has come so far is in `target` + ".part", and the next call goes on from there. A file that is there and right
+    is left as it is. origin: what messages call the place it comes from; progress: show a bar.
+    Raises InputError where the file exists with another content, the place does not have it or cannot be reached, what
+    comes is not what was expected, or it cannot be written.
+    """
+    part = target.with_name(target.name + ".part")
+    if target.exists():
+        if target.stat().st_size == size and checksum(target) == sha256:
+            return target
+        raise InputError(f"{target} exists, and is not the file at {origin}; move it away, or choose another folder.")
+    with writing(target, size):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        check_room(part, size)
+    for again in (False, True):
+        continued = part.exists()
+        receive(source, part, size, origin, progress, wait_s)
+        found = checksum(part)
+        if found == sha256:
+            os.replace(part, target)
+            return target
+        part.unlink()
+        # What was continued may have begun as another file; what came in one piece is simply wrong.
+        if again or not continued:
+            raise InputError(
+                f"{target.name}: what came from {origin} is damaged: its SHA-256 is {found}, {sha256} was expected. "
+                "It was removed; try again later."
+            )
+    raise AssertionError("the second attempt returns or raises")
+
+
+def receive(source: Source, part: Path, size: int, origin: str, progress: bool, wait_s: float) -> None:
+    """Fetch into `part` until it has `size` bytes, again and again as long as bytes come. Raises InputError."""
+    from tqdm import tqdm
+
+    if part.exists() and part.stat().st_size > size:
+        part.unlink()
+    have = part.stat().st_size if part.exists() else 0
+    fruitless, problem = 0, ""
+    name = part.name.removesuffix(".part")
+    with tqdm(total=size, initial=have, desc=name, unit="B", unit_scale=True, disable=not progress) as bar:
+        while have < size:
+            before = have
+            try:
+                with writing(part, size - have), part.open("ab") as file:
+                    for piece in from_elsewhere(source, have):
+                        file.write(piece[: size - have])
+                        have += len(piece)
+                        bar.update(len(piece))
+                        if have > size:
+                            break
+            except Refusal as error:
+                if error.status == 416:  # there is more here than there
+                    part.unlink(missing_ok=True)
+                elif error.status not in PASSING:
+                    raise InputError(refusal(error.status, origin)) from error
+                problem = str(error)
+            except Lost as error:
+                problem = str(error)
+            have = part.stat().st_size if part.exists() else 0
+            fruitless = 0 if have > before else fruitless + 1
+            if fruitless == ATTEMPTS:
+                kept = f" {have} of {size} bytes are in {part}; the same command goes on from there." if have else ""
+                raise InputError(f"{name}: cannot be fetched from {origin} ({problem or 'it ends early'}).{kept}")
+            if fruitless:
+                time.sleep(wait_s * 2 ** (fruitless - 1))
+
+
+class Lost(Exception):
+    """A connection that could not be made, or broke."""
+
+
+def from_elsewhere(source: Source, offset: int) -> Iterator[bytes]:
+    """The pieces of a source, its network errors told apart from those of writing."""
+    try:
+        yield from source(offset)
+    except urllib.error.URLError as error:
+        reason = error.reason
+        raise Lost(getattr(reason, "strerror", None) or str(reason)) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise Lost(str(error) or type(error).__name__) from error
+
+
+def refusal(status: int, origin: str) -> str:
+    """What to say of an answer that will stay the same."""
+    if status in (404, 410):
+        return f"{origin}: there is no such file (HTTP {status}); it may have moved. Look for a newer nlbprob."
+    if status in (401, 403):
+        return f"{origin}: the server does not give this file out (HTTP {status})."
+    return f"{origin}: the server answers with HTTP status {status}; try again later."
+
+
+@contextlib.contextmanager
+def writing(path: Path, needed: int) -> Iterator[None]:
+    """Turn an error of the disk into one that says what to do. needed: bytes still to come."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(
+                f"{path}: the disk is full; {needed} more bytes are needed. Make room, and the same command goes on "
+                "from what is there."
+            ) from error
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another folder.") from error
+
+
+def check_room(part: Path, size: int) -> None:
+    """Raise InputError where the disk has less room than is needed, before anything is fetched."""
+    needed = size - (part.stat().st_size if part.exists() else 0)
+    free = shutil.disk_usage(part.parent).free
+    if free < needed:
+        raise InputError(f"{part.parent}: {free} bytes are free, and {needed} are needed; make room first.")
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

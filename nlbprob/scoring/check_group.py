@@ -1,0 +1,248 @@
+"""The checks of one group of a submission: names, shapes, values, sizes and order of its rates."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from jaxtyping import Num
+
+from nlbprob.data.nlb.facts import FORWARD_MS, facts
+from nlbprob.errors import suggestion
+from nlbprob.scoring.groups import BIN_WIDTHS_MS, GROUPS, unknown
+from nlbprob.scoring.hdf5 import Tensors, content
+from nlbprob.scoring.order import FEWEST, LEVEL, best_of_all, logs, neuron_pairs, readout, share_as_good, trial_pairs
+
+OK, NOTE, FAILS = "ok", "note", "FAILS"
+MASKS = ("heldin", "heldout")
+#: What every group must hold; train rates are not needed where nothing is decoded from them.
+WINDOW = tuple(f"{part}_rates_{mask}" for part in ("train", "eval") for mask in MASKS)
+FORWARD = tuple(f"eval_rates_{mask}_forward" for mask in MASKS)
+#: By how much the median neuron's mean rate may differ from its mean count, and any neuron's in training.
+MEDIAN_FACTOR, NEURON_FACTOR = 2.0, 3.0
+#: Spikes from which on a neuron's mean count is known well enough to judge its mean rate by.
+FEWEST_SPIKES = 20
+#: About how many train trials held-out rates are learned from as a function of held-in rates; at most half of them.
+READOUT_TRIALS = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One check of one group: status is "ok", "note" (nothing wrong, but worth knowing) or "FAILS"."""
+
+    group: str
+    check: str
+    status: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.status:<5}  {self.group + ': ' if self.group else ''}{self.check}: {self.text}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What rates were predicted from. label: the group they are said to be of, or ''; arrays: spikes by key."""
+
+    label: str
+    name: str
+    arrays: dict[str, np.ndarray]
+
+    @property
+    def phase(self) -> str:
+        """The benchmark's phase; in the test phase, nobody has the held-out spikes of the evaluated trials."""
+        return "val" if "eval_spikes_heldout" in self.arrays else "test"
+
+
+def check_group(group: str, stored: Tensors, inputs: Inputs | None) -> list[Finding]:
+    """All findings about one group; what cannot be checked for an earlier failure is left out."""
+    bin_ms = GROUPS[group][1] if group in GROUPS else None
+    where = group + (f", {inputs.phase}" if inputs else "") + (f", {bin_ms} ms bins" if bin_ms else "")
+    findings = [Finding(where, *found) for found in check_names(group, stored)]
+    if inputs is None:
+        return [*findings, Finding(where, "inputs", FAILS, f"none fit; say which are its own by {group}=FOLDER")]
+    rates = {key: np.asarray(content(stored[key])) for key in (*WINDOW, *FORWARD) if key in stored}
+    findings += [Finding(where, *found) for found in check_shapes(group, rates, inputs)]
+    findings += [Finding(where, *found) for found in check_values(rates)]
+    sound = {key: values for key, values in rates.items() if key in WINDOW and comparable(key, values, inputs)}
+    spikes = {
+        key: inputs.arrays[name] for key in sound if (name := key.replace("_rates_", "_spikes_")) in inputs.arrays
+    }
+    for found in (*check_means(sound, spikes, bin_ms), *check_order(sound, spikes)):
+        findings.append(Finding(where, *found))
+    return findings
+
+
+Found = Iterator[tuple[str, str, str]]
+
+
+def check_names(group: str, stored: Tensors) -> Found:
+    """Whether the benchmark knows the group and its arrays, and all that it needs are there."""
+    if group not in GROUPS:
+        yield "group", FAILS, unknown(group)
+    unneeded = WINDOW[:2] if group.startswith("dmfc_rsg") else ()
+    missing = [key for key in WINDOW if key not in stored]
+    if needed := [key for key in missing if key not in unneeded]:
+        yield "arrays", FAILS, f"{', '.join(needed)} missing; predict train and evaluated trials, both kinds of neurons"
+    else:
+        yield "arrays", OK, "all that are scored are there" + (", though no train rates" if missing else "")
+    for key in sorted(set(stored) - {*WINDOW, *FORWARD}):
+        yield "arrays", NOTE, f"{key!r} is not read by the benchmark. {suggestion(key, (*WINDOW, *FORWARD))}"
+    present = [key for key in FORWARD if key in stored]
+    if len(present) == 1:
+        yield "forward bins", FAILS, f"{present[0]} alone; give held-in and held-out neurons, or neither"
+    elif not present:
+        yield "forward bins", NOTE, "there are none, so there will be no fp-bps"
+
+
+def check_shapes(group: str, rates: dict[str, np.ndarray], inputs: Inputs) -> Found:
+    """Whether trials, bins and neurons of every array are as many as the inputs and the data set have."""
+    bins = inputs.arrays["eval_spikes_heldin"].shape[1]
+    forward = None
+    if group in GROUPS:
+        dataset, bin_ms = GROUPS[group]
+        first, last = facts(dataset).window_ms
+        forward = FORWARD_MS // bin_ms
+        if bins * bin_ms != last - first:
+            fitting = [width for width in BIN_WIDTHS_MS if bins * width == last - first]
+            hint = f"they are in bins of {fitting[0]} ms" if fitting else "they are of another data set"
+            wanted = f"{dataset} has {(last - first) // bin_ms} of {bin_ms} ms"
+            yield "bin width", FAILS, f"{inputs.name} has {bins} bins a trial, {wanted}; {hint}"
+    good = True
+    for key, values in rates.items():
+        part, _, mask = key.removesuffix("_forward").split("_")
+        trials = len(inputs.arrays[f"{part}_spikes_heldin"])
+        neurons = inputs.arrays[f"train_spikes_{mask}"].shape[2]
+        expected = (trials, forward if key in FORWARD else bins, neurons)
+        if values.ndim != 3:
+            good = False
+            yield "shapes", FAILS, f"{key} has {values.ndim} axes; it needs three: trial, bin, neuron"
+            continue
+        for axis, want, have in zip(("trials", "bins", "neurons"), expected, values.shape, strict=True):
+            if want is not None and want != have:
+                good = False
+                yield "shapes", FAILS, f"{key} has {have} {axis}, {want} are needed" + phase_hint(part, axis, inputs)
+    if good:
+        yield "shapes", OK, "trials, bins and neurons are as many as in the inputs"
+
+
+def phase_hint(part: str, axis: str, inputs: Inputs) -> str:
+    """What a wrong number of trials may come from."""
+    if axis != "trials":
+        return ""
+    learned = {"val": "train", "test": "train and val"}[inputs.phase]
+    return f" ({learned if part == 'train' else inputs.phase} trials in the {inputs.phase} phase)"
+
+
+def check_values(rates: dict[str, np.ndarray]) -> Found:
+    """Whether all rates are finite and positive."""
+    good = True
+    for key, values in rates.items():
+        if values.dtype.kind not in "fiu":
+            good = False
+            yield "values", FAILS, f"{key} holds {values.dtype}, not numbers"
+            continue
+        for bad, problem in (
+            (~np.isfinite(values), "NaN or infinite; predict every trial, bin and neuron"),
+            (values < 0, "negative; rates are wanted, not log-rates"),
+            (values == 0, "exactly zero, which makes a spike impossible; add a small floor, such as 1e-6"),
+        ):
+            if bad.any():
+                good = False
+                yield "values", FAILS, f"{key}: {int(bad.sum())} of {bad.size} rates are {problem}"
+    if good:
+        yield "values", OK, "all rates are finite and positive"
+
+
+def comparable(key: str, values: np.ndarray, inputs: Inputs) -> bool:
+    """Whether rates can be compared with spikes entry by entry."""
+    part, _, mask = key.split("_")
+    shape = (*inputs.arrays[f"{part}_spikes_heldin"].shape[:2], inputs.arrays[f"train_spikes_{mask}"].shape[2])
+    return values.shape == shape and values.dtype.kind in "fiu" and bool((np.isfinite(values) & (values >= 0)).all())
+
+
+def check_means(rates: dict[str, np.ndarray], spikes: dict[str, np.ndarray], bin_ms: int | None) -> Found:
+    """Whether each neuron's mean rate is about its mean count."""
+    good = bool(spikes)
+    for key, counts in spikes.items():
+        known = ~np.isnan(counts)
+        number = np.where(known, counts, 0).sum(axis=(0, 1), dtype=np.float64)
+        fired = np.flatnonzero(number)
+        if not len(fired):
+            continue
+        ratio = rates[key].sum(axis=(0, 1), where=known, dtype=np.float64)[fired] / number[fired]
+        middle = float(np.median(ratio))
+        off = (np.abs(np.log(ratio)) > np.log(NEURON_FACTOR)) & (number[fired] >= FEWEST_SPIKES)
+        status = FAILS
+        if not 1 / MEDIAN_FACTOR <= middle <= MEDIAN_FACTOR:
+            text = f"the median neuron's rate is {middle:.3g} times its count; {unit(middle, bin_ms)}"
+        elif off.any():
+            pairs = zip(fired[off], ratio[off], strict=True)
+            text = "far from the mean count in neurons " + ", ".join(f"{n} ({times:.2g} times)" for n, times in pairs)
+            status = FAILS if key.startswith("train") else NOTE
+        else:
+            continue
+        good = good and status != FAILS
+        yield f"mean rates ({key})", status, text
+    if good:
+        yield "mean rates", OK, "near the mean counts, so the unit is spikes per bin"
+
+
+def unit(ratio: float, bin_ms: int | None) -> str:
+    """What a ratio of rate and count tells of the unit."""
+    if bin_ms and 1 / MEDIAN_FACTOR <= ratio * bin_ms / 1000 <= MEDIAN_FACTOR:
+        return f"these are rates in Hz: divide them by {1000 / bin_ms:g} to get spikes per bin of {bin_ms} ms"
+    for other in BIN_WIDTHS_MS:
+        if bin_ms and other != bin_ms and 1 / MEDIAN_FACTOR < ratio * bin_ms / other < MEDIAN_FACTOR:
+            return f"rates in spikes per bin of {other} ms? Here a bin is {bin_ms} ms wide"
+    return "rates are expected spikes per bin"
+
+
+def check_order(rates: dict[str, np.ndarray], spikes: dict[str, np.ndarray]) -> Found:
+    """Whether trials and neurons are in the order of the inputs, by how well rates go with spikes.
+
+    Weak predictions of held-out neurons go with their spikes no better than with others'; then, and where their spikes
+    are not known, they have to go with the rates of held-in neurons.
+    """
+    read, others = None, slice(None)
+    if all(key in rates for key in WINDOW[:2]):
+        number = len(rates[WINDOW[0]])
+        some = np.arange(number) % max(2, number // READOUT_TRIALS) == 0
+        read, others = readout(rates[WINDOW[0]][some], rates[WINDOW[1]][some]), ~some
+    for key, values in rates.items():
+        counts, heldin = spikes.get(key), key.replace("heldout", "heldin")
+        expected = None
+        if key != heldin and heldin in rates and read is not None:
+            chosen = others if key.startswith("train") else slice(None)
+            expected = read(rates[heldin][chosen]), logs(values[chosen])
+        share, told = None if counts is None else share_as_good(trial_pairs(values, counts)), "their own spikes"
+        if expected is not None and (share is None or share >= LEVEL):
+            share, told = share_as_good(trial_pairs(*expected)), heldin
+        yield f"trial order ({key})", *verdict(share, told)
+        if counts is not None and (expected is None or key.startswith("train") or values.shape[2] >= FEWEST):
+            yield f"neuron order ({key})", *neuron_verdict(neuron_pairs(values, counts), "their own spikes")
+        elif expected is not None:
+            table = np.einsum("itm,itn->nm", *expected)
+            yield f"neuron order ({key})", *neuron_verdict(table, heldin)
+
+
+def neuron_verdict(table: Num[np.ndarray, "neuron neuron"], told: str) -> tuple[str, str]:
+    """Whether neurons are in order; a few of them are compared in all orders."""
+    if len(table) >= FEWEST:
+        return verdict(share_as_good(table), told)
+    if best_of_all(table):
+        return OK, f"no other order goes better with {told}"
+    return FAILS, f"another order goes better with {told}; sort them as in the inputs"
+
+
+def verdict(share: float | None, told: str) -> tuple[str, str]:
+    """What a permutation test says."""
+    if share is None:
+        return NOTE, "cannot be told: too few of them, or the rates are the same for all"
+    if share < LEVEL:
+        return OK, f"they go with {told} (p = {share:.3f})"
+    return FAILS, f"they go with {told} no better than in a random order (p = {share:.3f}); sort them as in the inputs"
+
+
+def plain(findings: list[Finding]) -> list[dict[str, Any]]:
+    """Findings as JSON takes them."""
+    return [dataclasses.asdict(finding) for finding in findings]

@@ -1,0 +1,92 @@
+"""Whether rates are in the order of the spikes they predict: permutation tests over trials and over neurons."""
+
+from collections.abc import Callable
+from itertools import permutations
+
+import numpy as np
+from jaxtyping import Float, Num
+
+#: Permutations that the order at hand is compared with, and the share of them that may do as well.
+PERMUTATIONS = 200
+LEVEL = 0.01
+#: From this many trials or neurons on, permutations differ enough for the share to fall under LEVEL.
+FEWEST = 6
+
+Pairs = Float[np.ndarray, "item item"]
+
+
+def trial_pairs(rates: Num[np.ndarray, "trial time neuron"], counts: Num[np.ndarray, "trial time neuron"]) -> Pairs:
+    """How well the rates of trial i go with the spikes of trial j: their products about each bin's mean over trials.
+
+    sum over (t, n) of (r_itn - mean_i r_itn) (k_jtn - mean_j k_jtn) / (s_n q_n), with s_n and q_n the root mean
+    squares of neuron n's factors, so that the diagonal's sum over the number of its entries is an average correlation.
+    counts: NaN where not recorded. What all trials share, as a PSTH over all of them, cancels.
+    """
+    return (standardized(rates) @ standardized(counts).T).astype(np.float64)
+
+
+def standardized(values: Num[np.ndarray, "trial time neuron"]) -> Float[np.ndarray, "trial feature"]:
+    """Values about each bin's mean over trials, over each neuron's root mean square; 0 where NaN."""
+    known = ~np.isnan(values)
+    filled = np.where(known, values, 0).astype(np.float32)
+    mean = filled.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    centered = np.where(known, filled - mean, 0).astype(np.float32)
+    scale = np.sqrt((centered.astype(np.float64) ** 2).mean(axis=(0, 1)))
+    # Rates that differ by rounding alone, as those of a model of the mean do, say nothing about order.
+    noise = 1e-5 * np.abs(filled).mean(axis=(0, 1))
+    centered *= np.divide(1, scale, out=np.zeros_like(scale), where=scale > noise).astype(np.float32)
+    return centered.reshape(len(values), -1)
+
+
+def neuron_pairs(rates: Num[np.ndarray, "trial time neuron"], counts: Num[np.ndarray, "trial time neuron"]) -> Pairs:
+    """The log-likelihood (nats) of neuron j's spikes under neuron i's rates, less what does not depend on the pairing.
+
+    sum over (trial, t) of k_j log r_i. counts: NaN where not recorded.
+    """
+    spikes = np.nan_to_num(counts.reshape(-1, counts.shape[2])).astype(np.float64)
+    return logs(rates.reshape(-1, rates.shape[2])).T @ spikes
+
+
+def share_as_good(pairs: Pairs, seed: int = 0) -> float | None:
+    """(1 + the number of permutations whose pairs add up to no less than the diagonal) / (1 + all 200 of them).
+
+    None where all permutations come to the same, or there are too few items.
+    """
+    if len(pairs) < FEWEST:
+        return None
+    generator, place = np.random.default_rng(seed), np.arange(len(pairs))
+    own = float(np.trace(pairs))
+    sums = np.array([pairs[generator.permutation(place), place].sum() for _ in range(PERMUTATIONS)])
+    if np.ptp(np.append(sums, own)) <= 1e-6 * float(np.abs(pairs).sum()) / len(pairs):
+        return None
+    return (1 + int((sums >= own).sum())) / (1 + PERMUTATIONS)
+
+
+def readout(
+    heldin: Num[np.ndarray, "trial time heldin"], heldout: Num[np.ndarray, "trial time heldout"]
+) -> Callable[[Num[np.ndarray, "other time heldin"]], Float[np.ndarray, "other time heldout"]]:
+    """Log-rates of held-out neurons, linear in those of held-in neurons, learned from some trials by ridge regression.
+
+    A model that predicts both from the same latents can be read like that, however well it does: it tells whether the
+    two are in one order where no spikes do.
+    """
+    x, y = (logs(rates).reshape(-1, rates.shape[2]) for rates in (heldin, heldout))
+    center, mean = x.mean(axis=0), y.mean(axis=0)
+    x = x - center
+    gram = x.T @ x
+    gram += 1e-3 * np.trace(gram) / len(gram) * np.eye(len(gram)) + 1e-12 * np.eye(len(gram))
+    weights = np.linalg.solve(gram, x.T @ (y - mean))
+    return lambda rates: (logs(rates) - center) @ weights + mean
+
+
+def logs(rates: Num[np.ndarray, "*axes"]) -> Float[np.ndarray, "*axes"]:
+    """Logarithms of rates; zero counts as 1e-9."""
+    return np.log(np.maximum(rates.astype(np.float64), 1e-9))
+
+
+def best_of_all(pairs: Pairs) -> bool:
+    """Whether no other order of a few items goes better with the spikes: for tables too small for the test above."""
+    items = range(len(pairs))
+    own = float(np.trace(pairs))
+    best = max(sum(float(pairs[row, column]) for column, row in enumerate(order)) for order in permutations(items))
+    return best <= own + 1e-9 * abs(own)

@@ -1,0 +1,149 @@
+"""The benchmark's test phase for a run: refit on train and val, predict test, check, score, and keep count.
+
+The test targets are public. What a run is tested on is therefore written down: in the run, and in the ledger.
+"""
+
+import dataclasses
+import datetime
+import pathlib
+import time
+from typing import Any
+
+from nlbprob.errors import InputError, RunExistsError
+from nlbprob.model_file import load_model
+from nlbprob.run import TEST_FILES, Settings, fit_posterior, plain, read_json, read_posterior, write_json
+
+RECORD, FOLDER = TEST_FILES
+
+
+def run_test(
+    folder: str | pathlib.Path, target: str | pathlib.Path, *, force: bool = False, progress: bool = True
+) -> dict[str, Any]:
+    """Refit a run's model on train and val with the run's own settings, and score it on test once; returns the record.
+
+    target: the test targets, of the layout of the organizers' eval_data_test.h5. force: though it was tested before.
+    The record is test.json: "date", "dataset", "bin_ms", "target" and its "sha256", "config", "results" as the
+    benchmark gives them, "scores" of the data set, "earlier" test evaluations of it, "later" (whether there were any)
+    and the "statement" that belongs beside the scores.
+    Raises InputError where the folder holds no run of one of the benchmark's data sets, the targets are of another one,
+    the rates do not pass the check, or the ledger cannot be written: then nothing is scored.
+    """
+    from nlbprob.data.transfer import checksum
+    from nlbprob.scoring import ledger
+    from nlbprob.scoring.evaluate import evaluate
+
+    folder, target = pathlib.Path(folder), pathlib.Path(target)
+    settings, dataset, bin_ms = test_settings(folder)
+    check_repeat(folder, force)
+    check_target(target, dataset, bin_ms)
+    ledger.entries(dataset)  # an error in it is better met before the fit
+    started = time.perf_counter()
+    submission, trials = predict(folder, settings, dataset, progress)
+    check(submission, settings, dataset, trials)
+    evaluation = evaluate(submission, target, split="test")
+    (scores,) = evaluation.groups
+    record = {
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "dataset": dataset,
+        "bin_ms": bin_ms,
+        "split": "test",
+        "fit_on": settings.fit_on,
+        "target": str(target.resolve()),
+        "sha256": checksum(target),
+        "scores": scores.values,
+        "run": str(folder.resolve()),
+        "config": dataclasses.asdict(settings),
+    }
+    earlier = ledger.record({name: plain(value) for name, value in record.items()})
+    record |= {
+        "results": evaluation.results,
+        "notes": evaluation.notes,
+        "earlier": len(earlier),
+        "earlier_on_these_targets": sum(entry.get("sha256") == record["sha256"] for entry in earlier),
+        "later": bool(earlier),
+        "statement": ledger.statement(dataset, earlier),
+        "seconds": time.perf_counter() - started,
+    }
+    write_json(folder / RECORD, record)
+    return record
+
+
+def test_settings(folder: pathlib.Path) -> tuple[Settings, str, float]:
+    """The run's settings moved to the test phase, its data set and its bin width."""
+    config = read_json(folder, "config.json")
+    read_json(folder, "metrics.json")
+    options = config["data"].get("options", {})
+    dataset = options.get("dataset")
+    if dataset is None:
+        raise InputError(
+            f"{folder}: the run is of a recording of its own, which has no test phase; the benchmark's data sets have "
+            "one: `nlbprob fit MODEL DIR --dataset NAME`."
+        )
+    settings = Settings(**config["settings"])
+    moved = dataclasses.replace(
+        settings, data_options=settings.data_options | {"phase": "test"}, fit_on="train+val", score_on="test"
+    )
+    return moved, dataset, options["bin_ms"]
+
+
+def check_repeat(folder: pathlib.Path, force: bool) -> None:
+    """Raise RunExistsError where the run was tested already, unless that is wanted."""
+    if (folder / RECORD).is_file() and not force:
+        done = read_json(folder, RECORD)
+        raise RunExistsError(
+            f"{folder} was tested on {done['date'][:10]}: see its {RECORD}. The scores will be the same; add --force "
+            "to test it again, which counts as another evaluation."
+        )
+
+
+def check_target(target: pathlib.Path, dataset: str, bin_ms: float) -> None:
+    """Raise InputError, before an hour is spent on a fit, where the targets are not those of the run."""
+    from nlbprob.data.nlb.facts import suffix
+    from nlbprob.scoring.groups import other_width, parse_group
+    from nlbprob.scoring.hdf5 import keys, opened
+
+    group = dataset + suffix(bin_ms)
+    parse_group(group)
+    with opened(target, "target file") as truth:
+        present = [name for name in truth if "eval_spikes_heldout" in keys(truth[name])]
+    if group not in present:
+        width = other_width(group, present)
+        hint = f"they are of the other bin width ({width})" if width else "they hold " + (", ".join(present) or "none")
+        raise InputError(f"{target}: no targets of {group}; {hint}. Name the file with those of the run.")
+
+
+def predict(folder: pathlib.Path, settings: Settings, dataset: str, progress: bool) -> tuple[pathlib.Path, Any]:
+    """Refit, predict the test trials, and write posterior and submission; returns the submission and the trials."""
+    from nlbprob.scoring.submission import write_submission
+
+    inside = folder / FOLDER
+    inside.mkdir(exist_ok=True)
+    model = load_model(str(folder / "model.py"), **settings.model_options)
+    trials = settings.load()
+    if progress:
+        print(trials, flush=True)
+    init = None if settings.init is None else read_posterior(settings.init, model)
+    try:
+        posterior = fit_posterior(model, trials, settings, inside, init, progress)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted before anything was scored; the same command starts again") from None
+    fit, on = settings.splits
+    path = inside / "submission.h5"
+    path.unlink(missing_ok=True)
+    write_submission(path, posterior.rates(trials.hide_heldout(*on)), trials, fit, on, name=dataset)
+    return path, trials
+
+
+def check(submission: pathlib.Path, settings: Settings, dataset: str, trials: Any) -> None:
+    """Raise InputError, with what is wrong, unless the submission passes against the inputs of the test phase."""
+    from nlbprob.data.nlb import eval_inputs, read, resample, train_inputs
+    from nlbprob.scoring.check import check_submission
+    from nlbprob.scoring.check_group import FAILS
+
+    resampled = resample(read(settings.data, dataset), trials.bin_ms)
+    fit, (on,) = settings.splits
+    seed = trials.source["options"]["seed"]
+    inputs = train_inputs(resampled, *fit, seed=seed) | eval_inputs(resampled, on, seed=seed)
+    wrong = [str(finding) for finding in check_submission(submission, inputs) if finding.status == FAILS]
+    if wrong:
+        raise InputError(f"{submission} does not pass the check, and nothing was scored:\n" + "\n".join(wrong))
