@@ -61,7 +61,18 @@ class Model:
     @property
     def dim(self) -> int:
         """The number of latents of all blocks together."""
-        return sum(latent.dim for latent in self.latents)
+        if any(latent.dim is None for latent in self.latents):
+            raise InputError("The number of latents is not settled before the model meets a recording: give LDS(dim).")
+        return sum(latent.dim or 0 for latent in self.latents)
+
+    def resolve(self, trials: "Trials") -> "Model":
+        """The same model with the number of latents settled for these trials.
+
+        Raises InputError where there would be more latents than neurons.
+        """
+        model = dataclasses.replace(self, latents=[latent.resolve(trials.n_neurons) for latent in self.latents])
+        model.check(trials)
+        return model
 
     def check(self, trials: "Trials") -> None:
         """Raise InputError where the model cannot be fitted to these trials."""
@@ -84,9 +95,9 @@ class Model:
 
     def __call__(self, trials: "Trials", observed: bool = True):
         """The generative model of all trials. observed=False draws the counts too (for NumPyro's Predictive)."""
-        self.check(trials)
-        chains, loadings, baseline, parameters = self._parameters(Context.of(trials))
-        parts = [latent.trajectories(chain, trials) for latent, chain in zip(self.latents, chains, strict=True)]
+        model = self.resolve(trials)
+        chains, loadings, baseline, parameters = model._parameters(Context.of(trials))
+        parts = [latent.trajectories(chain, trials) for latent, chain in zip(model.latents, chains, strict=True)]
         predictor = jnp.concatenate(parts, -1) @ loadings.T + baseline
         likelihood = self.observation.distribution(predictor, parameters)
         numpyro.deterministic("rates", likelihood.mean)

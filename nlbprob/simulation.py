@@ -49,6 +49,7 @@ def simulate(
     Raises InputError where the drawn counts are not whole numbers that a recording could hold.
     """
     design = trials if isinstance(trials, Trials) else blank(trials, bins, neurons, float(bin_ms), seed)
+    model = model.resolve(design)
     fixed = {name: jnp.asarray(value) for name, value in (values or {}).items()}
 
     @jax.jit

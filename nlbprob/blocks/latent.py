@@ -1,6 +1,8 @@
 """Latents: priors over a trajectory x[time, latent] for each trial."""
 
 import abc
+import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 import numpyro
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
 
+#: The most latents that a block takes by itself, where it is not told how many.
+MOST_LATENTS = 24
+
+
 class Latent(Block, abc.ABC):
     """A linear-Gaussian chain given its parameters.
 
@@ -22,14 +28,22 @@ class Latent(Block, abc.ABC):
     the trajectories of all trials as one site named after the block.
     """
 
-    dim: int
+    dim: int | None
+
+    def resolve(self, neurons: int) -> "Latent":
+        """The same block with its number of latents settled, for a recording of so many neurons."""
+        if self.dim is not None:
+            return self
+        return dataclasses.replace(self, dim=min(MOST_LATENTS, max(1, round(math.sqrt(neurons)))))
 
     @abc.abstractmethod
     def chain(self, context: Context) -> Chain:
         """Sample the block's parameters and return the chain of its state."""
 
     def check_dim(self) -> None:
-        """Raise InputError unless `dim` is a positive whole number."""
+        """Raise InputError unless `dim` is None or a positive whole number."""
+        if self.dim is None:
+            return
         if isinstance(self.dim, bool) or not isinstance(self.dim, int) or self.dim < 1:
             raise InputError(f"{type(self).__name__}(dim={self.dim!r}): dim must be a whole number of latents, at least 1.")
 
@@ -41,4 +55,5 @@ class Latent(Block, abc.ABC):
 
     def __call__(self, trials: "Trials"):
         """Sample the block's parameters and its trajectories: x [trial, time, latent]."""
-        return self.trajectories(self.chain(Context.of(trials)), trials)
+        block = self.resolve(trials.n_neurons)
+        return block.trajectories(block.chain(Context.of(trials)), trials)

@@ -23,13 +23,14 @@ class LDS(Latent):
     with its time tau_k, then the state turns by the rotation O = cayley(2 pi bin Omega), Omega skew-symmetric; the noise is
     Q = O diag(1 - e^(-2 bin/tau)) O'. A change of basis then gives x unit second moment over the bins of a trial.
 
-    dim: number of latents; name: prefix of its sites.
+    dim: number of latents; None takes the square root of the number of neurons, at most 24: enough for recordings of 50 to
+    700 neurons, with the shrinkage of the readout against overfitting. name: prefix of its sites.
     Sites (override a prior by name, `LDS(12, priors={"decay_ms": ...})`):
     decay_ms [latent] ~ LogNormal(log 200, 1); rotation_hz [pair] ~ N(0, 1), the upper triangle of Omega row by row;
     initial_mean [latent] ~ N(0, 1); initial_covariance [latent, latent] ~ inverse Wishart with mean I.
     """
 
-    dim: int
+    dim: int | None = None
     name: str = "lds"
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 

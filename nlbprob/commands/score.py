@@ -17,8 +17,8 @@ def add_arguments(parser) -> None:
     group.add_argument("--by-condition", action="store_true", help="co-bps of every condition, too")
     group.add_argument("--intervals", action="store_true", help="90%% bootstrap intervals over trials, too")
     parser.epilog = (
-        "A target file does not say what it is of: it is taken for val unless it is the published file of test targets\n"
-        "or --split says so. Scores on test are entered in the ledger that `nlbprob test` keeps."
+        "A target file does not say what it is of: it is taken for val unless it is the published file of test\n"
+        "targets or --split says so. Scores on test are entered in the ledger that `nlbprob test` keeps."
     )
 
 

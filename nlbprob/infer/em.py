@@ -1,7 +1,7 @@
 """Variational EM: the fast start of a fit. Closed-form dynamics, Newton steps for the readout, all trials in matrix products."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from nlbprob.numerics.gaussian import Chain, Sites, Smoothed, symmetrize
 #: Weight of the priors of the closed-form updates, in bins (dynamics) and in trials (initial state).
 PRIOR_BINS, PRIOR_TRIALS = 20.0, 4.0
 #: Newton steps for the readout in each iteration.
-READOUT_STEPS = 2
+READOUT_STEPS = 1
 
 
 class Statistics(NamedTuple):
@@ -50,6 +50,19 @@ class EMState(NamedTuple):
 def parameters_at(model: Model, context: Context, values: dict[str, Array]) -> Parameters:
     """The model's parameters where its sites have the given values."""
     return numpyro.handlers.substitute(model.parameters, data=values)(context)
+
+
+def parameter_sites(model: Model, context: Context) -> tuple[dict[str, jax.ShapeDtypeStruct], dict[str, Any]]:
+    """The shape and the support of every parameter site."""
+    supports = {}
+
+    def sample(key):
+        sites = numpyro.handlers.trace(numpyro.handlers.seed(model.parameters, key)).get_trace(context)
+        sites = {name: site for name, site in sites.items() if site["type"] == "sample"}
+        supports.update({name: site["fn"].support for name, site in sites.items()})
+        return {name: site["value"] for name, site in sites.items()}
+
+    return jax.eval_shape(sample, jax.random.key(0)), supports
 
 
 def log_prior(model: Model, context: Context, values: dict[str, Array]) -> Float[Array, ""]:
@@ -234,9 +247,8 @@ def maximize(model: Model, context: Context, theta: Parameters, data: Batch, mom
 
 
 def expectation(model: Model, context: Context) -> Callable:
-    """A compiled E-step alone: (state, data, steps) -> state."""
+    """An E-step alone: (state, data, steps) -> state."""
 
-    @jax.jit
     def update(state: EMState, data: Batch, steps) -> EMState:
         return expectation_step(model, parameters_at(model, context, state.values), data, state, steps)[0]
 
@@ -244,9 +256,8 @@ def expectation(model: Model, context: Context) -> Callable:
 
 
 def em_iteration(model: Model, context: Context) -> Callable:
-    """A compiled iteration (state, data, steps) -> state: E-step of `steps` natural-gradient steps, M-step, change of basis."""
+    """One iteration (state, data, steps) -> state: E-step of `steps` natural-gradient steps, M-step, change of basis."""
 
-    @jax.jit
     def iterate(state: EMState, data: Batch, steps) -> EMState:
         theta = parameters_at(model, context, state.values)
         state, moments, stats = expectation_step(model, theta, data, state, steps)

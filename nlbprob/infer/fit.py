@@ -15,6 +15,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError, suggestion
 from nlbprob.infer import em, guides, initialize, predict, svi
 from nlbprob.infer import local as local_inference
+from nlbprob.infer.ahead import Ahead
 from nlbprob.infer.local import Batch
 from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.progress import Progress
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
 #: Natural-gradient steps in the first EM iteration, from the prior, and in each later one.
-FIRST_STEPS, LATER_STEPS = 8, 2
+FIRST_STEPS, LATER_STEPS = 8, 1
 #: Draws of the parameters kept with a posterior.
 KEPT_DRAWS = 400
 #: Least number of trials in a minibatch by default.
@@ -45,8 +46,8 @@ def fit(
     *,
     seed: int = 0,
     posterior: str = "neuron",
-    em_iterations: int = 50,
-    svi_steps: int = 150,
+    em_iterations: int = 40,
+    svi_steps: int = 60,
     batch_size: int | None = None,
     guide: Callable | None = None,
     optimizer: optax.GradientTransformation | None = None,
@@ -70,7 +71,7 @@ def fit(
     """
     if posterior not in guides.FAMILIES:
         raise InputError(f"fit(posterior={posterior!r}): no such family. {suggestion(posterior, guides.FAMILIES)}")
-    model.check(trials)
+    model = model.resolve(trials)
     check_counts(trials)
     settings = {
         "model": spec.to_json(model),
@@ -83,14 +84,20 @@ def fit(
     }
     with predict.precision(precision):
         run = Run(model, trials, settings, batch_size, progress)
+        if init is not None:
+            init.check(trials)
+            run.context = init.context
         try:
+            run.prepare(posterior, guide, optimizer)
             run.variational_em(init)
-            run.parameter_posterior(posterior, guide, optimizer)
+            run.parameter_posterior(custom=guide is not None)
         except KeyboardInterrupt as stop:
-            raise Interrupted(run.posterior() if run.started else None) from stop
+            raise Interrupted(run.posterior()) from stop
         finally:
-            run.progress.close()
-        return run.posterior()
+            run.close()
+        found = run.posterior()
+        assert found is not None
+        return found
 
 
 def check_counts(trials: "Trials") -> None:
@@ -106,16 +113,21 @@ class Run:
         self.model, self.trials, self.settings = model, trials, settings
         self.context = Context.of(trials)
         most = predict.most_trials(trials.n_bins, trials.n_neurons, model.dim)
-        self.chunk_size = -(-trials.n_trials // -(-trials.n_trials // most))
-        parts = [batch for _, batch in predict.chunks(trials, self.chunk_size)]
-        self.data = Batch(*(jnp.stack(arrays) for arrays in zip(*parts, strict=True)))
+        size = -(-trials.n_trials // -(-trials.n_trials // most))
+        self.data = Batch(*(jnp.stack(arrays) for arrays in zip(*(b for _, b in predict.chunks(trials, size)), strict=True)))
         default = max(LEAST_BATCH, -(-trials.n_trials // 4))
         self.batch_size = min(trials.n_trials, default if batch_size is None else max(1, batch_size))
-        self.started = False
         self.draws: dict[str, np.ndarray] | None = None
+        self.state: em.EMState | None = None
         self.begin = time.perf_counter()
         self.history: dict[str, list] = {"stage": [], "iteration": [], "elbo": [], "seconds": []}
         self.progress = Progress(settings["em_iterations"] + settings["svi_steps"], progress)
+        self.ahead = Ahead()
+
+    def close(self) -> None:
+        """End the progress bar and compilations that nobody waits for."""
+        self.progress.close()
+        self.ahead.close()
 
     def record(self, stage: str, elbos) -> None:
         """Add the bounds of some iterations to the history, and show the last."""
@@ -126,85 +138,88 @@ class Run:
             self.history["seconds"].append(time.perf_counter() - self.begin)
             self.progress.advance(stage, elbo)
 
+    def prepare(self, family: str, guide: Callable | None, optimizer) -> None:
+        """Set both stages compiling, the first one first."""
+        chunks, size, bins = self.data.seen.shape[:3]
+        neurons, width, dtype = self.trials.n_neurons, 1 + self.model.dim, jnp.result_type(float)
+        self.sites, supports = em.parameter_sites(self.model, self.context)
+        empty = local_inference.empty_sites(size, bins, self.model.dim, dtype)
+        self.start = em.EMState(
+            self.sites,
+            jnp.broadcast_to(jnp.eye(width, dtype=dtype) / guides.START_SCALE**2, (neurons, width, width)),
+            jax.tree.map(lambda a: jnp.broadcast_to(a, (chunks, *a.shape)), empty),
+            jnp.ones((chunks, size), dtype),
+            jnp.ones((chunks, size), dtype),
+        )
+        stage = em.em_iteration if self.settings["em_iterations"] else em.expectation
+        self.iterate = self.ahead.compile(stage(self.model, self.context), self.start, self.data, FIRST_STEPS)
+        readout, steps = self.model.readout, self.settings["svi_steps"]
+        names = (readout.site("baseline"), readout.site("loadings"))
+        self.guide = guides.ParameterGuide(family, self.sites, supports, names)
+        optimizer = optimizer or svi.default_optimizer(steps)
+        self.index = svi.minibatches(self.trials.n_trials, self.batch_size, max(steps, 1), self.settings["seed"])
+        if guide is not None:
+            self.loop = svi.Loop(self.model, self.context, guide, optimizer, (), None)
+        elif steps:
+            frames = jax.eval_shape(self.guide.frames, self.sites, self.start.curvature)
+            data, store = jax.eval_shape(self.flat, self.data, self.start)
+            shapes = (jnp.asarray(self.index[0]), data, frames, store)
+            self.loop = svi.Loop(self.model, self.context, self.guide, optimizer, shapes, self.ahead)
+
+    def flat(self, data: Batch, state: em.EMState) -> tuple[Batch, svi.Store]:
+        """Data and sites with one axis of trials, without those that filled up the last chunk."""
+        data, sites = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[: self.trials.n_trials], (data, state.sites))
+        return data, svi.Store(sites, jnp.ones(self.trials.n_trials, sites.linear.dtype))
+
     def variational_em(self, init: Posterior | None) -> None:
         """The first stage; leaves site values and the trials' posterior in `self.state`."""
-        chunks, size, bins = self.data.seen.shape[:3]
         dtype = jnp.result_type(float)
         if init is None:
             values = initialize.initial_values(self.model, self.trials, self.context, self.settings["seed"])
         else:
-            init.check(self.trials)
-            self.context = init.context
             values = {name: jnp.asarray(value, dtype) for name, value in init.values.items()}
-        empty = local_inference.empty_sites(size, bins, self.model.dim, dtype)
-        sites = jax.tree.map(lambda a: jnp.broadcast_to(a, (chunks, *a.shape)), empty)
-        ones = jnp.ones((chunks, size), dtype)
-        width = 1 + self.model.dim
-        curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / guides.START_SCALE**2, (self.trials.n_neurons, width, width))
-        self.state = em.EMState(values, curvature, sites, ones, ones)
-        iterate = em.em_iteration(self.model, self.context)
+        state, iterate = self.start._replace(values=values), self.iterate()
+        if not self.settings["em_iterations"]:
+            self.state = iterate(state, self.data, predict.COLD_STEPS)
         for iteration in range(self.settings["em_iterations"]):
-            self.state = iterate(self.state, self.data, FIRST_STEPS if iteration == 0 else LATER_STEPS)
+            state = iterate(state, self.data, FIRST_STEPS if iteration == 0 else LATER_STEPS)
             # Trials that fill the last chunk have seen nothing: their bound is zero.
-            elbo = float(self.state.elbo.sum())
+            elbo = float(state.elbo.sum())
             if not np.isfinite(elbo):
                 raise InputError(
                     f"fit: the bound is {elbo} after {iteration + 1} EM iterations. "
                     "Look for neurons with extreme counts, or try precision='float64'."
                 )
-            self.started = True
+            self.state = state
             self.record("em", elbo)
-        if not self.settings["em_iterations"]:
-            self.state = em.expectation(self.model, self.context)(self.state, self.data, predict.COLD_STEPS)
-        self.values = self.state.values
 
-    def parameter_posterior(self, family: str, guide: Callable | None, optimizer) -> None:
+    def parameter_posterior(self, custom: bool) -> None:
         """The second stage; leaves the parameters' centre and draws."""
-        model, trials, steps = self.model, self.trials.n_trials, self.settings["svi_steps"]
-        data, sites = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:trials], (self.data, self.state.sites))
-        store = svi.Store(sites, jnp.ones(trials, sites.linear.dtype))
+        assert self.state is not None
+        seed, guide = self.settings["seed"], self.guide
+        key = jax.random.key(seed)
+        data, store = self.flat(self.data, self.state)
+        frames = guide.frames(self.state.values, jnp.linalg.inv(self.state.curvature))
+        params = guide.untouched(frames)
+        if self.settings["svi_steps"] or custom:
+            params = self.loop.run(jnp.asarray(self.index), data, frames, store, seed, lambda e: self.record("svi", e))
+        if custom:
+            guide = self.loop.guide
+            sampler = numpyro.infer.Predictive(guide, params=params, num_samples=KEPT_DRAWS)
+            sampled = sampler(key, jnp.asarray(self.index[0, 0]), data, frames, store)
+            draws = {name: sampled[name] for name in self.sites}
+            values = guide.median(params) if hasattr(guide, "median") else jax.tree.map(lambda a: a.mean(0), draws)
+        else:
+            draws, values = guide.draws(params, frames, key, KEPT_DRAWS), guide.locations(params, frames)
+        self.draws = {name: np.asarray(value) for name, value in draws.items()}
+        self.state = self.state._replace(values={name: values[name] for name in self.sites})
 
-        def target(index):
-            return svi.collapsed(model, self.context, data, store, index)
-
-        chosen = self.guide(family) if guide is None else guide(target)
-        params, _ = svi.run(
-            model,
-            self.context,
-            data,
-            store,
-            chosen,
-            steps=steps,
-            batch_size=self.batch_size,
-            seed=self.settings["seed"],
-            optimizer=optimizer,
-            report=lambda done, elbos: self.record("svi", elbos),
-        )
-        key = jax.random.key(self.settings["seed"])
-        if guide is None:
-            self.draws = jax.tree.map(np.asarray, guides.draws(chosen, params, key, KEPT_DRAWS))
-            self.values = guides.locations(chosen, params)
-            return
-        sampler = numpyro.infer.Predictive(chosen, params=params, num_samples=KEPT_DRAWS)
-        sampled = sampler(key, jnp.zeros(1, int))
-        self.draws = {name: np.asarray(sampled[name]) for name in self.values}
-        self.values = chosen.median(params) if hasattr(chosen, "median") else jax.tree.map(lambda a: a.mean(0), self.draws)
-
-    def guide(self, family: str) -> guides.ParameterGuide:
-        """nlbprob's guide, started from the curvature of the expected likelihood at the end of EM."""
-        readout = self.model.readout
-        with numpyro.handlers.trace() as sites:
-            em.parameters_at(self.model, self.context, self.state.values)
-        supports = {name: site["fn"].support for name, site in sites.items() if site["type"] == "sample"}
-        names = (readout.site("baseline"), readout.site("loadings"))
-        return guides.ParameterGuide(family, self.state.values, supports, names, jnp.linalg.inv(self.state.curvature))
-
-    def posterior(self) -> Posterior:
-        """What has been found so far."""
+    def posterior(self) -> Posterior | None:
+        """What has been found so far; None before the first iteration."""
+        if self.state is None:
+            return None
         values = {name: np.asarray(value) for name, value in self.state.values.items()}
         draws = self.draws if self.draws is not None else {name: value[None] for name, value in values.items()}
-        if self.draws is not None:
-            values = {name: np.asarray(value) for name, value in self.values.items()}
         history = {name: np.asarray(column) for name, column in self.history.items()}
         ids = np.asarray(self.trials.neurons["id"])
         return Posterior(self.model, self.context, values, draws, ids, history, dict(self.settings))

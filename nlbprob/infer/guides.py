@@ -4,9 +4,7 @@ Every family is z = centre + root (shift + spread e), e ~ N(0, I), in unconstrai
 one unit of `shift` is one posterior standard deviation of EM's curvature, so that one learning rate fits all parameters.
 """
 
-import math
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,105 +18,124 @@ FAMILIES = ("neuron", "normal", "map")
 START_SCALE = 0.05
 
 
-class Group(NamedTuple):
-    """Parameters that one multivariate normal a row describes: `centre` [row, width], `root` [row, width, width].
-
-    sites: name -> (support, first column, number of columns, shape of the site's value, shape in unconstrained space).
-    """
+class Frame(NamedTuple):
+    """Where a group of parameters starts: `centre` [row, width] and `root` [row, width, width]."""
 
     centre: Float[Array, "row width"]
     root: Float[Array, "row width width"]
-    sites: Mapping[str, tuple]
+
+
+class Part(NamedTuple):
+    """One site's place in a group: its columns, and its shape in unconstrained space."""
+
+    support: Any
+    start: int
+    width: int
+    shape: tuple[int, ...]
 
 
 class ParameterGuide:
-    """A NumPyro guide over all parameter sites of a model.
+    """A NumPyro guide over all parameter sites of a model, called with what the model is: (index, data, frames, store).
 
     family "neuron": a multivariate normal for each neuron's baseline and loadings, independent normals for the rest;
     "normal": independent normals throughout; "map": point estimates.
-    values: where to start, by site; supports: NumPyro constraints by site; neuron_sites: names of the readout's sites, the
-    baseline first; neuron_covariance [neuron, 1 + latent, 1 + latent]: from the curvature of their expected likelihood.
+    shapes: a value (or its shape) of every site; supports: NumPyro constraints by site; neuron_sites: names of the readout's
+    sites, the baseline first, which are rows of one group; every other site is a group of scalars.
     """
 
-    def __init__(self, family: str, values, supports, neuron_sites, neuron_covariance):
+    def __init__(self, family: str, shapes, supports, neuron_sites: tuple[str, str]):
         self.family = family
-        self.groups: dict[str, Group] = {"neuron": neuron_group(values, supports, neuron_sites, neuron_covariance)}
-        rest = [name for name in values if name not in neuron_sites]
-        self.groups |= {name: scalar_group(name, values[name], supports[name]) for name in rest}
+        self.groups: dict[str, dict[str, Part]] = {"neuron": {}}
+        start = 0
+        for name in neuron_sites:
+            width = 1 if len(shapes[name].shape) == 1 else shapes[name].shape[1]
+            self.groups["neuron"][name] = Part(supports[name], start, width, shapes[name].shape)
+            start += width
+        for name in shapes:
+            if name not in neuron_sites:
+                shape = biject_to(supports[name]).inverse_shape(shapes[name].shape)
+                self.groups[name] = {name: Part(supports[name], 0, 1, shape)}
 
-    def __call__(self, *args, **kwargs):
-        for name, group in self.groups.items():
-            z = self._unconstrained(name, group)
-            for site, (support, start, width, shape, inner) in group.sites.items():
-                transform, raw = biject_to(support), z[:, start : start + width].reshape(inner)
-                value = transform(raw).reshape(shape)
+    def frames(self, values, covariance) -> dict[str, Frame]:
+        """The start at given values of all sites, with the covariance [neuron, width, width] of each neuron's row."""
+        frames = {}
+        for group, parts in self.groups.items():
+            columns = [biject_to(part.support).inv(values[name]).reshape(-1, part.width) for name, part in parts.items()]
+            centre = jnp.concatenate(columns, 1)
+            if group == "neuron":
+                root = jnp.linalg.cholesky(covariance)
+                if self.family != "neuron":
+                    root = conditional_scale(root)
+            else:
+                root = jnp.full((*centre.shape, 1), START_SCALE, centre.dtype)
+            frames[group] = Frame(centre, root)
+        return frames
+
+    def __call__(self, index, data, frames, store):
+        for group, parts in self.groups.items():
+            z = self.unconstrained(group, frames[group])
+            for name, part in parts.items():
+                raw, value = constrained(z, part)
                 # A point estimate maximises the density of the parameters themselves, whatever their transform.
-                jacobian = 0.0 if self.family == "map" else transform.log_abs_det_jacobian(raw, value).sum()
-                numpyro.sample(site, dist.Delta(value, log_density=-jacobian, event_dim=value.ndim))
+                point = self.family == "map"
+                jacobian = 0.0 if point else biject_to(part.support).log_abs_det_jacobian(raw, value).sum()
+                numpyro.sample(name, dist.Delta(value, log_density=-jacobian, event_dim=value.ndim))
 
-    def _unconstrained(self, name: str, group: Group):
-        rows, width = group.centre.shape
-        shift = numpyro.param(f"{name}.shift", jnp.zeros_like(group.centre))
+    def unconstrained(self, group: str, frame: Frame):
+        """Sample the rows of a group."""
+        rows, width = frame.centre.shape
+        shift = numpyro.param(f"{group}.shift", jnp.zeros_like(frame.centre))
+        location = frame.centre + jnp.einsum("rij,rj->ri", frame.root, shift)
         if self.family == "map":
-            return group.centre + jnp.einsum("rij,rj->ri", group.root, shift)
+            return location
+        identity = jnp.eye(width, dtype=shift.dtype)
         if self.family == "neuron" and width > 1:
-            start = jnp.broadcast_to(jnp.eye(width, dtype=shift.dtype), (rows, width, width))
-            spread = numpyro.param(f"{name}.spread", start, constraint=constraints.lower_cholesky)
+            start = jnp.broadcast_to(identity, (rows, width, width))
+            spread = numpyro.param(f"{group}.spread", start, constraint=constraints.lower_cholesky)
         else:
-            scale = numpyro.param(f"{name}.spread", jnp.ones_like(group.centre), constraint=constraints.positive)
-            spread = scale[..., None] * jnp.eye(width, dtype=shift.dtype)
-        location = group.centre + jnp.einsum("rij,rj->ri", group.root, shift)
-        root = group.root @ spread if self.family == "neuron" else marginal(group.root) * spread
-        posterior = dist.MultivariateNormal(location, scale_tril=root).to_event(1)
-        return numpyro.sample(f"_{name}", posterior, infer={"is_auxiliary": True})
+            scale = numpyro.param(f"{group}.spread", jnp.ones_like(frame.centre), constraint=constraints.positive)
+            spread = scale[..., None] * identity
+        rows_posterior = dist.MultivariateNormal(location, scale_tril=frame.root @ spread).to_event(1)
+        return numpyro.sample(f"_{group}", rows_posterior, infer={"is_auxiliary": True})
+
+    def untouched(self, frames) -> dict[str, Array]:
+        """The guide's parameters before any step: the posterior that EM's curvature suggests."""
+        seeded = numpyro.handlers.trace(numpyro.handlers.seed(self, jax.random.key(0)))
+        sites = seeded.get_trace(None, None, frames, None)
+        return {name: site["value"] for name, site in sites.items() if site["type"] == "param"}
+
+    def locations(self, params, frames) -> dict[str, Array]:
+        """The value of every site at the centre of the fitted guide."""
+        values = {}
+        for group, parts in self.groups.items():
+            z = frames[group].centre + jnp.einsum("rij,rj->ri", frames[group].root, params[f"{group}.shift"])
+            values |= {name: constrained(z, part)[1] for name, part in parts.items()}
+        return values
+
+    def draws(self, params, frames, key, count: int) -> dict[str, Array]:
+        """Draws of every site from the fitted guide [sample, ...]."""
+        names = [name for parts in self.groups.values() for name in parts]
+
+        @jax.jit
+        def sample(params, frames, keys):
+            program = numpyro.handlers.substitute(self, data=params)
+
+            def one(key):
+                sites = numpyro.handlers.trace(numpyro.handlers.seed(program, key)).get_trace(None, None, frames, None)
+                return {name: sites[name]["value"] for name in names}
+
+            return jax.lax.map(one, keys)
+
+        return sample(params, frames, jax.random.split(key, count))
 
 
-def draws(guide: ParameterGuide, params, key, count: int) -> dict[str, Array]:
-    """Draws of every site from the fitted guide [sample, ...]."""
-
-    @jax.jit
-    def sample(params, keys):
-        program = numpyro.handlers.substitute(guide, data=params)
-
-        def one(key):
-            sites = numpyro.handlers.trace(numpyro.handlers.seed(program, key)).get_trace()
-            return {name: sites[name]["value"] for group in guide.groups.values() for name in group.sites}
-
-        return jax.lax.map(one, keys)
-
-    return sample(params, jax.random.split(key, count))
+def constrained(z, part: Part):
+    """A site's columns of a group's rows, in unconstrained space and as the site's value."""
+    raw = z[:, part.start : part.start + part.width].reshape(part.shape)
+    return raw, biject_to(part.support)(raw)
 
 
-def locations(guide: ParameterGuide, params) -> dict[str, Array]:
-    """The value of every site at the centre of the fitted guide."""
-    values = {}
-    for name, group in guide.groups.items():
-        z = group.centre + jnp.einsum("rij,rj->ri", group.root, params[f"{name}.shift"])
-        for site, (support, start, width, shape, inner) in group.sites.items():
-            values[site] = biject_to(support)(z[:, start : start + width].reshape(inner)).reshape(shape)
-    return values
-
-
-def marginal(root: Float[Array, "row width width"]) -> Float[Array, "row width 1"]:
-    """Conditional standard deviations of a row of parameters: the scales that independent normals start from."""
+def conditional_scale(root: Float[Array, "row width width"]) -> Float[Array, "row width width"]:
+    """The standard deviation of each parameter given the others, on a diagonal: where independent normals start."""
     precision = jnp.linalg.inv(root @ root.mT)
-    return (1 / jnp.sqrt(jnp.diagonal(precision, axis1=-2, axis2=-1)))[..., None]
-
-
-def neuron_group(values, supports, names, covariance) -> Group:
-    """Baseline and loadings of each neuron as one row."""
-    baseline, loadings = (biject_to(supports[name]).inv(values[name]) for name in names)
-    width = loadings.shape[1]
-    sites = {
-        names[0]: (supports[names[0]], 0, 1, baseline.shape, baseline.shape),
-        names[1]: (supports[names[1]], 1, width, loadings.shape, loadings.shape),
-    }
-    return Group(jnp.concatenate([baseline[:, None], loadings], 1), jnp.linalg.cholesky(covariance), sites)
-
-
-def scalar_group(name: str, value, support) -> Group:
-    """Every entry of one site, in unconstrained space, as a row of its own."""
-    raw = biject_to(support).inv(value)
-    size = math.prod(raw.shape)
-    root = jnp.full((size, 1, 1), START_SCALE, raw.dtype)
-    return Group(raw.reshape(size, 1), root, {name: (support, 0, 1, value.shape, raw.shape)})
+    return jnp.eye(root.shape[-1], dtype=root.dtype) / jnp.sqrt(jnp.diagonal(precision, axis1=-2, axis2=-1))[..., None]

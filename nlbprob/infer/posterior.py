@@ -97,7 +97,7 @@ class Posterior:
                 "and hide neurons with `hide_heldout` or `seen` instead of dropping them."
             )
 
-    def rates(self, trials: "Trials", causal: bool = False, beyond_ms: float = 0) -> "xarray.DataArray":
+    def rates(self, trials: "Trials", causal: bool = False, beyond_ms: float | int = 0) -> "xarray.DataArray":
         """Expected spikes per bin [trial, time, neuron] of every neuron and bin, given only the entries that are `seen`.
 
         r = E[y | seen] = E_q[link(c'x + d)], over x and over each neuron's c and d; dynamics are at their centre.

@@ -47,7 +47,7 @@ def chunks(trials: "Trials", size: int) -> Iterator[tuple[slice, Batch]]:
         yield rows, Batch(jnp.asarray(np.pad(trials.counts[rows], fill)), jnp.asarray(np.pad(trials.seen[rows], fill)))
 
 
-def extend(trials: "Trials", beyond_ms: float) -> "Trials":
+def extend(trials: "Trials", beyond_ms: float | int) -> "Trials":
     """The trials with unseen bins added after the last, `beyond_ms` in all."""
     bins = round(beyond_ms / trials.bin_ms)
     if bins < 0 or abs(bins * trials.bin_ms - beyond_ms) > 1e-6:

@@ -1,7 +1,7 @@
 """Stochastic variational inference of the parameters, with every trial's trajectory integrated out by its structured posterior."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from numpyro.infer import SVI, Trace_ELBO
 
 from nlbprob.blocks.base import Context
 from nlbprob.infer import local as local_inference
+from nlbprob.infer.ahead import Ahead
 from nlbprob.infer.local import Batch
 from nlbprob.model import Model
 from nlbprob.numerics.gaussian import Sites
@@ -29,11 +30,12 @@ class Store(NamedTuple):
     step_size: Array
 
 
-def collapsed(model: Model, context: Context, data: Batch, store: Store, index: Int[Array, " draw"]):
+def collapsed(model: Model, context: Context, index: Int[Array, " draw"], data: Batch, frames, store: Store):
     """The model with trajectories integrated out: a NumPyro program whose joint density is the bound at drawn parameters.
 
     At each draw the sites of the trials in `index` take a natural-gradient step at that very draw (sites of an earlier
     draw would make the posterior of the parameters too narrow), then the factor "trials" adds their bound, scaled to all trials.
+    `store` is where the sites start; `frames` is the guide's.
     """
     theta = model.parameters(context)
     state = numpyro.primitives.mutable("local", {"store": store})
@@ -52,59 +54,56 @@ def collapsed(model: Model, context: Context, data: Batch, store: Store, index: 
     )
 
 
-def minibatches(trials: int, size: int, steps: int, seed: int) -> Int[np.ndarray, "step draw"]:
-    """Which trials each step sees: all of them in random order, over and over."""
+def minibatches(trials: int, size: int, steps: int, seed: int) -> Int[np.ndarray, "call step draw"]:
+    """Which trials each step sees: all of them in random order, over and over; at most ten steps a call."""
     random = np.random.default_rng(seed)
     epochs = -(-steps * size // trials)
     order = np.concatenate([random.permutation(trials) for _ in range(epochs)])
-    return order[: steps * size].reshape(steps, size)
+    stride = max(step for step in range(1, 11) if steps % step == 0)
+    return order[: steps * size].reshape(-1, stride, size)
 
 
 def default_optimizer(steps: int) -> optax.GradientTransformation:
-    """Adam, its rate falling from 0.1 to 0.005 posterior standard deviations a step along a cosine."""
-    return optax.adam(optax.cosine_decay_schedule(0.1, max(steps, 1), alpha=0.05), b1=0.8, b2=0.95)
+    """Adam, its rate falling from 0.05 to 0.0025 posterior standard deviations a step along a cosine."""
+    return optax.adam(optax.cosine_decay_schedule(0.05, max(steps, 1), alpha=0.05), b1=0.8, b2=0.95)
 
 
-def run(
-    model: Model,
-    context: Context,
-    data: Batch,
-    store: Store,
-    guide: Callable,
-    *,
-    steps: int,
-    batch_size: int,
-    seed: int,
-    optimizer: optax.GradientTransformation | None = None,
-    report: Callable[[int, np.ndarray], None] = lambda done, losses: None,
-    stride: int = 10,
-) -> tuple[dict[str, Any], np.ndarray]:
-    """Run SVI; return the guide's parameters and the ELBO estimate of every step (nats, all trials).
+class Loop:
+    """SVI of the collapsed model with a guide: some steps a call, as one compiled loop on the device.
 
-    `report(done, elbos)` is called after every `stride` steps, which run on the device as one compiled loop.
+    Model and guide are called with (index, data, frames, store). `shapes` are those of one call's rows of trials
+    [step, draw], of the data, the frames and the store; a guide that has to be set up with real arrays is not compiled ahead.
     """
-    svi = SVI(
-        lambda index: collapsed(model, context, data, store, index),
-        guide,
-        numpyro.optim.optax_to_numpyro(optimizer or default_optimizer(steps)),
-        Trace_ELBO(),
-    )
-    index = jnp.asarray(minibatches(data.counts.shape[0], batch_size, max(steps, 1), seed))
 
-    @jax.jit
-    def begin(row):
+    def __init__(self, model: Model, context: Context, guide: Callable, optimizer, shapes: tuple, ahead: Ahead | None):
+        def program(index, data, frames, store):
+            return collapsed(model, context, index, data, frames, store)
+
+        guide = guide(program) if ahead is None else guide
+        self.guide = guide
+        self.svi = SVI(program, guide, numpyro.optim.optax_to_numpyro(optimizer), Trace_ELBO())
+        self.advance, self.begin = jax.jit(self._advance), self._begin
+        if ahead is not None:
+            key = jax.random.key(0)
+            begun = jax.eval_shape(self._begin, key, *shapes)
+            advance, begin = ahead.compile(self._advance, begun, *shapes[:3]), ahead.compile(self._begin, key, *shapes)
+            self.advance, self.begin = lambda *given: advance()(*given), lambda *given: begin()(*given)
+
+    def _begin(self, key, rows, data, frames, store):
         # The state after a pass through the model is thrown away, so that the compiler need not build that pass.
-        return svi.init(jax.random.key(seed), row)._replace(mutable_state={"local": {"store": store}})
+        state = self.svi.init(key, rows[0], data, frames, store)
+        return state._replace(mutable_state={"local": {"store": store}})
 
-    state = begin(index[0])
+    def _advance(self, state, rows, data, frames):
+        def step(state, row):
+            return self.svi.update(state, row, data, frames, state.mutable_state["local"]["store"])
 
-    @jax.jit
-    def advance(state, rows):
-        return lax.scan(lambda state, row: svi.update(state, row), state, rows)
+        return lax.scan(step, state, rows)
 
-    elbos = []
-    for start in range(0, steps, stride):
-        state, losses = advance(state, index[start : start + stride])
-        elbos.append(-np.asarray(losses))
-        report(start + len(losses), elbos[-1])
-    return svi.get_params(state), np.concatenate(elbos) if elbos else np.zeros(0)
+    def run(self, index, data: Batch, frames, store: Store, seed: int, report: Callable[[np.ndarray], None]):
+        """Run all rows of `index` [call, step, draw]; `report` gets each call's ELBOs. Returns the guide's parameters."""
+        state = self.begin(jax.random.key(seed), index[0], data, frames, store)
+        for rows in index:
+            state, losses = self.advance(state, rows, data, frames)
+            report(-np.asarray(losses))
+        return self.svi.get_params(state)

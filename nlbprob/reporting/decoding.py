@@ -19,7 +19,7 @@ def section(view: View) -> Section | Absent:
     if trials.behavior is None:
         return Absent(TITLE, "no behavior was named")
     window = slice(0, trials.window_bins)
-    behavior = known(view)
+    behavior = known(view, trials.behavior)
     fitted = ~view.scored
     if (~np.isnan(behavior[fitted, :, 0])).sum() < FOLDS:
         return Absent(TITLE, f"fewer than {FOLDS} bins of the fitted trials have behavior")
@@ -40,9 +40,9 @@ def section(view: View) -> Section | Absent:
     return Section(TITLE, reading, panels, [(style.MUTED, "recorded"), (style.MODEL, "decoded")])
 
 
-def known(view: View) -> Float[np.ndarray, "trial window channel"]:
+def known(view: View, recorded: Float[np.ndarray, "trial time channel"]) -> Float[np.ndarray, "trial window channel"]:
     """Behavior in the window; NaN in all channels where any is NaN, and after the end of a trial."""
-    behavior = view.trials.behavior[:, : view.trials.window_bins].astype(float)
+    behavior = recorded[:, : view.trials.window_bins].astype(float)
     inside = np.arange(behavior.shape[1]) < view.trials.lengths[:, None]
     behavior[np.isnan(behavior).any(axis=2) | ~inside] = np.nan
     return behavior

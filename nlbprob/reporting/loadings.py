@@ -29,7 +29,7 @@ def section(view: View) -> Section:
         reading += f". The image shows the {ROWS} neurons with the strongest loadings"
     panels = [image(view, mean, certain if view.has_intervals else np.ones_like(certain))]
     if view.areas is not None:
-        panels.append(by_area(view, mean))
+        panels.append(by_area(view.areas, mean))
     single = min(SINGLE if view.areas is None else SINGLE_BESIDE_AREAS, mean.shape[1])
     panels += [by_neuron(view, mean[:, k], low[:, k], high[:, k], k) for k in range(single)]
     heldout = view.trials.heldout.any()
@@ -78,16 +78,17 @@ def name_areas(axes, areas: np.ndarray) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def by_area(view: View, mean: Float[np.ndarray, "neuron latent"]) -> Panel:
+def by_area(areas: np.ndarray, mean: Float[np.ndarray, "neuron latent"]) -> Panel:
     """Root mean square loading of each area on each latent, as the size of a dot."""
-    names, counts = np.unique(view.areas, return_counts=True)
-    names = np.sort(names[np.argsort(-counts, kind="stable")[:AREAS]])
-    size = np.stack([np.sqrt((mean[view.areas == name] ** 2).mean(0)) for name in names])
+    names, counts = np.unique(areas, return_counts=True)
+    largest = np.sort(np.argsort(-counts, kind="stable")[:AREAS])
+    names, counts = names[largest], counts[largest]
+    size = np.stack([np.sqrt((mean[areas == name] ** 2).mean(0)) for name in names])
     figure, axes = style.single(height=320, left=72)
     latent, area = np.meshgrid(np.arange(1, mean.shape[1] + 1), np.arange(len(names)))
     axes.scatter(latent, area, s=90 * (size / size.max()) ** 2, color=style.MODEL, linewidths=0)
-    members = dict(zip(*np.unique(view.areas, return_counts=True), strict=True))
-    axes.set_yticks(np.arange(len(names)), [f"{name} ({members[name]})" for name in names])
+    labels = [f"{name} ({count})" for name, count in zip(names, counts, strict=True)]
+    axes.set_yticks(np.arange(len(names)), labels)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(0.4, mean.shape[1] + 0.6)
     style.whole(axes.xaxis)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from nlbprob.errors import InputError
 from nlbprob.scoring.bootstrap import interval, resamples
@@ -129,7 +130,7 @@ def evaluate_group(
         bad = ", ".join(name for name, value in values.items() if not np.isfinite(value))
         notes.append(f"{group}: no finite {bad}, for lack of spikes or of rates that vary.")
     weights = resamples(n_trials, wanted.bootstrap, wanted.seed)
-    intervals = {name: interval(values[name], measure.draws(weights)) for name, measure in measures.items()}
+    intervals = {name: bounds(values[name], measure.draws(weights)) for name, measure in measures.items()}
     conditions = None
     if wanted.by_condition and "eval_cond_idx" in truth:
         conditions = by_condition(likelihood, content(truth["eval_cond_idx"]))
@@ -137,6 +138,15 @@ def evaluate_group(
         notes.append(f"{group}: has no conditions.")
     each = likelihood.by_neuron().tolist() if wanted.by_neuron else None
     return GroupScores(group, dataset, bin_ms, split, values, intervals, each, conditions)
+
+
+def bounds(value: float, draws: Float[np.ndarray, " draw"]) -> tuple[float, float] | None:
+    """The interval of `bootstrap.interval`; None where it misses the value.
+
+    That is so where R2 of a few trials is at times divided by next to nothing: the mean over resamples says nothing.
+    """
+    found = interval(value, draws)
+    return found if found and found[0] <= value <= found[1] else None
 
 
 def measure_group(dataset: str, rates: Tensors, truth: Tensors, note: Callable[[str], None]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The benchmark's metrics of one group of a submission: value, what resampled trials give, and by condition."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -118,7 +118,7 @@ class Averages:
     def of(
         rates: Num[np.ndarray, "trial time neuron"],
         psth: Num[np.ndarray, "condition time neuron"],
-        members: Sequence[Any],
+        members: Iterable[Any],
         jitter: Int[np.ndarray, " trial"] | None,
     ) -> "Averages":
         """jitter: bins by which rates lie early in their window. Raises InputError where a scored rate is NaN."""

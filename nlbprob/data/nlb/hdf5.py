@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nlbprob.data.nlb.facts import facts, splits
+from nlbprob.data.nlb.facts import splits
 from nlbprob.data.nlb.resampled import resample
 from nlbprob.data.nlb.session import read
 from nlbprob.data.nlb.tensors import eval_inputs, targets, train_inputs
@@ -23,7 +23,7 @@ def write_tensors(
     Raises FileNotFoundError or InputError as `read`, `resample` and `splits` do.
     """
     train, evaluated = splits(phase)
-    resampled = resample(read(folder, facts(dataset).name), bin_ms)
+    resampled = resample(read(folder, dataset), bin_ms)
     place = Path(out)
     place.mkdir(parents=True, exist_ok=True)
     paths = [place / "train_input.h5", place / "eval_input.h5"]
@@ -38,7 +38,8 @@ def write_tensors(
 def write_h5(path: Path, tensors: Mapping[str, Any]) -> None:
     """Write arrays, and groups of them, in place of the file: floats as float32, whole numbers as int32, compressed.
 
-    An array of arrays becomes one of variable length. A file that cannot be written whole is not left behind.
+    An array of arrays becomes one of variable length, also where all are of one length: there the benchmark's own
+    tools stop with an error. A file that cannot be written whole is not left behind.
     """
     import h5py
 

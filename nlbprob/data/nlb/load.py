@@ -98,9 +98,7 @@ def unscored(table: dict[str, np.ndarray], evaluated: str, resampled: Resampled)
     return ~scored & (bins < resampled.window_bins) & (table["split"] == evaluated)[:, None]
 
 
-def lagged(
-    resampled: Resampled, used: Bool[np.ndarray, " row"], bins: int
-) -> Float[np.ndarray, "trial time channel"]:
+def lagged(resampled: Resampled, used: Bool[np.ndarray, " row"], bins: int) -> Float[np.ndarray, "trial time channel"]:
     """The behavior lag_ms after each bin."""
     session = resampled.session
     later = input_windows(session, used, resampled.bin_ms, session.dataset.lag_ms)

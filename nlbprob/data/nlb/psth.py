@@ -74,6 +74,7 @@ def aligned(resampled: Resampled, facts: Psth, mask: Bool[np.ndarray, " trial"],
     A bug of the benchmark whose number is kept: bins follow the clock, not the trial, so that where an edge of the
     window is no whole number of bins from the align event (250 ms at 20 ms), some trials begin a bin before others.
     There is then one bin too many, and the last is dropped: the first bin averages some of the trials only.
+    Where all trials are longer than `length`, the benchmark stops with an error; the last bins are kept here.
     """
     found = spans(resampled.session, facts.epoch, mask, resampled.bin_ms).on_clock(resampled.n_bins)
     found = found.select(found.count > 0)

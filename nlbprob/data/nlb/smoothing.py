@@ -110,6 +110,7 @@ def cut(resampled: Resampled, averages: Sequence[Average], heldout: bool, kernel
             low = np.searchsorted(edges[:, 1], origin, side="right")
             for start, stop in edges[low : np.searchsorted(edges[:, 0], last * q)]:
                 inside = max(int(start) - origin, 0), min(int(stop) - origin, bins * q)
+                # Trials that agree in all of these can be added before they are smoothed.
                 key = condition, at, bins, inside, known.tobytes()
                 if key not in known_groups:
                     known_groups[key] = len(groups)
