@@ -98,6 +98,7 @@ def reach(url: str) -> None:
     try:
         urllib.request.urlopen(f"{url.rstrip('/')}/info/", timeout=REACH_S).close()
     except urllib.error.HTTPError as error:
+        error.close()
         raise InputError(f"{url}: the archive answers with HTTP status {error.code}; try again later.") from error
     except OSError as error:
         reason = getattr(error, "reason", error)

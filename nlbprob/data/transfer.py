@@ -47,6 +47,7 @@ def from_url(url: str, timeout_s: float = TIMEOUT_S) -> Source:
                         yield piece[skip:]
                     skip = max(skip - len(piece), 0)
         except urllib.error.HTTPError as error:
+            error.close()
             raise Refusal(error.code) from error
 
     return pieces
@@ -101,7 +102,7 @@ def receive(source: Source, part: Path, size: int, origin: str, progress: bool, 
     if part.exists() and part.stat().st_size > size:
         part.unlink()
     have = part.stat().st_size if part.exists() else 0
-    fruitless, problem = 0, ""
+    fruitless, emptied, problem = 0, False, ""
     name = part.name.removesuffix(".part")
     with tqdm(total=size, initial=have, desc=name, unit="B", unit_scale=True, disable=not progress) as bar:
         while have < size:
@@ -115,8 +116,9 @@ def receive(source: Source, part: Path, size: int, origin: str, progress: bool, 
                         if have > size:
                             break
             except Refusal as error:
-                if error.status == 416:  # there is more here than there
+                if error.status == 416 and not emptied:  # there is more here than there: not of the same file
                     part.unlink(missing_ok=True)
+                    emptied = True
                 elif error.status not in PASSING:
                     raise InputError(refusal(error.status, origin)) from error
                 problem = str(error)
@@ -152,6 +154,8 @@ def refusal(status: int, origin: str) -> str:
         return f"{origin}: there is no such file (HTTP {status}); it may have moved. Look for a newer nlbprob."
     if status in (401, 403):
         return f"{origin}: the server does not give this file out (HTTP {status})."
+    if status == 416:
+        return f"{origin}: the file there is shorter than it should be; try again later."
     return f"{origin}: the server answers with HTTP status {status}; try again later."
 
 

@@ -1,7 +1,8 @@
-"""Compilation ahead of time, on other threads, while the first results are being made."""
+"""Work on several threads: compilation ahead of time, and chunks of trials side by side."""
 
 import concurrent.futures
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -13,13 +14,46 @@ class Ahead:
     def __init__(self):
         self.pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="compile")
 
-    def compile(self, function: Callable, *arguments: Any) -> Callable[[], Callable]:
-        """Start to compile `function` for arguments of these shapes; returns how to wait for it.
+    def compile(self, function: Callable, *arguments: Any) -> "Pending":
+        """Start to compile `function` for arguments of these shapes (arrays or `jax.ShapeDtypeStruct`s).
 
-        Tracing happens here and now, since NumPyro's handlers know one thread only. Arguments may be `jax.ShapeDtypeStruct`s.
+        Tracing happens here and now, since NumPyro's handlers know one thread only.
         """
-        return self.pool.submit(jax.jit(function).lower(*arguments).compile).result
+        traced = jax.jit(function).trace(*arguments)
+        return Pending(self.pool.submit(traced.lower().compile), traced.out_info)
 
     def close(self) -> None:
         """Forget what has not started."""
         self.pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Pending:
+    """A function under compilation; calling it waits for that. `shapes` is what it returns, as ShapeDtypeStructs."""
+
+    def __init__(self, future: concurrent.futures.Future, shapes: Any):
+        self.future, self.shapes = future, shapes
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.future.result()(*arguments)
+
+
+def threads() -> int:
+    """How many chunks of trials to work on at once: on CPU one a core, since XLA runs a loop over time on one core."""
+    return min(8, os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
+
+
+def concurrently(function: Callable, items: Iterable, compiled: bool = False) -> Iterator:
+    """`function` of every item, in order, on `threads()` threads; the first on this one unless it is compiled already."""
+    items = iter(items)
+    wide = jax.config.jax_enable_x64
+
+    def run(item):
+        with jax.enable_x64(wide):
+            return jax.block_until_ready(function(item))
+
+    if not compiled:
+        for first in items:
+            yield run(first)
+            break
+    with concurrent.futures.ThreadPoolExecutor(threads(), thread_name_prefix="chunk") as pool:
+        yield from pool.map(run, items)

@@ -34,17 +34,25 @@ class Statistics(NamedTuple):
     trials: Float[Array, ""]
 
 
+class Chunk(NamedTuple):
+    """The posterior of a chunk of trials: sites, step size and bound of each, moments (mean, covariance), statistics."""
+
+    sites: Sites
+    step_size: Float[Array, " trial"]
+    elbo: Float[Array, " trial"]
+    moments: tuple[Array, Array]
+    statistics: Statistics
+
+
 class EMState(NamedTuple):
-    """Values of all parameter sites, and the posterior of every trial: its sites, step size and bound, [chunk, trial].
+    """Values of all parameter sites, and the sites and step sizes of the trials, chunk by chunk.
 
     `curvature` is that of each neuron's expected log likelihood and prior in its baseline and loadings, before the last step.
     """
 
     values: dict[str, Array]
     curvature: Float[Array, "neuron width width"]
-    sites: Sites
-    step_size: Float[Array, "chunk trial"]
-    elbo: Float[Array, "chunk trial"]
+    trials: tuple[tuple[Sites, Array], ...]
 
 
 def parameters_at(model: Model, context: Context, values: dict[str, Array]) -> Parameters:
@@ -209,61 +217,56 @@ def maximize_observation(model: Model, theta: Parameters, data: Batch, moments) 
     return theta._replace(observation=jax.tree.map(move, logarithms, gradient, curvature))
 
 
-def expectation_step(model: Model, theta: Parameters, data: Batch, state: EMState, iterations):
-    """Update the posterior of all trials, chunk by chunk; return it with the moments and the summed statistics."""
+def expectation(model: Model, context: Context) -> Callable[..., Chunk]:
+    """The E-step of one chunk: (values, batch, (sites, step sizes), steps) -> Chunk."""
 
-    def update(chunk):
-        batch, sites, step_size = chunk
-        local = local_inference.begin(sites, step_size)
-        local = local_inference.iterate(theta, model.observation, batch, local, iterations)
+    def update(values, batch: Batch, trials, steps) -> Chunk:
+        theta = parameters_at(model, context, values)
+        local = local_inference.iterate(theta, model.observation, batch, local_inference.begin(*trials), steps)
         smoothed = local.smoothed
+        step_size = jnp.minimum(1.0, local_inference.GROW * local.step_size)
         moments = (smoothed.mean, smoothed.covariance)
-        return local.sites, local.step_size, local.elbo, moments, statistics(batch, smoothed)
-
-    sites, step_size, elbo, moments, stats = lax.map(update, (data, state.sites, state.step_size))
-    size = jnp.minimum(1.0, local_inference.GROW * step_size)
-    state = state._replace(sites=sites, step_size=size, elbo=elbo)
-    return state, moments, jax.tree.map(lambda a: a.sum(0), stats)
-
-
-def maximize(model: Model, context: Context, theta: Parameters, data: Batch, moments, stats: Statistics):
-    """Readout, dynamics, then the change of basis that gives unit second moments: (site values, curvature, basis)."""
-    location = model.observation.baseline_location(context)
-    penalty = model.readout.ridge(model.dim, location)
-    theta, curvature = maximize_readout(model, theta, data, moments, penalty, READOUT_STEPS)
-    theta = maximize_observation(model, theta, data, moments)
-    values, bases, start = {model.observation.site(name): value for name, value in theta.observation.items()}, [], 0
-    for latent in model.latents:
-        part = slice(start, start + latent.dim)
-        own = Statistics(*(a[(part,) * a.ndim] for a in stats))
-        found, basis = latent.estimate(maximize_dynamics(own, context.bin_ms), context)
-        values |= found
-        bases.append(basis)
-        start += latent.dim
-    basis = matrices.diagonal_blocks(bases)
-    values[model.readout.site("loadings")] = theta.loadings @ basis
-    values[model.readout.site("baseline")] = theta.baseline
-    return values, curvature, basis
-
-
-def expectation(model: Model, context: Context) -> Callable:
-    """An E-step alone: (state, data, steps) -> state."""
-
-    def update(state: EMState, data: Batch, steps) -> EMState:
-        return expectation_step(model, parameters_at(model, context, state.values), data, state, steps)[0]
+        return Chunk(local.sites, step_size, local.elbo, moments, statistics(batch, smoothed))
 
     return update
 
 
-def em_iteration(model: Model, context: Context) -> Callable:
-    """One iteration (state, data, steps) -> state: E-step of `steps` natural-gradient steps, M-step, change of basis."""
+def maximization(model: Model, context: Context) -> Callable[..., EMState]:
+    """The M-step: (values, batches, chunks) -> state. Readout, observation, dynamics, then the change of basis."""
 
-    def iterate(state: EMState, data: Batch, steps) -> EMState:
-        theta = parameters_at(model, context, state.values)
-        state, moments, stats = expectation_step(model, theta, data, state, steps)
-        values, curvature, basis = maximize(model, context, theta, data, moments, stats)
-        sites = Sites(state.sites.linear @ basis, basis.T @ state.sites.precision @ basis)
+    def update(values, batches: tuple[Batch, ...], chunks: tuple[Chunk, ...]) -> EMState:
+        theta = parameters_at(model, context, values)
+        data, moments = stacked(batches), stacked([chunk.moments for chunk in chunks])
+        penalty = model.readout.ridge(model.dim, model.observation.baseline_location(context))
+        theta, curvature = maximize_readout(model, theta, data, moments, penalty, READOUT_STEPS)
+        theta = maximize_observation(model, theta, data, moments)
+        total = jax.tree.map(lambda *parts: sum(parts), *[chunk.statistics for chunk in chunks])
+        values, basis = maximize_latents(model, context, total)
+        values |= {model.observation.site(name): value for name, value in theta.observation.items()}
+        values[model.readout.site("loadings")] = theta.loadings @ basis
+        values[model.readout.site("baseline")] = theta.baseline
         inverse = matrices.diagonal_blocks([jnp.eye(1, dtype=basis.dtype), jnp.linalg.inv(basis)])
-        return state._replace(values=values, curvature=inverse @ curvature @ inverse.T, sites=sites)
+        trials = tuple(
+            (Sites(chunk.sites.linear @ basis, basis.T @ chunk.sites.precision @ basis), chunk.step_size) for chunk in chunks
+        )
+        return EMState(values, inverse @ curvature @ inverse.T, trials)
 
-    return iterate
+    return update
+
+
+def stacked(trees):
+    """Trees of arrays as one, with a leading axis `chunk`."""
+    return jax.tree.map(lambda *arrays: jnp.stack(arrays), *trees)
+
+
+def maximize_latents(model: Model, context: Context, total: Statistics):
+    """Site values of all latent blocks, and the basis in which they are normalised: x = basis z."""
+    values, bases, start = {}, [], 0
+    for latent in model.latents:
+        part = slice(start, start + latent.dim)
+        own = Statistics(*(a[(part,) * a.ndim] for a in total))
+        found, basis = latent.estimate(maximize_dynamics(own, context.bin_ms), context)
+        values |= found
+        bases.append(basis)
+        start += latent.dim
+    return values, matrices.diagonal_blocks(bases)

@@ -15,7 +15,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError, suggestion
 from nlbprob.infer import em, guides, initialize, predict, svi
 from nlbprob.infer import local as local_inference
-from nlbprob.infer.ahead import Ahead
+from nlbprob.infer.ahead import Ahead, concurrently, threads
 from nlbprob.infer.local import Batch
 from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.progress import Progress
@@ -113,8 +113,8 @@ class Run:
         self.model, self.trials, self.settings = model, trials, settings
         self.context = Context.of(trials)
         most = predict.most_trials(trials.n_bins, trials.n_neurons, model.dim)
-        size = -(-trials.n_trials // -(-trials.n_trials // most))
-        self.data = Batch(*(jnp.stack(arrays) for arrays in zip(*(b for _, b in predict.chunks(trials, size)), strict=True)))
+        size = -(-trials.n_trials // max(threads(), -(-trials.n_trials // most)))
+        self.batches = tuple(batch for _, batch in predict.chunks(trials, size))
         default = max(LEAST_BATCH, -(-trials.n_trials // 4))
         self.batch_size = min(trials.n_trials, default if batch_size is None else max(1, batch_size))
         self.draws: dict[str, np.ndarray] | None = None
@@ -140,19 +140,17 @@ class Run:
 
     def prepare(self, family: str, guide: Callable | None, optimizer) -> None:
         """Set both stages compiling, the first one first."""
-        chunks, size, bins = self.data.seen.shape[:3]
-        neurons, width, dtype = self.trials.n_neurons, 1 + self.model.dim, jnp.result_type(float)
-        self.sites, supports = em.parameter_sites(self.model, self.context)
-        empty = local_inference.empty_sites(size, bins, self.model.dim, dtype)
-        self.start = em.EMState(
-            self.sites,
-            jnp.broadcast_to(jnp.eye(width, dtype=dtype) / guides.START_SCALE**2, (neurons, width, width)),
-            jax.tree.map(lambda a: jnp.broadcast_to(a, (chunks, *a.shape)), empty),
-            jnp.ones((chunks, size), dtype),
-            jnp.ones((chunks, size), dtype),
-        )
-        stage = em.em_iteration if self.settings["em_iterations"] else em.expectation
-        self.iterate = self.ahead.compile(stage(self.model, self.context), self.start, self.data, FIRST_STEPS)
+        model, context = self.model, self.context
+        neurons, width, dtype = self.trials.n_neurons, 1 + model.dim, jnp.result_type(float)
+        self.sites, supports = em.parameter_sites(model, context)
+        size, bins = self.batches[0].seen.shape[:2]
+        trials = (local_inference.empty_sites(size, bins, model.dim, dtype), jnp.ones(size, dtype))
+        curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / guides.START_SCALE**2, (neurons, width, width))
+        self.start = em.EMState(self.sites, curvature, (trials,) * len(self.batches))
+        self.expect = self.ahead.compile(em.expectation(model, context), self.sites, self.batches[0], trials, FIRST_STEPS)
+        if self.settings["em_iterations"]:
+            chunks = (self.expect.shapes,) * len(self.batches)
+            self.maximize = self.ahead.compile(em.maximization(model, context), self.sites, self.batches, chunks)
         readout, steps = self.model.readout, self.settings["svi_steps"]
         names = (readout.site("baseline"), readout.site("loadings"))
         self.guide = guides.ParameterGuide(family, self.sites, supports, names)
@@ -161,47 +159,62 @@ class Run:
         if guide is not None:
             self.loop = svi.Loop(self.model, self.context, guide, optimizer, (), None)
         elif steps:
-            frames = jax.eval_shape(self.guide.frames, self.sites, self.start.curvature)
-            data, store = jax.eval_shape(self.flat, self.data, self.start)
+            frames = jax.eval_shape(self.frames, self.start)
+            data, store = jax.eval_shape(self.flat, self.batches, self.start)
             shapes = (jnp.asarray(self.index[0]), data, frames, store)
             self.loop = svi.Loop(self.model, self.context, self.guide, optimizer, shapes, self.ahead)
 
-    def flat(self, data: Batch, state: em.EMState) -> tuple[Batch, svi.Store]:
+    def flat(self, batches: tuple[Batch, ...], state: em.EMState) -> tuple[Batch, svi.Store]:
         """Data and sites with one axis of trials, without those that filled up the last chunk."""
-        data, sites = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[: self.trials.n_trials], (data, state.sites))
+        sites = [sites for sites, _ in state.trials]
+        data, sites = (
+            jax.tree.map(lambda *arrays: jnp.concatenate(arrays)[: self.trials.n_trials], *parts) for parts in (batches, sites)
+        )
         return data, svi.Store(sites, jnp.ones(self.trials.n_trials, sites.linear.dtype))
+
+    def frames(self, state: em.EMState) -> dict[str, guides.Frame]:
+        """Where the guide starts: the values that EM found, with the uncertainty that its curvature tells."""
+        return self.guide.frames(state.values, jnp.linalg.inv(state.curvature))
 
     def variational_em(self, init: Posterior | None) -> None:
         """The first stage; leaves site values and the trials' posterior in `self.state`."""
-        dtype = jnp.result_type(float)
+        model, iterations = self.model, self.settings["em_iterations"]
         if init is None:
-            values = initialize.initial_values(self.model, self.trials, self.context, self.settings["seed"])
+            start = initialize.start_from(model, self.trials, self.settings["seed"])
+            values = jax.jit(lambda start: initialize.site_values(model, self.context, start))(start)
         else:
-            values = {name: jnp.asarray(value, dtype) for name, value in init.values.items()}
-        state, iterate = self.start._replace(values=values), self.iterate()
-        if not self.settings["em_iterations"]:
-            self.state = iterate(state, self.data, predict.COLD_STEPS)
-        for iteration in range(self.settings["em_iterations"]):
-            state = iterate(state, self.data, FIRST_STEPS if iteration == 0 else LATER_STEPS)
+            values = {name: jnp.asarray(value, jnp.result_type(float)) for name, value in init.values.items()}
+        state, steps = self.start._replace(values=values), FIRST_STEPS if iterations else predict.COLD_STEPS
+        for iteration in range(max(iterations, 1)):
+
+            def update(chunk, state=state, steps=steps):
+                return self.expect(state.values, *chunk, steps)
+
+            chunks = tuple(concurrently(update, zip(self.batches, state.trials, strict=True), compiled=True))
             # Trials that fill the last chunk have seen nothing: their bound is zero.
-            elbo = float(state.elbo.sum())
+            elbo = float(sum(chunk.elbo.sum() for chunk in chunks))
             if not np.isfinite(elbo):
                 raise InputError(
-                    f"fit: the bound is {elbo} after {iteration + 1} EM iterations. "
+                    f"fit: the bound is {elbo} after {iteration} EM iterations. "
                     "Look for neurons with extreme counts, or try precision='float64'."
                 )
+            if iterations:
+                state, steps = self.maximize(state.values, self.batches, chunks), LATER_STEPS
+                self.record("em", elbo)
+            else:
+                state = state._replace(trials=tuple((chunk.sites, chunk.step_size) for chunk in chunks))
             self.state = state
-            self.record("em", elbo)
 
     def parameter_posterior(self, custom: bool) -> None:
         """The second stage; leaves the parameters' centre and draws."""
         assert self.state is not None
         seed, guide = self.settings["seed"], self.guide
         key = jax.random.key(seed)
-        data, store = self.flat(self.data, self.state)
-        frames = guide.frames(self.state.values, jnp.linalg.inv(self.state.curvature))
-        params = guide.untouched(frames)
-        if self.settings["svi_steps"] or custom:
+        data, store = jax.jit(self.flat)(self.batches, self.state)
+        frames = jax.jit(self.frames)(self.state)
+        if not self.settings["svi_steps"]:
+            params = guide.untouched(frames)
+        else:
             params = self.loop.run(jnp.asarray(self.index), data, frames, store, seed, lambda e: self.record("svi", e))
         if custom:
             guide = self.loop.guide
@@ -210,7 +223,7 @@ class Run:
             draws = {name: sampled[name] for name in self.sites}
             values = guide.median(params) if hasattr(guide, "median") else jax.tree.map(lambda a: a.mean(0), draws)
         else:
-            draws, values = guide.draws(params, frames, key, KEPT_DRAWS), guide.locations(params, frames)
+            draws, values = guide.draws(params, frames, key, KEPT_DRAWS), jax.jit(guide.locations)(params, frames)
         self.draws = {name: np.asarray(value) for name, value in draws.items()}
         self.state = self.state._replace(values={name: values[name] for name in self.sites})
 

@@ -100,9 +100,14 @@ class ParameterGuide:
 
     def untouched(self, frames) -> dict[str, Array]:
         """The guide's parameters before any step: the posterior that EM's curvature suggests."""
-        seeded = numpyro.handlers.trace(numpyro.handlers.seed(self, jax.random.key(0)))
-        sites = seeded.get_trace(None, None, frames, None)
-        return {name: site["value"] for name, site in sites.items() if site["type"] == "param"}
+
+        @jax.jit
+        def parameters(frames):
+            seeded = numpyro.handlers.trace(numpyro.handlers.seed(self, jax.random.key(0)))
+            sites = seeded.get_trace(None, None, frames, None)
+            return {name: site["value"] for name, site in sites.items() if site["type"] == "param"}
+
+        return parameters(frames)
 
     def locations(self, params, frames) -> dict[str, Array]:
         """The value of every site at the centre of the fitted guide."""

@@ -1,9 +1,11 @@
 """Where a fit starts: smoothed log counts, their principal components as latents, a regression for the dynamics."""
 
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 from scipy.ndimage import gaussian_filter1d
 
 from nlbprob.blocks.base import Context
@@ -34,8 +36,17 @@ def smoothed_log_counts(trials: "Trials"):
     return np.log((rate + 0.25 * mean) / (1.25 * mean)), mean
 
 
-def initial_values(model: Model, trials: "Trials", context: Context, seed: int = 0) -> dict[str, jnp.ndarray]:
-    """Site values to start variational EM from.
+class Start(NamedTuple):
+    """A chain for each latent block, loadings [neuron, latent], and the mean and variance of each neuron's counts."""
+
+    chains: list[Chain]
+    loadings: Float[Array, "neuron latent"]
+    mean: Float[Array, " neuron"]
+    variance: Float[Array, " neuron"]
+
+
+def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
+    """Where to start variational EM.
 
     Rate-weighted principal components of the smoothed log counts, scaled to unit second moment, are the latents; their
     dynamics are a ridge regression of each bin on the one before. `seed` jitters the components slightly, so that several
@@ -55,20 +66,27 @@ def initial_values(model: Model, trials: "Trials", context: Context, seed: int =
     loadings = directions * scale / weight[:, None]
 
     pairs = inside[:, 1:]
-    values, bases, start = {}, [], 0
+    chains, start = [], 0
     for latent in model.latents:
         part = slice(start, start + latent.dim)
-        chain = regression(latents[:, :-1, part][pairs], latents[:, 1:, part][pairs])
+        chains.append(regression(latents[:, :-1, part][pairs], latents[:, 1:, part][pairs]))
+        start += latent.dim
+    counts = np.where(trials.seen, trials.counts, np.nan)
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+        spread = np.nan_to_num(np.nanvar(counts, axis=(0, 1)))
+    return Start(chains, *(jnp.asarray(a, jnp.result_type(float)) for a in (loadings, mean, spread)))
+
+
+def site_values(model: Model, context: Context, start: Start) -> dict[str, jnp.ndarray]:
+    """The values of all sites at which the model is where the start says."""
+    values, bases = {}, []
+    for latent, chain in zip(model.latents, start.chains, strict=True):
         found, basis = latent.estimate(chain, context)
         values |= found
         bases.append(basis)
-        start += latent.dim
-    values[model.readout.site("loadings")] = jnp.asarray(loadings, jnp.result_type(float)) @ matrices.diagonal_blocks(bases)
-    values[model.readout.site("baseline")] = model.observation.predictor_of_mean(jnp.asarray(mean, jnp.result_type(float)))
-    counts = np.where(trials.seen, trials.counts, np.nan)
-    with np.errstate(all="ignore"):
-        spread = np.nan_to_num(np.nanvar(counts, axis=(0, 1)))
-    for name, value in model.observation.start(jnp.asarray(mean), jnp.asarray(spread)).items():
+    values[model.readout.site("loadings")] = start.loadings @ matrices.diagonal_blocks(bases)
+    values[model.readout.site("baseline")] = model.observation.predictor_of_mean(start.mean)
+    for name, value in model.observation.start(start.mean, start.variance).items():
         values[model.observation.site(name)] = value
     return values
 

@@ -11,6 +11,7 @@ import numpy as np
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.errors import InputError
 from nlbprob.infer import local as local_inference
+from nlbprob.infer.ahead import concurrently
 from nlbprob.infer.em import parameters_at
 from nlbprob.infer.local import Batch
 from nlbprob.numerics import gaussian
@@ -114,9 +115,14 @@ def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator
     """Chunk by chunk: which trials, the parameters' centre, the data, and the moments of the trajectories."""
     moments = posterior.causal_moments if causal else posterior.moments
     theta = jax.tree.map(jnp.asarray, posterior.centre)
-    size = min(CHUNK_TRIALS, most_trials(trials.n_bins, trials.n_neurons, posterior.model.dim))
-    for rows, batch in chunks(trials, size):
-        yield rows, theta, batch, moments(theta, batch)
+    power = 1 << (trials.n_trials - 1).bit_length()
+    size = min(CHUNK_TRIALS, power, most_trials(trials.n_bins, trials.n_neurons, posterior.model.dim))
+
+    def find(chunk):
+        rows, batch = chunk
+        return rows, theta, batch, moments(theta, batch)
+
+    yield from concurrently(find, chunks(trials, size))
 
 
 def gathered(parts: list, rows: list[slice]):
@@ -172,11 +178,14 @@ def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function)
             return function(second, theta, batch, LinearGaussianMarkov.from_smoothed(smoothed).sample(first), bound)
 
         pieces = [(rows, batch, moments) for rows, _, batch, moments in by_chunk(posterior, trials, causal=False)]
-        for number in range(len(next(iter(values.values())))):
+
+        def joint(number):
             one = {name: jnp.asarray(value[number]) for name, value in values.items()}
             key = jax.random.fold_in(jax.random.key(seed), number)
             parts = [draw(jax.random.fold_in(key, rows.start), one, batch, moments) for rows, batch, moments in pieces]
-            yield gathered(parts, [rows for rows, _, _ in pieces])
+            return gathered(parts, [rows for rows, _, _ in pieces])
+
+        yield from concurrently(joint, range(len(next(iter(values.values())))))
 
 
 def labeled(rates: np.ndarray, trials: "Trials") -> "xarray.DataArray":

@@ -84,10 +84,8 @@ class Loop:
         self.svi = SVI(program, guide, numpyro.optim.optax_to_numpyro(optimizer), Trace_ELBO())
         self.advance, self.begin = jax.jit(self._advance), self._begin
         if ahead is not None:
-            key = jax.random.key(0)
-            begun = jax.eval_shape(self._begin, key, *shapes)
-            advance, begin = ahead.compile(self._advance, begun, *shapes[:3]), ahead.compile(self._begin, key, *shapes)
-            self.advance, self.begin = lambda *given: advance()(*given), lambda *given: begin()(*given)
+            self.begin = ahead.compile(self._begin, jax.random.key(0), *shapes)
+            self.advance = ahead.compile(self._advance, self.begin.shapes, *shapes[:3])
 
     def _begin(self, key, rows, data, frames, store):
         # The state after a pass through the model is thrown away, so that the compiler need not build that pass.

@@ -1,0 +1,79 @@
+"""A real HTTP server on the loopback interface that can be told to misbehave."""
+
+import contextlib
+import dataclasses
+import http.server
+import threading
+
+
+@dataclasses.dataclass
+class Site:
+    """What the server gives, and how.
+
+    files: path -> content (bytes), or a status. ranges: whether it answers requests for a part.
+    break_after: bytes after which each of the next `breaks` connections is cut. requests: what was asked for, in order.
+    """
+
+    files: dict
+    ranges: bool = True
+    break_after: int = 0
+    breaks: int = 0
+    requests: list = dataclasses.field(default_factory=list)
+    url: str = ""
+
+    def offsets(self):
+        """The first byte that each request asked for."""
+        return [offset for _, offset in self.requests]
+
+
+@contextlib.contextmanager
+def serve(files, **behavior):
+    """A running server; its Site has the address in `url`."""
+    site = Site(files, **behavior)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            answer(self, site)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    site.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def answer(handler, site):
+    """Send what was asked for, or part of it."""
+    path = handler.path.partition("?")[0]
+    content = site.files.get(path, 404)
+    wanted = handler.headers.get("Range")
+    offset = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+    site.requests.append((path, offset))
+    if isinstance(content, list):  # one answer after the other
+        content = content.pop(0) if len(content) > 1 else content[0]
+    if isinstance(content, int):
+        handler.send_error(content)
+        return
+    if wanted and site.ranges and offset >= len(content):
+        handler.send_error(416)
+        return
+    part = content[offset:] if wanted and site.ranges else content
+    handler.send_response(206 if wanted and site.ranges else 200)
+    handler.send_header("Content-Length", str(len(part)))
+    handler.end_headers()
+    if site.breaks:
+        site.breaks -= 1
+        handler.wfile.write(part[: site.break_after])
+        handler.close_connection = True
+        return
+    with contextlib.suppress(ConnectionError):
+        handler.wfile.write(part)
