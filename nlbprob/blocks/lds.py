@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
 from nlbprob.blocks.base import Context
@@ -49,7 +50,7 @@ class LDS(Latent):
             rotation_hz = jnp.zeros(0)
         mean = self.sample("initial_mean", dist.Normal(0.0, 1.0).expand([dim]), ("latent",))
         # Four degrees of freedom above the least for which the mean exists: weak, yet it keeps few trials from a singular P0.
-        prior = dist.InverseWishart(dim + 5.0, rate_matrix=4.0 * jnp.eye(dim))
+        prior = dist.InverseWishart(dim + 5.0, rate_matrix=4.0 * np.eye(dim, dtype=np.float32))
         covariance = self.sample("initial_covariance", prior, ("latent", "latent_2"))
         chain = canonical_chain(decay_ms, rotation_hz, mean, covariance, context.bin_ms)
         return matrices.change_basis(chain, normalizing_basis(chain, context))

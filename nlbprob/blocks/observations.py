@@ -59,8 +59,10 @@ class Observation(Block, abc.ABC):
     def expected_log_prob(self, mean, variance, counts, parameters: dict[str, Any]):
         """For eta ~ N(mean, variance), elementwise: f = E[log p(y | eta)], g = df/dmean and w = -2 df/dvariance.
 
-        By Bonnet's and Price's theorems g = E[d log p / d eta] and w = -E[d2 log p / d eta2].
+        counts: y, of any number type. By Bonnet's and Price's theorems g = E[d log p / d eta] and w = -E[d2 log p / d eta2].
         """
+
+        counts = counts.astype(mean.dtype)
 
         def log_prob(eta):
             return self.distribution(eta, parameters).log_prob(counts)
@@ -73,6 +75,14 @@ class Observation(Block, abc.ABC):
             return value, slope, -curvature
 
         return quadrature.expectation(both, mean, variance)
+
+
+def log_factorial(counts, dtype):
+    """log y!, looked up for counts in small integer types, where the gamma function would cost more than all else."""
+    if counts.dtype not in (jnp.uint8, jnp.uint16):
+        return gammaln(counts.astype(dtype) + 1)
+    table = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, 1 + np.iinfo(counts.dtype).max)))])
+    return jnp.asarray(table, dtype)[counts]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +124,7 @@ class Poisson(Observation):
     def expected_log_prob(self, mean, variance, counts, parameters):
         if self.link == "exp":
             rate = jnp.exp(mean + 0.5 * variance)
-            return counts * mean - rate - gammaln(counts + 1), counts - rate, rate
+            return counts * mean - rate - log_factorial(counts, mean.dtype), counts - rate, rate
         return super().expected_log_prob(mean, variance, counts, parameters)
 
 

@@ -81,9 +81,11 @@ def draw_trials(posterior: "Posterior", trials: "Trials", draws: int, log_likeli
     on_host = observation.draw(random, np.zeros(1)) is not None
 
     def describe(key, theta, batch, x, bound):
-        likelihood = observation.distribution(x @ theta.loadings.T + theta.baseline, theta.observation)
+        predictor = x @ theta.loadings.T + theta.baseline
+        likelihood = observation.distribution(predictor, theta.observation)
         spikes = likelihood.mean if on_host else likelihood.sample(key)
-        pointwise = likelihood.log_prob(batch.counts.astype(x.dtype))
+        known = jnp.zeros_like(predictor)
+        pointwise = observation.expected_log_prob(predictor, known, batch.counts, theta.observation)[0]
         pointwise = jnp.where(batch.seen, pointwise, jnp.nan if log_likelihood == "full" else 0.0)
         if log_likelihood != "full":
             pointwise = pointwise.sum(sums[log_likelihood])

@@ -132,8 +132,7 @@ def readout_objective(model: Model, theta: Parameters, data: Batch, moments, pen
     def add(total, chunk):
         batch, (mean, covariance) = chunk
         centre, variance = local_inference.predictor(theta, mean, covariance)
-        counts = batch.counts.astype(mean.dtype)
-        terms = model.observation.expected_log_prob(centre, variance, counts, theta.observation)
+        terms = model.observation.expected_log_prob(centre, variance, batch.counts, theta.observation)
         value, slope, weight = (jnp.where(batch.seen, t, 0.0).reshape(-1, t.shape[-1]) for t in terms)
         weight = jnp.maximum(weight, 0.0)
         design = jnp.concatenate([jnp.ones_like(mean[..., :1]), mean], -1).reshape(-1, 1 + state)
@@ -194,7 +193,7 @@ def maximize_observation(model: Model, theta: Parameters, data: Batch, moments) 
     def objective(logarithms, batch, mean, covariance):
         centre, variance = local_inference.predictor(theta, mean, covariance)
         parameters = jax.tree.map(jnp.exp, logarithms)
-        terms = model.observation.expected_log_prob(centre, variance, batch.counts.astype(mean.dtype), parameters)
+        terms = model.observation.expected_log_prob(centre, variance, batch.counts, parameters)
         return jnp.where(batch.seen, terms[0], 0.0).sum()
 
     logarithms = jax.tree.map(jnp.log, theta.observation)

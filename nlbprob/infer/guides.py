@@ -4,6 +4,7 @@ Every family is z = centre + root (shift + spread e), e ~ N(0, I), in unconstrai
 one unit of `shift` is one posterior standard deviation of EM's curvature, so that one learning rate fits all parameters.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
-from numpyro.distributions import biject_to, constraints
+from numpyro.distributions import biject_to
 
 FAMILIES = ("neuron", "normal", "map")
 #: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is not known.
@@ -19,18 +20,18 @@ START_SCALE = 0.05
 
 
 class Frame(NamedTuple):
-    """Where a group of parameters starts: `centre` [row, width] and `root` [row, width, width]."""
+    """Where a group of parameters starts: `centre` [row, width] and a lower-triangular `root` [row, width, width]."""
 
     centre: Float[Array, "row width"]
     root: Float[Array, "row width width"]
 
 
 class Part(NamedTuple):
-    """One site's place in a group: its columns, and its shape in unconstrained space."""
+    """One site's place in a group: which rows and columns, and its shape in unconstrained space."""
 
     support: Any
-    start: int
-    width: int
+    rows: slice
+    columns: slice
     shape: tuple[int, ...]
 
 
@@ -40,63 +41,69 @@ class ParameterGuide:
     family "neuron": a multivariate normal for each neuron's baseline and loadings, independent normals for the rest;
     "normal": independent normals throughout; "map": point estimates.
     shapes: a value (or its shape) of every site; supports: NumPyro constraints by site; neuron_sites: names of the readout's
-    sites, the baseline first, which are rows of one group; every other site is a group of scalars.
+    sites, the baseline first, which are the columns of the group "neuron"; the entries of all others are the rows of "rest".
     """
 
     def __init__(self, family: str, shapes, supports, neuron_sites: tuple[str, str]):
         self.family = family
-        self.groups: dict[str, dict[str, Part]] = {"neuron": {}}
+        neuron: dict[str, Part] = {}
+        rest: dict[str, Part] = {}
         start = 0
         for name in neuron_sites:
-            width = 1 if len(shapes[name].shape) == 1 else shapes[name].shape[1]
-            self.groups["neuron"][name] = Part(supports[name], start, width, shapes[name].shape)
+            shape = shapes[name].shape
+            width = math.prod(shape[1:])
+            neuron[name] = Part(supports[name], slice(None), slice(start, start + width), shape)
             start += width
+        start = 0
         for name in shapes:
             if name not in neuron_sites:
                 shape = biject_to(supports[name]).inverse_shape(shapes[name].shape)
-                self.groups[name] = {name: Part(supports[name], 0, 1, shape)}
+                rest[name] = Part(supports[name], slice(start, start + math.prod(shape)), slice(None), shape)
+                start += math.prod(shape)
+        self.groups = {name: parts for name, parts in (("neuron", neuron), ("rest", rest)) if parts}
 
     def frames(self, values, covariance) -> dict[str, Frame]:
         """The start at given values of all sites, with the covariance [neuron, width, width] of each neuron's row."""
+        raw = {
+            name: biject_to(part.support).inv(values[name]) for parts in self.groups.values() for name, part in parts.items()
+        }
         frames = {}
         for group, parts in self.groups.items():
-            columns = [biject_to(part.support).inv(values[name]).reshape(-1, part.width) for name, part in parts.items()]
-            centre = jnp.concatenate(columns, 1)
             if group == "neuron":
+                centre = jnp.concatenate([raw[name].reshape(covariance.shape[0], -1) for name in parts], 1)
                 root = jnp.linalg.cholesky(covariance)
-                if self.family != "neuron":
-                    root = conditional_scale(root)
+                root = root if self.family == "neuron" else conditional_scale(root)
             else:
+                centre = jnp.concatenate([raw[name].reshape(-1, 1) for name in parts])
                 root = jnp.full((*centre.shape, 1), START_SCALE, centre.dtype)
             frames[group] = Frame(centre, root)
         return frames
 
     def __call__(self, index, data, frames, store):
         for group, parts in self.groups.items():
-            z = self.unconstrained(group, frames[group])
+            z, log_volume = self.unconstrained(group, frames[group])
             for name, part in parts.items():
                 raw, value = constrained(z, part)
                 # A point estimate maximises the density of the parameters themselves, whatever their transform.
-                point = self.family == "map"
-                jacobian = 0.0 if point else biject_to(part.support).log_abs_det_jacobian(raw, value).sum()
-                numpyro.sample(name, dist.Delta(value, log_density=-jacobian, event_dim=value.ndim))
+                if self.family != "map":
+                    log_volume = log_volume + biject_to(part.support).log_abs_det_jacobian(raw, value).sum()
+                numpyro.sample(name, dist.Delta(value, log_density=-log_volume, event_dim=value.ndim))
+                log_volume = 0.0
 
     def unconstrained(self, group: str, frame: Frame):
-        """Sample the rows of a group."""
+        """Draw the rows of a group: their values, and the log volume that the draw's standard normal was stretched by."""
         rows, width = frame.centre.shape
         shift = numpyro.param(f"{group}.shift", jnp.zeros_like(frame.centre))
-        location = frame.centre + jnp.einsum("rij,rj->ri", frame.root, shift)
         if self.family == "map":
-            return location
-        identity = jnp.eye(width, dtype=shift.dtype)
+            return frame.centre + jnp.einsum("rij,rj->ri", frame.root, shift), 0.0
+        log_scale = numpyro.param(f"{group}.log_scale", jnp.zeros_like(frame.centre))
+        draw = numpyro.sample(f"_{group}", dist.Normal(jnp.zeros_like(shift), 1.0).to_event(2), infer={"is_auxiliary": True})
+        spread = jnp.exp(log_scale) * draw
         if self.family == "neuron" and width > 1:
-            start = jnp.broadcast_to(identity, (rows, width, width))
-            spread = numpyro.param(f"{group}.spread", start, constraint=constraints.lower_cholesky)
-        else:
-            scale = numpyro.param(f"{group}.spread", jnp.ones_like(frame.centre), constraint=constraints.positive)
-            spread = scale[..., None] * identity
-        rows_posterior = dist.MultivariateNormal(location, scale_tril=frame.root @ spread).to_event(1)
-        return numpyro.sample(f"_{group}", rows_posterior, infer={"is_auxiliary": True})
+            slant = numpyro.param(f"{group}.slant", jnp.zeros_like(frame.root))
+            spread = spread + jnp.einsum("rij,rj->ri", jnp.tril(slant, -1), draw)
+        log_volume = log_scale.sum() + jnp.log(jnp.diagonal(frame.root, axis1=-2, axis2=-1)).sum()
+        return frame.centre + jnp.einsum("rij,rj->ri", frame.root, shift + spread), log_volume
 
     def untouched(self, frames) -> dict[str, Array]:
         """The guide's parameters before any step: the posterior that EM's curvature suggests."""
@@ -135,8 +142,8 @@ class ParameterGuide:
 
 
 def constrained(z, part: Part):
-    """A site's columns of a group's rows, in unconstrained space and as the site's value."""
-    raw = z[:, part.start : part.start + part.width].reshape(part.shape)
+    """A site's part of a group's rows, in unconstrained space and as the site's value."""
+    raw = z[part.rows, part.columns].reshape(part.shape)
     return raw, biject_to(part.support)(raw)
 
 

@@ -81,8 +81,7 @@ def split_uncertainty(theta: Parameters):
 def expected_log_likelihood(theta: Parameters, observation: "Observation", batch: Batch, mean, covariance):
     """E_q[log p(y | x)] of each trial, and the sites that a full natural-gradient step leads to."""
     location, variance = predictor(theta, mean, covariance)
-    counts = batch.counts.astype(mean.dtype)
-    terms = observation.expected_log_prob(location, variance, counts, theta.observation)
+    terms = observation.expected_log_prob(location, variance, batch.counts, theta.observation)
     value, slope, weight = (jnp.where(batch.seen, term, 0.0) for term in terms)
     weight = jnp.maximum(weight, 0.0)
     outer = outer_products(theta.loadings)
@@ -167,10 +166,8 @@ def bound(theta: Parameters, observation: "Observation", batch: Batch, sites: Si
     sites, smoothed = lax.stop_gradient((sites, smoothed))
     log_normalizer = kalman.log_normalizer(kalman.filter(theta.chain, sites), sites)
     location, variance = predictor(theta, smoothed.mean, smoothed.covariance)
-    counts = batch.counts.astype(location.dtype)
-    value, slope, weight = observation.expected_log_prob(
-        *lax.stop_gradient((location, variance)), counts, theta.observation
-    )
+    fixed = lax.stop_gradient((location, variance))
+    value, slope, weight = observation.expected_log_prob(*fixed, batch.counts, theta.observation)
     slope, weight = lax.stop_gradient((slope, weight))
     value = value + slope * (location - lax.stop_gradient(location))
     value = value - 0.5 * weight * (variance - lax.stop_gradient(variance))
