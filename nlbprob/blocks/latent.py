@@ -45,7 +45,9 @@ class Latent(Block, abc.ABC):
         if self.dim is None:
             return
         if isinstance(self.dim, bool) or not isinstance(self.dim, int) or self.dim < 1:
-            raise InputError(f"{type(self).__name__}(dim={self.dim!r}): dim must be a whole number of latents, at least 1.")
+            raise InputError(
+                f"{type(self).__name__}(dim={self.dim!r}): dim must be a whole number of latents, at least 1."
+            )
 
     def trajectories(self, chain: Chain, trials: "Trials"):
         """Sample x [trial, time, latent] of all trials from a chain."""

@@ -81,7 +81,9 @@ class LDS(Latent):
         }
         if self.dim == 1:
             del sites[self.site("rotation_hz")]
-        canonical = canonical_chain(decay_ms, pairs, moved.initial_mean, moved.initial_covariance, bin_ms, turned=rotation)
+        canonical = canonical_chain(
+            decay_ms, pairs, moved.initial_mean, moved.initial_covariance, bin_ms, turned=rotation
+        )
         return sites, basis @ normalizing_basis(canonical, context)
 
 

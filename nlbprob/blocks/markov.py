@@ -27,7 +27,9 @@ class LinearGaussianMarkov(dist.Distribution):
     reparametrized_params = ["initial_mean", "initial_covariance", "transition", "offset", "noise"]
     pytree_aux_fields = ("num_steps",)
 
-    def __init__(self, initial_mean, initial_covariance, transition, offset, noise, num_steps=None, *, validate_args=None):
+    def __init__(
+        self, initial_mean, initial_covariance, transition, offset, noise, num_steps=None, *, validate_args=None
+    ):
         state = initial_mean.shape[-1]
         if num_steps is None:
             num_steps = transition.shape[-3] + 1

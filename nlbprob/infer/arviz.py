@@ -50,7 +50,8 @@ def to_arviz(
     observed = ("trial", "time", "neuron")
     shapes = {"neuron": ("trial", "neuron"), "trial": ("trial",), "full": observed}
     groups = {
-        "posterior": parameter_variables(posterior, draws, seed) | {"latents": (("trial", "time", "latent"), drawn["latents"])},
+        "posterior": parameter_variables(posterior, draws, seed)
+        | {"latents": (("trial", "time", "latent"), drawn["latents"])},
         "posterior_predictive": {"spikes": (observed, drawn["spikes"])},
         "log_likelihood": {"spikes": (shapes[log_likelihood], likelihood)},
         "sample_stats": {"lp": ((), drawn["lp"])},
@@ -97,7 +98,9 @@ def draw_trials(posterior: "Posterior", trials: "Trials", draws: int, log_likeli
         kept["latents"].append((one["latents"] @ turn).astype(np.float32))
         spikes = observation.draw(random, one["spikes"]) if on_host else one["spikes"]
         whole = np.issubdtype(kind, np.integer) and not np.issubdtype(spikes.dtype, np.floating)
-        kept["spikes"].append(np.minimum(spikes, np.iinfo(kind).max).astype(kind) if whole else spikes.astype(np.float32))
+        kept["spikes"].append(
+            np.minimum(spikes, np.iinfo(kind).max).astype(kind) if whole else spikes.astype(np.float32)
+        )
         kept["log_likelihood"].append(one["log_likelihood"].astype(np.float32))
         kept["lp"].append(one["lp"].sum(dtype=np.float64))
     return {name: np.stack(values) for name, values in kept.items()}
@@ -139,14 +142,23 @@ def assemble(posterior: "Posterior", trials: "Trials", groups: dict[str, dict[st
 
     tree = {name: dataset(variables, ("chain", "draw")) for name, variables in groups.items()}
     trace = (("iteration",), posterior.elbo)
-    tree["sample_stats"] = tree["sample_stats"].assign(elbo=trace).assign_coords(iteration=np.arange(1, len(posterior.elbo) + 1))
+    tree["sample_stats"] = (
+        tree["sample_stats"].assign(elbo=trace).assign_coords(iteration=np.arange(1, len(posterior.elbo) + 1))
+    )
     tree["observed_data"] = dataset({"spikes": (("trial", "time", "neuron"), trials.counts)})
     constant = {"seen": (("trial", "time", "neuron"), trials.seen), "heldout": (("neuron",), trials.heldout)}
-    constant |= {"split": (("trial",), trials.table["split"].astype(str)), "bin_ms": ((), np.asarray(float(trials.bin_ms)))}
+    constant |= {
+        "split": (("trial",), trials.table["split"].astype(str)),
+        "bin_ms": ((), np.asarray(float(trials.bin_ms))),
+    }
     constant |= {name: (("trial",), trials.table[name]) for name in trials.condition}
     if trials.behavior is not None:
         constant["behavior"] = (("trial", "time", "channel"), trials.behavior)
         coords["channel"] = np.asarray(trials.behavior_channels)
     tree["constant_data"] = dataset(constant)
-    settings = {"posterior": posterior.config["posterior"], "seed": posterior.config["seed"], "inference_library": "nlbprob"}
+    settings = {
+        "posterior": posterior.config["posterior"],
+        "seed": posterior.config["seed"],
+        "inference_library": "nlbprob",
+    }
     return xarray.DataTree.from_dict({f"/{name}": group.assign_attrs(settings) for name, group in tree.items()})

@@ -246,7 +246,8 @@ def maximization(model: Model, context: Context) -> Callable[..., EMState]:
         values[model.readout.site("baseline")] = theta.baseline
         inverse = matrices.diagonal_blocks([jnp.eye(1, dtype=basis.dtype), jnp.linalg.inv(basis)])
         trials = tuple(
-            (Sites(chunk.sites.linear @ basis, basis.T @ chunk.sites.precision @ basis), chunk.step_size) for chunk in chunks
+            (Sites(chunk.sites.linear @ basis, basis.T @ chunk.sites.precision @ basis), chunk.step_size)
+            for chunk in chunks
         )
         return EMState(values, inverse @ curvature @ inverse.T, trials)
 

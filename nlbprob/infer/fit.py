@@ -103,13 +103,17 @@ def fit(
 def check_counts(trials: "Trials") -> None:
     """Raise InputError where there is nothing to learn from."""
     if not np.any(trials.counts, where=trials.seen):
-        raise InputError("fit: no spike is seen in these trials; check the split, the window and which units are selected.")
+        raise InputError(
+            "fit: no spike is seen in these trials; check the split, the window and which units are selected."
+        )
 
 
 class Run:
     """One fit under way: the data on the device, the state of both stages, the history of the bound."""
 
-    def __init__(self, model: Model, trials: "Trials", settings: dict[str, Any], batch_size: int | None, progress: bool):
+    def __init__(
+        self, model: Model, trials: "Trials", settings: dict[str, Any], batch_size: int | None, progress: bool
+    ):
         self.model, self.trials, self.settings = model, trials, settings
         self.context = Context.of(trials)
         most = predict.most_trials(trials.n_bins, trials.n_neurons, model.dim)
@@ -147,7 +151,9 @@ class Run:
         trials = (local_inference.empty_sites(size, bins, model.dim, dtype), jnp.ones(size, dtype))
         curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / guides.START_SCALE**2, (neurons, width, width))
         self.start = em.EMState(self.sites, curvature, (trials,) * len(self.batches))
-        self.expect = self.ahead.compile(em.expectation(model, context), self.sites, self.batches[0], trials, FIRST_STEPS)
+        self.expect = self.ahead.compile(
+            em.expectation(model, context), self.sites, self.batches[0], trials, FIRST_STEPS
+        )
         if self.settings["em_iterations"]:
             chunks = (self.expect.shapes,) * len(self.batches)
             self.maximize = self.ahead.compile(em.maximization(model, context), self.sites, self.batches, chunks)
@@ -168,7 +174,8 @@ class Run:
         """Data and sites with one axis of trials, without those that filled up the last chunk."""
         sites = [sites for sites, _ in state.trials]
         data, sites = (
-            jax.tree.map(lambda *arrays: jnp.concatenate(arrays)[: self.trials.n_trials], *parts) for parts in (batches, sites)
+            jax.tree.map(lambda *arrays: jnp.concatenate(arrays)[: self.trials.n_trials], *parts)
+            for parts in (batches, sites)
         )
         return data, svi.Store(sites, jnp.ones(self.trials.n_trials, sites.linear.dtype))
 

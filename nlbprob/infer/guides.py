@@ -65,7 +65,9 @@ class ParameterGuide:
     def frames(self, values, covariance) -> dict[str, Frame]:
         """The start at given values of all sites, with the covariance [neuron, width, width] of each neuron's row."""
         raw = {
-            name: biject_to(part.support).inv(values[name]) for parts in self.groups.values() for name, part in parts.items()
+            name: biject_to(part.support).inv(values[name])
+            for parts in self.groups.values()
+            for name, part in parts.items()
         }
         frames = {}
         for group, parts in self.groups.items():
@@ -97,7 +99,9 @@ class ParameterGuide:
         if self.family == "map":
             return frame.centre + jnp.einsum("rij,rj->ri", frame.root, shift), 0.0
         log_scale = numpyro.param(f"{group}.log_scale", jnp.zeros_like(frame.centre))
-        draw = numpyro.sample(f"_{group}", dist.Normal(jnp.zeros_like(shift), 1.0).to_event(2), infer={"is_auxiliary": True})
+        draw = numpyro.sample(
+            f"_{group}", dist.Normal(jnp.zeros_like(shift), 1.0).to_event(2), infer={"is_auxiliary": True}
+        )
         spread = jnp.exp(log_scale) * draw
         if self.family == "neuron" and width > 1:
             slant = numpyro.param(f"{group}.slant", jnp.zeros_like(frame.root))

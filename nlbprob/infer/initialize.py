@@ -101,5 +101,9 @@ def regression(before: np.ndarray, after: np.ndarray) -> Chain:
     dtype = jnp.result_type(float)
     identity = jnp.eye(dim, dtype=dtype)
     return Chain(
-        jnp.zeros(dim, dtype), identity, jnp.asarray(transition, dtype), jnp.zeros(dim, dtype), jnp.asarray(noise, dtype)
+        jnp.zeros(dim, dtype),
+        identity,
+        jnp.asarray(transition, dtype),
+        jnp.zeros(dim, dtype),
+        jnp.asarray(noise, dtype),
     )

@@ -90,7 +90,9 @@ class Posterior:
     def check(self, trials: "Trials") -> None:
         """Raise InputError unless the trials are of the recording's neurons and bin width."""
         if trials.bin_ms != self.context.bin_ms:
-            raise InputError(f"The trials have bins of {trials.bin_ms:g} ms, the fit of {self.context.bin_ms:g} ms; load them alike.")
+            raise InputError(
+                f"The trials have bins of {trials.bin_ms:g} ms, the fit of {self.context.bin_ms:g} ms; load them alike."
+            )
         if not np.array_equal(np.asarray(trials.neurons["id"]).astype(str), np.asarray(self.neuron_ids).astype(str)):
             raise InputError(
                 "The trials' neuron ids are not those of the fit, in that order; load the same units, "

@@ -127,7 +127,9 @@ def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator
 
 def gathered(parts: list, rows: list[slice]):
     """Trees of arrays [trial of the chunk, ...] as one tree of NumPy arrays [trial, ...], without what filled up chunks."""
-    kept = [jax.tree.map(lambda a, n=r.stop - r.start: np.asarray(a)[:n], part) for part, r in zip(parts, rows, strict=True)]
+    kept = [
+        jax.tree.map(lambda a, n=r.stop - r.start: np.asarray(a)[:n], part) for part, r in zip(parts, rows, strict=True)
+    ]
     return jax.tree.map(lambda *pieces: np.concatenate(pieces), *kept)
 
 

@@ -65,7 +65,9 @@ def combine(early: Element, late: Element) -> Element:
     """The element of two neighbouring runs of bins."""
     identity = jnp.eye(early.offset.shape[-1], dtype=early.offset.dtype)
     # (I + C_i J_j)^-1 applied from the left, and its transpose (I + J_j C_i)^-1.
-    spread = jnp.linalg.solve(identity + early.covariance @ late.precision, jnp.broadcast_to(identity, early.covariance.shape))
+    spread = jnp.linalg.solve(
+        identity + early.covariance @ late.precision, jnp.broadcast_to(identity, early.covariance.shape)
+    )
     forward = late.transition @ spread
     backward = early.transition.mT @ spread.mT
     return Element(

@@ -76,7 +76,10 @@ def smooth(chain: Chain, sites: Sites, filtered: Filtered, parallel: bool | None
     )
     cross_covariance = smoothed_covariance[..., 1:, :, :] @ gain.mT
     return Smoothed(
-        smoothed_mean, smoothed_covariance, cross_covariance, divergence(sites, filtered, smoothed_mean, smoothed_covariance)
+        smoothed_mean,
+        smoothed_covariance,
+        cross_covariance,
+        divergence(sites, filtered, smoothed_mean, smoothed_covariance),
     )
 
 

@@ -9,13 +9,13 @@ import numpyro
 import pytest
 from numpyro.infer import Trace_ELBO
 from scipy import stats
-from tests.infer.conftest import problem
-from tests.numerics import oracles
 
 import nlbprob as nlb
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.infer import local as local_inference
 from nlbprob.numerics import kalman
+from tests.infer.conftest import problem
+from tests.numerics import oracles
 
 
 def seen_design(theta, trials, trial):
@@ -172,7 +172,9 @@ def test_the_sites_are_the_gradient_of_the_expected_likelihood(double):
     for theta in (case.theta(), uncertain):
 
         def total(mean, covariance, theta=theta):
-            return local_inference.expected_log_likelihood(theta, nlb.Poisson(), case.batch(), mean, covariance)[0].sum()
+            return local_inference.expected_log_likelihood(theta, nlb.Poisson(), case.batch(), mean, covariance)[
+                0
+            ].sum()
 
         in_mean, in_covariance = jax.grad(total, argnums=(0, 1))(smoothed.mean, smoothed.covariance)
         _, sites = local_inference.expected_log_likelihood(
@@ -187,5 +189,7 @@ def test_filter_kinds_give_one_bound(double):
     case = problem()
     local = case.converged()
     theta = case.theta()
-    both = [kalman.smooth(theta.chain, local.sites, kalman.filter(theta.chain, local.sites, p), p) for p in (False, True)]
+    both = [
+        kalman.smooth(theta.chain, local.sites, kalman.filter(theta.chain, local.sites, p), p) for p in (False, True)
+    ]
     np.testing.assert_allclose(both[0].divergence, both[1].divergence, rtol=1e-9)

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.numerics import oracles
 
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Chain, Sites
+from tests.numerics import oracles
 
 TOLERANCE = {"float64": 1e-9, "float32": 2e-4}
 
@@ -61,7 +61,9 @@ def test_moments_normalizer_and_divergence_are_those_of_the_dense_posterior(seed
         for t in range(bins - 1):
             np.testing.assert_allclose(smoothed.cross_covariance[trial, t], blocks[t + 1, :, t], **close)
         np.testing.assert_allclose(log_z[trial], log_normalizer, **close)
-        np.testing.assert_allclose(smoothed.divergence[trial], oracles.gaussian_divergence(mean, dense, *prior), **close)
+        np.testing.assert_allclose(
+            smoothed.divergence[trial], oracles.gaussian_divergence(mean, dense, *prior), **close
+        )
 
 
 def test_filtered_moments_are_those_of_the_sites_so_far():
