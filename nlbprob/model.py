@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Parameters(NamedTuple):
     """Everything the posterior of a trajectory depends on.
 
-    `uncertainty` is the covariance of each neuron's (baseline, loadings) where predictions take it into account; None where
-    the parameters are known, as at a draw.
+    `uncertainty` is the covariance of each neuron's (baseline, loadings) where predictions take it into account;
+    None where the parameters are known, as at a draw.
     """
 
     chain: Chain
@@ -38,8 +38,9 @@ class Parameters(NamedTuple):
 class Model:
     """y[trial, time, neuron] ~ observation(c_n'x + d_n), x the concatenated latents of the trial.
 
-    Calling it on `Trials` is a NumPyro model: sites of the blocks' parameters, one site of trajectories a latent block, the
-    deterministic "rates" in spikes per bin, and the observed counts "spikes" in the plates trial, time, neuron.
+    Calling it on `Trials` is a NumPyro model: sites of the blocks' parameters, one site of trajectories a latent
+    block, the deterministic "rates" in spikes per bin, and the observed counts "spikes" in the plates trial, time,
+    neuron.
 
     >>> import nlbprob as nlb
     >>> nlb.Model(latents=[nlb.LDS(12)], observation=nlb.Poisson()).dim
@@ -61,9 +62,7 @@ class Model:
     @property
     def dim(self) -> int:
         """The number of latents of all blocks together."""
-        if any(latent.dim is None for latent in self.latents):
-            raise InputError("The number of latents is not settled before the model meets a recording: give LDS(dim).")
-        return sum(latent.dim or 0 for latent in self.latents)
+        return sum(latent.n_latents for latent in self.latents)
 
     def resolve(self, trials: "Trials") -> "Model":
         """The same model with the number of latents settled for these trials.
@@ -82,7 +81,7 @@ class Model:
                 "more latents than neurons cannot be told apart. Lower dim, or select more units."
             )
 
-    def _parameters(self, context: Context):
+    def _parameters(self, context: Context) -> tuple[list[Chain], Any, Any, dict[str, Any]]:
         chains = [latent.chain(context) for latent in self.latents]
         location = self.observation.baseline_location(context)
         loadings, baseline = self.readout.parameters(context, self.dim, location)

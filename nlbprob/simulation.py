@@ -1,4 +1,6 @@
-"""Recordings drawn from models, with their truth: to check a fit, to plan an experiment, to try everything without a download."""
+"""Recordings drawn from models, with their truth: to check a fit, to plan an experiment, to try everything without a
+download.
+"""
 
 import dataclasses
 from typing import TYPE_CHECKING, Any
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 class Simulated:
     """Trials, and what they were drawn from.
 
-    rates [trial, time, neuron]: expected spikes per bin; latents [trial, time, latent]: of all blocks, in the model's basis;
-    parameters: the value of every parameter site, and of nothing else.
+    rates [trial, time, neuron]: expected spikes per bin; latents [trial, time, latent]: of all blocks, in the
+    model's basis; parameters: the value of every parameter site, and of nothing else.
     """
 
     trials: Trials
@@ -43,10 +45,10 @@ def simulate(
 ) -> Simulated:
     """Draw parameters from the model's priors, trajectories from its latents, and counts from its observation.
 
-    trials: how many to draw, or `Trials` whose design (bins, ids, splits, what is seen) to keep and whose counts to replace.
-    neurons, bins, bin_ms: the design, where `trials` is a number; a quarter of the neurons is held out, a fifth of the
-    trials is "val". values: parameter sites to fix, by name, instead of drawing them, such as {"lds.decay_ms": [...]}.
-    Raises InputError where the drawn counts are not whole numbers that a recording could hold.
+    trials: how many to draw, or `Trials` whose design (bins, ids, splits, what is seen) to keep and whose counts to
+    replace. neurons, bins, bin_ms: the design, where `trials` is a number; a quarter of the neurons is held out, a
+    fifth of the trials is "val". values: parameter sites to fix, by name, instead of drawing them, such as
+    {"lds.decay_ms": [...]}. Raises InputError where the drawn counts are not whole numbers that a recording could hold.
     """
     design = trials if isinstance(trials, Trials) else blank(trials, bins, neurons, float(bin_ms), seed)
     model = model.resolve(design)
@@ -98,11 +100,13 @@ def reaches(
     lag_ms: float = 100.0,
     seed: int = 0,
 ) -> Simulated:
-    """A recording that looks like an instructed reaching task, drawn from a Poisson LDS with condition-dependent starts.
+    """A recording that looks like an instructed reaching task, drawn from a Poisson LDS with condition-dependent
+    starts.
 
-    Four latents, two planes that rotate at 1.2 and 2.4 Hz; each of `conditions` reach directions starts them elsewhere, noise
-    makes every trial its own. The hand's velocity is a linear function of the first plane, `lag_ms` later, in mm/s, and the
-    mean rate is about 7 Hz. Trials are 500 ms from 100 ms before movement, with a forward window of 200 ms.
+    Four latents, two planes that rotate at 1.2 and 2.4 Hz; each of `conditions` reach directions starts them
+    elsewhere, noise makes every trial its own. The hand's velocity is a linear function of the first plane, `lag_ms`
+    later, in mm/s, and the mean rate is about 7 Hz. Trials are 500 ms from 100 ms before movement, with a forward
+    window of 200 ms.
     """
     random = np.random.default_rng(seed)
     window, forward, late = (round(ms / bin_ms) for ms in (500, 200, lag_ms))

@@ -60,7 +60,8 @@ class Block:
                 chosen = chosen.expand(shape[: len(shape) - len(chosen.event_shape)])
             except ValueError as error:
                 raise InputError(
-                    f"priors[{parameter!r}] of block {self.name!r} has shape {given}, which does not fit {shape} {dims}."
+                    f"priors[{parameter!r}] of block {self.name!r} has shape {given}, "
+                    f"which does not fit {shape} {dims}."
                 ) from error
         chosen = chosen.to_event(len(chosen.batch_shape))
         return numpyro.sample(self.site(parameter), chosen, infer={"event_dims": list(dims)})

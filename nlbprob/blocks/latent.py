@@ -3,9 +3,10 @@
 import abc
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpyro
+from jaxtyping import Array, Float
 
 from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.markov import LinearGaussianMarkov
@@ -24,8 +25,8 @@ class Latent(Block, abc.ABC):
     """A linear-Gaussian chain given its parameters.
 
     A subclass states `chain(context)`: sample the parameters, return the chain, scaled so that the second moment of x
-    averaged over the bins of a trial is the identity (so that priors on loadings mean something). Calling a block inside a NumPyro function samples
-    the trajectories of all trials as one site named after the block.
+    averaged over the bins of a trial is the identity (so that priors on loadings mean something). Calling a block
+    inside a NumPyro function samples the trajectories of all trials as one site named after the block.
     """
 
     dim: int | None
@@ -34,11 +35,23 @@ class Latent(Block, abc.ABC):
         """The same block with its number of latents settled, for a recording of so many neurons."""
         if self.dim is not None:
             return self
-        return dataclasses.replace(self, dim=min(MOST_LATENTS, max(1, round(math.sqrt(neurons)))))
+        block: Any = self  # every block is a dataclass
+        return dataclasses.replace(block, dim=min(MOST_LATENTS, max(1, round(math.sqrt(neurons)))))
+
+    @property
+    def n_latents(self) -> int:
+        """The number of latents, once it is settled."""
+        if self.dim is None:
+            raise InputError("The number of latents is not settled before the model meets a recording: give LDS(dim).")
+        return self.dim
 
     @abc.abstractmethod
     def chain(self, context: Context) -> Chain:
         """Sample the block's parameters and return the chain of its state."""
+
+    @abc.abstractmethod
+    def estimate(self, chain: Chain, context: Context) -> tuple[dict[str, Array], Float[Array, "latent latent"]]:
+        """Site values whose chain is the given one up to a basis, and that basis: x = basis z. For variational EM."""
 
     def check_dim(self) -> None:
         """Raise InputError unless `dim` is None or a positive whole number."""

@@ -20,12 +20,13 @@ SLOWEST_DECAY_TRIALS = 10.0
 class LDS(Latent):
     """x_1 ~ N(m0, P0), x_t = A x_{t-1} + N(0, Q), with A stable by construction.
 
-    Up to a change of basis, stable dynamics are A = O diag(e^(-bin/tau)) with stationary covariance I: each direction decays
-    with its time tau_k, then the state turns by the rotation O = cayley(2 pi bin Omega), Omega skew-symmetric; the noise is
-    Q = O diag(1 - e^(-2 bin/tau)) O'. A change of basis then gives x unit second moment over the bins of a trial.
+    Up to a change of basis, stable dynamics are A = O diag(e^(-bin/tau)) with stationary covariance I: each
+    direction decays with its time tau_k, then the state turns by the rotation O = cayley(2 pi bin Omega), Omega
+    skew-symmetric; the noise is Q = O diag(1 - e^(-2 bin/tau)) O'. A change of basis then gives x unit second moment
+    over the bins of a trial.
 
-    dim: number of latents; None takes the square root of the number of neurons, at most 24: enough for recordings of 50 to
-    700 neurons, with the shrinkage of the readout against overfitting. name: prefix of its sites.
+    dim: number of latents; None takes the square root of the number of neurons, at most 24: enough for recordings of
+    50 to 700 neurons, with the shrinkage of the readout against overfitting. name: prefix of its sites.
     Sites (override a prior by name, `LDS(12, priors={"decay_ms": ...})`):
     decay_ms [latent] ~ LogNormal(log 200, 1); rotation_hz [pair] ~ N(0, 1), the upper triangle of Omega row by row;
     initial_mean [latent] ~ N(0, 1); initial_covariance [latent, latent] ~ inverse Wishart with mean I.
@@ -41,7 +42,7 @@ class LDS(Latent):
 
     def chain(self, context: Context) -> Chain:
         """Sample the parameters; return the normalised chain [state = latent]."""
-        dim = self.dim
+        dim = self.n_latents
         decay_ms = self.sample("decay_ms", dist.LogNormal(math.log(200.0), 1.0).expand([dim]), ("latent",))
         if dim > 1:
             prior = dist.Normal(0.0, 1.0).expand([dim * (dim - 1) // 2])
@@ -49,7 +50,8 @@ class LDS(Latent):
         else:
             rotation_hz = jnp.zeros(0)
         mean = self.sample("initial_mean", dist.Normal(0.0, 1.0).expand([dim]), ("latent",))
-        # Four degrees of freedom above the least for which the mean exists: weak, yet it keeps few trials from a singular P0.
+        # Four degrees of freedom above the least for which the mean exists: weak, yet it keeps few trials from a
+        # singular P0.
         prior = dist.InverseWishart(dim + 5.0, rate_matrix=4.0 * np.eye(dim, dtype=np.float32))
         covariance = self.sample("initial_covariance", prior, ("latent", "latent_2"))
         chain = canonical_chain(decay_ms, rotation_hz, mean, covariance, context.bin_ms)
@@ -58,8 +60,9 @@ class LDS(Latent):
     def estimate(self, chain: Chain, context: Context):
         """The block's site values whose chain is the given one, up to a basis: (values, basis), x = basis z.
 
-        The stationary covariance is made the identity, then A is split into rotation times decay (its polar decomposition).
-        A chain that is not stable is first shrunk to decay no slower than `SLOWEST_DECAY_TRIALS` trial lengths.
+        The stationary covariance is made the identity, then A is split into rotation times decay (its polar
+        decomposition). A chain that is not stable is first shrunk to decay no slower than `SLOWEST_DECAY_TRIALS`
+        trial lengths.
         """
         bin_ms, slowest_ms = context.bin_ms, SLOWEST_DECAY_TRIALS * context.mean_bins * context.bin_ms
         radius = matrices.spectral_radius(chain.transition)
@@ -71,7 +74,7 @@ class LDS(Latent):
         basis = root @ right.T
         decay_ms = -bin_ms / jnp.log(jnp.clip(contraction, math.exp(-10.0), math.exp(-bin_ms / (2 * slowest_ms))))
         rotation = matrices.inverse_cayley(right @ left)
-        pairs = rotation[jnp.triu_indices(self.dim, 1)]
+        pairs = rotation[jnp.triu_indices(self.n_latents, 1)]
         moved = matrices.change_basis(chain, basis)
         sites = {
             self.site("decay_ms"): decay_ms,

@@ -1,4 +1,6 @@
-"""A whole trajectory of a linear-Gaussian chain as one NumPyro distribution: one batched sample site, no scan of sites."""
+"""A whole trajectory of a linear-Gaussian chain as one NumPyro distribution: one sample site, no scan of sites."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +14,8 @@ from nlbprob.numerics.gaussian import Chain, Smoothed, cholesky, symmetrize
 class LinearGaussianMarkov(dist.Distribution):
     """x_1 ~ N(m0, P0), x_t = A_t x_{t-1} + b_t + N(0, Q_t) for t = 2..T; an event is x, of shape [time, state].
 
-    Arguments: m0 [..., state], P0 [..., state, state]; A, Q [..., T-1, state, state] and b [..., T-1, state], or without the
-    time axis where they are constant (then give `num_steps` = T).
+    Arguments: m0 [..., state], P0 [..., state, state]; A, Q [..., T-1, state, state] and b [..., T-1, state], or
+    without the time axis where they are constant (then give `num_steps` = T).
     """
 
     arg_constraints = {
@@ -23,7 +25,7 @@ class LinearGaussianMarkov(dist.Distribution):
         "offset": constraints.real_vector,
         "noise": constraints.positive_definite,
     }
-    support = constraints.real_matrix
+    support = constraints.real_matrix  # pyright: ignore[reportAssignmentType]
     reparametrized_params = ["initial_mean", "initial_covariance", "transition", "offset", "noise"]
     pytree_aux_fields = ("num_steps",)
 
@@ -37,7 +39,7 @@ class LinearGaussianMarkov(dist.Distribution):
             transition, noise = (jnp.expand_dims(a, -3) for a in (transition, noise))
             offset = jnp.expand_dims(offset, -2)
         steps = num_steps - 1
-        batch = lax.broadcast_shapes(
+        batch: Any = lax.broadcast_shapes(
             initial_mean.shape[:-1],
             initial_covariance.shape[:-2],
             transition.shape[:-3],
@@ -70,7 +72,7 @@ class LinearGaussianMarkov(dist.Distribution):
         noise = symmetrize(covariance[..., 1:, :, :] - gain @ cross.mT)
         return cls(mean[..., 0, :], covariance[..., 0, :, :], gain, offset, noise)
 
-    def sample(self, key, sample_shape=()):
+    def sample(self, key: Any, sample_shape=()):
         shape = (*sample_shape, *self.batch_shape)
         normal = random.normal(key, (self.num_steps, *shape, self.event_shape[-1]), self.initial_mean.dtype)
         first = self.initial_mean + jnp.einsum("...ij,...j->...i", cholesky(self.initial_covariance), normal[0])

@@ -22,8 +22,9 @@ TYPICAL_RATE_HZ = 5.0
 class Observation(Block, abc.ABC):
     """An elementwise likelihood p(y | eta).
 
-    A subclass states `distribution(predictor, parameters)` and, if it has parameters of its own, `parameters(context)`. All
-    that inference needs then follows by quadrature; a subclass may replace `expected_log_prob` by a closed form.
+    A subclass states `distribution(predictor, parameters)` and, if it has parameters of its own,
+    `parameters(context)`. All that inference needs then follows by quadrature; a subclass may replace
+    `expected_log_prob` by a closed form.
     """
 
     name = ""
@@ -59,7 +60,8 @@ class Observation(Block, abc.ABC):
     def expected_log_prob(self, mean, variance, counts, parameters: dict[str, Any]):
         """For eta ~ N(mean, variance), elementwise: f = E[log p(y | eta)], g = df/dmean and w = -2 df/dvariance.
 
-        counts: y, of any number type. By Bonnet's and Price's theorems g = E[d log p / d eta] and w = -E[d2 log p / d eta2].
+        counts: y, of any number type. By Bonnet's and Price's theorems g = E[d log p / d eta] and
+        w = -E[d2 log p / d eta2].
         """
 
         counts = counts.astype(mean.dtype)

@@ -12,9 +12,10 @@ from nlbprob.blocks.base import Block, Context
 class LinearReadout(Block):
     """c_nk ~ N(0, loading_scale^2), d_n ~ N(d0, baseline_scale^2); d0 is the predictor of a typical rate.
 
-    Latents have unit second moment, so that loading_scale is the size of one latent's effect on a predictor (on the log rate
-    of an exp link). The default 0.5 lets one latent carry a twofold change of rate either way at two standard deviations, which
-    shrinks neurons with few spikes and leaves neurons with many to their data. baseline_scale 2 covers 0.1 to 270 Hz at 95%.
+    Latents have unit second moment, so that loading_scale is the size of one latent's effect on a predictor (on the
+    log rate of an exp link). The default 0.5 lets one latent carry a twofold change of rate either way at two standard
+    deviations, which shrinks neurons with few spikes and leaves neurons with many to their data. baseline_scale 2
+    covers 0.1 to 270 Hz at 95%.
 
     Sites: "loadings" [neuron, latent], "baseline" [neuron].
     """
@@ -35,7 +36,7 @@ class LinearReadout(Block):
         return loadings, self.sample("baseline", level, ("neuron",))
 
     def ridge(self, dim: int, baseline_location):
-        """Mean and precision [1 + latent] of the normal prior of a neuron's baseline and loadings, for the start of a fit."""
+        """Mean and precision [1 + latent] of the normal prior of a neuron's baseline and loadings, for EM."""
         location = jnp.zeros(1 + dim).at[0].set(baseline_location)
         precision = jnp.full(1 + dim, self.loading_scale**-2).at[0].set(self.baseline_scale**-2)
         return location, precision

@@ -1,4 +1,4 @@
-"""`Trials` to NWB files: a train file with everything, a test file with held-in units alone, as the benchmark hands them out."""
+"""`Trials` to NWB files as the benchmark hands them out: train with everything, test with held-in units alone."""
 
 import datetime
 from pathlib import Path
@@ -16,9 +16,9 @@ GAP_S = 0.1
 def write_pair(folder: str | Path, trials: "Trials", seed: int = 0) -> tuple[Path, Path]:
     """Write `simulated_desc-train_behavior+ecephys.nwb` and `simulated_desc-test_ecephys.nwb`; return both paths.
 
-    The train file holds all trials and units, with the splits; the test file the counts of the held-in units, in the scored
-    window, of the trials that are not "train". Spikes are spread evenly at random inside their bin, so binning the files
-    again with the same width gives the same counts.
+    The train file holds all trials and units, with the splits; the test file the counts of the held-in units, in the
+    scored window, of the trials that are not "train". Spikes are spread evenly at random inside their bin, so
+    binning the files again with the same width gives the same counts.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def write(path: Path, trials: "Trials", seed: int, forward: bool = True) -> None
     length = trials.n_bins * bin_s + abs(trials.lag_ms) / 1000
     starts = np.arange(trials.n_trials) * (length + GAP_S)
     began = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    file = NWBFile(session_description="Simulated by nlbprob.", identifier=path.stem, session_start_time=began)
+    file: Any = NWBFile(session_description="Simulated by nlbprob.", identifier=path.stem, session_start_time=began)
     add_trials(file, trials, starts, starts + trials.window_bins * bin_s)
     observed = np.stack([starts, starts + bins * bin_s], 1)
     columns = {name: values for name, values in trials.neurons.items() if name != "id"}

@@ -1,1 +1,1 @@
-"""Fitting a model to trials: the variational posterior over trajectories and parameters, and what can be read from it."""
+"""Fitting a model to trials: the posterior over trajectories and parameters, and what can be read from it."""

@@ -43,7 +43,7 @@ def threads() -> int:
 
 
 def concurrently(function: Callable, items: Iterable, compiled: bool = False) -> Iterator:
-    """`function` of every item, in order, on `threads()` threads; the first on this one unless it is compiled already."""
+    """`function` of every item, in order, on `threads()` threads; the first on this one unless it is compiled."""
     items = iter(items)
     wide = jax.config.jax_enable_x64
 

@@ -1,6 +1,6 @@
 """The posterior as an `xarray.DataTree` with ArviZ's groups, every dimension named and labelled."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -34,11 +34,12 @@ def to_arviz(
     """Joint draws of parameters and trajectories given what is seen in the trials, in ArviZ's layout.
 
     Groups, all draws with the dimensions (chain, draw, ...), one chain:
-    posterior: parameters in the canonical basis, the blocks' sites, "latents" [trial, time, latent], modes of the dynamics;
-    posterior_predictive: "spikes" [trial, time, neuron], drawn from the rates; log_likelihood: "spikes", log p(y | x, theta)
-    summed over the seen entries of each (trial, neuron), of each trial ("trial"), or not summed ("full", NaN where unseen);
-    observed_data: "spikes"; constant_data: "seen", "bin_ms", "heldout", conditions, behavior; sample_stats: "lp" (the bound on
-    log p(y, theta) at each draw, nats) and the ELBO trace of the fit. Coordinates: trial and neuron ids, times in ms.
+    posterior: parameters in the canonical basis, the blocks' sites, "latents" [trial, time, latent], modes of the
+    dynamics; posterior_predictive: "spikes" [trial, time, neuron], drawn from the rates; log_likelihood: "spikes",
+    log p(y | x, theta) summed over the seen entries of each (trial, neuron), of each trial ("trial"), or not summed
+    ("full", NaN where unseen); observed_data: "spikes"; constant_data: "seen", "bin_ms", "heldout", conditions,
+    behavior; sample_stats: "lp" (the bound on log p(y, theta) at each draw, nats) and the ELBO trace of the fit.
+    Coordinates: trial and neuron ids, times in ms.
 
     Raises InputError where the tree would exceed 1 GB, with the option that shrinks it.
     """
@@ -69,7 +70,8 @@ def check_size(posterior: "Posterior", trials: "Trials", draws: int, log_likelih
         other = "log_likelihood='neuron', " if log_likelihood == "full" else ""
         raise InputError(
             f"to_arviz: {draws} draws of {trials.n_trials} trials would take {size / 1e9:.1f} GB, more than "
-            f"{LIMIT_BYTES / 1e9:g} GB. Ask for {other}draws={fewer} or fewer, or select fewer trials, trials.split('val')."
+            f"{LIMIT_BYTES / 1e9:g} GB. Ask for {other}draws={fewer} or fewer, "
+            "or select fewer trials, trials.split('val')."
         )
 
 
@@ -93,10 +95,10 @@ def draw_trials(posterior: "Posterior", trials: "Trials", draws: int, log_likeli
         return {"latents": x, "spikes": spikes, "log_likelihood": pointwise, "lp": bound}
 
     turn = posterior.rotation.astype(np.float32)
-    kept: dict[str, list[np.ndarray]] = {"latents": [], "spikes": [], "log_likelihood": [], "lp": []}
+    kept: dict[str, list[Any]] = {"latents": [], "spikes": [], "log_likelihood": [], "lp": []}
     for one in posterior.draw_trials(trials, draws, seed, describe):
         kept["latents"].append((one["latents"] @ turn).astype(np.float32))
-        spikes = observation.draw(random, one["spikes"]) if on_host else one["spikes"]
+        spikes: Any = observation.draw(random, one["spikes"]) if on_host else one["spikes"]
         whole = np.issubdtype(kind, np.integer) and not np.issubdtype(spikes.dtype, np.floating)
         kept["spikes"].append(
             np.minimum(spikes, np.iinfo(kind).max).astype(kind) if whole else spikes.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Variational EM: the fast start of a fit. Closed-form dynamics, Newton steps for the readout, all trials in matrix products."""
+"""Variational EM, the fast start of a fit: closed-form dynamics, Newton steps for the readout."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -35,7 +35,7 @@ class Statistics(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """The posterior of a chunk of trials: sites, step size and bound of each, moments (mean, covariance), statistics."""
+    """The posterior of a chunk of trials: sites, step size and bound of each, moments, statistics."""
 
     sites: Sites
     step_size: Float[Array, " trial"]
@@ -47,17 +47,19 @@ class Chunk(NamedTuple):
 class EMState(NamedTuple):
     """Values of all parameter sites, and the sites and step sizes of the trials, chunk by chunk.
 
-    `curvature` is that of each neuron's expected log likelihood and prior in its baseline and loadings, before the last step.
+    `curvature` is that of each neuron's expected log likelihood and prior in its baseline and loadings, before the
+    last step.
     """
 
-    values: dict[str, Array]
+    values: dict[str, Any]
     curvature: Float[Array, "neuron width width"]
     trials: tuple[tuple[Sites, Array], ...]
 
 
 def parameters_at(model: Model, context: Context, values: dict[str, Array]) -> Parameters:
     """The model's parameters where its sites have the given values."""
-    return numpyro.handlers.substitute(model.parameters, data=values)(context)
+    program: Any = numpyro.handlers.substitute(model.parameters, data=values)
+    return program(context)
 
 
 def parameter_sites(model: Model, context: Context) -> tuple[dict[str, jax.ShapeDtypeStruct], dict[str, Any]]:
@@ -77,11 +79,12 @@ def log_prior(model: Model, context: Context, values: dict[str, Array]) -> Float
     """log p(theta) of all parameter sites."""
     with numpyro.handlers.trace() as sites:
         parameters_at(model, context, values)
-    return sum(site["fn"].log_prob(site["value"]).sum() for site in sites.values() if site["type"] == "sample")
+    terms = [site["fn"].log_prob(site["value"]).sum() for site in sites.values() if site["type"] == "sample"]
+    return jnp.stack(terms).sum()
 
 
 def statistics(batch: Batch, smoothed: Smoothed) -> Statistics:
-    """Sums over trials and over bins up to the last with any seen entry: later ones are predicted, never learned from."""
+    """Sums over trials and bins up to the last with any seen entry: later ones are predicted, not learned from."""
     some = batch.seen.any(-1)
     inside = lax.cummax(some[:, ::-1].astype(jnp.int32), axis=1)[:, ::-1].astype(smoothed.mean.dtype)
     mean = smoothed.mean
@@ -100,9 +103,12 @@ def statistics(batch: Batch, smoothed: Smoothed) -> Statistics:
 
 
 def maximize_dynamics(stats: Statistics, bin_ms: float) -> Chain:
-    """The chain that maximises E_q[log p(x)] plus conjugate priors: a persistent state, decaying in 200 ms, seen for a few bins.
+    """The chain that maximises E_q[log p(x)] plus conjugate priors.
 
-    A = (S10 + n0 a0 I)(S00 + n0 I)^-1, Q = (S11 - A S10' - S10 A' + A S00 A' + n0 [(A - a0 I)(A - a0 I)' + q0 I]) / (n + n0).
+    The prior is a persistent state, decaying in 200 ms, seen for a few bins:
+
+    A = (S10 + n0 a0 I)(S00 + n0 I)^-1,
+    Q = (S11 - A S10' - S10 A' + A S00 A' + n0 [(A - a0 I)(A - a0 I)' + q0 I]) / (n + n0).
     """
     identity = jnp.eye(stats.current.shape[0], dtype=stats.current.dtype)
     persistence = jnp.exp(-bin_ms / 200.0)
@@ -124,7 +130,8 @@ def maximize_dynamics(stats: Statistics, bin_ms: float) -> Chain:
 def readout_objective(model: Model, theta: Parameters, data: Batch, moments, penalty):
     """E_q[log p(y | x)] + log prior of each neuron, its gradient [neuron, 1 + state] and curvature, summed over chunks.
 
-    The curvature, sum_t w (m m' + P), leaves out how w changes with the loadings; it is positive definite for every likelihood.
+    The curvature, sum_t w (m m' + P), leaves out how w changes with the loadings; it is positive definite for every
+    likelihood.
     """
     location, precision = penalty
     state = theta.loadings.shape[1]
@@ -186,7 +193,7 @@ def maximize_readout(model: Model, theta: Parameters, data: Batch, moments, pena
 
 
 def maximize_observation(model: Model, theta: Parameters, data: Batch, moments) -> Parameters:
-    """One damped Newton step on the logarithm of each neuron's own parameters (noise scale, dispersion), if there are any."""
+    """One damped Newton step on the logarithm of each neuron's own parameters (noise scale), if there are any."""
     if not theta.observation:
         return theta
 
@@ -263,10 +270,10 @@ def maximize_latents(model: Model, context: Context, total: Statistics):
     """Site values of all latent blocks, and the basis in which they are normalised: x = basis z."""
     values, bases, start = {}, [], 0
     for latent in model.latents:
-        part = slice(start, start + latent.dim)
+        part = slice(start, start + latent.n_latents)
         own = Statistics(*(a[(part,) * a.ndim] for a in total))
         found, basis = latent.estimate(maximize_dynamics(own, context.bin_ms), context)
         values |= found
         bases.append(basis)
-        start += latent.dim
+        start += latent.n_latents
     return values, matrices.diagonal_blocks(bases)

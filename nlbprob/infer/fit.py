@@ -57,17 +57,18 @@ def fit(
 ) -> Posterior:
     """Fit a model to every seen entry of the trials: variational EM, then SVI for the posterior over parameters.
 
-    The bound is log p(theta) - log q(theta) + sum over trials of E_q(x)[log p(y | x, theta)] - KL(q(x) || p(x | theta)), with
-    q(x) the structured posterior of `nlbprob.infer.local` and q(theta) the family that `posterior` names.
+    The bound is log p(theta) - log q(theta) + sum over trials of E_q(x)[log p(y | x, theta)] - KL(q(x) || p(x |
+    theta)), with q(x) the structured posterior of `nlbprob.infer.local` and q(theta) the family that `posterior` names.
 
     seed: of the start's jitter, the minibatches and all draws; two fits with one seed on one machine are identical.
-    posterior: "neuron" (a multivariate normal for each neuron's baseline and loadings, independent normals for the rest),
-    "normal" (independent normals), "map" (point estimates). em_iterations, svi_steps: lengths of the two stages.
-    batch_size: trials in an SVI step; None takes a quarter, at least 32. guide: a NumPyro guide class or function of the model
-    to use instead, such as numpyro.infer.autoguide.AutoNormal. optimizer: an optax optimizer for SVI. init: a posterior of the
-    same model and neurons to start from. precision: "float32" or "float64".
+    posterior: "neuron" (a multivariate normal for each neuron's baseline and loadings, independent normals for the
+    rest), "normal" (independent normals), "map" (point estimates). em_iterations, svi_steps: lengths of the two stages.
+    batch_size: trials in an SVI step; None takes a quarter, at least 32. guide: a NumPyro guide class or function of
+    the model to use instead, such as numpyro.infer.autoguide.AutoNormal. optimizer: an optax optimizer for SVI. init: a
+    posterior of the same model and neurons to start from. precision: "float32" or "float64".
 
-    Raises InputError where model and trials do not fit together; `Interrupted`, which holds the posterior so far, on Ctrl-C.
+    Raises InputError where model and trials do not fit together; `Interrupted`, which holds the posterior so far, on
+    Ctrl-C.
     """
     if posterior not in guides.FAMILIES:
         raise InputError(f"fit(posterior={posterior!r}): no such family. {suggestion(posterior, guides.FAMILIES)}")
@@ -150,7 +151,7 @@ class Run:
         size, bins = self.batches[0].seen.shape[:2]
         trials = (local_inference.empty_sites(size, bins, model.dim, dtype), jnp.ones(size, dtype))
         curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / guides.START_SCALE**2, (neurons, width, width))
-        self.start = em.EMState(self.sites, curvature, (trials,) * len(self.batches))
+        self.start = em.EMState(dict(self.sites), curvature, (trials,) * len(self.batches))
         self.expect = self.ahead.compile(
             em.expectation(model, context), self.sites, self.batches[0], trials, FIRST_STEPS
         )

@@ -1,7 +1,8 @@
 """Variational families over the parameters, each started where variational EM ended.
 
-Every family is z = centre + root (shift + spread e), e ~ N(0, I), in unconstrained space, with shift 0 and spread I at the start:
-one unit of `shift` is one posterior standard deviation of EM's curvature, so that one learning rate fits all parameters.
+Every family is z = centre + root (shift + spread e), e ~ N(0, I), in unconstrained space, with shift 0 and spread I
+at the start: one unit of `shift` is one posterior standard deviation of EM's curvature, so that one learning rate
+fits all parameters.
 """
 
 import math
@@ -40,8 +41,9 @@ class ParameterGuide:
 
     family "neuron": a multivariate normal for each neuron's baseline and loadings, independent normals for the rest;
     "normal": independent normals throughout; "map": point estimates.
-    shapes: a value (or its shape) of every site; supports: NumPyro constraints by site; neuron_sites: names of the readout's
-    sites, the baseline first, which are the columns of the group "neuron"; the entries of all others are the rows of "rest".
+    shapes: a value (or its shape) of every site; supports: NumPyro constraints by site; neuron_sites: names of the
+    readout's sites, the baseline first, which are the columns of the group "neuron"; the entries of all others are
+    the rows of "rest".
     """
 
     def __init__(self, family: str, shapes, supports, neuron_sites: tuple[str, str]):
@@ -93,18 +95,18 @@ class ParameterGuide:
                 log_volume = 0.0
 
     def unconstrained(self, group: str, frame: Frame):
-        """Draw the rows of a group: their values, and the log volume that the draw's standard normal was stretched by."""
-        rows, width = frame.centre.shape
-        shift = numpyro.param(f"{group}.shift", jnp.zeros_like(frame.centre))
+        """Draw the rows of a group: their values, and the log volume that a standard normal was stretched by."""
+        width = frame.centre.shape[1]
+        shift: Any = numpyro.param(f"{group}.shift", jnp.zeros_like(frame.centre))
         if self.family == "map":
             return frame.centre + jnp.einsum("rij,rj->ri", frame.root, shift), 0.0
-        log_scale = numpyro.param(f"{group}.log_scale", jnp.zeros_like(frame.centre))
-        draw = numpyro.sample(
+        log_scale: Any = numpyro.param(f"{group}.log_scale", jnp.zeros_like(frame.centre))
+        draw: Any = numpyro.sample(
             f"_{group}", dist.Normal(jnp.zeros_like(shift), 1.0).to_event(2), infer={"is_auxiliary": True}
         )
         spread = jnp.exp(log_scale) * draw
         if self.family == "neuron" and width > 1:
-            slant = numpyro.param(f"{group}.slant", jnp.zeros_like(frame.root))
+            slant: Any = numpyro.param(f"{group}.slant", jnp.zeros_like(frame.root))
             spread = spread + jnp.einsum("rij,rj->ri", jnp.tril(slant, -1), draw)
         log_volume = log_scale.sum() + jnp.log(jnp.diagonal(frame.root, axis1=-2, axis2=-1)).sum()
         return frame.centre + jnp.einsum("rij,rj->ri", frame.root, shift + spread), log_volume

@@ -49,8 +49,8 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
     """Where to start variational EM.
 
     Rate-weighted principal components of the smoothed log counts, scaled to unit second moment, are the latents; their
-    dynamics are a ridge regression of each bin on the one before. `seed` jitters the components slightly, so that several
-    starts differ.
+    dynamics are a ridge regression of each bin on the one before. `seed` jitters the components slightly, so that
+    several starts differ.
     """
     logs, mean = smoothed_log_counts(trials)
     inside = np.arange(trials.n_bins) < trials.lengths[:, None]
@@ -68,9 +68,9 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
     pairs = inside[:, 1:]
     chains, start = [], 0
     for latent in model.latents:
-        part = slice(start, start + latent.dim)
+        part = slice(start, start + latent.n_latents)
         chains.append(regression(latents[:, :-1, part][pairs], latents[:, 1:, part][pairs]))
-        start += latent.dim
+        start += latent.n_latents
     counts = np.where(trials.seen, trials.counts, np.nan)
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore", category=RuntimeWarning):
         spread = np.nan_to_num(np.nanvar(counts, axis=(0, 1)))

@@ -1,9 +1,10 @@
 """The posterior of each trial's trajectory given the parameters: structured variational inference by natural gradients.
 
-The posterior is q(x) = p(x | theta) prod_t exp(h_t'x_t - 1/2 x_t'J_t x_t) / Z. Conjugate-computation variational inference
-(Khan and Lin 2017, arXiv 1703.04265) moves the sites (h, J) towards their fixed point
-J_t = sum_n w_n c_n c_n', h_t = sum_n c_n (g_n + w_n c_n'm_t); each trial has its own step size, and a step is taken only if that
-trial's bound rises. Unseen entries drop out of the sums, so co-smoothing, missing bins, padding and forecasts are one code path.
+The posterior is q(x) = p(x | theta) prod_t exp(h_t'x_t - 1/2 x_t'J_t x_t) / Z. Conjugate-computation variational
+inference (Khan and Lin 2017, arXiv 1703.04265) moves the sites (h, J) towards their fixed point
+J_t = sum_n w_n c_n c_n', h_t = sum_n c_n (g_n + w_n c_n'm_t); each trial has its own step size, and a step is taken
+only if that trial's bound rises. Unseen entries drop out of the sums, so co-smoothing, missing bins, padding and
+forecasts are one code path.
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -59,8 +60,8 @@ def outer_products(loadings: Float[Array, "neuron state"]) -> Float[Array, "neur
 def predictor(theta: Parameters, mean, covariance):
     """Mean and variance of every neuron's predictor eta = c'x + d: [..., neuron].
 
-    The mean is c'm + d, the variance c'Pc; where (d, c) are uncertain with covariance S, plus E[(1, x) S (1, x)'], which takes
-    eta, a product of two normal vectors, for normal.
+    The mean is c'm + d, the variance c'Pc; where (d, c) are uncertain with covariance S, plus E[(1, x) S (1, x)'],
+    which takes eta, a product of two normal vectors, for normal.
     """
     flat = covariance.reshape(*mean.shape[:-1], -1)
     variance = flat @ outer_products(theta.loadings).T
@@ -72,7 +73,9 @@ def predictor(theta: Parameters, mean, covariance):
 
 
 def split_uncertainty(theta: Parameters):
-    """The covariance of (d, c) of each neuron: of d alone [neuron], of c with d [neuron, state], of c alone [neuron, pair]."""
+    """The covariance of (d, c) of each neuron: of d alone [neuron], of c with d [neuron, state], of c alone [neuron,
+    pair].
+    """
     covariance = theta.uncertainty
     assert covariance is not None
     return covariance[:, 0, 0], covariance[:, 1:, 0], covariance[:, 1:, 1:].reshape(covariance.shape[0], -1)

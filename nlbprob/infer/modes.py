@@ -13,22 +13,23 @@ if TYPE_CHECKING:
 def modes(
     mean: Float[np.ndarray, "latent latent"], draws: Float[np.ndarray, "sample latent latent"], bin_ms: float
 ) -> "xarray.Dataset":
-    """Eigenvalues lambda of the transition matrix as frequency |arg lambda| / (2 pi bin) and decay time -bin / log |lambda|.
+    """Eigenvalues l of the transition matrix: frequency |arg l| / (2 pi bin), decay time -bin / log |l|.
 
-    Modes are those of `mean`, slowest first; a complex pair counts once, with a "multiplicity" of 2. The eigenvalues of each
-    draw are assigned to them by the least total distance in the complex plane.
-    Returns "frequency_hz", "decay_ms", "modulus" [sample, mode], the same with the prefix "mean_" [mode], "multiplicity" [mode].
+    Modes are those of `mean`, slowest first; a complex pair counts once, with a "multiplicity" of 2. The eigenvalues
+    of each draw are assigned to them by the least total distance in the complex plane.
+    Returns "frequency_hz", "decay_ms", "modulus" [sample, mode], the same with the prefix "mean_" [mode],
+    "multiplicity" [mode].
     """
     import xarray
 
-    reference = np.linalg.eigvals(mean)
+    reference = np.linalg.eigvals(mean).astype(complex)
     reference = reference[np.argsort(-np.abs(reference), kind="stable")]
-    upper = reference.imag >= -1e-9
+    upper = np.imag(reference) >= -1e-9
     matched = np.stack([assigned(reference, np.linalg.eigvals(draw)) for draw in draws])
     coords = {"mode": np.arange(upper.sum()), "sample": np.arange(len(draws))}
     variables = {name: (("sample", "mode"), value[:, upper]) for name, value in described(matched, bin_ms).items()}
     variables |= {f"mean_{name}": (("mode",), value[upper]) for name, value in described(reference, bin_ms).items()}
-    variables["multiplicity"] = (("mode",), np.where(np.abs(reference.imag[upper]) > 1e-9, 2, 1))
+    variables["multiplicity"] = (("mode",), np.where(np.abs(np.imag(reference)[upper]) > 1e-9, 2, 1))
     return xarray.Dataset(variables, coords)
 
 

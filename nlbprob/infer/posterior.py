@@ -1,4 +1,6 @@
-"""What a fit leaves: parameters with their uncertainty, and the posterior of any trial's trajectory given what is seen."""
+"""What a fit leaves: parameters with their uncertainty, and the posterior of any trial's trajectory given what is
+seen.
+"""
 
 import dataclasses
 import functools
@@ -26,12 +28,13 @@ if TYPE_CHECKING:
 class Posterior:
     """The fitted model.
 
-    model, context: what was fitted, and the facts of its training data; values: each parameter site at the centre of its
-    posterior; draws: sites [sample, ...] drawn from it; neuron_ids: the neurons, in the order of the loadings;
+    model, context: what was fitted, and the facts of its training data; values: each parameter site at the centre of
+    its posterior; draws: sites [sample, ...] drawn from it; neuron_ids: the neurons, in the order of the loadings;
     history: columns "stage", "iteration", "elbo" (nats, all training trials), "seconds"; config: JSON-able settings.
 
-    Latents are given in a canonical basis: orthogonal directions of the loadings, ordered by the variance of the predictors
-    that they explain, the largest loading positive. `rotation` [state, latent] leads from the model's basis to it.
+    Latents are given in a canonical basis: orthogonal directions of the loadings, ordered by the variance of the
+    predictors that they explain, the largest loading positive. `rotation` [state, latent] leads from the model's
+    basis to it.
     """
 
     model: Model
@@ -75,7 +78,9 @@ class Posterior:
 
     @functools.cached_property
     def centre(self) -> Parameters:
-        """The parameters at the centre of their posterior, with the covariance of each neuron's baseline and loadings."""
+        """The parameters at the centre of their posterior, with the covariance of each neuron's baseline and
+        loadings.
+        """
         with predict.precision(self.config["precision"]):
             theta = jax.jit(self._derive)(jax.tree.map(jnp.asarray, self.values))
         readout = self.model.readout
@@ -100,11 +105,12 @@ class Posterior:
             )
 
     def rates(self, trials: "Trials", causal: bool = False, beyond_ms: float | int = 0) -> "xarray.DataArray":
-        """Expected spikes per bin [trial, time, neuron] of every neuron and bin, given only the entries that are `seen`.
+        """Expected spikes per bin [trial, time, neuron] of every neuron and bin, given only the entries that are
+        `seen`.
 
         r = E[y | seen] = E_q[link(c'x + d)], over x and over each neuron's c and d; dynamics are at their centre.
-        causal=True: each bin given what is seen up to and including it (filtering), for online use. beyond_ms: also the bins
-        up to so many ms after the last.
+        causal=True: each bin given what is seen up to and including it (filtering), for online use. beyond_ms: also
+        the bins up to so many ms after the last.
         Raises InputError where the trials are not of this recording.
         """
         self.check(trials)
@@ -113,7 +119,9 @@ class Posterior:
         return predict.labeled(rates, extended)
 
     def latents(self, trials: "Trials", causal: bool = False) -> "xarray.Dataset":
-        """Posterior "mean" [trial, time, latent] and "covariance" [trial, time, latent, latent_2] of the canonical latents."""
+        """Posterior "mean" [trial, time, latent] and "covariance" [trial, time, latent, latent_2] of the canonical
+        latents.
+        """
         self.check(trials)
         return predict.latents(self, trials, causal)
 
@@ -143,8 +151,9 @@ class Posterior:
     def parameters(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
         """Draws [sample, ...] of interpretable parameters in the canonical basis.
 
-        "loadings" [neuron, latent], "baseline" [neuron], "transition_matrix" and "noise_covariance" [latent, latent_2] (per bin),
-        "initial_mean", "initial_covariance", the observation's own, and the sites of the blocks, such as "lds.decay_ms".
+        "loadings" [neuron, latent], "baseline" [neuron], "transition_matrix" and "noise_covariance" [latent,
+        latent_2] (per bin), "initial_mean", "initial_covariance", the observation's own, and the sites of the
+        blocks, such as "lds.decay_ms".
         """
         rows = self._rows(draws, seed)
         return {name: value[rows] for name, value in (self.draws | self._canonical_draws).items()}

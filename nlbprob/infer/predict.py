@@ -80,7 +80,9 @@ def infer(theta, observation, batch: Batch):
 
 
 def infer_causal(theta, observation, batch: Batch):
-    """Moments of each bin given what is seen up to it: (mean, covariance). Each bin is fitted once, then carried forward."""
+    """Moments of each bin given what is seen up to it: (mean, covariance). Each bin is fitted once, then carried
+    forward.
+    """
     trials = batch.counts.shape[0]
     state, chain = theta.loadings.shape[1], theta.chain
     first = (
@@ -126,7 +128,9 @@ def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator
 
 
 def gathered(parts: list, rows: list[slice]):
-    """Trees of arrays [trial of the chunk, ...] as one tree of NumPy arrays [trial, ...], without what filled up chunks."""
+    """Trees of arrays [trial of the chunk, ...] as one tree of NumPy arrays [trial, ...], without what filled up
+    chunks.
+    """
     kept = [
         jax.tree.map(lambda a, n=r.stop - r.start: np.asarray(a)[:n], part) for part, r in zip(parts, rows, strict=True)
     ]
@@ -165,8 +169,9 @@ def latents(posterior: "Posterior", trials: "Trials", causal: bool):
 def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function) -> Iterator[dict[str, np.ndarray]]:
     """For each draw of the parameters, a draw of every trajectory, handed to `function(key, theta, batch, x, bound)`.
 
-    Inference converges at the centre of the parameters; at each draw one full natural-gradient step from there adapts the
-    sites, which is what an exact posterior does to first order. Yields function's dictionary of arrays [trial, ...].
+    Inference converges at the centre of the parameters; at each draw one full natural-gradient step from there
+    adapts the sites, which is what an exact posterior does to first order. Yields function's dictionary of arrays
+    [trial, ...].
     """
     model, context, observation = posterior.model, posterior.context, posterior.model.observation
     with precision(posterior.config["precision"]):

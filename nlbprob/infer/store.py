@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,10 @@ FORMAT = 1
 def save(posterior: Posterior, folder: Path) -> Path:
     """Write posterior.npz and posterior.json into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {"neuron_ids": np.asarray(posterior.neuron_ids), "bin_weights": posterior.context.bin_weights}
+    arrays: dict[str, Any] = {
+        "neuron_ids": np.asarray(posterior.neuron_ids),
+        "bin_weights": posterior.context.bin_weights,
+    }
     for group in ("values", "draws", "history"):
         arrays |= {f"{group}/{name}": np.asarray(value) for name, value in getattr(posterior, group).items()}
     np.savez_compressed(folder / "posterior.npz", **arrays)
@@ -48,4 +52,5 @@ def load(folder: Path, model: Model | None = None) -> Posterior:
             groups[group][name] = value
     model = spec.from_json(facts["model"]) if model is None else model
     context = Context(facts["bin_ms"], arrays["bin_weights"], len(arrays["neuron_ids"]))
+    assert model is not None
     return Posterior(model, context, neuron_ids=arrays["neuron_ids"], config=facts["config"], **groups)

@@ -1,12 +1,15 @@
-"""Stochastic variational inference of the parameters, with every trial's trajectory integrated out by its structured posterior."""
+"""Stochastic variational inference of the parameters, with every trial's trajectory integrated out by its structured
+posterior.
+"""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
+import numpyro.primitives
 import optax
 from jax import lax
 from jaxtyping import Array, Int
@@ -31,15 +34,16 @@ class Store(NamedTuple):
 
 
 def collapsed(model: Model, context: Context, index: Int[Array, " draw"], data: Batch, frames, store: Store):
-    """The model with trajectories integrated out: a NumPyro program whose joint density is the bound at drawn parameters.
+    """The model with trajectories integrated out: a NumPyro program whose joint density is the bound at drawn
+    parameters.
 
     At each draw the sites of the trials in `index` take a natural-gradient step at that very draw (sites of an earlier
-    draw would make the posterior of the parameters too narrow), then the factor "trials" adds their bound, scaled to all trials.
-    `store` is where the sites start; `frames` is the guide's.
+    draw would make the posterior of the parameters too narrow), then the factor "trials" adds their bound, scaled to
+    all trials. `store` is where the sites start; `frames` is the guide's.
     """
     theta = model.parameters(context)
-    state = numpyro.primitives.mutable("local", {"store": store})
-    current = state["store"]
+    state: Any = numpyro.primitives.mutable("local", {"store": store})  # pyright: ignore[reportArgumentType]
+    current: Store = state["store"]
     batch = jax.tree.map(lambda a: a[index], data)
     sites, size = jax.tree.map(lambda a: a[index], (current.sites, current.step_size))
     fixed = lax.stop_gradient(theta)
@@ -72,7 +76,8 @@ class Loop:
     """SVI of the collapsed model with a guide: some steps a call, as one compiled loop on the device.
 
     Model and guide are called with (index, data, frames, store). `shapes` are those of one call's rows of trials
-    [step, draw], of the data, the frames and the store; a guide that has to be set up with real arrays is not compiled ahead.
+    [step, draw], of the data, the frames and the store; a guide that has to be set up with real arrays is not
+    compiled ahead.
     """
 
     def __init__(self, model: Model, context: Context, guide: Callable, optimizer, shapes: tuple, ahead: Ahead | None):
@@ -99,7 +104,9 @@ class Loop:
         return lax.scan(step, state, rows)
 
     def run(self, index, data: Batch, frames, store: Store, seed: int, report: Callable[[np.ndarray], None]):
-        """Run all rows of `index` [call, step, draw]; `report` gets each call's ELBOs. Returns the guide's parameters."""
+        """Run all rows of `index` [call, step, draw]; `report` gets each call's ELBOs. Returns the guide's
+        parameters.
+        """
         state = self.begin(jax.random.key(seed), index[0], data, frames, store)
         for rows in index:
             state, losses = self.advance(state, rows, data, frames)

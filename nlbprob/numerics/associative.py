@@ -1,9 +1,10 @@
 """The forward and backward recursions as associative scans: O(log T) depth, for accelerators and long trials.
 
-Sarkka and Garcia-Fernandez 2021, "Temporal parallelization of Bayesian smoothers" (arXiv 1905.13002), with sites for observations.
+Sarkka and Garcia-Fernandez 2021, "Temporal parallelization of Bayesian smoothers" (arXiv 1905.13002), with sites for
+observations.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
@@ -13,7 +14,9 @@ from nlbprob.numerics.gaussian import Chain, Filtered, Sites, condition, predict
 
 
 class Element(NamedTuple):
-    """What a run of bins does to the state before it, x: p(x_k | x, sites) = N(A x + b, C), p(sites | x) ~ exp(h'x - x'Jx/2)."""
+    """What a run of bins does to the state before it, x: p(x_k | x, sites) = N(A x + b, C), p(sites | x) ~ exp(h'x -
+    x'Jx/2).
+    """
 
     transition: Float[Array, "*shape state state"]
     offset: Float[Array, "*shape state"]
@@ -82,7 +85,7 @@ def combine(early: Element, late: Element) -> Element:
 def filter(chain: Chain, sites: Sites) -> Filtered:
     """The forward pass of `nlbprob.numerics.kalman.filter`, in parallel over time."""
     pieces, first = elements(chain, sites)
-    scanned = lax.associative_scan(combine, pieces)
+    scanned: Any = lax.associative_scan(combine, pieces)
     axis = scanned.offset.ndim - 2
     mean = jnp.moveaxis(scanned.offset, 0, axis)
     covariance = jnp.moveaxis(scanned.covariance, 0, axis)

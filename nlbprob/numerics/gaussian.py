@@ -1,8 +1,8 @@
 """Chains, sites and the single steps that filters and smoothers are made of.
 
 A chain is x_1 ~ N(m0, P0), x_t = A_t x_{t-1} + b_t + N(0, Q_t); site t multiplies its density by
-exp(h_t'x_t - 1/2 x_t'J_t x_t). Shapes: leading axes of the sites are batch axes (`trial`); the chain's arrays may have the same
-batch axes or none, and its matrices a time axis of length T-1 (`A_t` leads to bin t+1) or none.
+exp(h_t'x_t - 1/2 x_t'J_t x_t). Shapes: leading axes of the sites are batch axes (`trial`); the chain's arrays may have
+the same batch axes or none, and its matrices a time axis of length T-1 (`A_t` leads to bin t+1) or none.
 """
 
 from typing import NamedTuple
@@ -90,7 +90,9 @@ def predict(mean, covariance, transition, offset, noise):
 
 
 def time_leading(chain: Chain, sites: Sites):
-    """(constant, steps, sites): the arrays of both with the time axis first; a chain constant in time stays without one."""
+    """(constant, steps, sites): the arrays of both with the time axis first; a chain constant in time stays without
+    one.
+    """
     constant = chain.transition.ndim < 3
     steps = (chain.transition, chain.offset, chain.noise)
     if not constant:

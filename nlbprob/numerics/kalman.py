@@ -1,8 +1,9 @@
 """Filtering and smoothing of a linear-Gaussian chain times Gaussian sites.
 
-Everything a Gaussian posterior over a trajectory needs follows from one forward and one backward pass: the normaliser log Z, the
-marginals, the covariances of neighbours, the divergence from the chain. Covariances are kept in forms that are positive definite
-by construction (Joseph's in the smoother, a factor of I + L'JL in the filter), which float32 needs.
+Everything a Gaussian posterior over a trajectory needs follows from one forward and one backward pass: the
+normaliser log Z, the marginals, the covariances of neighbours, the divergence from the chain. Covariances are kept
+in forms that are positive definite by construction (Joseph's in the smoother, a factor of I + L'JL in the filter),
+which float32 needs.
 """
 
 import jax
@@ -54,8 +55,9 @@ def filter(chain: Chain, sites: Sites, parallel: bool | None = None) -> Filtered
 def smooth(chain: Chain, sites: Sites, filtered: Filtered, parallel: bool | None = None) -> Smoothed:
     """Backward pass: the moments given all sites and KL(posterior || chain) of each trial.
 
-    With G_t = P_t A' (A P_t A' + Q)^-1, the smoothed covariance is G_t P_{t+1} G_t' + (I - G_t A) P_t (I - G_t A)' + G_t Q G_t'.
-    The divergence, E_q[sites] - log Z, is summed from terms centred on the predicted means, so that float32 keeps its digits.
+    With G_t = P_t A' (A P_t A' + Q)^-1, the smoothed covariance is G_t P_{t+1} G_t' + (I - G_t A) P_t (I - G_t A)' +
+    G_t Q G_t'. The divergence, E_q[sites] - log Z, is summed from terms centred on the predicted means, so that
+    float32 keeps its digits.
     """
     mean, covariance = filtered.mean[..., :-1, :], filtered.covariance[..., :-1, :, :]
     ahead_mean, ahead = filtered.predicted_mean[..., 1:, :], filtered.predicted_covariance[..., 1:, :, :]
@@ -84,7 +86,9 @@ def smooth(chain: Chain, sites: Sites, filtered: Filtered, parallel: bool | None
 
 
 def retreat(last, steps):
-    """Backward recursion, in sequence: m_t = G_t m_{t+1} + g_t, P_t = G_t P_{t+1} G_t' + R_t, from the moments of the last bin."""
+    """Backward recursion, in sequence: m_t = G_t m_{t+1} + g_t, P_t = G_t P_{t+1} G_t' + R_t, from the moments of
+    the last bin.
+    """
 
     def step(later, inputs):
         gain, shift, residual = inputs

@@ -20,7 +20,8 @@ def gauss_hermite(nodes: int = NODES) -> tuple[np.ndarray, np.ndarray]:
 def expectation(
     function: Callable, mean: Float[Array, "*shape"], variance: Float[Array, "*shape"], nodes: int = NODES
 ) -> Any:
-    """E[f(X)] for X ~ N(mean, variance), elementwise: sum_i w_i f(mean + sqrt(variance) z_i); f may return a tree of arrays.
+    """E[f(X)] for X ~ N(mean, variance), elementwise: sum_i w_i f(mean + sqrt(variance) z_i); f may return a tree of
+    arrays.
 
     The nodes are visited one after another, so memory does not grow with their number.
     """
