@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 from jaxtyping import Array, Float
 
 from nlbprob.blocks.base import Context
-from nlbprob.blocks.latent import Latent
+from nlbprob.blocks.effects import Effect
+from nlbprob.blocks.latent import Dynamics, Latent
 from nlbprob.blocks.observations import Observation, Poisson
 from nlbprob.blocks.readout import LinearReadout
+from nlbprob.blocks.templates import Mixture, Templates
 from nlbprob.errors import InputError
-from nlbprob.numerics import matrices
-from nlbprob.numerics.gaussian import Chain
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
@@ -23,53 +24,106 @@ if TYPE_CHECKING:
 class Parameters(NamedTuple):
     """Everything the posterior of a trajectory depends on.
 
-    `uncertainty` is the covariance of each neuron's (baseline, loadings) where predictions take it into account;
-    None where the parameters are known, as at a draw.
+    dynamics: of each latent block in turn; mixture: of the templates, where there are some; effects: what each effect
+    needs. `uncertainty` is the covariance of each neuron's (baseline, loadings) where predictions take it into
+    account; None where the parameters are known, as at a draw.
     """
 
-    chain: Chain
-    loadings: Float[Array, "neuron state"]
+    dynamics: tuple[Dynamics, ...]
+    loadings: Float[Array, "neuron latent"]
     baseline: Float[Array, " neuron"]
     observation: dict[str, Any]
+    mixture: Mixture | None = None
+    effects: tuple[Any, ...] = ()
     uncertainty: Float[Array, "neuron width width"] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """y[trial, time, neuron] ~ observation(c_n'x + d_n), x the concatenated latents of the trial.
+    """y[trial, time, neuron] ~ observation(c_n'x + d_n + effects), x the concatenated latents of the trial.
 
-    Calling it on `Trials` is a NumPyro model: sites of the blocks' parameters, one site of trajectories a latent
-    block, the deterministic "rates" in spikes per bin, and the observed counts "spikes" in the plates trial, time,
-    neuron.
+    latents: blocks of trajectories, and at most one block of templates; effects: what else adds to the predictor, such
+    as InputEffect or History. Calling a model on `Trials` is a NumPyro model: sites of the blocks' parameters, one
+    site of trajectories a latent block, the deterministic "latents" and "rates" (spikes per bin), and the observed counts "spikes"
+    in the plates trial, time, neuron.
 
     >>> import nlbprob as nlb
     >>> nlb.Model(latents=[nlb.LDS(12)], observation=nlb.Poisson()).dim
     12
     """
 
-    latents: Sequence[Latent]
+    latents: Sequence[Latent | Templates]
     observation: Observation = dataclasses.field(default_factory=Poisson)
     readout: LinearReadout = dataclasses.field(default_factory=LinearReadout)
+    effects: Sequence[Effect] = ()
 
     def __post_init__(self):
-        names = [latent.name for latent in self.latents]
-        if not names:
-            raise InputError("Model(latents=[]): a model needs at least one latent block, such as LDS(12).")
+        if not self.chains:
+            raise InputError("Model(latents=[...]): a model needs at least one latent block, such as LDS(12).")
+        names = [block.name for block in (*self.latents, *self.effects)]
         for name in names:
             if names.count(name) > 1:
-                raise InputError(f"Model: two latents are named {name!r}; give each its own name, LDS(8, name='slow').")
+                raise InputError(f"Model: two blocks are named {name!r}; give each its own name, LDS(8, name='slow').")
+        if len(self.latents) - len(self.chains) > 1:
+            raise InputError("Model: two blocks of templates; a trial belongs to one template. Keep one block.")
+        if self.templates is not None and self.templates.on is not None:
+            self.slice_of(self.templates.on)
+
+    @property
+    def chains(self) -> list[Latent]:
+        """The latent blocks whose trajectories are chains: all but the templates."""
+        return [block for block in self.latents if isinstance(block, Latent)]
+
+    @property
+    def templates(self) -> Templates | None:
+        """The block of templates, where there is one."""
+        return next((block for block in self.latents if isinstance(block, Templates)), None)
 
     @property
     def dim(self) -> int:
         """The number of latents of all blocks together."""
-        return sum(latent.n_latents for latent in self.latents)
+        return sum(block.n_latents for block in self.latents)
+
+    @property
+    def n_states(self) -> int:
+        """The length of the state of all chains together."""
+        return sum(block.n_states for block in self.chains)
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Where each block's latents are among all, by its name."""
+        ends = np.cumsum([block.n_latents for block in self.latents])
+        return {
+            block.name: slice(int(end) - block.n_latents, int(end))
+            for block, end in zip(self.latents, ends, strict=True)
+        }
+
+    def slice_of(self, name: str) -> slice:
+        """Where the latents of the chain named so are among all. Raises InputError where there is no such block."""
+        chains = [block.name for block in self.chains]
+        if name not in chains:
+            raise InputError(f"Templates(on={name!r}): the model's latents are {', '.join(chains)}.")
+        ends = np.cumsum([block.dim or 0 for block in self.latents])
+        place = [block.name for block in self.latents].index(name)
+        return slice(int(ends[place]) - (self.latents[place].dim or 0), int(ends[place]))
+
+    @property
+    def n_components(self) -> int:
+        """How many templates a trial may follow; 1 where there are none."""
+        return self.templates.n_components if self.templates is not None else 1
+
+    @property
+    def latent_names(self) -> list[str]:
+        """What each latent is called in labels, such as "lds[0]"."""
+        return [name for block in self.latents for name in block.latent_names]
 
     def resolve(self, trials: "Trials") -> "Model":
         """The same model with the number of latents settled for these trials.
 
         Raises InputError where there would be more latents than neurons.
         """
-        model = dataclasses.replace(self, latents=[latent.resolve(trials.n_neurons) for latent in self.latents])
+        latents = [block.resolve(trials) for block in self.latents]
+        model = dataclasses.replace(self, latents=latents)
         model.check(trials)
         return model
 
@@ -80,30 +134,69 @@ class Model:
                 f"The model has {self.dim} latents, the recording {trials.n_neurons} neurons: "
                 "more latents than neurons cannot be told apart. Lower dim, or select more units."
             )
+        for block in self.latents:
+            block.check(trials)
 
-    def _parameters(self, context: Context) -> tuple[list[Chain], Any, Any, dict[str, Any]]:
-        chains = [latent.chain(context) for latent in self.latents]
-        location = self.observation.baseline_location(context)
-        loadings, baseline = self.readout.parameters(context, self.dim, location)
-        return chains, loadings, baseline, self.observation.parameters(context)
+    def covariates(self, trials: "Trials") -> dict[str, np.ndarray]:
+        """What the blocks have to know of each trial besides its counts, by name."""
+        found: dict[str, np.ndarray] = {}
+        for block in (*self.chains, *self.effects):
+            found |= block.covariates(trials)
+        return found
+
+    def emission(self, dynamics: Sequence[Dynamics]) -> Float[Array, "latent state"] | None:
+        """H of all blocks together, x = H state (+ templates); None where the latents are the state."""
+        if self.templates is None and all(one.emission is None for one in dynamics):
+            return None
+        dtype = dynamics[0].chain.initial_mean.dtype
+        whole = jnp.zeros((self.dim, self.n_states), dtype)
+        start = 0
+        for block, one in zip(self.chains, dynamics, strict=True):
+            own = jnp.eye(block.n_latents, dtype=dtype) if one.emission is None else one.emission
+            whole = whole.at[self.slices[block.name], start : start + block.n_states].set(own)
+            start += block.n_states
+        return whole
 
     def parameters(self, context: Context) -> Parameters:
         """Sample the parameters of all blocks, inside a NumPyro model or under a handler that supplies them."""
-        chains, loadings, baseline, observation = self._parameters(context)
-        return Parameters(matrices.block_diagonal(chains), loadings, baseline, observation)
+        dynamics = tuple(latent.prior(context) for latent in self.chains)
+        mixture = None if self.templates is None else self.templates.prior(context, self)
+        location = self.observation.baseline_location(context)
+        loadings, baseline = self.readout.parameters(context, self.dim, location)
+        effects = tuple(effect.parameters(context) for effect in self.effects)
+        return Parameters(dynamics, loadings, baseline, self.observation.parameters(context), mixture, effects)
+
+    def offset(self, theta: Parameters, covariates, counts, seen):
+        """What adds to c'x in each predictor: baselines [neuron], or with effects [trial, time, neuron]."""
+        total = theta.baseline
+        for effect, parameters in zip(self.effects, theta.effects, strict=True):
+            total = total + effect.offset(parameters, covariates, counts, seen)
+        return total
 
     def __call__(self, trials: "Trials", observed: bool = True):
         """The generative model of all trials. observed=False draws the counts too (for NumPyro's Predictive)."""
         model = self.resolve(trials)
-        chains, loadings, baseline, parameters = model._parameters(Context.of(trials))
-        parts = [latent.trajectories(chain, trials) for latent, chain in zip(model.latents, chains, strict=True)]
-        predictor = jnp.concatenate(parts, -1) @ loadings.T + baseline
-        likelihood = self.observation.distribution(predictor, parameters)
+        theta = model.parameters(Context.of(trials))
+        x = [block.trajectories(one, trials) for block, one in zip(model.chains, theta.dynamics, strict=True)]
+        x = model.assemble(dict(zip([block.name for block in model.chains], x, strict=True)), theta, trials)
+        numpyro.deterministic("latents", x)
+        counts, seen = jnp.asarray(trials.counts), jnp.asarray(trials.seen)
+        covariates = {name: jnp.asarray(value) for name, value in model.covariates(trials).items()}
+        predictor = x @ theta.loadings.T + model.offset(theta, covariates, counts, seen)
+        likelihood = self.observation.distribution(predictor, theta.observation)
         numpyro.deterministic("rates", likelihood.mean)
-        counts = jnp.asarray(trials.counts, predictor.dtype) if observed else None
+        known = counts.astype(predictor.dtype) if observed else None
         with (
             numpyro.plate("trial", trials.n_trials, dim=-3),
             numpyro.plate("time", trials.n_bins, dim=-2),
             numpyro.plate("neuron", trials.n_neurons, dim=-1),
         ):
-            return numpyro.sample("spikes", likelihood.mask(jnp.asarray(trials.seen)), obs=counts)
+            return numpyro.sample("spikes", likelihood.mask(seen), obs=known)
+
+    def assemble(self, parts: dict[str, Any], theta: Parameters, trials: "Trials"):
+        """All latents [trial, time, latent] from those of the chains, and the template that each trial follows."""
+        if self.templates is None or theta.mixture is None:
+            return jnp.concatenate([parts[block.name] for block in self.latents], -1)
+        zero = jnp.zeros((trials.n_trials, trials.n_bins, self.templates.n_latents))
+        x = jnp.concatenate([parts.get(block.name, zero) for block in self.latents], -1)
+        return x + self.templates.trajectories(theta.mixture, trials)

@@ -24,13 +24,15 @@ class Simulated:
     """Trials, and what they were drawn from.
 
     rates [trial, time, neuron]: expected spikes per bin; latents [trial, time, latent]: of all blocks, in the
-    model's basis; parameters: the value of every parameter site, and of nothing else.
+    model's basis; parameters: the value of every parameter site, and of nothing else; states: what is discrete, such
+    as the template of each trial.
     """
 
     trials: Trials
     rates: Float[np.ndarray, "trial time neuron"]
     latents: Float[np.ndarray, "trial time latent"]
     parameters: dict[str, np.ndarray]
+    states: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 def simulate(
@@ -66,10 +68,12 @@ def simulate(
         raise InputError(
             f"simulate: {type(model.observation).__name__} draws counts that are negative, fractional or huge."
         )
-    names = [latent.name for latent in model.latents]
     drawn = design.replace(counts=np.where(design.seen, counts, 0).astype(np.int64))
-    parameters = {name: value for name, value in sites.items() if name not in {*names, "spikes", "rates"}}
-    return Simulated(drawn, sites["rates"], np.concatenate([sites[name] for name in names], -1), parameters)
+    local = {block.name for block in model.chains}
+    states = {name: value for name, value in sites.items() if name.endswith((".component", ".regime"))}
+    other = {*local, *states, "spikes", "rates", "latents"}
+    parameters = {name: value for name, value in sites.items() if name not in other}
+    return Simulated(drawn, sites["rates"], sites["latents"], parameters, states)
 
 
 def blank(trials: int, bins: int, neurons: int, bin_ms: float, seed: int, **fields: Any) -> Trials:

@@ -20,19 +20,33 @@ class Context:
     """The facts of the training data that give parameters their meaning; kept with a fit, so that they never change.
 
     bin_ms: bin width; bin_weights [time]: the share of each bin among the bins of all trials (sums to 1);
-    n_neurons: how many neurons the readout has.
+    n_neurons: how many neurons the readout has; covariates: how many inputs
+    each of the recording's covariates has; conditions: labels of the trials' conditions.
     """
 
     bin_ms: float
     bin_weights: Float[np.ndarray, " time"]
     n_neurons: int
+    covariates: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    conditions: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, trials: "Trials") -> "Context":
         """The context of these trials: each counts its bins up to the last in which anything is seen."""
         inside = (np.arange(trials.n_bins) < trials.lengths[:, None]).sum(0)
         weights = inside if inside.any() else np.ones(trials.n_bins)
-        return cls(trials.bin_ms, weights / weights.sum(), trials.n_neurons)
+        return cls(
+            float(trials.bin_ms),
+            weights / weights.sum(),
+            trials.n_neurons,
+            {name: value.shape[2] for name, value in trials.inputs.items()},
+            tuple(trials.condition_labels) if trials.condition else (),
+        )
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins of the longest trial."""
+        return len(self.bin_weights)
 
     @property
     def mean_bins(self) -> float:

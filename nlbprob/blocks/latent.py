@@ -3,15 +3,19 @@
 import abc
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jax.numpy as jnp
 import numpyro
 from jaxtyping import Array, Float
 
 from nlbprob.blocks.base import Block, Context
+from nlbprob.blocks.inputs import Input, designs
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.errors import InputError
-from nlbprob.numerics.gaussian import Chain
+from nlbprob.numerics import matrices
+from nlbprob.numerics.gaussian import Chain, apply
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
@@ -21,37 +25,98 @@ if TYPE_CHECKING:
 MOST_LATENTS = 24
 
 
-class Latent(Block, abc.ABC):
-    """A linear-Gaussian chain given its parameters.
+class Regimes(NamedTuple):
+    """A hidden Markov chain that chooses among dynamics.
 
-    A subclass states `chain(context)`: sample the parameters, return the chain, scaled so that the second moment of x
-    averaged over the bins of a trial is the identity (so that priors on loadings mean something). Calling a block
-    inside a NumPyro function samples the trajectories of all trials as one site named after the block.
+    initial: log p(s_1 = k). transition: log p(s_t = k | s_{t-1} = j), unnormalised where `recurrence` R is given:
+    then log p(s_t = k | s_{t-1} = j, x_{t-1}) = transition_jk + R_k'x_{t-1} up to its normaliser.
+    """
+
+    initial: Float[Array, " regime"]
+    transition: Float[Array, "regime regime"]
+    recurrence: Float[Array, "regime state"] | None = None
+
+
+class Dynamics(NamedTuple):
+    """The prior of a block's trajectories at given parameters.
+
+    chain: of its state; with `regimes`, transition, offset and noise have a leading axis `regime`. emission H: the
+    latents are x = H state; None where they are the state. drive B: adds B u_t to the offset of every step.
+    starts: what each condition adds to the initial mean.
+    """
+
+    chain: Chain
+    emission: Float[Array, "latent state"] | None = None
+    drive: Float[Array, "state input"] | None = None
+    starts: Float[Array, "condition state"] | None = None
+    regimes: Regimes | None = None
+
+    def change_basis(self, basis: Float[Array, "state state"]) -> "Dynamics":
+        """The dynamics of z, where state = basis z; of a chain without regimes and emission."""
+        inverse = jnp.linalg.inv(basis)
+        return self._replace(
+            chain=matrices.change_basis(self.chain, basis),
+            drive=None if self.drive is None else inverse @ self.drive,
+            starts=None if self.starts is None else self.starts @ inverse.T,
+        )
+
+
+def conditioned(dynamics: Dynamics, inputs, condition) -> Chain:
+    """The chain of each trial: its inputs [trial, time, input] and its condition [trial] taken into account."""
+    chain = dynamics.chain
+    if dynamics.drive is not None:
+        pushed = inputs[:, 1:] @ dynamics.drive.T
+        chain = chain._replace(offset=chain.offset + pushed)
+    if dynamics.starts is not None:
+        known = (condition >= 0)[:, None]
+        own = jnp.where(known, dynamics.starts[jnp.maximum(condition, 0)], 0.0)
+        chain = chain._replace(initial_mean=chain.initial_mean + own)
+    return chain
+
+
+class Latent(Block, abc.ABC):
+    """A prior over trajectories that is a linear-Gaussian chain given its parameters (and its discrete states).
+
+    A subclass states `prior(context)`: sample the parameters, return the chain, scaled so that the second moment of
+    x averaged over the bins of a trial is the identity (so that priors on loadings mean something); and `start(chain,
+    context)`: where a fit begins. Calling a block inside a NumPyro function samples the trajectories of all trials as
+    one site named after the block.
     """
 
     dim: int | None
+    #: Known covariates that push the state.
+    inputs: Sequence[Input] = ()
+    #: Whether the prior and the readout do not change when the latents are rotated among themselves.
+    rotatable = False
+    #: The parameters that `maximize` finds; all others follow the gradient of the bound.
+    settled: tuple[str, ...] = ()
+    #: How many discrete states choose among its dynamics; 0 where it has none.
+    n_regimes = 0
 
-    def resolve(self, neurons: int) -> "Latent":
-        """The same block with its number of latents settled, for a recording of so many neurons."""
+    def resolve(self, trials: "Trials") -> "Latent":
+        """The same block with its number of latents settled for these trials."""
         if self.dim is not None:
             return self
         block: Any = self  # every block is a dataclass
-        return dataclasses.replace(block, dim=min(MOST_LATENTS, max(1, round(math.sqrt(neurons)))))
+        return dataclasses.replace(block, dim=min(MOST_LATENTS, max(1, round(math.sqrt(trials.n_neurons)))))
 
     @property
     def n_latents(self) -> int:
         """The number of latents, once it is settled."""
         if self.dim is None:
-            raise InputError("The number of latents is not settled before the model meets a recording: give LDS(dim).")
+            kind = type(self).__name__
+            raise InputError(f"The number of latents is not settled before the model meets a recording: {kind}(dim).")
         return self.dim
 
-    @abc.abstractmethod
-    def chain(self, context: Context) -> Chain:
-        """Sample the block's parameters and return the chain of its state."""
+    @property
+    def n_states(self) -> int:
+        """The length of the state, which may be larger than the number of latents."""
+        return self.n_latents
 
-    @abc.abstractmethod
-    def estimate(self, chain: Chain, context: Context) -> tuple[dict[str, Array], Float[Array, "latent latent"]]:
-        """Site values whose chain is the given one up to a basis, and that basis: x = basis z. For variational EM."""
+    @property
+    def latent_names(self) -> list[str]:
+        """What its latents are called in labels."""
+        return [f"{self.name}[{number}]" for number in range(self.n_latents)]
 
     def check_dim(self) -> None:
         """Raise InputError unless `dim` is None or a positive whole number."""
@@ -62,13 +127,51 @@ class Latent(Block, abc.ABC):
                 f"{type(self).__name__}(dim={self.dim!r}): dim must be a whole number of latents, at least 1."
             )
 
-    def trajectories(self, chain: Chain, trials: "Trials"):
-        """Sample x [trial, time, latent] of all trials from a chain."""
+    def check(self, trials: "Trials") -> None:
+        """Raise InputError where the block cannot be fitted to these trials."""
+
+    def covariates(self, trials: "Trials") -> dict[str, Any]:
+        """What the block has to know of each trial, by name."""
+        return designs(self.inputs, trials)
+
+    def starting_condition(self, covariates: dict[str, Any]):
+        """The condition of each trial, for blocks whose initial state depends on it."""
+        return covariates.get("condition")
+
+    @abc.abstractmethod
+    def prior(self, context: Context) -> Dynamics:
+        """Sample the block's parameters and return the prior of its trajectories."""
+
+    @abc.abstractmethod
+    def start(self, chain: Chain, context: Context) -> tuple[dict[str, Array], Float[Array, "latent latent"]]:
+        """Site values near the given chain up to a basis, and that basis: x = basis z. Where a fit begins."""
+
+    def maximize(self, chain: Chain, context: Context, values: dict[str, Array]) -> tuple[dict[str, Array], Any] | None:
+        """Site values whose chain is the given one up to a basis, and the basis; None where there are none.
+
+        A block for which this is None has its parameters moved along the gradient of the bound instead.
+        """
+        return None
+
+    def for_trials(self, dynamics: Dynamics, covariates: dict[str, Any]) -> Chain:
+        """The chain of each trial."""
+        inputs = [covariates[one.name] for one in self.inputs]
+        return conditioned(
+            dynamics, jnp.concatenate(inputs, -1) if inputs else None, self.starting_condition(covariates)
+        )
+
+    def trajectories(self, dynamics: Dynamics, trials: "Trials"):
+        """Sample x [trial, time, latent] of all trials at given parameters."""
+        covariates = {name: jnp.asarray(value) for name, value in self.covariates(trials).items()}
+        chain = self.for_trials(dynamics, covariates)
         with numpyro.plate("trial", trials.n_trials, dim=-1):
             prior = LinearGaussianMarkov.from_chain(chain, trials.n_bins)
-            return numpyro.sample(self.name, prior, infer={"event_dims": ["time", f"{self.name}_latent"]})
+            label = f"{self.name}_latent" if dynamics.emission is None else f"{self.name}_state"
+            state = numpyro.sample(self.name, prior, infer={"event_dims": ["time", label]})
+        return state if dynamics.emission is None else apply(dynamics.emission, state)
 
     def __call__(self, trials: "Trials"):
         """Sample the block's parameters and its trajectories: x [trial, time, latent]."""
-        block = self.resolve(trials.n_neurons)
-        return block.trajectories(block.chain(Context.of(trials)), trials)
+        block = self.resolve(trials)
+        block.check(trials)
+        return block.trajectories(block.prior(Context.of(trials)), trials)

@@ -1,74 +1,201 @@
-"""Linear dynamical system: the latent state decays and rotates, driven by noise."""
+"""Linear dynamical systems: the latent state decays and rotates, driven by noise."""
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
 from nlbprob.blocks.base import Context
-from nlbprob.blocks.latent import Latent
+from nlbprob.blocks.inputs import Input, total_width
+from nlbprob.blocks.latent import Dynamics, Latent
+from nlbprob.errors import InputError, suggestion
 from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Chain
+from nlbprob.numerics.modes import eigenmodes, modal_transition, mode_of_state
 
 #: Slowest decay kept when dynamics are estimated, in mean trial lengths; slower ones cannot be told from a constant.
 SLOWEST_DECAY_TRIALS = 10.0
+KINDS, INITIAL = ("dense", "diagonal", "modal"), ("shared", "condition")
 
 
 @dataclasses.dataclass(frozen=True)
 class LDS(Latent):
-    """x_1 ~ N(m0, P0), x_t = A x_{t-1} + N(0, Q), with A stable by construction.
+    """x_1 ~ N(m0, P0), x_t = A x_{t-1} + B u_t + N(0, Q), with A stable by construction.
 
-    Up to a change of basis, stable dynamics are A = O diag(e^(-bin/tau)) with stationary covariance I: each
-    direction decays with its time tau_k, then the state turns by the rotation O = cayley(2 pi bin Omega), Omega
-    skew-symmetric; the noise is Q = O diag(1 - e^(-2 bin/tau)) O'. A change of basis then gives x unit second moment
-    over the bins of a trial.
+    dynamics="dense": up to a change of basis, stable dynamics are A = O diag(e^(-bin/tau)) with stationary covariance
+    I: each direction decays with its time tau_k, then the state turns by the rotation O = cayley(2 pi bin Omega),
+    Omega skew-symmetric; the noise is Q = O diag(1 - e^(-2 bin/tau)) O'.
+    dynamics="modal": pairs of latents are independent damped rotations, A = e^(-bin/tau_p) R(2 pi f_p bin), with a
+    decay time tau_p and a frequency f_p each (an odd last latent only decays). dynamics="diagonal": each only decays.
+    A change of basis then gives x unit second moment over the bins of a trial at u = 0 (of each pair or latent as a
+    whole, where the dynamics are not dense).
 
     dim: number of latents; None takes the square root of the number of neurons, at most 24: enough for recordings of
     50 to 700 neurons, with the shrinkage of the readout against overfitting. name: prefix of its sites.
+    inputs: what pushes the state, such as Covariate("stimulus") or TrialTime(). initial: "shared", or "condition",
+    which adds a deviation of the initial mean for each condition (and reads the trial's condition at prediction too).
     Sites (override a prior by name, `LDS(12, priors={"decay_ms": ...})`):
-    decay_ms [latent] ~ LogNormal(log 200, 1); rotation_hz [pair] ~ N(0, 1), the upper triangle of Omega row by row;
-    initial_mean [latent] ~ N(0, 1); initial_covariance [latent, latent] ~ inverse Wishart with mean I.
+    decay_ms [latent, or mode] ~ LogNormal(log 200, 1); dense: rotation_hz [pair of latents] ~ N(0, 1), the upper
+    triangle of Omega row by row; modal: frequency_hz [pair] ~ LogNormal(log 2, 1); initial_mean [latent] ~ N(0, 1);
+    initial_covariance [latent, latent] ~ inverse Wishart with mean I (dense) or initial_scale [latent] ~ LogNormal(0,
+    0.5); input_weights [latent, input] ~ N(0, 0.2); condition_mean [condition, latent] ~ N(0, 1).
     """
 
     dim: int | None = None
+    dynamics: str = "dense"
     name: str = "lds"
+    inputs: Sequence[Input] = ()
+    initial: str = "shared"
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         self.check_dim()
-        self.check_priors(("decay_ms", "rotation_hz", "initial_mean", "initial_covariance"))
+        for value, known, field in ((self.dynamics, KINDS, "dynamics"), (self.initial, INITIAL, "initial")):
+            if value not in known:
+                raise InputError(f"LDS({field}={value!r}): no such {field}. {suggestion(value, known)}")
+        own = {"dense": ("rotation_hz", "initial_covariance"), "diagonal": ("initial_scale",)}
+        names = own.get(self.dynamics, ("frequency_hz", "initial_scale"))
+        self.check_priors(("decay_ms", "initial_mean", "input_weights", "condition_mean", *names))
 
-    def chain(self, context: Context) -> Chain:
-        """Sample the parameters; return the normalised chain [state = latent]."""
+    @property
+    def rotatable(self) -> bool:
+        return self.dynamics == "dense"
+
+    @property
+    def settled(self) -> tuple[str, ...]:
+        return ("decay_ms", "rotation_hz", "initial_mean", "initial_covariance") if self.rotatable else ()
+
+    @property
+    def n_pairs(self) -> int:
+        """How many pairs of latents rotate, in modal dynamics."""
+        return self.n_latents // 2 if self.dynamics == "modal" else 0
+
+    def covariates(self, trials):
+        own = {"condition": trials.condition_index} if self.initial == "condition" else {}
+        return super().covariates(trials) | own
+
+    def check(self, trials):
+        if self.initial == "condition" and not trials.condition:
+            raise InputError("LDS(initial='condition'): the trials have no condition columns; name them when loading.")
+
+    def prior(self, context: Context) -> Dynamics:
+        """Sample the parameters; return the normalised dynamics [state = latent]."""
         dim = self.n_latents
-        decay_ms = self.sample("decay_ms", dist.LogNormal(math.log(200.0), 1.0).expand([dim]), ("latent",))
+        modes = dim - self.n_pairs
+        decay_ms = self.sample("decay_ms", dist.LogNormal(math.log(200.0), 1.0).expand([modes]), (self.mode_label,))
+        mean, drive, starts = None, None, None
+        if self.dynamics == "dense":
+            chain = self.dense(decay_ms, context)
+        else:
+            chain = self.modal(decay_ms, context)
+        if self.inputs:
+            weights = dist.Normal(0.0, 0.2).expand([dim, total_width(self.inputs, context)])
+            drive = self.sample("input_weights", weights, ("latent", f"{self.name}_input"))
+        if self.initial == "condition":
+            apart = dist.Normal(0.0, 1.0).expand([len(context.conditions), dim])
+            starts = self.sample("condition_mean", apart, ("condition", "latent"))
+        found = Dynamics(chain, drive=drive, starts=starts)
+        return found._replace(chain=matrices.change_basis(chain, self.normalizing_basis(chain, context)))
+
+    @property
+    def mode_label(self) -> str:
+        """What the axis of the decay times is called."""
+        return "latent" if self.dynamics == "dense" else f"{self.name}_mode"
+
+    def initial_mean(self):
+        """Sample m0 [latent]."""
+        return self.sample("initial_mean", dist.Normal(0.0, 1.0).expand([self.n_latents]), ("latent",))
+
+    def dense(self, decay_ms, context: Context) -> Chain:
+        """Sample rotation and initial state; the chain before it is normalised."""
+        dim = self.n_latents
+        rotation_hz = jnp.zeros(0)
         if dim > 1:
             prior = dist.Normal(0.0, 1.0).expand([dim * (dim - 1) // 2])
             rotation_hz = self.sample("rotation_hz", prior, ("pair",))
-        else:
-            rotation_hz = jnp.zeros(0)
-        mean = self.sample("initial_mean", dist.Normal(0.0, 1.0).expand([dim]), ("latent",))
+        mean = self.initial_mean()
         # Four degrees of freedom above the least for which the mean exists: weak, yet it keeps few trials from a
         # singular P0.
         prior = dist.InverseWishart(dim + 5.0, rate_matrix=4.0 * np.eye(dim, dtype=np.float32))
         covariance = self.sample("initial_covariance", prior, ("latent", "latent_2"))
-        chain = canonical_chain(decay_ms, rotation_hz, mean, covariance, context.bin_ms)
-        return matrices.change_basis(chain, normalizing_basis(chain, context))
+        return canonical_chain(decay_ms, rotation_hz, mean, covariance, context.bin_ms)
 
-    def estimate(self, chain: Chain, context: Context):
-        """The block's site values whose chain is the given one, up to a basis: (values, basis), x = basis z.
+    def modal(self, decay_ms, context: Context) -> Chain:
+        """Sample frequencies and initial state; the chain before it is normalised."""
+        frequency_hz = jnp.zeros(0, decay_ms.dtype)
+        if self.n_pairs:
+            prior = dist.LogNormal(math.log(2.0), 1.0).expand([self.n_pairs])
+            frequency_hz = self.sample("frequency_hz", prior, (f"{self.name}_pair",))
+        mean = self.initial_mean()
+        scale = self.sample("initial_scale", dist.LogNormal(0.0, 0.5).expand([self.n_latents]), ("latent",))
+        transition, noise = modal_transition(decay_ms, frequency_hz, context.bin_ms)
+        return Chain(mean, jnp.diag(scale**2), transition, jnp.zeros_like(mean), noise)
+
+    def normalizing_basis(self, chain: Chain, context: Context):
+        """L, x = L z, such that the second moment of z averaged over the bins of a trial is the identity.
+
+        For dynamics that are not dense, L is one number for each mode: the mean of the diagonal of the moment is one.
+        """
+        weights = jnp.asarray(context.bin_weights, chain.initial_mean.dtype)
+        moment = matrices.average_second_moment(chain, weights)
+        if self.dynamics == "dense":
+            return jnp.linalg.cholesky(moment)
+        modes = mode_of_state(self.n_latents, self.dynamics == "modal")
+        share = (modes[:, None] == modes[None, :]) / np.bincount(modes)[modes]
+        return jnp.diag(jnp.sqrt(jnp.asarray(share, moment.dtype) @ jnp.diagonal(moment)))
+
+    def start(self, chain: Chain, context: Context):
+        """Site values near the given chain up to a basis: (values, basis), x = basis z."""
+        if self.dynamics == "dense":
+            values, basis = jax.jit(lambda chain: self.maximize(chain, context, {}))(chain)
+        else:
+            values, basis = self.start_modes(chain, context)
+        dtype, dim = basis.dtype, self.n_latents
+        if self.inputs:
+            values[self.site("input_weights")] = jnp.zeros((dim, total_width(self.inputs, context)), dtype)
+        if self.initial == "condition":
+            values[self.site("condition_mean")] = jnp.zeros((len(context.conditions), dim), dtype)
+        return values, basis
+
+    def start_modes(self, chain: Chain, context: Context):
+        """Decay times and frequencies from the eigenvalues of a transition, each mode on unit scale."""
+        slowest_ms = SLOWEST_DECAY_TRIALS * context.mean_bins * context.bin_ms
+        modal = self.dynamics == "modal"
+        found = eigenmodes(np.asarray(chain.transition, float), modal, context.bin_ms, slowest_ms / 2)
+        decay_ms, frequency_hz, basis = found
+        modes = mode_of_state(self.n_latents, modal)
+        inverse = np.linalg.inv(basis)
+        spread = np.bincount(modes, np.diag(inverse @ inverse.T)) / np.bincount(modes)
+        basis = basis * np.sqrt(spread)[modes]
+        dtype = chain.transition.dtype
+        values: dict[str, Any] = {
+            self.site("decay_ms"): decay_ms,
+            self.site("initial_mean"): np.zeros(self.n_latents),
+            self.site("initial_scale"): np.ones(self.n_latents),
+        }
+        if self.n_pairs:
+            values[self.site("frequency_hz")] = np.maximum(frequency_hz, 0.05)
+        return {name: jnp.asarray(value, dtype) for name, value in values.items()}, jnp.asarray(basis, dtype)
+
+    def maximize(self, chain: Chain, context: Context, values: dict):
+        """Site values whose chain is the given one up to a basis, for dense dynamics: (values, basis), x = basis z.
 
         The stationary covariance is made the identity, then A is split into rotation times decay (its polar
         decomposition). A chain that is not stable is first shrunk to decay no slower than `SLOWEST_DECAY_TRIALS`
         trial lengths.
         """
+        if self.dynamics != "dense":
+            return None
         bin_ms, slowest_ms = context.bin_ms, SLOWEST_DECAY_TRIALS * context.mean_bins * context.bin_ms
         radius = matrices.spectral_radius(chain.transition)
         transition = chain.transition * jnp.minimum(1.0, math.exp(-bin_ms / slowest_ms) / radius)
-        values, vectors = jnp.linalg.eigh(matrices.stationary_covariance(transition, chain.noise))
-        root = vectors * jnp.sqrt(jnp.maximum(values, 1e-6 * values[-1]))
+        spread, vectors = jnp.linalg.eigh(matrices.stationary_covariance(transition, chain.noise))
+        root = vectors * jnp.sqrt(jnp.maximum(spread, 1e-6 * spread[-1]))
         whitened = jnp.linalg.solve(root, transition @ root)
         left, contraction, right = jnp.linalg.svd(whitened)
         basis = root @ right.T
@@ -87,7 +214,13 @@ class LDS(Latent):
         canonical = canonical_chain(
             decay_ms, pairs, moved.initial_mean, moved.initial_covariance, bin_ms, turned=rotation
         )
-        return sites, basis @ normalizing_basis(canonical, context)
+        basis = basis @ self.normalizing_basis(canonical, context)
+        # Inputs and conditions act on the normalised state.
+        for name, turned in (("input_weights", False), ("condition_mean", True)):
+            if (value := values.get(self.site(name))) is not None:
+                moved_value = jnp.linalg.solve(basis, value.T if turned else value)
+                sites[self.site(name)] = moved_value.T if turned else moved_value
+        return sites, basis
 
 
 def canonical_chain(decay_ms, rotation_hz, mean, covariance, bin_ms: float, turned=None) -> Chain:
@@ -98,9 +231,3 @@ def canonical_chain(decay_ms, rotation_hz, mean, covariance, bin_ms: float, turn
     kept = jnp.exp(-bin_ms / decay_ms)
     noise = (orthogonal * -jnp.expm1(-2 * bin_ms / decay_ms)) @ orthogonal.T
     return Chain(mean, covariance, orthogonal * kept, jnp.zeros(dim, mean.dtype), noise)
-
-
-def normalizing_basis(chain: Chain, context: Context):
-    """L, x = L z, such that the second moment of z averaged over the bins of a trial is the identity."""
-    weights = jnp.asarray(context.bin_weights, chain.initial_mean.dtype)
-    return jnp.linalg.cholesky(matrices.average_second_moment(chain, weights))

@@ -56,8 +56,13 @@ class LinearGaussianMarkov(dist.Distribution):
 
     @classmethod
     def from_chain(cls, chain: Chain, num_steps: int) -> "LinearGaussianMarkov":
-        """The distribution of a trajectory of `num_steps` bins of a chain that is constant in time."""
-        return cls(*chain, num_steps=num_steps)
+        """The distribution of a trajectory of `num_steps` bins of a chain, or of one chain for each trial."""
+
+        def every_step(array, own):
+            return array if array.ndim > own else jnp.broadcast_to(array, (num_steps - 1, *array.shape))
+
+        steps = (every_step(chain.transition, 2), every_step(chain.offset, 1), every_step(chain.noise, 2))
+        return cls(chain.initial_mean, chain.initial_covariance, *steps)
 
     @classmethod
     def from_smoothed(cls, smoothed: Smoothed) -> "LinearGaussianMarkov":

@@ -1,42 +1,94 @@
 """The linear readout: from latents to each neuron's predictor, eta_n = c_n'x + d_n."""
 
 import dataclasses
+import math
+from typing import Any
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
 from nlbprob.blocks.base import Block, Context
+from nlbprob.errors import InputError, suggestion
+
+
+#: Smallest size of a loading in the quadratic that bounds a Laplace prior, in units of its scale.
+LEAST_LOADING = 0.05
+SHRINKAGE = ("ridge", "ard", "laplace")
 
 
 @dataclasses.dataclass(frozen=True)
 class LinearReadout(Block):
-    """c_nk ~ N(0, loading_scale^2), d_n ~ N(d0, baseline_scale^2); d0 is the predictor of a typical rate.
+    """eta_n = c_n'x + d_n, with a prior that shrinks the loadings c_nk; d_n ~ N(d0, baseline_scale^2).
 
-    Latents have unit second moment, so that loading_scale is the size of one latent's effect on a predictor (on the
-    log rate of an exp link). The default 0.5 lets one latent carry a twofold change of rate either way at two standard
-    deviations, which shrinks neurons with few spikes and leaves neurons with many to their data. baseline_scale 2
-    covers 0.1 to 270 Hz at 95%.
+    d0 is the predictor of a typical rate. Latents have unit second moment, so that loading_scale is the size of one
+    latent's effect on a predictor (on the log rate of an exp link).
+    shrinkage="ridge": c_nk ~ N(0, loading_scale^2). The default 0.5 lets one latent carry a twofold change of rate
+    either way at two standard deviations, which shrinks neurons with few spikes and leaves neurons with many to their
+    data. "ard": c_nk ~ N(0, s_k^2), s_k ~ HalfCauchy(loading_scale): latents that are not needed are pruned (of latents
+    with an identity, such as those of GP or modal dynamics). "laplace": c_nk ~ Laplace(0, loading_scale / sqrt 2), for
+    sparse loadings. baseline_scale 2 covers 0.1 to 270 Hz at 95%.
 
-    Sites: "loadings" [neuron, latent], "baseline" [neuron].
+    Sites: "loadings" [neuron, latent], "baseline" [neuron]; "ard": "latent_scale" [latent].
     """
 
+    shrinkage: str = "ridge"
     loading_scale: float = 0.5
     baseline_scale: float = 2.0
     name: str = ""
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        self.check_priors(("loadings", "baseline"))
+        if self.shrinkage not in SHRINKAGE:
+            raise InputError(
+                f"LinearReadout(shrinkage={self.shrinkage!r}): no such prior. {suggestion(self.shrinkage, SHRINKAGE)}"
+            )
+        self.check_priors(("loadings", "baseline", *(["latent_scale"] if self.shrinkage == "ard" else [])))
 
     def parameters(self, context: Context, dim: int, baseline_location):
         """Sample the loadings and baselines of `context.n_neurons` neurons on `dim` latents."""
-        scale = dist.Normal(0.0, self.loading_scale).expand([context.n_neurons, dim])
-        loadings = self.sample("loadings", scale, ("neuron", "latent"))
+        shape = [context.n_neurons, dim]
+        if self.shrinkage == "laplace":
+            prior = dist.Laplace(0.0, self.loading_scale / math.sqrt(2)).expand(shape)
+        elif self.shrinkage == "ard":
+            scale = self.sample("latent_scale", dist.HalfCauchy(self.loading_scale).expand([dim]), ("latent",))
+            prior = dist.Normal(0.0, jnp.broadcast_to(scale, shape))
+        else:
+            prior = dist.Normal(0.0, self.loading_scale).expand(shape)
+        loadings = self.sample("loadings", prior, ("neuron", "latent"))
         level = dist.Normal(baseline_location, self.baseline_scale).expand([context.n_neurons])
         return loadings, self.sample("baseline", level, ("neuron",))
 
-    def ridge(self, dim: int, baseline_location):
-        """Mean and precision [1 + latent] of the normal prior of a neuron's baseline and loadings, for EM."""
-        location = jnp.zeros(1 + dim).at[0].set(baseline_location)
-        precision = jnp.full(1 + dim, self.loading_scale**-2).at[0].set(self.baseline_scale**-2)
-        return location, precision
+    def start(self, dim: int) -> dict[str, Any]:
+        """Where the sites of the prior start."""
+        return {self.site("latent_scale"): jnp.full(dim, self.loading_scale)} if self.shrinkage == "ard" else {}
+
+    def penalty(self, loadings, values: dict[str, Any], baseline_location):
+        """Location [width] and precision [neuron, width] of the normal that stands for the prior in a Newton step.
+
+        For the Laplace prior it is the tangent quadratic, of precision sqrt 2 / (loading_scale |c|).
+        """
+        neurons, dim = loadings.shape
+        if self.shrinkage == "laplace":
+            size = jnp.maximum(jnp.abs(loadings), LEAST_LOADING * self.loading_scale)
+            own = math.sqrt(2) / (self.loading_scale * size)
+        elif self.shrinkage == "ard":
+            own = jnp.broadcast_to(values[self.site("latent_scale")] ** -2, (neurons, dim))
+        else:
+            own = jnp.full((neurons, dim), self.loading_scale**-2, loadings.dtype)
+        location = jnp.zeros(1 + dim, loadings.dtype).at[0].set(baseline_location)
+        first = jnp.full((neurons, 1), self.baseline_scale**-2, loadings.dtype)
+        return location, jnp.concatenate([first, own], 1)
+
+    def maximize(self, loadings, curvature) -> dict[str, Any]:
+        """The prior's own sites given the loadings and their precision: s^2 maximises E_q[log p(c | s)] + log p(s).
+
+        With V = sum_n E[c_nk^2] and N neurons, -N log s - V / 2 s^2 - log(1 + s^2 / b^2) is stationary where u = s^2
+        solves (N + 2) u^2 + (N b^2 - V) u - V b^2 = 0.
+        """
+        if self.shrinkage != "ard":
+            return {}
+        spread = jnp.diagonal(jnp.linalg.inv(curvature), axis1=1, axis2=2)[:, 1:]
+        second, count, unit = (loadings**2 + spread).sum(0), loadings.shape[0], self.loading_scale**2
+        linear = count * unit - second
+        root = jnp.sqrt(linear**2 + 4 * (count + 2) * second * unit)
+        return {self.site("latent_scale"): jnp.sqrt((root - linear) / (2 * (count + 2)))}

@@ -83,12 +83,12 @@ def draw_trials(posterior: "Posterior", trials: "Trials", draws: int, log_likeli
     random = np.random.default_rng(seed)
     on_host = observation.draw(random, np.zeros(1)) is not None
 
-    def describe(key, theta, batch, x, bound):
-        predictor = x @ theta.loadings.T + theta.baseline
-        likelihood = observation.distribution(predictor, theta.observation)
+    def describe(key, given, batch, x, bound):
+        predictor = x @ given.loadings.T + given.offset
+        likelihood = observation.distribution(predictor, given.observation)
         spikes = likelihood.mean if on_host else likelihood.sample(key)
         known = jnp.zeros_like(predictor)
-        pointwise = observation.expected_log_prob(predictor, known, batch.counts, theta.observation)[0]
+        pointwise = observation.expected_log_prob(predictor, known, batch.counts, given.observation)[0]
         pointwise = jnp.where(batch.seen, pointwise, jnp.nan if log_likelihood == "full" else 0.0)
         if log_likelihood != "full":
             pointwise = pointwise.sum(sums[log_likelihood])
@@ -121,7 +121,7 @@ def assemble(posterior: "Posterior", trials: "Trials", groups: dict[str, dict[st
     """Label the groups of draws, add the data, the trace of the fit and the settings."""
     import xarray
 
-    latent = np.arange(posterior.model.dim)
+    latent = posterior.model.latent_names
     coords = {
         "trial": trials.table["id"],
         "time": ("time", trials.time_ms, {"units": "ms"}),

@@ -13,13 +13,15 @@ import optax
 from nlbprob.blocks import spec
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError, suggestion
-from nlbprob.infer import em, guides, initialize, predict, svi
+from nlbprob.infer import guides, initialize, predict, svi
 from nlbprob.infer import local as local_inference
 from nlbprob.infer.ahead import Ahead, concurrently, threads
-from nlbprob.infer.local import Batch
+from nlbprob.infer.em import EM, EMState, Rows, parameter_sites
+from nlbprob.infer.problem import Batch
 from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.progress import Progress
 from nlbprob.model import Model
+from nlbprob.numerics.hmm import Path
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
@@ -117,13 +119,13 @@ class Run:
     ):
         self.model, self.trials, self.settings = model, trials, settings
         self.context = Context.of(trials)
-        most = predict.most_trials(trials.n_bins, trials.n_neurons, model.dim)
+        most = predict.most_trials(model, trials.n_bins, trials.n_neurons)
         size = -(-trials.n_trials // max(threads(), -(-trials.n_trials // most)))
-        self.batches = tuple(batch for _, batch in predict.chunks(trials, size))
+        self.batches = tuple(batch for _, batch in predict.chunks(model, trials, size))
         default = max(LEAST_BATCH, -(-trials.n_trials // 4))
         self.batch_size = min(trials.n_trials, default if batch_size is None else max(1, batch_size))
         self.draws: dict[str, np.ndarray] | None = None
-        self.state: em.EMState | None = None
+        self.state: EMState | None = None
         self.begin = time.perf_counter()
         self.history: dict[str, list] = {"stage": [], "iteration": [], "elbo": [], "seconds": []}
         self.progress = Progress(settings["em_iterations"] + settings["svi_steps"], progress)
@@ -147,17 +149,19 @@ class Run:
         """Set both stages compiling, the first one first."""
         model, context = self.model, self.context
         neurons, width, dtype = self.trials.n_neurons, 1 + model.dim, jnp.result_type(float)
-        self.sites, supports = em.parameter_sites(model, context)
+        self.sites, supports = parameter_sites(model, context)
+        self.em = EM(model, context)
         size, bins = self.batches[0].seen.shape[:2]
-        trials = (local_inference.empty_sites(size, bins, model.dim, dtype), jnp.ones(size, dtype))
+        rows = empty_rows(model, size, bins, dtype)
         curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / guides.START_SCALE**2, (neurons, width, width))
-        self.start = em.EMState(dict(self.sites), curvature, (trials,) * len(self.batches))
+        optimizer_state = jax.eval_shape(self.em.begin, self.sites)
+        self.start = EMState(dict(self.sites), curvature, (rows,) * len(self.batches), optimizer_state)
         self.expect = self.ahead.compile(
-            em.expectation(model, context), self.sites, self.batches[0], trials, FIRST_STEPS
+            self.em.expectation, self.sites, self.batches[0], rows, FIRST_STEPS, True
         )
         if self.settings["em_iterations"]:
             chunks = (self.expect.shapes,) * len(self.batches)
-            self.maximize = self.ahead.compile(em.maximization(model, context), self.sites, self.batches, chunks)
+            self.maximize = self.ahead.compile(self.em.maximization, self.start, self.batches, chunks)
         readout, steps = self.model.readout, self.settings["svi_steps"]
         names = (readout.site("baseline"), readout.site("loadings"))
         self.guide = guides.ParameterGuide(family, self.sites, supports, names)
@@ -171,16 +175,17 @@ class Run:
             shapes = (jnp.asarray(self.index[0]), data, frames, store)
             self.loop = svi.Loop(self.model, self.context, self.guide, optimizer, shapes, self.ahead)
 
-    def flat(self, batches: tuple[Batch, ...], state: em.EMState) -> tuple[Batch, svi.Store]:
+    def flat(self, batches: tuple[Batch, ...], state: EMState) -> tuple[Batch, Rows]:
         """Data and sites with one axis of trials, without those that filled up the last chunk."""
-        sites = [sites for sites, _ in state.trials]
-        data, sites = (
-            jax.tree.map(lambda *arrays: jnp.concatenate(arrays)[: self.trials.n_trials], *parts)
-            for parts in (batches, sites)
-        )
-        return data, svi.Store(sites, jnp.ones(self.trials.n_trials, sites.linear.dtype))
+        count, components = self.trials.n_trials, self.model.n_components
 
-    def frames(self, state: em.EMState) -> dict[str, guides.Frame]:
+        def whole(parts, number):
+            return jax.tree.map(lambda *arrays: jnp.concatenate(arrays)[:number], *parts)
+
+        rows = whole(state.rows, count * components)
+        return whole(batches, count), rows._replace(step_size=jnp.ones_like(rows.step_size))
+
+    def frames(self, state: EMState) -> dict[str, guides.Frame]:
         """Where the guide starts: the values that EM found, with the uncertainty that its curvature tells."""
         return self.guide.frames(state.values, jnp.linalg.inv(state.curvature))
 
@@ -189,16 +194,17 @@ class Run:
         model, iterations = self.model, self.settings["em_iterations"]
         if init is None:
             start = initialize.start_from(model, self.trials, self.settings["seed"])
-            values = jax.jit(lambda start: initialize.site_values(model, self.context, start))(start)
+            values = initialize.site_values(model, self.context, start)
         else:
             values = {name: jnp.asarray(value, jnp.result_type(float)) for name, value in init.values.items()}
-        state, steps = self.start._replace(values=values), FIRST_STEPS if iterations else predict.COLD_STEPS
+        state = self.start._replace(values=values, optimizer=self.em.begin(values))
+        steps = FIRST_STEPS if iterations else predict.COLD_STEPS
         for iteration in range(max(iterations, 1)):
 
-            def update(chunk, state=state, steps=steps):
-                return self.expect(state.values, *chunk, steps)
+            def update(chunk, state=state, steps=steps, cold=iteration == 0):
+                return self.expect(state.values, *chunk, steps, cold)
 
-            chunks = tuple(concurrently(update, zip(self.batches, state.trials, strict=True), compiled=True))
+            chunks = tuple(concurrently(update, zip(self.batches, state.rows, strict=True), compiled=True))
             # Trials that fill the last chunk have seen nothing: their bound is zero.
             elbo = float(sum(chunk.elbo.sum() for chunk in chunks))
             if not np.isfinite(elbo):
@@ -207,10 +213,10 @@ class Run:
                     "Look for neurons with extreme counts, or try precision='float64'."
                 )
             if iterations:
-                state, steps = self.maximize(state.values, self.batches, chunks), LATER_STEPS
+                state, steps = self.maximize(state, self.batches, chunks), LATER_STEPS
                 self.record("em", elbo)
             else:
-                state = state._replace(trials=tuple((chunk.sites, chunk.step_size) for chunk in chunks))
+                state = state._replace(rows=tuple(chunk.rows for chunk in chunks))
             self.state = state
 
     def parameter_posterior(self, custom: bool) -> None:
@@ -244,3 +250,19 @@ class Run:
         history = {name: np.asarray(column) for name, column in self.history.items()}
         ids = np.asarray(self.trials.neurons["id"])
         return Posterior(self.model, self.context, values, draws, ids, history, dict(self.settings))
+
+
+def empty_rows(model: Model, trials: int, bins: int, dtype) -> Rows:
+    """The rows of so many trials before anything is known of them."""
+    count = trials * model.n_components
+    paths = tuple(
+        Path(
+            jnp.zeros((count, bins, block.n_regimes), dtype),
+            jnp.zeros((count, bins - 1, block.n_regimes, block.n_regimes), dtype),
+            jnp.zeros(count, dtype),
+        )
+        if block.n_regimes
+        else None
+        for block in model.chains
+    )
+    return Rows(local_inference.empty_sites(count, bins, model.dim, dtype), jnp.ones(count, dtype), paths)

@@ -1,16 +1,17 @@
 """Where a fit starts: smoothed log counts, their principal components as latents, a regression for the dynamics."""
 
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+import scipy.linalg
+from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
 from nlbprob.blocks.base import Context
+from nlbprob.blocks.latent import Latent
 from nlbprob.model import Model
-from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Chain
 
 if TYPE_CHECKING:
@@ -37,58 +38,143 @@ def smoothed_log_counts(trials: "Trials"):
 
 
 class Start(NamedTuple):
-    """A chain for each latent block, loadings [neuron, latent], and the mean and variance of each neuron's counts."""
+    """Where the parameters begin: a chain for each latent block, and what the readout makes of all latents.
+
+    trajectories: what each template adds to its latents, where there are templates; mean and variance: of every
+    neuron's counts.
+    """
 
     chains: list[Chain]
-    loadings: Float[Array, "neuron latent"]
-    mean: Float[Array, " neuron"]
-    variance: Float[Array, " neuron"]
+    loadings: Float[np.ndarray, "neuron latent"]
+    trajectories: Float[np.ndarray, "component time latent"] | None
+    mean: Float[np.ndarray, " neuron"]
+    variance: Float[np.ndarray, " neuron"]
 
 
 def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
     """Where to start variational EM.
 
     Rate-weighted principal components of the smoothed log counts, scaled to unit second moment, are the latents; their
-    dynamics are a ridge regression of each bin on the one before. `seed` jitters the components slightly, so that
-    several starts differ.
+    dynamics are a ridge regression of each bin on the one before. Templates start as the mean trajectories of the
+    conditions where their number fits, else of clusters of trials; the other latents then describe what is left.
+    `seed` jitters the components slightly, so that several starts differ.
     """
     logs, mean = smoothed_log_counts(trials)
     inside = np.arange(trials.n_bins) < trials.lengths[:, None]
     logs -= logs[inside].mean(0)
     weight = np.sqrt(mean)
-    rows = logs[inside] * weight
-    _, vectors = np.linalg.eigh(rows.T.astype(np.float64) @ rows)
-    jitter = 0.02 * np.random.default_rng(seed).standard_normal((trials.n_neurons, model.dim))
-    directions = np.linalg.qr(vectors[:, ::-1][:, : model.dim] + jitter / np.sqrt(trials.n_neurons))[0]
-    latents = (logs * weight) @ directions
-    scale = np.maximum(latents[inside].std(0), 1e-3)
-    latents = latents / scale
-    loadings = directions * scale / weight[:, None]
-
+    random = np.random.default_rng(seed)
+    weighted = logs * weight
+    groups = None
+    if model.templates is not None:
+        groups = template_groups(model.templates.n_components, trials, weighted, inside, random)
+    loadings = np.zeros((trials.n_neurons, model.dim))
+    latents = np.zeros((*logs.shape[:2], model.dim))
+    trajectories = None
+    if model.templates is not None and model.templates.on is None:
+        place = model.templates.width(model)
+        average = group_means(weighted, inside, groups, model.templates.n_components)
+        directions, scale = components(average.reshape(-1, average.shape[2]), place.stop - place.start, random)
+        loadings[:, place] = directions * scale / weight[:, None]
+        trajectories = average @ directions / scale
+        weighted = weighted - (trajectories[groups] * scale) @ directions.T
+    rest = np.concatenate([np.arange(model.dim)[model.slices[block.name]] for block in model.chains])
+    directions, scale = components(weighted[inside], len(rest), random)
+    loadings[:, rest] = directions * scale / weight[:, None]
+    latents[:, :, rest] = weighted @ directions / scale
+    if model.templates is not None and model.templates.on is not None:
+        place = model.templates.width(model)
+        trajectories = group_means(latents[:, :, place], inside, groups, model.templates.n_components)
+        latents[:, :, place] -= trajectories[groups]
     pairs = inside[:, 1:]
-    chains, start = [], 0
-    for latent in model.latents:
-        part = slice(start, start + latent.n_latents)
-        chains.append(regression(latents[:, :-1, part][pairs], latents[:, 1:, part][pairs]))
-        start += latent.n_latents
+    chains = []
+    for block in model.chains:
+        own = latents[:, :, model.slices[block.name]]
+        chains.append(regression(own[:, :-1][pairs], own[:, 1:][pairs]))
     counts = np.where(trials.seen, trials.counts, np.nan)
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore", category=RuntimeWarning):
         spread = np.nan_to_num(np.nanvar(counts, axis=(0, 1)))
-    return Start(chains, *(jnp.asarray(a, jnp.result_type(float)) for a in (loadings, mean, spread)))
+    return Start(chains, loadings, trajectories, mean, spread)
+
+
+def components(rows: np.ndarray, dim: int, random: np.random.Generator):
+    """Principal directions [neuron, dim] of some rows [point, neuron], jittered, and the deviation of the rows there."""
+    _, vectors = np.linalg.eigh(rows.T.astype(np.float64) @ rows)
+    jitter = 0.02 * random.standard_normal((rows.shape[1], dim))
+    directions = np.linalg.qr(vectors[:, ::-1][:, :dim] + jitter / np.sqrt(rows.shape[1]))[0]
+    return directions, np.maximum((rows @ directions).std(0), 1e-3)
+
+
+def template_groups(components: int, trials: "Trials", weighted, inside, random) -> np.ndarray:
+    """Which template each trial starts with: its condition, or a cluster of trials where these do not match."""
+    index = trials.condition_index if trials.condition else np.full(trials.n_trials, -1)
+    if trials.condition and len(trials.condition_labels) == components:
+        return np.where(index >= 0, index, random.integers(components, size=trials.n_trials))
+    from scipy.cluster.vq import kmeans2
+
+    rows = np.where(inside[..., None], weighted, 0.0).reshape(trials.n_trials, -1)
+    left, scale, _ = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
+    most = min(2 * components, left.shape[1])
+    features = left[:, :most] * scale[:most]
+    best, least = None, np.inf
+    for _ in range(10):
+        with warnings.catch_warnings(action="ignore"):
+            centres, labels = kmeans2(features, components, minit="++", seed=random)
+        distance = ((features - centres[labels]) ** 2).sum()
+        if distance < least:
+            best, least = labels, distance
+    assert best is not None
+    return best
+
+
+def group_means(values, inside, groups, count: int) -> np.ndarray:
+    """Mean trajectory of each group of trials [group, time, channel]; of all trials where a group has none."""
+    weight = inside.astype(float)
+    overall = (values * weight[..., None]).sum(0) / np.maximum(weight.sum(0), 1.0)[:, None]
+    found = np.zeros((count, *values.shape[1:]))
+    for group in range(count):
+        own = weight[groups == group]
+        total = (values[groups == group] * own[..., None]).sum(0) + overall
+        found[group] = total / (own.sum(0) + 1.0)[:, None]
+    return found
 
 
 def site_values(model: Model, context: Context, start: Start) -> dict[str, jnp.ndarray]:
     """The values of all sites at which the model is where the start says."""
-    values, bases = {}, []
-    for latent, chain in zip(model.latents, start.chains, strict=True):
-        found, basis = latent.estimate(chain, context)
-        values |= found
-        bases.append(basis)
-    values[model.readout.site("loadings")] = start.loadings @ matrices.diagonal_blocks(bases)
-    values[model.readout.site("baseline")] = model.observation.predictor_of_mean(start.mean)
-    for name, value in model.observation.start(start.mean, start.variance).items():
+    dtype = jnp.result_type(float)
+    values: dict[str, Any] = {}
+    bases: list[Any] = []
+    chains = iter(start.chains)
+    for block in model.latents:
+        basis = np.eye(block.n_latents)
+        if isinstance(block, Latent):
+            found, basis = block.start(next(chains), context)
+            values |= found
+        bases.append(np.asarray(basis, float))
+    whole = scipy.linalg.block_diag(*bases)
+    if model.templates is not None:
+        place = model.templates.width(model)
+        values |= model.templates.start(context, place.stop - place.start)
+        if start.trajectories is not None:
+            trajectories = start.trajectories
+            if model.templates.on is not None:
+                trajectories = trajectories @ np.linalg.inv(whole[place, place]).T
+            values[model.templates.site("coefficients")] = on_basis(model.templates.basis(context), trajectories)
+    for effect in model.effects:
+        values |= effect.start(context)
+    values |= model.readout.start(model.dim)
+    mean = jnp.asarray(start.mean, dtype)
+    values[model.readout.site("loadings")] = start.loadings @ whole
+    values[model.readout.site("baseline")] = model.observation.predictor_of_mean(mean)
+    for name, value in model.observation.start(mean, jnp.asarray(start.variance, dtype)).items():
         values[model.observation.site(name)] = value
-    return values
+    return {name: jnp.asarray(value, dtype) for name, value in values.items()}
+
+
+def on_basis(basis: np.ndarray, trajectories: np.ndarray) -> np.ndarray:
+    """Coefficients [component, basis, latent] of trajectories, by ridge regression on a basis [time, basis]."""
+    gram = basis.T @ basis + 0.1 * np.eye(basis.shape[1])
+    return np.einsum("ij,tj,ktl->kil", np.linalg.inv(gram), basis, trajectories)
 
 
 def regression(before: np.ndarray, after: np.ndarray) -> Chain:
@@ -98,12 +184,5 @@ def regression(before: np.ndarray, after: np.ndarray) -> Chain:
     transition = np.linalg.solve(gram, before.T @ after + 0.98 * ridge * np.eye(dim)).T
     residual = after - before @ transition.T
     noise = residual.T @ residual / max(len(before), 1) + 0.02 * np.eye(dim)
-    dtype = jnp.result_type(float)
-    identity = jnp.eye(dim, dtype=dtype)
-    return Chain(
-        jnp.zeros(dim, dtype),
-        identity,
-        jnp.asarray(transition, dtype),
-        jnp.zeros(dim, dtype),
-        jnp.asarray(noise, dtype),
-    )
+    zero, identity = np.zeros(dim), np.eye(dim)
+    return Chain(*(jnp.asarray(a, jnp.result_type(float)) for a in (zero, identity, transition, zero, noise)))

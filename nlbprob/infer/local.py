@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Num
+from jaxtyping import Array, Bool, Float
 
-from nlbprob.model import Parameters
+from nlbprob.infer import switching
+from nlbprob.infer.problem import Batch, Problem, joined, latent_moments, lift
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed
+from nlbprob.numerics.hmm import Path
 
 if TYPE_CHECKING:
     from nlbprob.blocks.observations import Observation
@@ -24,22 +26,19 @@ if TYPE_CHECKING:
 SHRINK, GROW = 0.3, 2.0
 
 
-class Batch(NamedTuple):
-    """The counts of some trials and which of them are seen."""
-
-    counts: Num[Array, "trial time neuron"]
-    seen: Bool[Array, "trial time neuron"]
-
-
 class Local(NamedTuple):
-    """The posterior of some trials: sites, moments, bound (nats, of each trial), next target and step size."""
+    """The posterior of some rows: sites, moments, bound (nats, of each), next target and step size.
+
+    paths: the posterior of the discrete states of each block that switches, None for others.
+    """
 
     sites: Sites
+    paths: tuple[Path | None, ...]
     smoothed: Smoothed
-    elbo: Float[Array, " trial"]
+    elbo: Float[Array, " row"]
     target: Sites
-    step_size: Float[Array, " trial"]
-    done: Bool[Array, " trial"]
+    step_size: Float[Array, " row"]
+    done: Bool[Array, " row"]
 
 
 def tolerance(dtype) -> float:
@@ -57,58 +56,78 @@ def outer_products(loadings: Float[Array, "neuron state"]) -> Float[Array, "neur
     return (loadings[:, :, None] * loadings[:, None, :]).reshape(loadings.shape[0], -1)
 
 
-def predictor(theta: Parameters, mean, covariance):
-    """Mean and variance of every neuron's predictor eta = c'x + d: [..., neuron].
+def predictor(given: Problem, mean, covariance):
+    """Mean and variance of every neuron's predictor eta = c'x + offset: [..., neuron], from moments of the latents.
 
     The mean is c'm + d, the variance c'Pc; where (d, c) are uncertain with covariance S, plus E[(1, x) S (1, x)'],
     which takes eta, a product of two normal vectors, for normal.
     """
     flat = covariance.reshape(*mean.shape[:-1], -1)
-    variance = flat @ outer_products(theta.loadings).T
-    if theta.uncertainty is not None:
-        constant, cross, quadratic = split_uncertainty(theta)
+    variance = flat @ outer_products(given.loadings).T
+    if given.uncertainty is not None:
+        constant, cross, quadratic = split_uncertainty(given)
         second = flat + (mean[..., :, None] * mean[..., None, :]).reshape(flat.shape)
         variance = variance + constant + 2 * mean @ cross.T + second @ quadratic.T
-    return mean @ theta.loadings.T + theta.baseline, variance
+    return mean @ given.loadings.T + given.offset, variance
 
 
-def split_uncertainty(theta: Parameters):
-    """The covariance of (d, c) of each neuron: of d alone [neuron], of c with d [neuron, state], of c alone [neuron,
-    pair].
-    """
-    covariance = theta.uncertainty
+def split_uncertainty(given: Problem):
+    """The covariance of (d, c) of each neuron: of d [neuron], of c with d [neuron, latent], of c [neuron, pair]."""
+    covariance = given.uncertainty
     assert covariance is not None
     return covariance[:, 0, 0], covariance[:, 1:, 0], covariance[:, 1:, 1:].reshape(covariance.shape[0], -1)
 
 
-def expected_log_likelihood(theta: Parameters, observation: "Observation", batch: Batch, mean, covariance):
-    """E_q[log p(y | x)] of each trial, and the sites that a full natural-gradient step leads to."""
-    location, variance = predictor(theta, mean, covariance)
-    terms = observation.expected_log_prob(location, variance, batch.counts, theta.observation)
+def expected_log_likelihood(given: Problem, observation: "Observation", batch: Batch, mean, covariance):
+    """E_q[log p(y | x)] of each row, and the sites on the latents that a full natural-gradient step leads to.
+
+    mean, covariance: of the latents, templates included.
+    """
+    location, variance = predictor(given, mean, covariance)
+    terms = observation.expected_log_prob(location, variance, batch.counts, given.observation)
     value, slope, weight = (jnp.where(batch.seen, term, 0.0) for term in terms)
     weight = jnp.maximum(weight, 0.0)
-    outer = outer_products(theta.loadings)
-    linear = (slope + weight * (location - theta.baseline)) @ theta.loadings
-    if theta.uncertainty is not None:
-        _, cross, quadratic = split_uncertainty(theta)
+    outer = outer_products(given.loadings)
+    pulled = mean @ given.loadings.T
+    if given.shift is not None:
+        pulled = pulled - given.shift @ given.loadings.T
+    linear = (slope + weight * pulled) @ given.loadings
+    if given.uncertainty is not None:
+        _, cross, quadratic = split_uncertainty(given)
         outer = outer + quadratic
         linear = linear - weight @ cross
+        if given.shift is not None:
+            size = mean.shape[-1]
+            own = (weight @ quadratic).reshape(*mean.shape, size)
+            linear = linear - jnp.einsum("...ij,...j->...i", own, jnp.broadcast_to(given.shift, mean.shape))
     precision = (weight @ outer).reshape(*mean.shape, mean.shape[-1])
     return value.sum((-1, -2)), Sites(linear, precision)
 
 
-def evaluate(theta: Parameters, observation: "Observation", batch: Batch, sites: Sites):
-    """Moments, bound and target of given sites. The bound of a trial is E_q[log p(y | x)] - KL(q || prior)."""
-    smoothed = kalman.smooth(theta.chain, sites, kalman.filter(theta.chain, sites))
-    likelihood, target = expected_log_likelihood(theta, observation, batch, smoothed.mean, smoothed.covariance)
+def evaluate(given: Problem, observation: "Observation", batch: Batch, sites: Sites, paths=None):
+    """Moments, bound, target and fresh paths of given sites. A row's bound is E_q[log p(y | x)] - KL(q || prior)."""
+    paths = switching.no_paths(given) if paths is None else paths
+    prior = switching.prior(given, paths)
+    total = lift(sites, given.emission)
+    if prior.extra is not None:
+        total = Sites(total.linear + prior.extra.linear, total.precision + prior.extra.precision)
+    smoothed = kalman.smooth(prior.chain, total, kalman.filter(prior.chain, total))
+    mean, covariance = latent_moments(given, smoothed.mean, smoothed.covariance)
+    likelihood, target = expected_log_likelihood(given, observation, batch, mean, covariance)
     elbo = likelihood - smoothed.divergence
+    if prior.extra is not None:
+        gained, pull = switching.correction(given, paths, prior, smoothed)
+        elbo = elbo + gained
+        if pull is not None:
+            target = Sites(target.linear + pull.linear, target.precision + pull.precision)
     return smoothed, jnp.where(jnp.isfinite(elbo), elbo, -jnp.inf), target
 
 
-def begin(sites: Sites, step_size=None) -> Local:
+def begin(given: Problem, sites: Sites, step_size=None, paths=None) -> Local:
     """The state before anything is known of the sites: the first `step` evaluates them, later ones improve them."""
-    *batch, bins, state = sites.linear.shape
+    *batch, bins, latents = sites.linear.shape
     dtype = sites.linear.dtype
+    state = latents if given.emission is None else given.emission.shape[1]
     unknown = Smoothed(
         jnp.zeros((*batch, bins, state), dtype),
         jnp.zeros((*batch, bins, state, state), dtype),
@@ -116,7 +135,8 @@ def begin(sites: Sites, step_size=None) -> Local:
         jnp.zeros(batch, dtype),
     )
     step_size = jnp.ones(batch, dtype) if step_size is None else step_size
-    return Local(sites, unknown, jnp.full(batch, -jnp.inf, dtype), sites, step_size, jnp.zeros(batch, bool))
+    paths = switching.first_paths(given, batch[0], bins) if paths is None else paths
+    return Local(sites, paths, unknown, jnp.full(batch, -jnp.inf, dtype), sites, step_size, jnp.zeros(batch, bool))
 
 
 def select(condition: Bool[Array, " trial"], yes, no):
@@ -128,26 +148,27 @@ def select(condition: Bool[Array, " trial"], yes, no):
     return jax.tree.map(pick, yes, no)
 
 
-def step(theta: Parameters, observation: "Observation", batch: Batch, local: Local) -> Local:
-    """One natural-gradient step of every trial that is not done; kept where that trial's bound rises."""
+def step(given: Problem, observation: "Observation", batch: Batch, local: Local) -> Local:
+    """One natural-gradient step of every row that is not done, kept where that row's bound rises; then its paths."""
 
     def move(current, target):
         size = local.step_size.reshape(-1, *[1] * (current.ndim - 1))
         return current + size * (target - current)
 
     sites = jax.tree.map(move, local.sites, local.target)
-    smoothed, elbo, target = evaluate(theta, observation, batch, sites)
+    smoothed, elbo, target = evaluate(given, observation, batch, sites, local.paths)
     slack = jnp.where(jnp.isfinite(local.elbo), tolerance(elbo.dtype) * jnp.abs(local.elbo), 0.0)
     better = (elbo >= local.elbo - slack) & jnp.isfinite(elbo)
     size = jnp.where(better, jnp.minimum(1.0, GROW * local.step_size), SHRINK * local.step_size)
     settled = better & (local.step_size >= 1.0) & (elbo - local.elbo < slack)
-    moved = Local(sites, smoothed, elbo, target, size, settled | (size < 1e-6))
+    paths = switching.update(given, smoothed, local.paths)
+    moved = Local(sites, paths, smoothed, elbo, target, size, settled | (size < 1e-6))
     stayed = local._replace(step_size=size, done=size < 1e-6)
     return select(local.done, local, select(better, moved, stayed))
 
 
-def iterate(theta: Parameters, observation: "Observation", batch: Batch, local: Local, iterations) -> Local:
-    """Evaluate, then step until every trial is done, at most `iterations` times; each trial stops by itself."""
+def iterate(given: Problem, observation: "Observation", batch: Batch, local: Local, iterations) -> Local:
+    """Evaluate, then step until every row is done, at most `iterations` times; each row stops by itself."""
 
     def unfinished(carry):
         count, local = carry
@@ -155,25 +176,31 @@ def iterate(theta: Parameters, observation: "Observation", batch: Batch, local: 
 
     def advance(carry):
         count, local = carry
-        return count + 1, step(theta, observation, batch, local)
+        return count + 1, step(given, observation, batch, local)
 
     return lax.while_loop(unfinished, advance, (0, local))[1]
 
 
-def bound(theta: Parameters, observation: "Observation", batch: Batch, sites: Sites, smoothed: Smoothed):
-    """The bound of each trial, with the gradient in theta that is exact where the sites have converged.
+def bound(given: Problem, observation: "Observation", batch: Batch, local: Local):
+    """The bound of each row, with the gradient in the parameters that is exact where the sites have converged.
 
     With sites and q held fixed the gradient is that of log Z(theta), through the filter alone, plus that of
     E_q[log p(y | x, theta)]. The gradient of E_q[log p(x | theta)] is the same on paper, wrong in float32.
     """
-    sites, smoothed = lax.stop_gradient((sites, smoothed))
-    log_normalizer = kalman.log_normalizer(kalman.filter(theta.chain, sites), sites)
-    location, variance = predictor(theta, smoothed.mean, smoothed.covariance)
+    sites, smoothed, paths, elbo = lax.stop_gradient((local.sites, local.smoothed, local.paths, local.elbo))
+    prior = switching.prior(given, paths)
+    total = lift(sites, lax.stop_gradient(given.emission))
+    change = jnp.zeros(())
+    if prior.extra is not None:
+        total = Sites(total.linear + prior.extra.linear, total.precision + prior.extra.precision)
+        change = prior.constant + switching.path_terms(given, paths, smoothed)
+    change = change + kalman.log_normalizer(kalman.filter(prior.chain, total), total)
+    mean, covariance = latent_moments(given, smoothed.mean, smoothed.covariance)
+    location, variance = predictor(given, mean, covariance)
     fixed = lax.stop_gradient((location, variance))
-    value, slope, weight = observation.expected_log_prob(*fixed, batch.counts, theta.observation)
+    value, slope, weight = observation.expected_log_prob(*fixed, batch.counts, given.observation)
     slope, weight = lax.stop_gradient((slope, weight))
-    value = value + slope * (location - lax.stop_gradient(location))
-    value = value - 0.5 * weight * (variance - lax.stop_gradient(variance))
-    likelihood = jnp.where(batch.seen, value, 0.0).sum((-1, -2))
-    change = log_normalizer - lax.stop_gradient(log_normalizer)
-    return likelihood - smoothed.divergence + change
+    change_here = slope * (location - fixed[0]) - 0.5 * weight * (variance - fixed[1])
+    value = value - lax.stop_gradient(value) + change_here
+    change = change - lax.stop_gradient(change) + jnp.where(batch.seen, value, 0.0).sum((-1, -2))
+    return elbo + change

@@ -58,23 +58,31 @@ class Posterior:
         return np.asarray(self.history["elbo"], float)
 
     @property
-    def rotation(self) -> Float[np.ndarray, "state latent"]:
-        """The orthogonal matrix R of the canonical basis: canonical latents are R'x, canonical loadings C R."""
+    def rotation(self) -> Float[np.ndarray, "latent latent"]:
+        """The orthogonal matrix R of the canonical basis: canonical latents are R'x, canonical loadings C R.
+
+        Latents are turned only inside a block that does not mind: dense dynamics, regimes, templates.
+        """
         loadings = np.asarray(self.values[self.model.readout.site("loadings")], float)
-        _, _, axes = np.linalg.svd(loadings, full_matrices=False)
-        turned = loadings @ axes.T
+        whole = np.eye(self.model.dim)
+        for block in self.model.latents:
+            place = self.model.slices[block.name]
+            if block.rotatable and block.n_latents:
+                _, _, axes = np.linalg.svd(loadings[:, place], full_matrices=False)
+                whole[place, place] = axes.T
+        turned = loadings @ whole
         signs = np.sign(turned[np.abs(turned).argmax(0), np.arange(turned.shape[1])])
-        return axes.T * np.where(signs == 0, 1, signs)
+        return whole * np.where(signs == 0, 1, signs)
 
     @functools.cached_property
     def moments(self):
         """The compiled posterior moments of trajectories, (parameters, batch) -> (mean, covariance)."""
-        return predict.compile_moments(self.model.observation, causal=False)
+        return predict.compile_moments(self.model, causal=False)
 
     @functools.cached_property
     def causal_moments(self):
         """The same given only what is seen up to each bin."""
-        return predict.compile_moments(self.model.observation, causal=True)
+        return predict.compile_moments(self.model, causal=True)
 
     @functools.cached_property
     def centre(self) -> Parameters:
@@ -125,13 +133,20 @@ class Posterior:
         self.check(trials)
         return predict.latents(self, trials, causal)
 
+    def components(self, trials: "Trials") -> "xarray.DataArray":
+        """p(component | what is seen) [trial, component], for a model with templates."""
+        self.check(trials)
+        if self.model.templates is None:
+            raise InputError("components: the model has no templates.")
+        return predict.components(self, trials)
+
     def sample_latents(self, trials: "Trials", draws: int = 200, seed: int = 0) -> "xarray.DataArray":
         """Whole trajectories from the posterior [sample, trial, time, latent]; parameters vary from draw to draw."""
         import xarray
 
-        found = self.draw_trials(trials, draws, seed, lambda key, theta, batch, x, bound: {"latents": x})
+        found = self.draw_trials(trials, draws, seed, lambda key, given, batch, x, bound: {"latents": x})
         trajectories = np.stack([one["latents"] for one in found]) @ self.rotation
-        coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": np.arange(self.model.dim)}
+        coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": self.model.latent_names}
         return xarray.DataArray(trajectories, coords, ("sample", "trial", "time", "latent"), "latents")
 
     def draw_trials(self, trials: "Trials", draws: int, seed: int, function):
@@ -174,23 +189,40 @@ class Posterior:
             return self._canonical(derive(jax.tree.map(jnp.asarray, self.draws)))
 
     def _canonical(self, theta: Parameters) -> dict[str, np.ndarray]:
-        turn, chain = self.rotation, jax.tree.map(np.asarray, theta.chain)
-        found = {
-            "loadings": np.asarray(theta.loadings) @ turn,
-            "baseline": np.asarray(theta.baseline),
-            "transition_matrix": turn.T @ chain.transition @ turn,
-            "noise_covariance": turn.T @ chain.noise @ turn,
-            "initial_mean": chain.initial_mean @ turn,
-            "initial_covariance": turn.T @ chain.initial_covariance @ turn,
-        }
+        turn = self.rotation
+        found = {"loadings": np.asarray(theta.loadings) @ turn, "baseline": np.asarray(theta.baseline)}
+        for block, dynamics in zip(self.model.chains, theta.dynamics, strict=True):
+            if dynamics.emission is not None:
+                continue
+            place = self.model.slices[block.name]
+            own, chain = turn[place, place], jax.tree.map(np.asarray, dynamics.chain)
+            prefix = "" if len(self.model.chains) == 1 else f"{block.name}."
+            lead = "bij" if dynamics.regimes is None else "brij"
+            axes = (lead, f"{lead[:-2]}kl")
+            found[f"{prefix}transition_matrix"] = rotated(own, chain.transition, *axes)
+            found[f"{prefix}noise_covariance"] = rotated(own, chain.noise, *axes)
+            found[f"{prefix}initial_mean"] = chain.initial_mean @ own
+            found[f"{prefix}initial_covariance"] = own.T @ chain.initial_covariance @ own
+        if theta.mixture is not None:
+            found["templates"] = np.asarray(theta.mixture.trajectories) @ turn
         return found | {name: np.asarray(value) for name, value in theta.observation.items()}
 
     def dynamics(self, draws: int = 200, seed: int = 0) -> "xarray.Dataset":
         """Modes of the dynamics with uncertainty; see `nlbprob.infer.modes.modes`."""
+        import xarray
+
         from nlbprob.infer.modes import modes
 
-        mean = self.parameter_mean["transition_matrix"]
-        return modes(mean, self.parameters(draws, seed)["transition_matrix"], self.context.bin_ms)
+        found, centre, drawn = [], self.parameter_mean, self.parameters(draws, seed)
+        for block in self.model.chains:
+            name = "transition_matrix" if len(self.model.chains) == 1 else f"{block.name}.transition_matrix"
+            if name in centre and not block.n_regimes:
+                own = modes(centre[name], drawn[name], self.context.bin_ms)
+                found.append(own.assign_coords(block=("mode", [block.name] * own.sizes["mode"])))
+        if not found:
+            raise InputError("dynamics: the model has no block with a transition matrix of its own.")
+        whole = xarray.concat(found, "mode")
+        return whole.assign_coords(mode=np.arange(whole.sizes["mode"]))
 
     def to_arviz(self, trials: "Trials", draws: int = 200, log_likelihood: str = "neuron", seed: int = 0):
         """The posterior as an ArviZ `xarray.DataTree`; see `nlbprob.infer.arviz.to_arviz`."""
@@ -210,3 +242,10 @@ class Posterior:
         from nlbprob.infer import store
 
         return store.load(Path(folder), model)
+
+
+def rotated(turn, matrices, axes: str, ends: str):
+    """R'M R over any leading axes, einsum letters for M and for the result given."""
+    i, j = axes[-2:]
+    k, l = ends[-2:]
+    return np.einsum(f"{i}{k},{axes},{j}{l}->{ends}", turn, matrices, turn)

@@ -2,19 +2,21 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.errors import InputError
 from nlbprob.infer import local as local_inference
 from nlbprob.infer.ahead import concurrently
 from nlbprob.infer.em import parameters_at
-from nlbprob.infer.local import Batch
-from nlbprob.numerics import gaussian
+from nlbprob.infer.problem import Batch, combined, joined, latent_moments, problem
+from nlbprob.model import Model, Parameters
+from nlbprob.numerics import gaussian, hmm
 
 if TYPE_CHECKING:
     import xarray
@@ -35,17 +37,23 @@ def precision(name: str):
     return jax.enable_x64(name == "float64")
 
 
-def most_trials(bins: int, neurons: int, state: int) -> int:
+def most_trials(model: "Model", bins: int, neurons: int) -> int:
     """How many trials fit in a chunk none of whose arrays has more than `CHUNK_NUMBERS` numbers."""
-    return max(1, CHUNK_NUMBERS // (bins * max(neurons, state * state)))
+    own = bins * max(neurons, model.n_states**2) * model.n_components
+    return max(1, CHUNK_NUMBERS // own)
 
 
-def chunks(trials: "Trials", size: int) -> Iterator[tuple[slice, Batch]]:
+def chunks(model: "Model", trials: "Trials", size: int) -> Iterator[tuple[slice, Batch]]:
     """The trials in chunks of `size`; the last is filled up with trials of which nothing is seen."""
+    arrays = Batch(trials.counts, trials.seen, model.covariates(trials))
     for start in range(0, trials.n_trials, size):
         rows = slice(start, min(start + size, trials.n_trials))
-        fill = ((0, size - (rows.stop - rows.start)), (0, 0), (0, 0))
-        yield rows, Batch(jnp.asarray(np.pad(trials.counts[rows], fill)), jnp.asarray(np.pad(trials.seen[rows], fill)))
+        fill = size - (rows.stop - rows.start)
+
+        def cut(a, rows=rows, fill=fill):
+            return jnp.asarray(np.pad(a[rows], ((0, fill), *[(0, 0)] * (a.ndim - 1))))
+
+        yield rows, jax.tree.map(cut, arrays)
 
 
 def extend(trials: "Trials", beyond_ms: float | int) -> "Trials":
@@ -71,60 +79,117 @@ def extend(trials: "Trials", beyond_ms: float | int) -> "Trials":
     )
 
 
-def infer(theta, observation, batch: Batch):
-    """Moments of the trajectories given everything seen: (mean, covariance, converged local posterior)."""
-    trials, bins = batch.counts.shape[:2]
-    state, dtype = theta.loadings.shape[1], theta.loadings.dtype
-    local = local_inference.begin(local_inference.empty_sites(trials, bins, state, dtype))
-    return local_inference.iterate(theta, observation, batch, local, COLD_STEPS)
+class Moments(NamedTuple):
+    """Moments of the latents of each trial-component pair, templates included, and the share of each in its trial."""
+
+    mean: Float[Array, "row time latent"]
+    covariance: Float[Array, "row time latent latent"]
+    share: Float[Array, "trial component"]
 
 
-def infer_causal(theta, observation, batch: Batch):
-    """Moments of each bin given what is seen up to it: (mean, covariance). Each bin is fitted once, then carried
-    forward.
+def infer(model: "Model", theta: Parameters, batch: Batch):
+    """The local posterior given everything seen: (problem, rows of the batch, converged posterior)."""
+    given, repeated = problem(model, theta, batch)
+    rows, bins = repeated.counts.shape[:2]
+    sites = local_inference.empty_sites(rows, bins, theta.loadings.shape[1], theta.loadings.dtype)
+    local = local_inference.begin(given, sites)
+    return given, repeated, local_inference.iterate(given, model.observation, repeated, local, COLD_STEPS)
+
+
+def smoothed_moments(model: "Model", theta: Parameters, batch: Batch) -> Moments:
+    """Moments of the latents given everything seen."""
+    given, _, local = infer(model, theta, batch)
+    _, share = combined(theta, local.elbo)
+    return Moments(*latent_moments(given, local.smoothed.mean, local.smoothed.covariance), share)
+
+
+def filtered_moments(model: "Model", theta: Parameters, batch: Batch) -> Moments:
+    """Moments of the latents in each bin given what is seen up to it: each bin is fitted once, then carried forward.
+
+    The evidence that the bins so far give for each component is summed as they come.
     """
-    trials = batch.counts.shape[0]
-    state, chain = theta.loadings.shape[1], theta.chain
+    check_causal(model)
+    given, repeated = problem(model, theta, batch)
+    chain, bins = joined(list(given.chains)), batch.counts.shape[1]
+    rows, state = repeated.counts.shape[0], chain.initial_mean.shape[-1]
     first = (
-        jnp.broadcast_to(chain.initial_mean, (trials, state)),
-        jnp.broadcast_to(chain.initial_covariance, (trials, state, state)),
+        jnp.broadcast_to(chain.initial_mean, (rows, state)),
+        jnp.broadcast_to(chain.initial_covariance, (rows, state, state)),
+        jnp.zeros(rows, chain.initial_mean.dtype),
     )
 
-    def advance(predicted, bin_batch):
-        now = theta._replace(chain=chain._replace(initial_mean=predicted[0], initial_covariance=predicted[1]))
-        found = infer(now, observation, jax.tree.map(lambda a: a[:, None], bin_batch)).smoothed
-        mean, covariance = found.mean[:, 0], found.covariance[:, 0]
-        return gaussian.predict(mean, covariance, chain.transition, chain.offset, chain.noise), (mean, covariance)
+    def per_step(array, own):
+        lead = array.shape[:-own]
+        whole = jnp.broadcast_to(array, (*(lead or (bins - 1,)), *array.shape[-own:]))
+        moved = jnp.moveaxis(whole, -own - 1, 0)
+        return jnp.concatenate([moved, moved[-1:]])
 
-    leading = jax.tree.map(lambda a: jnp.moveaxis(a, 1, 0), batch)
-    _, moments = jax.lax.scan(advance, first, leading)
-    return tuple(jnp.moveaxis(a, 0, 1) for a in moments)
+    steps = (per_step(chain.transition, 2), per_step(chain.offset, 1), per_step(chain.noise, 2))
+
+    def advance(carry, inputs):
+        mean, covariance, evidence = carry
+        counts, seen, offset, shift, step = inputs
+        zero = chain._replace(initial_mean=mean, initial_covariance=covariance)
+        now = given._replace(chains=(zero,), regimes=(None,), offset=offset, shift=shift)
+        sites = local_inference.empty_sites(rows, 1, theta.loadings.shape[1], mean.dtype)
+        here = Batch(counts[:, None], seen[:, None])
+        plain = zero._replace(transition=jnp.eye(state), offset=jnp.zeros(state), noise=jnp.eye(state))
+        now = now._replace(chains=(plain,))
+        found = local_inference.iterate(now, model.observation, here, local_inference.begin(now, sites), COLD_STEPS)
+        mean, covariance = found.smoothed.mean[:, 0], found.smoothed.covariance[:, 0]
+        evidence = evidence + found.elbo
+        return (*gaussian.predict(mean, covariance, *step), evidence), (mean, covariance, evidence)
+
+    def leading(array):
+        return None if array is None else jnp.moveaxis(array, 1, 0)
+
+    offset = given.offset
+    offset = jnp.broadcast_to(offset, (bins, 1, 1, offset.shape[-1])) if offset.ndim == 1 else leading(offset)[:, :, None]
+    shift = None if given.shift is None else leading(given.shift)[:, :, None]
+    inputs = (leading(repeated.counts), leading(repeated.seen), offset, shift, steps)
+    _, (mean, covariance, evidence) = jax.lax.scan(advance, first, inputs)
+    mean, covariance = jnp.moveaxis(mean, 0, 1), jnp.moveaxis(covariance, 0, 1)
+    _, share = jax.vmap(lambda e: combined(theta, e), out_axes=(None, 1))(evidence) if given.shift is not None else (0, None)
+    share = jnp.ones((rows, bins, 1), mean.dtype) if share is None else jnp.moveaxis(share, 2, -1)
+    return Moments(*latent_moments(given, mean, covariance), share)
 
 
-def compile_moments(observation, causal: bool):
-    """The compiled posterior moments (theta, batch) -> (mean, covariance)."""
-
-    def moments(theta, batch):
-        if causal:
-            return infer_causal(theta, observation, batch)
-        smoothed = infer(theta, observation, batch).smoothed
-        return smoothed.mean, smoothed.covariance
-
-    return jax.jit(moments)
+def check_causal(model: "Model") -> None:
+    """Raise InputError where a block has no filter."""
+    for block in model.chains:
+        if block.n_regimes:
+            raise InputError(f"causal=True: {type(block).__name__} has no filter of its own; leave causal out.")
 
 
-def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator[tuple[slice, Any, Batch, tuple]]:
-    """Chunk by chunk: which trials, the parameters' centre, the data, and the moments of the trajectories."""
+def compile_moments(model: "Model", causal: bool):
+    """The compiled posterior moments of the latents, (theta, batch) -> Moments."""
+    found = filtered_moments if causal else smoothed_moments
+    return jax.jit(lambda theta, batch: found(model, theta, batch))
+
+
+def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator[tuple[slice, Any, Batch, Moments]]:
+    """Chunk by chunk: which trials, the parameters' centre, the data, and the moments of the latents."""
     moments = posterior.causal_moments if causal else posterior.moments
-    theta = jax.tree.map(jnp.asarray, posterior.centre)
+    theta, model = jax.tree.map(jnp.asarray, posterior.centre), posterior.model
     power = 1 << (trials.n_trials - 1).bit_length()
-    size = min(CHUNK_TRIALS, power, most_trials(trials.n_bins, trials.n_neurons, posterior.model.dim))
+    size = min(CHUNK_TRIALS, power, most_trials(model, trials.n_bins, trials.n_neurons))
 
     def find(chunk):
         rows, batch = chunk
         return rows, theta, batch, moments(theta, batch)
 
-    yield from concurrently(find, chunks(trials, size))
+    yield from concurrently(find, chunks(model, trials, size))
+
+
+def mixed(values, share):
+    """The mean over each trial's components of values [row, time, ...], by their share [trial, (time,) component]."""
+    if share.shape[-1] == 1:
+        return values
+    trials, count = share.shape[0], share.shape[-1]
+    grouped = values.reshape(trials, count, *values.shape[1:])
+    weights = share[:, None] if share.ndim == 2 else share
+    weights = jnp.moveaxis(weights, -1, 1).reshape(trials, count, -1, *[1] * (values.ndim - 2))
+    return (weights * grouped).sum(1)
 
 
 def gathered(parts: list, rows: list[slice]):
@@ -139,26 +204,37 @@ def gathered(parts: list, rows: list[slice]):
 
 def rates(posterior: "Posterior", trials: "Trials", causal: bool) -> np.ndarray:
     """Expected counts [trial, time, neuron] given what is seen."""
-    observation = posterior.model.observation
+    model = posterior.model
 
     @jax.jit
-    def expected(theta, mean, covariance):
-        return observation.expected_count(*local_inference.predictor(theta, mean, covariance), theta.observation)
+    def expected(theta, batch, moments):
+        given, _ = problem(model, theta, batch)
+        location, variance = local_inference.predictor(given, moments.mean, moments.covariance)
+        return mixed(model.observation.expected_count(location, variance, given.observation), moments.share)
 
     with precision(posterior.config["precision"]):
-        found = [(rows, expected(theta, *moments)) for rows, theta, _, moments in by_chunk(posterior, trials, causal)]
+        found = [(rows, expected(*rest)) for rows, *rest in by_chunk(posterior, trials, causal)]
         return gathered([part for _, part in found], [rows for rows, _ in found])
 
 
 def latents(posterior: "Posterior", trials: "Trials", causal: bool):
-    """Posterior moments of the latents in the canonical basis."""
+    """Posterior moments of the latents in the canonical basis; over all components where there are templates."""
     import xarray
 
     rotation = posterior.rotation
+
+    @jax.jit
+    def overall(moments):
+        mean = mixed(moments.mean, moments.share)
+        if moments.share.shape[-1] == 1:
+            return mean, moments.covariance
+        second = moments.covariance + moments.mean[..., :, None] * moments.mean[..., None, :]
+        return mean, mixed(second, moments.share) - mean[..., :, None] * mean[..., None, :]
+
     with precision(posterior.config["precision"]):
-        found = [(rows, moments) for rows, _, _, moments in by_chunk(posterior, trials, causal)]
+        found = [(rows, overall(moments)) for rows, _, _, moments in by_chunk(posterior, trials, causal)]
         mean, covariance = gathered([part for _, part in found], [rows for rows, _ in found])
-    coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": np.arange(rotation.shape[1])}
+    coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": posterior.model.latent_names}
     dims = ("trial", "time", "latent")
     return xarray.Dataset(
         {"mean": (dims, mean @ rotation), "covariance": ((*dims, "latent_2"), rotation.T @ covariance @ rotation)},
@@ -166,30 +242,69 @@ def latents(posterior: "Posterior", trials: "Trials", causal: bool):
     )
 
 
+def components(posterior: "Posterior", trials: "Trials"):
+    """p(component | what is seen) of each trial, for a model with templates."""
+    import xarray
+
+    with precision(posterior.config["precision"]):
+        found = [(rows, moments.share) for rows, _, _, moments in by_chunk(posterior, trials, causal=False)]
+        share = gathered([part for _, part in found], [rows for rows, _ in found])
+    coords = {"trial": trials.table["id"], "component": np.arange(share.shape[1])}
+    return xarray.DataArray(share, coords, ("trial", "component"), "components")
+
+
 def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function) -> Iterator[dict[str, np.ndarray]]:
-    """For each draw of the parameters, a draw of every trajectory, handed to `function(key, theta, batch, x, bound)`.
+    """For each draw of the parameters, a draw of every trajectory, handed to `function(key, given, batch, x, bound)`.
 
     Inference converges at the centre of the parameters; at each draw one full natural-gradient step from there
     adapts the sites, which is what an exact posterior does to first order. Yields function's dictionary of arrays
-    [trial, ...].
+    [trial, ...]. A trial's component is drawn first, then its latents given the component.
     """
     model, context, observation = posterior.model, posterior.context, posterior.model.observation
     with precision(posterior.config["precision"]):
 
         @jax.jit
-        def draw(key, values, batch, moments):
-            theta = parameters_at(model, context, values)
-            _, sites = local_inference.expected_log_likelihood(theta, observation, batch, *moments)
-            smoothed, bound, _ = local_inference.evaluate(theta, observation, batch, sites)
-            first, second = jax.random.split(key)
-            return function(second, theta, batch, LinearGaussianMarkov.from_smoothed(smoothed).sample(first), bound)
+        def settle(theta, batch):
+            given, repeated, local = infer(model, theta, batch)
+            return (*latent_moments(given, local.smoothed.mean, local.smoothed.covariance), local.paths)
 
-        pieces = [(rows, batch, moments) for rows, _, batch, moments in by_chunk(posterior, trials, causal=False)]
+        @jax.jit
+        def draw(key, values, batch, settled):
+            theta = parameters_at(model, context, values)
+            given, repeated = problem(model, theta, batch)
+            mean, covariance, paths = settled
+            _, sites = local_inference.expected_log_likelihood(given, observation, repeated, mean, covariance)
+            smoothed, bound, _ = local_inference.evaluate(given, observation, repeated, sites, paths)
+            first, second, third = jax.random.split(key, 3)
+            state = LinearGaussianMarkov.from_smoothed(smoothed).sample(first)
+            x = state if given.emission is None else state @ given.emission.T
+            x = x if given.shift is None else x + given.shift
+            total, share = combined(theta, bound)
+            count = share.shape[1]
+            chosen = jax.random.categorical(third, jnp.log(share)) + count * jnp.arange(share.shape[0])
+            offset = given.offset if given.offset.ndim == 1 else given.offset[chosen]
+            found = function(second, given._replace(offset=offset), batch, x[chosen], total)
+            extra = {"component": chosen % count} if theta.mixture is not None else {}
+            drawn = {
+                f"{block.name}.regime": hmm.sample(third, jax.tree.map(lambda a: a[chosen], path))
+                for block, path in zip(model.chains, paths, strict=True)
+                if path is not None
+            }
+            return found | extra | drawn
+
+        theta = jax.tree.map(jnp.asarray, posterior.centre)
+        power = 1 << (trials.n_trials - 1).bit_length()
+        size = min(CHUNK_TRIALS, power, most_trials(model, trials.n_bins, trials.n_neurons))
+        pieces = list(
+            concurrently(
+                lambda chunk: (*chunk, settle(theta, chunk[1])), chunks(model, trials, size)
+            )
+        )
 
         def joint(number):
             one = {name: jnp.asarray(value[number]) for name, value in values.items()}
             key = jax.random.fold_in(jax.random.key(seed), number)
-            parts = [draw(jax.random.fold_in(key, rows.start), one, batch, moments) for rows, batch, moments in pieces]
+            parts = [draw(jax.random.fold_in(key, rows.start), one, batch, settled) for rows, batch, settled in pieces]
             return gathered(parts, [rows for rows, _, _ in pieces])
 
         yield from concurrently(joint, range(len(next(iter(values.values())))))

@@ -29,6 +29,8 @@ def save(posterior: Posterior, folder: Path) -> Path:
         "format": FORMAT,
         "model": spec.to_json(posterior.model),
         "bin_ms": posterior.context.bin_ms,
+        "covariates": dict(posterior.context.covariates),
+        "conditions": list(posterior.context.conditions),
         "config": posterior.config,
     }
     (folder / "posterior.json").write_text(json.dumps(facts, indent=1) + "\n")
@@ -51,6 +53,12 @@ def load(folder: Path, model: Model | None = None) -> Posterior:
         if name:
             groups[group][name] = value
     model = spec.from_json(facts["model"]) if model is None else model
-    context = Context(facts["bin_ms"], arrays["bin_weights"], len(arrays["neuron_ids"]))
+    context = Context(
+        facts["bin_ms"],
+        arrays["bin_weights"],
+        len(arrays["neuron_ids"]),
+        facts["covariates"],
+        tuple(facts["conditions"]),
+    )
     assert model is not None
     return Posterior(model, context, neuron_ids=arrays["neuron_ids"], config=facts["config"], **groups)

@@ -1,9 +1,7 @@
-"""Stochastic variational inference of the parameters, with every trial's trajectory integrated out by its structured
-posterior.
-"""
+"""Stochastic variational inference of the parameters; trajectories are integrated out by their structured posterior."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,44 +16,38 @@ from numpyro.infer import SVI, Trace_ELBO
 from nlbprob.blocks.base import Context
 from nlbprob.infer import local as local_inference
 from nlbprob.infer.ahead import Ahead
-from nlbprob.infer.local import Batch
+from nlbprob.infer.em import Rows
+from nlbprob.infer.problem import Batch, combined, problem
 from nlbprob.model import Model
-from nlbprob.numerics.gaussian import Sites
 
 #: Natural-gradient steps on a trial's sites at each draw of the parameters.
 LOCAL_STEPS = 1
 
 
-class Store(NamedTuple):
-    """The warm sites and step sizes of all trials; NumPyro carries it as mutable state."""
-
-    sites: Sites
-    step_size: Array
-
-
-def collapsed(model: Model, context: Context, index: Int[Array, " draw"], data: Batch, frames, store: Store):
-    """The model with trajectories integrated out: a NumPyro program whose joint density is the bound at drawn
-    parameters.
+def collapsed(model: Model, context: Context, index: Int[Array, " draw"], data: Batch, frames, store: Rows):
+    """The model with trajectories integrated out: its joint density is the bound at drawn parameters.
 
     At each draw the sites of the trials in `index` take a natural-gradient step at that very draw (sites of an earlier
     draw would make the posterior of the parameters too narrow), then the factor "trials" adds their bound, scaled to
-    all trials. `store` is where the sites start; `frames` is the guide's.
+    all trials. `store` is where the rows of all trials start, and NumPyro carries them as mutable state; `frames` is
+    the guide's.
     """
     theta = model.parameters(context)
     state: Any = numpyro.primitives.mutable("local", {"store": store})  # pyright: ignore[reportArgumentType]
-    current: Store = state["store"]
+    current: Rows = state["store"]
     batch = jax.tree.map(lambda a: a[index], data)
-    sites, size = jax.tree.map(lambda a: a[index], (current.sites, current.step_size))
-    fixed = lax.stop_gradient(theta)
-    local = local_inference.begin(sites, size)
-    local = local_inference.iterate(fixed, model.observation, batch, local, LOCAL_STEPS)
-    value = local_inference.bound(theta, model.observation, batch, local.sites, local.smoothed)
+    components = model.n_components
+    rows = (index[:, None] * components + jnp.arange(components)).reshape(-1)
+    own: Rows = jax.tree.map(lambda a: a[rows], current)
+    given, repeated = problem(model, theta, batch)
+    fixed = lax.stop_gradient(given)
+    local = local_inference.begin(fixed, own.sites, own.step_size, own.paths)
+    local = local_inference.iterate(fixed, model.observation, repeated, local, LOCAL_STEPS)
+    value, _ = combined(theta, local_inference.bound(given, model.observation, repeated, local))
     share = data.counts.shape[0] / index.shape[0]
     numpyro.factor("trials", share * jnp.where(jnp.isfinite(value), value, 0.0).sum())
-    fresh = jnp.maximum(local.step_size, 0.1)
-    state["store"] = jax.tree.map(
-        lambda a, b: a.at[index].set(lax.stop_gradient(b)), current, Store(local.sites, fresh)
-    )
+    fresh = Rows(local.sites, jnp.maximum(local.step_size, 0.1), local.paths)
+    state["store"] = jax.tree.map(lambda a, b: a.at[rows].set(lax.stop_gradient(b)), current, fresh)
 
 
 def minibatches(trials: int, size: int, steps: int, seed: int) -> Int[np.ndarray, "call step draw"]:
@@ -103,7 +95,7 @@ class Loop:
 
         return lax.scan(step, state, rows)
 
-    def run(self, index, data: Batch, frames, store: Store, seed: int, report: Callable[[np.ndarray], None]):
+    def run(self, index, data: Batch, frames, store: Rows, seed: int, report: Callable[[np.ndarray], None]):
         """Run all rows of `index` [call, step, draw]; `report` gets each call's ELBOs. Returns the guide's
         parameters.
         """

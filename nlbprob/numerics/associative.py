@@ -10,7 +10,16 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from nlbprob.numerics.gaussian import Chain, Filtered, Sites, condition, predict, symmetrize, time_leading
+from nlbprob.numerics.gaussian import (
+    Chain,
+    Filtered,
+    Sites,
+    apply,
+    condition,
+    predict,
+    symmetrize,
+    time_leading,
+)
 
 
 class Element(NamedTuple):
@@ -25,27 +34,23 @@ class Element(NamedTuple):
     precision: Float[Array, "*shape state state"]
 
 
-def apply(matrix, vector):
-    """Matrix times vector over any leading axes."""
-    return jnp.einsum("...ij,...j->...i", matrix, vector)
-
-
 def elements(chain: Chain, sites: Sites) -> tuple[Element, Filtered]:
     """One element a bin, time first, and the moments of the first bin."""
-    _, steps, (linear, precision) = time_leading(chain, sites)
+    constant, varying, (linear, precision) = time_leading(chain, sites)
     bins, *batch, state = linear.shape
     mean = jnp.broadcast_to(chain.initial_mean, (*batch, state))
     covariance = jnp.broadcast_to(chain.initial_covariance, (*batch, state, state))
     first_mean, first_covariance, centered = condition(mean, covariance, linear[0], precision[0])
 
-    def per_bin(array, own):
+    def per_bin(fixed, moving, own):
         """A step's array, whose last `own` axes are a vector's or a matrix's, for every later bin and batch entry."""
-        lead, tail = array.shape[:-own], array.shape[-own:]
-        if len(lead) == 1:
-            array = array.reshape(*lead, *[1] * len(batch), *tail)
-        return jnp.broadcast_to(array, (bins - 1, *batch, *tail))
+        if moving is None:
+            return jnp.broadcast_to(fixed, (bins - 1, *batch, *fixed.shape))
+        if moving.ndim == 1 + own:
+            moving = moving.reshape(bins - 1, *[1] * len(batch), *moving.shape[1:])
+        return jnp.broadcast_to(moving, (bins - 1, *batch, *moving.shape[-own:]))
 
-    transition, offset, noise = (per_bin(array, own) for array, own in zip(steps, (2, 1, 2), strict=True))
+    transition, offset, noise = (per_bin(f, m, own) for f, m, own in zip(constant, varying, (2, 1, 2), strict=True))
     h, j = linear[1:], precision[1:]
     gained, gained_covariance, _ = condition(offset, noise, h, j)
     kept = jnp.eye(state, dtype=h.dtype) - gained_covariance @ j

@@ -1,8 +1,9 @@
-"""Chains, sites and the single steps that filters and smoothers are made of.
+"""Linear-Gaussian chains, Gaussian sites, and the steps that filters are made of.
 
 A chain is x_1 ~ N(m0, P0), x_t = A_t x_{t-1} + b_t + N(0, Q_t); site t multiplies its density by
-exp(h_t'x_t - 1/2 x_t'J_t x_t). Shapes: leading axes of the sites are batch axes (`trial`); the chain's arrays may have
-the same batch axes or none, and its matrices a time axis of length T-1 (`A_t` leads to bin t+1) or none.
+exp(h_t'x_t - 1/2 x_t'J_t x_t). Leading axes of the sites are batch axes (`trial`). The initial moments of a chain have
+the batch axes or none; each of A, b and Q has a time axis of length T-1 (`A_t` leads to bin t+1), the batch axes and
+a time axis, or neither.
 """
 
 from typing import NamedTuple
@@ -89,13 +90,27 @@ def predict(mean, covariance, transition, offset, noise):
     )
 
 
+def apply(matrix, vector):
+    """Matrix times vector over any leading axes."""
+    return jnp.einsum("...ij,...j->...i", matrix, vector)
+
+
 def time_leading(chain: Chain, sites: Sites):
-    """(constant, steps, sites): the arrays of both with the time axis first; a chain constant in time stays without
-    one.
+    """(constant, varying, sites): the arrays of both with the time axis first.
+
+    `constant` holds the transition, offset and noise that have no time axis, `varying` those that have one; each has
+    None where the other has the array.
     """
-    constant = chain.transition.ndim < 3
     steps = (chain.transition, chain.offset, chain.noise)
-    if not constant:
-        axes = (-3, -2, -3)
-        steps = tuple(jnp.moveaxis(a, axis, 0) for a, axis in zip(steps, axes, strict=True))
-    return constant, steps, (jnp.moveaxis(sites.linear, -2, 0), jnp.moveaxis(sites.precision, -3, 0))
+    axes = (-3, -2, -3)
+    timed = [array.ndim >= -axis for array, axis in zip(steps, axes, strict=True)]
+    constant = tuple(None if t else array for array, t in zip(steps, timed, strict=True))
+    varying = tuple(
+        jnp.moveaxis(array, axis, 0) if t else None for array, axis, t in zip(steps, axes, timed, strict=True)
+    )
+    return constant, varying, (jnp.moveaxis(sites.linear, -2, 0), jnp.moveaxis(sites.precision, -3, 0))
+
+
+def merge(constant: tuple, varying: tuple) -> tuple:
+    """The transition, offset and noise of one step, from where `time_leading` put them."""
+    return tuple(fixed if fixed is not None else moving for fixed, moving in zip(constant, varying, strict=True))

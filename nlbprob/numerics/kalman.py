@@ -17,8 +17,10 @@ from nlbprob.numerics.gaussian import (
     Filtered,
     Sites,
     Smoothed,
+    apply,
     cholesky,
     condition,
+    merge,
     predict,
     symmetrize,
     time_leading,
@@ -34,7 +36,7 @@ def filter(chain: Chain, sites: Sites, parallel: bool | None = None) -> Filtered
     """Forward pass: O(T K^3) work; depth O(T) in sequence, O(log T) in parallel (the default on accelerators)."""
     if in_parallel(parallel):
         return associative.filter(chain, sites)
-    constant, steps, (linear, precision) = time_leading(chain, sites)
+    constant, varying, (linear, precision) = time_leading(chain, sites)
     batch = linear.shape[1:]
     first = (
         jnp.broadcast_to(chain.initial_mean, batch),
@@ -44,10 +46,9 @@ def filter(chain: Chain, sites: Sites, parallel: bool | None = None) -> Filtered
     def advance(moments, inputs):
         site, step = inputs
         mean, covariance, centered = condition(*moments, *site)
-        following = predict(mean, covariance, *(steps if constant else step))
-        return following, (*moments, mean, covariance, centered)
+        return predict(mean, covariance, *merge(constant, step)), (*moments, mean, covariance, centered)
 
-    padded = None if constant else jax.tree.map(lambda a: jnp.concatenate([a, a[-1:]]), steps)
+    padded = jax.tree.map(lambda a: jnp.concatenate([a, a[-1:]]) if len(a) else jnp.zeros((1, *a.shape[1:])), varying)
     _, out = lax.scan(advance, first, ((linear, precision), padded))
     return Filtered(*(jnp.moveaxis(a, 0, len(batch) - 1) for a in out))
 
@@ -69,7 +70,7 @@ def smooth(chain: Chain, sites: Sites, filtered: Filtered, parallel: bool | None
 
     axis = filtered.mean.ndim - 2
     last = (filtered.mean[..., -1, :], filtered.covariance[..., -1, :, :])
-    shift = mean - jnp.einsum("...ij,...j->...i", gain, ahead_mean)
+    shift = mean - apply(gain, ahead_mean)
     steps = tuple(jnp.moveaxis(a, axis, 0) for a in (gain, shift, residual))
     moments = associative.retreat(last, steps) if in_parallel(parallel) else retreat(last, steps)
     smoothed_mean, smoothed_covariance = (
@@ -92,7 +93,7 @@ def retreat(last, steps):
 
     def step(later, inputs):
         gain, shift, residual = inputs
-        mean = jnp.einsum("...ij,...j->...i", gain, later[0]) + shift
+        mean = apply(gain, later[0]) + shift
         covariance = symmetrize(gain @ later[1] @ gain.mT + residual)
         return (mean, covariance), (mean, covariance)
 
@@ -102,13 +103,13 @@ def retreat(last, steps):
 def log_normalizer(filtered: Filtered, sites: Sites) -> Float[Array, "*batch"]:
     """log Z: the log of the integral of the chain's density times all sites."""
     mean = filtered.predicted_mean
-    pulled = jnp.einsum("...ij,...j->...i", sites.precision, mean)
+    pulled = apply(sites.precision, mean)
     return jnp.sum(jnp.sum((sites.linear - 0.5 * pulled) * mean, -1) + filtered.centered, -1)
 
 
 def divergence(sites: Sites, filtered: Filtered, mean, covariance) -> Float[Array, "*batch"]:
     """KL(q || chain) = E_q[sites] - log Z, each bin's two terms taken relative to the predicted mean."""
     shift = mean - filtered.predicted_mean
-    gap = sites.linear - jnp.einsum("...ij,...j->...i", sites.precision, filtered.predicted_mean)
+    gap = sites.linear - apply(sites.precision, filtered.predicted_mean)
     curvature = jnp.einsum("...ij,...ij->...", sites.precision, covariance + shift[..., :, None] * shift[..., None, :])
     return jnp.sum(jnp.sum(gap * shift, -1) - 0.5 * curvature - filtered.centered, -1)

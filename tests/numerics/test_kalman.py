@@ -34,6 +34,18 @@ def problem(seed, trials=3, bins=7, state=3, varying=False):
     return chain, Sites(linear, precision)
 
 
+def by_trial(chain, trials, seed=5):
+    """The chain with an initial mean, an offset and a transition of each trial's own."""
+    random = np.random.default_rng(seed)
+    bins = len(chain.offset) + 1
+    state = chain.initial_mean.size
+    return chain._replace(
+        initial_mean=random.standard_normal((trials, state)),
+        offset=random.standard_normal((trials, bins - 1, state)),
+        transition=0.5 * random.standard_normal((trials, bins - 1, state, state)),
+    )
+
+
 def on_device(tree, dtype):
     return jax.tree.map(lambda a: jnp.asarray(a, dtype), tree)
 
@@ -64,6 +76,21 @@ def test_moments_normalizer_and_divergence_are_those_of_the_dense_posterior(seed
         np.testing.assert_allclose(
             smoothed.divergence[trial], oracles.gaussian_divergence(mean, dense, *prior), **close
         )
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_a_chain_may_differ_from_trial_to_trial(parallel):
+    chain, sites = problem(0, varying=True)
+    own = by_trial(chain, len(sites.linear))
+    with jax.enable_x64(True):
+        given = on_device((own, sites), "float64")
+        smoothed = kalman.smooth(*given, kalman.filter(*given, parallel), parallel)
+    for trial in range(len(sites.linear)):
+        one = own._replace(
+            initial_mean=own.initial_mean[trial], offset=own.offset[trial], transition=own.transition[trial]
+        )
+        mean, _, _ = oracles.posterior(one, sites.linear[trial], sites.precision[trial])
+        np.testing.assert_allclose(smoothed.mean[trial].ravel(), mean, atol=1e-9)
 
 
 def test_filtered_moments_are_those_of_the_sites_so_far():

@@ -1,0 +1,133 @@
+"""Effects: what adds to a neuron's predictor besides the latents and its baseline."""
+
+import abc
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+
+from nlbprob.blocks.base import Block, Context
+from nlbprob.blocks.inputs import Input, designs, total_width
+from nlbprob.errors import InputError
+
+if TYPE_CHECKING:
+    from nlbprob.data.trials import Trials
+
+
+class Effect(Block, abc.ABC):
+    """A term of the predictor, eta = c'x + d + effect, known given its parameters."""
+
+    def covariates(self, trials: "Trials") -> dict[str, Any]:
+        """What it has to know of each trial besides its counts, by name."""
+        return {}
+
+    @abc.abstractmethod
+    def parameters(self, context: Context) -> Any:
+        """Sample its parameters."""
+
+    @abc.abstractmethod
+    def offset(self, parameters: Any, covariates: dict[str, Any], counts, seen):
+        """Its value [trial, time, neuron] (axes of length one may stand for all)."""
+
+    @abc.abstractmethod
+    def start(self, context: Context) -> dict[str, Any]:
+        """Site values at which it adds nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class InputEffect(Effect):
+    """w_n'u_t: known covariates act on each neuron's predictor.
+
+    inputs: such as [Covariate("stimulus"), TrialTime()]. scale: of the prior w ~ N(0, scale^2).
+    Site: weights [neuron, input].
+    """
+
+    inputs: Sequence[Input]
+    scale: float = 0.3
+    name: str = "inputs"
+    priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        self.check_priors(("weights",))
+
+    def covariates(self, trials):
+        return designs(self.inputs, trials)
+
+    def parameters(self, context):
+        shape = [context.n_neurons, total_width(self.inputs, context)]
+        return self.sample("weights", dist.Normal(0.0, self.scale).expand(shape), ("neuron", f"{self.name}_input"))
+
+    def offset(self, parameters, covariates, counts, seen):
+        values = jnp.concatenate([covariates[one.name] for one in self.inputs], -1)
+        return values @ parameters.T
+
+    def start(self, context):
+        return {self.site("weights"): np.zeros((context.n_neurons, total_width(self.inputs, context)))}
+
+
+@dataclasses.dataclass(frozen=True)
+class History(Effect):
+    """sum_j h_nj (b_j * y_n)(t) + sum_m W_nm (b * y_m)(t): a neuron's own past spikes, and those of others.
+
+    Spikes are counted relative to the neuron's mean over the seen bins of the trial; unseen ones count as the mean, so
+    that held-out neurons can be predicted. The filters b_j are exponentials with time constants spaced evenly in
+    logarithm from one bin to `longest_ms`, scaled to sum to one; that of coupling is the middle one.
+    coupling: also the spikes of all other neurons. scale: of the priors, in predictor units per spike.
+    Sites: own [neuron, filter]; coupling [neuron, neuron_2], its diagonal unused.
+    """
+
+    longest_ms: float = 100.0
+    filters: int = 3
+    coupling: bool = False
+    scale: float = 0.3
+    name: str = "history"
+    priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        self.check_priors(("own", "coupling"))
+        if self.filters < 1 or self.longest_ms <= 0:
+            raise InputError("History: filters must be at least 1, and longest_ms positive.")
+
+    def parameters(self, context):
+        neurons = context.n_neurons
+        prior = dist.Normal(0.0, self.scale).expand([neurons, self.filters])
+        found = {"own": self.sample("own", prior, ("neuron", f"{self.name}_filter")), "keep": self.keep(context)}
+        if self.coupling:
+            # The sum over other neurons has the scale that one filter has.
+            prior = dist.Normal(0.0, self.scale / math.sqrt(neurons)).expand([neurons, neurons])
+            weights = self.sample("coupling", prior, ("neuron", "neuron_2"))
+            found["coupling"] = weights * (1 - jnp.eye(neurons, dtype=weights.dtype))
+        return found
+
+    def keep(self, context: Context):
+        """What remains of each filter after a bin."""
+        longest = max(self.longest_ms, context.bin_ms)
+        constants = np.geomspace(context.bin_ms, longest, self.filters) if self.filters > 1 else np.array([longest])
+        return jnp.asarray(np.exp(-context.bin_ms / constants), jnp.result_type(float))
+
+    def offset(self, parameters, covariates, counts, seen):
+        from jax import lax
+
+        y = jnp.where(seen, counts, 0).astype(parameters["own"].dtype)
+        number = jnp.maximum(seen.sum(1, keepdims=True), 1)
+        y = jnp.where(seen, y - y.sum(1, keepdims=True) / number, 0.0)
+        keep = parameters["keep"]
+
+        def advance(trace, now):
+            return keep[:, None, None] * trace + (1 - keep)[:, None, None] * now, trace
+
+        first = jnp.zeros((self.filters, y.shape[0], y.shape[2]), y.dtype)
+        _, traces = lax.scan(advance, first, jnp.moveaxis(y, 1, 0))
+        total = jnp.einsum("tjbn,nj->btn", traces, parameters["own"])
+        if self.coupling:
+            total = total + jnp.moveaxis(traces[:, self.filters // 2], 0, 1) @ parameters["coupling"].T
+        return total
+
+    def start(self, context):
+        neurons = context.n_neurons
+        found = {self.site("own"): np.zeros((neurons, self.filters))}
+        return found | ({self.site("coupling"): np.zeros((neurons, neurons))} if self.coupling else {})

@@ -1,0 +1,99 @@
+"""Known covariates of a trial, for the dynamics of a latent or for the predictor of a neuron."""
+
+import abc
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from nlbprob.errors import InputError, suggestion
+
+if TYPE_CHECKING:
+    from nlbprob.blocks.base import Context
+    from nlbprob.data.trials import Trials
+
+
+class Input(abc.ABC):
+    """A covariate u[trial, time, input] under a name of its own."""
+
+    name: str
+
+    @abc.abstractmethod
+    def width(self, context: "Context") -> int:
+        """How many inputs it has."""
+
+    @abc.abstractmethod
+    def design(self, trials: "Trials") -> Float[np.ndarray, "trial time input"]:
+        """Its values, zero where they are not recorded."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Covariate(Input):
+    """One of the recording's `inputs`, such as a stimulus, as it is; zero where it is NaN.
+
+    name: its key in `Trials.inputs`. Give it a mean near 0 and a variance near 1, which the priors of weights expect.
+    """
+
+    name: str
+
+    def width(self, context):
+        if self.name not in context.covariates:
+            raise InputError(
+                f"Covariate({self.name!r}): the trials have no input of that name. "
+                f"{suggestion(self.name, list(context.covariates))} Add it as Trials.replace(inputs={{...}})."
+            )
+        return context.covariates[self.name]
+
+    def design(self, trials):
+        if self.name not in trials.inputs:
+            raise InputError(
+                f"Covariate({self.name!r}): the trials have no input of that name. "
+                f"{suggestion(self.name, list(trials.inputs))} Add it as Trials.replace(inputs={{...}})."
+            )
+        return np.nan_to_num(np.asarray(trials.inputs[self.name], np.float32))
+
+
+@dataclasses.dataclass(frozen=True)
+class TrialTime(Input):
+    """The time in the trial as raised cosines, u_j(t) = (1 + cos(pi (t - t_j) / width)) / 2 where |t - t_j| < width.
+
+    With it a time-varying input that all trials share is learned. bumps: how many, evenly spaced over the trial and
+    overlapping by half; after the end of the training trials the last one stays as it was at the end.
+    """
+
+    bumps: int = 10
+    name: str = "trial_time"
+
+    def __post_init__(self):
+        if self.bumps < 1:
+            raise InputError(f"TrialTime(bumps={self.bumps}): at least one is needed.")
+
+    def width(self, context):
+        return self.bumps
+
+    def design(self, trials):
+        last = trials.window_bins - 1
+        place = np.minimum(np.arange(trials.n_bins), last) / max(last, 1)
+        values = raised_cosines(place, self.bumps)
+        return np.broadcast_to(values.astype(np.float32), (trials.n_trials, *values.shape)).copy()
+
+
+def raised_cosines(place: np.ndarray, bumps: int) -> np.ndarray:
+    """Bumps [point, bump] over places from 0 to 1; they sum to one."""
+    if bumps == 1:
+        return np.ones((len(place), 1))
+    distance = np.abs(place[:, None] * (bumps - 1) - np.arange(bumps))
+    return np.where(distance < 1, 0.5 * (1 + np.cos(math.pi * np.minimum(distance, 1))), 0.0)
+
+
+def designs(inputs: Sequence[Input], trials: "Trials") -> dict[str, Any]:
+    """The values of all inputs by name."""
+    return {one.name: one.design(trials) for one in inputs}
+
+
+def total_width(inputs: Iterable[Input], context: "Context") -> int:
+    """How many inputs there are in all."""
+    return sum(one.width(context) for one in inputs)

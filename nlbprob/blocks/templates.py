@@ -1,0 +1,145 @@
+"""Templates: every trial follows one of a few canonical trajectories, not told which."""
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array, Float
+
+from nlbprob.blocks.base import Block, Context
+from nlbprob.errors import InputError
+
+if TYPE_CHECKING:
+    from nlbprob.data.trials import Trials
+    from nlbprob.model import Model
+
+
+class Mixture(NamedTuple):
+    """Which trajectories there are: log p(component), and what each adds to the latents."""
+
+    log_weights: Float[Array, " component"]
+    trajectories: Float[Array, "component time latent"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Templates(Block):
+    """x_t = mu_k(t) for a trial of component k ~ Categorical(weights): a mixture of canonical trajectories.
+
+    mu_k(t) = sum_j a_kj phi_j(t), phi_j the cosines of the trial's window, a_kj ~ N(0, s_j^2), where s_j^2 is the
+    spectral density of a Matern 5/2 process of unit variance and `smoothness_ms` (Solin and Sarkka 2020, "Hilbert space
+    methods for reduced-rank Gaussian process regression"). After the window a trajectory stays where it ended.
+    Stack it with an LDS or another latent, which then describes how single trials deviate from their template.
+
+    components: how many; None takes the number of the training trials' conditions, or 8 where they have none. The
+    conditions only say where the fit starts: a trial's component is always inferred from its spikes.
+    dim: number of latents of its own, with loadings of their own. on: the name of a latent block to whose latents the
+    trajectories add instead (then `dim` is that block's).
+    Sites: weights [component] ~ Dirichlet(1); coefficients [component, basis, latent], in units of s_j, ~ N(0, 1).
+    """
+
+    components: int | None = None
+    dim: int | None = None
+    on: str | None = None
+    smoothness_ms: float = 120.0
+    highest_hz: float = 8.0
+    name: str = "templates"
+    priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
+
+    rotatable = True
+
+    def __post_init__(self):
+        self.check_priors(("weights", "coefficients"))
+        for field in ("components", "dim"):
+            value = getattr(self, field)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise InputError(f"Templates({field}={value!r}): it must be a whole number, at least 1.")
+        if self.on is not None and self.dim is not None:
+            raise InputError("Templates(dim=..., on=...): on a block's latents it has no latents of its own.")
+
+    def resolve(self, trials: "Trials") -> "Templates":
+        """The same block with the number of components, and of latents, settled for these trials."""
+        components = self.components
+        if components is None:
+            components = len(trials.condition_labels) if trials.condition else 8
+        dim = self.dim or min(8, max(1, round(math.sqrt(trials.n_neurons) / 2)))
+        return dataclasses.replace(self, components=components, dim=None if self.on else dim)
+
+    def check(self, trials: "Trials") -> None:
+        """Raise InputError where there are more components than trials."""
+        if self.n_components > trials.n_trials:
+            raise InputError(
+                f"Templates({self.n_components}): more templates than the {trials.n_trials} trials. Lower components."
+            )
+
+    @property
+    def n_components(self) -> int:
+        """The number of templates, once it is settled."""
+        if self.components is None:
+            raise InputError("The number of templates is not settled before the model meets a recording.")
+        return self.components
+
+    @property
+    def n_latents(self) -> int:
+        """How many latents it has of its own."""
+        return 0 if self.on else (self.dim or 0)
+
+    @property
+    def latent_names(self) -> list[str]:
+        """What its latents are called in labels."""
+        return [f"{self.name}[{number}]" for number in range(self.n_latents)]
+
+    def basis(self, context: Context) -> Float[np.ndarray, "time basis"]:
+        """s_j phi_j(t): cosines up to `highest_hz`, each scaled to its prior standard deviation."""
+        bins = context.n_bins
+        seconds = bins * context.bin_ms / 1000
+        count = min(bins, 1 + math.ceil(2 * seconds * self.highest_hz))
+        order = np.arange(count)
+        waves = np.cos(np.pi * order * (np.arange(bins)[:, None] + 0.5) / bins)
+        angular = np.pi * order / seconds
+        rate = math.sqrt(5) / (self.smoothness_ms / 1000)
+        density = (rate**2 + angular**2) ** -3.0
+        scale = np.sqrt(density / (density @ np.where(order == 0, 1.0, 0.5)))
+        return waves * scale
+
+    def width(self, model: "Model") -> slice:
+        """Which latents of the model the trajectories add to."""
+        return model.slice_of(self.on) if self.on else model.slices[self.name]
+
+    def prior(self, context: Context, model: "Model") -> Mixture:
+        """Sample weights and coefficients; return the mixture over all latents of the model."""
+        components, place = self.n_components, self.width(model)
+        basis = jnp.asarray(self.basis(context), jnp.result_type(float))
+        weights = self.sample("weights", dist.Dirichlet(jnp.ones(components)), ("component",))
+        shape = [components, basis.shape[1], place.stop - place.start]
+        prior = dist.Normal(0.0, 1.0).expand(shape)
+        coefficients = self.sample("coefficients", prior, ("component", "basis", f"{self.name}_latent"))
+        own = jnp.einsum("tj,kjl->ktl", basis, coefficients)
+        whole = jnp.zeros((components, context.n_bins, model.dim), own.dtype).at[:, :, place].set(own)
+        return Mixture(jnp.log(weights), whole)
+
+    def trajectories(self, mixture: Mixture, trials: "Trials"):
+        """Sample the component of each trial; what its template adds to all latents [trial, time, latent]."""
+        with numpyro.plate("trial", trials.n_trials, dim=-1):
+            chosen = numpyro.sample(f"{self.name}.component", dist.Categorical(logits=mixture.log_weights))
+        return until(mixture.trajectories, trials.n_bins)[chosen]
+
+    def start(self, context: Context, width: int) -> dict[str, Any]:
+        """Site values of templates that are all zero."""
+        count = self.basis(context).shape[1]
+        return {
+            self.site("weights"): np.full(self.n_components, 1 / self.n_components),
+            self.site("coefficients"): np.zeros((self.n_components, count, width)),
+        }
+
+
+def until(trajectories, bins: int):
+    """Trajectories [component, time, latent] of so many bins: cut, or held where they end."""
+    extra = bins - trajectories.shape[1]
+    if extra <= 0:
+        return trajectories[:, :bins]
+    last = trajectories[:, -1:]
+    return jnp.concatenate([trajectories, jnp.broadcast_to(last, (last.shape[0], extra, last.shape[2]))], 1)

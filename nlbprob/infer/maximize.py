@@ -1,0 +1,275 @@
+"""Updates of parameters in closed form or by Newton steps, given what the E-step found of all trials."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+from numpyro.distributions import biject_to
+
+from nlbprob.blocks.base import Context
+from nlbprob.blocks.latent import Latent
+from nlbprob.infer import local as local_inference
+from nlbprob.infer.problem import Batch, Problem, problem, state_slices
+from nlbprob.model import Model, Parameters
+from nlbprob.numerics import matrices
+from nlbprob.numerics.gaussian import Chain, Smoothed, apply, symmetrize
+
+#: Weight of the priors of the closed-form updates, in bins (dynamics) and in trials (initial state).
+PRIOR_BINS, PRIOR_TRIALS = 20.0, 4.0
+#: Newton steps for the readout in each iteration.
+READOUT_STEPS = 1
+
+
+class Statistics(NamedTuple):
+    """Expected second moments of neighbouring states, less what is added to each step, summed over the bins inside."""
+
+    current: Float[Array, "state state"]
+    previous: Float[Array, "state state"]
+    cross: Float[Array, "state state"]
+    steps: Float[Array, ""]
+    first: Float[Array, "state state"]
+    first_mean: Float[Array, " state"]
+    trials: Float[Array, ""]
+
+
+class TemplateStatistics(NamedTuple):
+    """Gradient and curvature of the bound in what each component adds to the latents, bin by bin; trials of each."""
+
+    slope: Float[Array, "component time latent"]
+    curvature: Float[Array, "component time latent latent"]
+    trials: Float[Array, " component"]
+
+
+def inside(batch: Batch):
+    """1 in the bins of a trial up to the last in which anything is seen: later ones are predicted, not learned from."""
+    some = batch.seen.any(-1)
+    return lax.cummax(some[:, ::-1].astype(jnp.int32), axis=1)[:, ::-1]
+
+
+def statistics(model: Model, theta: Parameters, given: Problem, batch: Batch, local, share) -> tuple[Any, ...]:
+    """What the updates of each block in turn need, then those of the templates (None where there is none)."""
+    smoothed = local.smoothed
+    within = inside(batch).astype(smoothed.mean.dtype) * share[:, None]
+    found: list[Any] = []
+    for block, own, chain, place in zip(model.chains, theta.dynamics, given.chains, state_slices(given), strict=True):
+        if not block.settled:
+            found.append(None)
+            continue
+        apart = chain.initial_mean - own.chain.initial_mean
+        found.append(moments(part(smoothed, place), chain.offset, apart, within))
+    if model.templates is None:
+        return (*found, None)
+    components = model.n_components
+    mean, _ = local_inference.latent_moments(given._replace(shift=None), smoothed.mean, smoothed.covariance)
+    slope = local.target.linear - apply(local.target.precision, mean)
+
+    def summed(array):
+        weighted = array * share.reshape(-1, *[1] * (array.ndim - 1))
+        return weighted.reshape(-1, components, *array.shape[1:]).sum(0)
+
+    return (*found, TemplateStatistics(summed(slope), summed(local.target.precision), share.reshape(-1, components).sum(0)))
+
+
+def part(smoothed: Smoothed, place: slice) -> Smoothed:
+    """The moments of one block's state."""
+    return Smoothed(
+        smoothed.mean[..., place],
+        smoothed.covariance[..., place, place],
+        smoothed.cross_covariance[..., place, place],
+        smoothed.divergence,
+    )
+
+
+def moments(smoothed: Smoothed, offset, apart, within) -> Statistics:
+    """Sums over rows and bins of second moments of the state, less each step's offset and each row's own start."""
+    mean, covariance = smoothed.mean, smoothed.covariance
+    moved, start = mean[:, 1:] - offset, mean[:, 0] - apart
+    later, starts = within[:, 1:], within[:, 0]
+
+    def second(weight, covariance, left, right):
+        return jnp.einsum("bt,btij->ij", weight, covariance) + jnp.einsum("bt,bti,btj->ij", weight, left, right)
+
+    return Statistics(
+        second(later, covariance[:, 1:], moved, moved),
+        second(later, covariance[:, :-1], mean[:, :-1], mean[:, :-1]),
+        second(later, smoothed.cross_covariance, moved, mean[:, :-1]),
+        later.sum(),
+        jnp.einsum("b,bij->ij", starts, covariance[:, 0]) + jnp.einsum("b,bi,bj->ij", starts, start, start),
+        starts @ start,
+        starts.sum(),
+    )
+
+
+def dynamics(stats: Statistics, bin_ms: float) -> Chain:
+    """The chain that maximises E_q[log p(x)] plus conjugate priors.
+
+    The prior is a persistent state, decaying in 200 ms, seen for a few bins:
+
+    A = (S10 + n0 a0 I)(S00 + n0 I)^-1,
+    Q = (S11 - A S10' - S10 A' + A S00 A' + n0 [(A - a0 I)(A - a0 I)' + q0 I]) / (n + n0).
+    """
+    identity = jnp.eye(stats.current.shape[0], dtype=stats.current.dtype)
+    persistence = jnp.exp(-bin_ms / 200.0)
+    gram = stats.previous + PRIOR_BINS * identity
+    moments = stats.cross + PRIOR_BINS * persistence * identity
+    transition = jnp.linalg.solve(gram, moments.T).T
+    residual = stats.current - transition @ stats.cross.T - stats.cross @ transition.T
+    residual = residual + transition @ stats.previous @ transition.T
+    shift = transition - persistence * identity
+    prior = PRIOR_BINS * (shift @ shift.T + (1 - persistence**2) * identity)
+    noise = symmetrize(residual + prior) / (stats.steps + PRIOR_BINS)
+    mean = stats.first_mean / (stats.trials + PRIOR_TRIALS)
+    around = stats.first - stats.first_mean[:, None] * mean[None, :] - mean[:, None] * stats.first_mean[None, :]
+    around = around + stats.trials * mean[:, None] * mean[None, :]
+    covariance = symmetrize(around + PRIOR_TRIALS * identity) / (stats.trials + PRIOR_TRIALS)
+    return Chain(mean, covariance, transition, jnp.zeros_like(mean), noise)
+
+
+def latents(model: Model, context: Context, values: dict[str, Any], total: tuple[Any, ...]):
+    """Site values of the blocks with closed forms, and the basis in which all are normalised: x = basis z."""
+    found, bases, number = {}, [], 0
+    dtype = values[model.readout.site("baseline")].dtype
+    for block in model.latents:
+        identity = jnp.eye(block.n_latents, dtype=dtype)
+        if isinstance(block, Latent):
+            stats = total[number]
+            number += 1
+            if stats is not None:
+                own, identity = block.maximize(dynamics(stats, context.bin_ms), context, values)
+                found |= own
+        bases.append(identity)
+    return found, matrices.diagonal_blocks(bases)
+
+
+def templates(model: Model, context: Context, values: dict[str, Any], total: tuple[Any, ...]) -> dict[str, Any]:
+    """A Newton step on the coefficients of each template, and the weights of the mixture."""
+    if model.templates is None:
+        return {}
+    stats: TemplateStatistics = total[-1]
+    place = model.templates.width(model)
+    basis = jnp.asarray(model.templates.basis(context), stats.slope.dtype)
+    site = model.templates.site("coefficients")
+    current = values[site]
+    components, count, width = current.shape
+    bins = basis.shape[0]
+    slope = jnp.einsum("tj,ktl->kjl", basis, stats.slope[:, :bins, place]) - current
+    curvature = jnp.einsum("tj,ti,ktlm->kjlim", basis, basis, stats.curvature[:, :bins, place, place])
+    curvature = curvature.reshape(components, count * width, -1) + jnp.eye(count * width, dtype=slope.dtype)
+    change = jnp.linalg.solve(curvature, slope.reshape(components, -1, 1)).reshape(current.shape)
+    # The curvature is that of a Poisson likelihood at the present rates: far from the optimum a whole step overshoots.
+    size = jnp.minimum(1.0, 1.0 / jnp.maximum(jnp.abs(jnp.einsum("tj,kjl->ktl", basis, change)).max(), 1e-6))
+    weights = (stats.trials + 1.0) / (stats.trials + 1.0).sum()
+    return {site: current + size * change, model.templates.site("weights"): weights}
+
+
+def readout_objective(model: Model, theta: Parameters, data: Batch, rows, penalty):
+    """E_q[log p(y | x)] + log prior of each neuron, its gradient [neuron, 1 + latent] and curvature, over all chunks.
+
+    The curvature, sum_t w (m m' + P), leaves out how w changes with the loadings; it is positive definite for every
+    likelihood.
+    """
+    location, precision = penalty
+    size = theta.loadings.shape[1]
+
+    def add(total, chunk):
+        batch, ((mean, covariance), share) = chunk
+        given, batch = problem(model, theta, batch)
+        mean = mean if given.shift is None else mean + given.shift
+        centre, variance = local_inference.predictor(given, mean, covariance)
+        terms = model.observation.expected_log_prob(centre, variance, batch.counts, given.observation)
+        counted = batch.seen * share[:, None, None]
+        value, slope, weight = ((jnp.where(batch.seen, t, 0.0) * counted).reshape(-1, t.shape[-1]) for t in terms)
+        weight = jnp.maximum(weight, 0.0)
+        design = jnp.concatenate([jnp.ones_like(mean[..., :1]), mean], -1).reshape(-1, 1 + size)
+        spread = (weight.T @ covariance.reshape(-1, size * size)).reshape(-1, size, size)
+        gradient = slope.T @ design
+        gradient = gradient.at[:, 1:].add(-jnp.einsum("nij,nj->ni", spread, theta.loadings))
+        outer = (design[:, :, None] * design[:, None, :]).reshape(-1, (1 + size) ** 2)
+        curvature = (weight.T @ outer).reshape(-1, 1 + size, 1 + size).at[:, 1:, 1:].add(spread)
+        return jax.tree.map(jnp.add, total, (value.sum(0), gradient, curvature)), None
+
+    neurons = theta.baseline.shape[0]
+    shapes = ((neurons,), (neurons, 1 + size), (neurons, 1 + size, 1 + size))
+    zero = tuple(jnp.zeros(shape, theta.baseline.dtype) for shape in shapes)
+    (value, gradient, curvature), _ = lax.scan(add, zero, (data, rows))
+    coefficients = jnp.concatenate([theta.baseline[:, None], theta.loadings], 1) - location
+    value = value - 0.5 * jnp.sum(precision * coefficients**2, 1)
+    diagonal = precision[:, :, None] * jnp.eye(1 + size, dtype=precision.dtype)
+    return value, gradient - precision * coefficients, curvature + diagonal
+
+
+def readout(model: Model, theta: Parameters, data: Batch, rows, penalty, steps: int = READOUT_STEPS):
+    """Damped Newton steps on every neuron's baseline and loadings at once; each neuron keeps a step only if it helps.
+
+    Returns the new parameters and the curvature [neuron, 1 + latent, 1 + latent] where they ended.
+    """
+
+    def moved(theta, change):
+        return theta._replace(baseline=theta.baseline + change[:, 0], loadings=theta.loadings + change[:, 1:])
+
+    def advance(carry, _):
+        theta, size, (value, gradient, curvature) = carry
+        change = size[:, None] * jnp.linalg.solve(curvature, gradient[..., None])[..., 0]
+        proposal = moved(theta, change)
+        found = readout_objective(model, proposal, data, rows, penalty)
+        slack = jnp.where(jnp.isfinite(value), local_inference.tolerance(value.dtype) * jnp.abs(value), 0.0)
+        better = found[0] >= value - slack
+        theta = moved(theta, jnp.where(better[:, None], change, 0.0))
+        kept = local_inference.select(better, found, (value, gradient, curvature))
+        size = jnp.where(better, jnp.minimum(1.0, 2 * size), 0.3 * size)
+        return (theta, size, kept), None
+
+    neurons, width = theta.baseline.shape[0], 1 + theta.loadings.shape[1]
+    dtype = theta.baseline.dtype
+    unknown = (
+        jnp.full(neurons, -jnp.inf, dtype),
+        jnp.zeros((neurons, width), dtype),
+        jnp.broadcast_to(jnp.eye(width, dtype=dtype), (neurons, width, width)),
+    )
+    # The first pass evaluates where the readout is (its change is zero), the others move it.
+    (theta, _, found), _ = lax.scan(advance, (theta, jnp.ones_like(theta.baseline), unknown), length=1 + steps)
+    return theta, found[2]
+
+
+def observation_sites(model: Model, context: Context) -> list[str]:
+    """The sites of the observation's own parameters."""
+    import numpyro.handlers
+
+    traced = numpyro.handlers.trace(numpyro.handlers.seed(model.observation.parameters, 0)).get_trace(context)
+    return [name for name, site in traced.items() if site["type"] == "sample"]
+
+
+def observation(model: Model, supports, values: dict[str, Any], theta: Parameters, data: Batch, rows) -> dict[str, Any]:
+    """One damped Newton step on each neuron's own parameters (noise scale, dispersion), in unconstrained space."""
+    names = {name: model.observation.site(name) for name in theta.observation}
+    if not names:
+        return {}
+    raw = {name: biject_to(supports[site]).inv(values[site]) for name, site in names.items()}
+
+    def objective(raw, batch, rows):
+        (mean, covariance), share = rows
+        own = {name: biject_to(supports[site])(raw[name]) for name, site in names.items()}
+        given, batch = problem(model, theta._replace(observation=own), batch)
+        mean = mean if given.shift is None else mean + given.shift
+        centre, variance = local_inference.predictor(given, mean, covariance)
+        value = model.observation.expected_log_prob(centre, variance, batch.counts, given.observation)[0]
+        return (jnp.where(batch.seen, value, 0.0) * share[:, None, None]).sum()
+
+    ones = jax.tree.map(jnp.ones_like, raw)
+
+    def add(total, chunk):
+        def slope(at):
+            return jax.grad(objective)(at, *chunk)
+
+        return jax.tree.map(jnp.add, total, jax.jvp(slope, (raw,), (ones,))), None
+
+    zero = jax.tree.map(jnp.zeros_like, (raw, raw))
+    (gradient, curvature), _ = lax.scan(add, zero, (data, rows))
+
+    def move(raw, gradient, curvature):
+        return raw + jnp.clip(gradient / (jnp.abs(curvature) + 1e-3), -0.5, 0.5)
+
+    moved = jax.tree.map(move, raw, gradient, curvature)
+    return {site: biject_to(supports[site])(moved[name]) for name, site in names.items()}

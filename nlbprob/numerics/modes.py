@@ -1,0 +1,60 @@
+"""Dynamics made of modes: damped rotations of a plane, and decays of a single direction."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+
+def modal_transition(decay_ms: Float[Array, " mode"], frequency_hz: Float[Array, " pair"], bin_ms: float):
+    """(A, Q) of independent modes with unit stationary variance.
+
+    The first modes are pairs of states, A = e^(-bin/tau) R(2 pi f bin); modes beyond the frequencies are single states
+    that decay. Q = (1 - e^(-2 bin/tau)) I for each.
+    """
+    pairs = frequency_hz.shape[0]
+    kept = jnp.exp(-bin_ms / decay_ms)
+    spread = -jnp.expm1(-2 * bin_ms / decay_ms)
+    angle = 2 * math.pi * frequency_hz * bin_ms / 1000
+    turns = jnp.stack([jnp.cos(angle), -jnp.sin(angle), jnp.sin(angle), jnp.cos(angle)], -1).reshape(pairs, 2, 2)
+    planes = kept[:pairs, None, None] * turns
+    transition = jax.scipy.linalg.block_diag(*planes, *kept[pairs:].reshape(-1, 1, 1))
+    return transition, jnp.diag(jnp.concatenate([jnp.repeat(spread[:pairs], 2), spread[pairs:]]))
+
+
+def mode_of_state(dim: int, paired: bool) -> np.ndarray:
+    """Which mode each state belongs to."""
+    pairs = dim // 2 if paired else 0
+    return np.concatenate([np.repeat(np.arange(pairs), 2), np.arange(pairs, dim - pairs)]).astype(int)
+
+
+def eigenmodes(transition: np.ndarray, paired: bool, bin_ms: float, slowest_ms: float):
+    """Decay times, frequencies and the real basis of the modes of a transition that decay slowest.
+
+    Complex pairs of eigenvalues fill the planes first; where there are too few, neighbouring real eigenvalues share
+    one, at a frequency of a quarter turn in the slowest time. Returns (decay_ms [mode], frequency_hz [pair], basis).
+    """
+    dim = len(transition)
+    if not paired:
+        kept = np.clip(np.diag(transition), 0.05, math.exp(-bin_ms / slowest_ms))
+        return -bin_ms / np.log(kept), np.zeros(0), np.eye(dim)
+    values, vectors = np.linalg.eig(transition)
+    order = np.argsort(-np.abs(values), kind="stable")
+    planes = [i for i in order if values[i].imag > 1e-9]
+    singles = [i for i in order if abs(values[i].imag) <= 1e-9]
+    decays, frequencies, columns = [], [], []
+    for i in planes:
+        columns += [vectors[:, i].real, -vectors[:, i].imag]
+        decays.append(np.abs(values[i]))
+        frequencies.append(np.angle(values[i]) / (2 * np.pi) * 1000 / bin_ms)
+    for i, j in zip(singles[0::2], singles[1::2], strict=False):
+        columns += [vectors[:, i].real, vectors[:, j].real]
+        decays.append(0.5 * (abs(values[i]) + abs(values[j])))
+        frequencies.append(0.25 * 1000 / slowest_ms)
+    if len(singles) % 2:
+        columns.append(vectors[:, singles[-1]].real)
+        decays.append(abs(values[singles[-1]]))
+    kept = np.clip(decays, 0.05, math.exp(-bin_ms / slowest_ms))
+    return -bin_ms / np.log(kept), np.asarray(frequencies), np.stack(columns, 1)
