@@ -6,11 +6,16 @@ import pathlib
 import pytest
 from jaxtyping import install_import_hook
 
-# Both must come before the first import of jax and of nlbprob.
+# All of this must come before the first import of jax and of nlbprob.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2".strip()
 install_import_hook("nlbprob", "beartype.beartype")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# Compilation takes most of the tests' time: what was compiled once, in this run or an earlier one, is not again.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
 @pytest.fixture(scope="session")
