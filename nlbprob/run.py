@@ -154,8 +154,19 @@ def report(folder: str | pathlib.Path) -> pathlib.Path:
     model = load_model(str(folder / "model.py"), **settings.model_options)
     posterior = read_posterior(folder, model)
     return write_report(
-        folder / "report.html", posterior=posterior, trials=settings.load(), metrics=metrics, config=config
+        folder / "report.html",
+        posterior=posterior,
+        trials=settings.load(),
+        metrics=metrics,
+        config=config,
+        tested=read_test(folder),
     )
+
+
+def read_test(folder: str | pathlib.Path) -> dict | None:
+    """The record that `nlbprob test` wrote of the run in `folder`; None where it was not tested."""
+    folder = pathlib.Path(folder)
+    return read_json(folder, TEST_FILES[0]) if (folder / TEST_FILES[0]).is_file() else None
 
 
 def check_free(folder: pathlib.Path, force: bool) -> None:

@@ -46,7 +46,7 @@ def section(view: View) -> Section:
         "Scores",
         reading if shown else "No score applies.",
         [dots(name, rows) for name in shown],
-        table=html + reasons(metrics),
+        table=html + reasons(metrics) + of_test(view.tested),
     )
 
 
@@ -69,6 +69,17 @@ def reasons(metrics: dict) -> str:
         return ""
     parts = "; ".join(f"{escape(name)}: {escape(reason)}" for name, reason in metrics["reasons"].items())
     return f'<p class="note">Not scored: {parts}.</p>'
+
+
+def of_test(tested: dict | None) -> str:
+    """The scores on test, never without what a reader has to know of them: how many evaluations came before."""
+    if tested is None:
+        return ""
+    values = ", ".join(
+        f"{escape(name)} {number(value)}" for name, value in tested["scores"].items() if value is not None
+    )
+    setting = f"fitted on {tested['fit_on']}, in bins of {tested['bin_ms']:g} ms, on {tested['date'][:10]}"
+    return f'<p class="note">On test ({escape(setting)}): {values}. {escape(tested["statement"])}</p>'
 
 
 def dots(name: str, rows: list) -> Panel:
