@@ -14,6 +14,7 @@ from nlbprob.scoring.scores import UNITS
 MEANING = {
     "co-bps": "how well held-out neurons are predicted from the others, in bits per spike over their mean rate",
     "vel R2": "how well behavior is decoded linearly from the rates",
+    "tp corr": "how slowly rates move where an interval is produced late; here lower is better",
     "psth R2": "how well averages by condition are predicted",
     "fp-bps": "how well all neurons are forecast after the window, in bits per spike",
 }
