@@ -127,13 +127,22 @@ def read_posterior(folder: str | pathlib.Path, model=None):
 
 
 def measure(rates, trials, settings: Settings) -> dict:
-    """The content of metrics.json: the scores of `rates` on the split `score_on`, with those of the baselines."""
+    """The content of metrics.json: the scores of `rates` on the split `score_on`, with those of the baselines.
+
+    A data set of the benchmark is scored against the benchmark's own targets, so that its numbers can be compared.
+    """
     from nlbprob.scoring.baselines import baselines
+    from nlbprob.scoring.benchmark import benchmark_scores, benchmark_target
     from nlbprob.scoring.scores import score
 
     fit, on = settings.splits
-    scores = score(rates, trials, fit, on).to_dict()
-    others = {name: score(guess, trials, fit, on) for name, guess in baselines(trials, fit, on).items()}
+    target = benchmark_target(trials, fit, on)
+
+    def scored(guess):
+        return score(guess, trials, fit, on) if target is None else benchmark_scores(guess, trials, target)
+
+    scores = scored(rates).to_dict()
+    others = {name: scored(guess) for name, guess in baselines(trials, fit, on).items()}
     return {
         settings.score_on: scores.pop("values"),
         "baselines": {name: other.values for name, other in others.items()},
@@ -154,8 +163,19 @@ def report(folder: str | pathlib.Path) -> pathlib.Path:
     model = load_model(str(folder / "model.py"), **settings.model_options)
     posterior = read_posterior(folder, model)
     return write_report(
-        folder / "report.html", posterior=posterior, trials=settings.load(), metrics=metrics, config=config
+        folder / "report.html",
+        posterior=posterior,
+        trials=settings.load(),
+        metrics=metrics,
+        config=config,
+        tested=read_test(folder),
     )
+
+
+def read_test(folder: str | pathlib.Path) -> dict | None:
+    """The record that `nlbprob test` wrote of the run in `folder`; None where it was not tested."""
+    folder = pathlib.Path(folder)
+    return read_json(folder, TEST_FILES[0]) if (folder / TEST_FILES[0]).is_file() else None
 
 
 def check_free(folder: pathlib.Path, force: bool) -> None:

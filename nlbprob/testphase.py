@@ -11,7 +11,17 @@ from typing import Any
 
 from nlbprob.errors import InputError, RunExistsError
 from nlbprob.model_file import load_model
-from nlbprob.run import TEST_FILES, Settings, fit_posterior, plain, read_json, read_posterior, write_json
+from nlbprob.run import (
+    TEST_FILES,
+    Settings,
+    fit_posterior,
+    plain,
+    read_json,
+    read_posterior,
+    read_test,
+    report,
+    write_json,
+)
 
 RECORD, FOLDER = TEST_FILES
 
@@ -21,8 +31,10 @@ def run_test(
 ) -> dict[str, Any]:
     """Refit a run's model on train and val with the run's own settings, and score it on test once; returns the record.
 
+    The record is written to the run, and its report is written again with it.
+
     target: the test targets, of the layout of the organizers' eval_data_test.h5. force: though it was tested before.
-    The record is test.json: "date", "dataset", "bin_ms", "target" and its "sha256", "config", "results" as the
+    The record, test.json, has "date", "dataset", "bin_ms", "target" and its "sha256", "config", "results" as the
     benchmark gives them, "scores" of the data set, "earlier" test evaluations of it, "later" (whether there were any)
     and the "statement" that belongs beside the scores.
     Raises InputError where the folder holds no run of one of the benchmark's data sets, the targets are of another one,
@@ -57,7 +69,7 @@ def run_test(
     earlier = ledger.record({name: plain(value) for name, value in record.items()})
     record |= {
         "results": evaluation.results,
-        "notes": evaluation.notes,
+        "notes": [note for note in evaluation.notes if note.startswith(f"{scores.group}: ")],
         "earlier": len(earlier),
         "earlier_on_these_targets": sum(entry.get("sha256") == record["sha256"] for entry in earlier),
         "later": bool(earlier),
@@ -65,6 +77,7 @@ def run_test(
         "seconds": time.perf_counter() - started,
     }
     write_json(folder / RECORD, record)
+    report(folder)
     return record
 
 
@@ -88,8 +101,8 @@ def test_settings(folder: pathlib.Path) -> tuple[Settings, str, float]:
 
 def check_repeat(folder: pathlib.Path, force: bool) -> None:
     """Raise RunExistsError where the run was tested already, unless that is wanted."""
-    if (folder / RECORD).is_file() and not force:
-        done = read_json(folder, RECORD)
+    done = read_test(folder)
+    if done is not None and not force:
         raise RunExistsError(
             f"{folder} was tested on {done['date'][:10]}: see its {RECORD}. The scores will be the same; add --force "
             "to test it again, which counts as another evaluation."

@@ -40,7 +40,7 @@ def run(arguments) -> int:
 def rows_of(folder: pathlib.Path, dataset: str) -> list:
     """The row of a run on the split it was scored on, and that of its test, where there was one."""
     from nlbprob.errors import InputError
-    from nlbprob.run import TEST_FILES, read_json
+    from nlbprob.run import read_json, read_test
     from nlbprob.scoring.leaderboard import Row
 
     config, metrics = read_json(folder, "config.json"), read_json(folder, "metrics.json")
@@ -50,8 +50,8 @@ def rows_of(folder: pathlib.Path, dataset: str) -> list:
         raise InputError(f"{folder}: the run is {other}, not of {dataset}; leave it out.")
     split = metrics["split"]
     rows = [Row(str(folder), dataset, metrics["bin_ms"], split, metrics[split], "this run", own=True)]
-    if (folder / TEST_FILES[0]).is_file():
-        tested = read_json(folder, TEST_FILES[0])
+    tested = read_test(folder)
+    if tested is not None:
         note = f"evaluation {tested['earlier'] + 1} on test" if tested["later"] else ""
         rows.append(Row(str(folder), dataset, tested["bin_ms"], "test", tested["scores"], "this run", note, own=True))
     return rows

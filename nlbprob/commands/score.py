@@ -10,7 +10,11 @@ def add_arguments(parser) -> None:
     """Add the run or the files, what to print beside the benchmark's scores, and the form."""
     parser.add_argument("what", metavar="RUN|SUBMISSION", help="folder that `nlbprob fit` wrote, or a submission file")
     parser.add_argument("target", metavar="TARGET", nargs="?", help="targets of `nlbprob tensors` or of the test phase")
-    parser.add_argument("--json", action="store_true", help="print the benchmark's results (of a run: metrics.json)")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print the benchmark's results (of a run: metrics.json, and test.json as 'tested')",
+    )
     group = parser.add_argument_group("for a submission")
     group.add_argument("--split", choices=("val", "test"), help="what the targets are of (default: see below)")
     group.add_argument("--by-neuron", action="store_true", help="co-bps of every held-out neuron, too")
@@ -30,23 +34,25 @@ def run(arguments) -> int:
 
 
 def print_run(folder: pathlib.Path, arguments) -> int:
-    """The scores of a run."""
+    """The scores of a run, and those of its test where there was one."""
     import json
 
-    from nlbprob.commands.table import print_scores
+    from nlbprob.commands.table import print_scores, print_test
     from nlbprob.errors import InputError
-    from nlbprob.run import read_json
+    from nlbprob.run import read_json, read_test
 
     if folder.is_file():
         raise InputError(f"{folder} is a file: name the targets to score it against after it.")
     if arguments.by_neuron or arguments.by_condition or arguments.intervals or arguments.split:
         raise InputError("--split, --by-neuron, --by-condition and --intervals are for a submission and its targets.")
-    metrics = read_json(folder, "metrics.json")
+    metrics, tested = read_json(folder, "metrics.json"), read_test(folder)
     if arguments.json:
-        print(json.dumps(metrics, indent=2))
+        print(json.dumps(metrics | ({} if tested is None else {"tested": tested}), indent=2))
     else:
         settings = read_json(folder, "config.json")["settings"]
         print_scores(metrics, f"{settings['model']} on {settings['data']}")
+        if tested is not None:
+            print_test(tested)
     return 0
 
 

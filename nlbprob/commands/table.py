@@ -18,6 +18,14 @@ def print_scores(metrics: dict, title: str) -> None:
     print()
 
 
+def print_test(record: dict) -> None:
+    """Print the scores in test.json, each with split and bin width, and what has to be known of them."""
+    setting = [record["dataset"], "test", f"{record['bin_ms']:g} ms"]
+    rows = [[*setting, name, cell(value)] for name, value in record["scores"].items()]
+    print("\n" + table(["data set", "split", "bins", "score", ""], rows) + "\n")
+    print(*record["notes"], record["statement"], sep="\n")
+
+
 def table(headings: list[str], rows: list[list[str]]) -> str:
     """Lines of right-aligned columns, the first one left-aligned; long headings take several lines."""
     wrapped = [textwrap.wrap(heading, 14) for heading in headings]

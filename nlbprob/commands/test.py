@@ -14,13 +14,9 @@ def add_arguments(parser) -> None:
 
 def run(arguments) -> int:
     """Test, and print scores and what to know of them."""
-    from nlbprob.commands.table import cell, table
+    from nlbprob.commands.table import print_test
     from nlbprob.testphase import RECORD, run_test
 
-    record = run_test(arguments.run, arguments.target, force=arguments.force)
-    setting = [record["dataset"], "test", f"{record['bin_ms']:g} ms"]
-    rows = [[*setting, name, cell(value)] for name, value in record["scores"].items()]
-    print("\n" + table(["data set", "split", "bins", "score", ""], rows) + "\n")
-    print(*record["notes"], record["statement"], sep="\n")
-    print(f"Recorded in {arguments.run}/{RECORD} and in the ledger.")
+    print_test(run_test(arguments.run, arguments.target, force=arguments.force))
+    print(f"Recorded in {arguments.run}/{RECORD}, in its report.html and in the ledger.")
     return 0

@@ -6,7 +6,7 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,7 @@ def from_asset(asset: Any) -> Source:
     """A file of the archive, through its client."""
     start = asset.get_download_file_iter(chunk_size=CHUNK)
 
-    def pieces(offset: int) -> Iterator[bytes]:
+    def pieces(offset: int) -> Generator[bytes, None, None]:
         try:
             yield from start(offset)
         except OSError as error:

@@ -9,14 +9,15 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 from nlbprob import __version__
 from nlbprob.errors import InputError
 
 #: The bytes of a file from an offset on.
-Source = Callable[[int], Iterator[bytes]]
+Source = Callable[[int], Generator[bytes, None, None]]
 CHUNK = 1 << 20
 TIMEOUT_S = 60.0
 #: Attempts that bring nothing, in a row, after which a transfer is given up; and the wait after the first, doubled.
@@ -37,7 +38,7 @@ class Refusal(Exception):
 def from_url(url: str, timeout_s: float = TIMEOUT_S) -> Source:
     """The file at an address. A server that knows no ranges sends all of it, and what is here already is skipped."""
 
-    def pieces(offset: int) -> Iterator[bytes]:
+    def pieces(offset: int) -> Generator[bytes, None, None]:
         headers = {"User-Agent": f"nlbprob/{__version__}"} | ({"Range": f"bytes={offset}-"} if offset else {})
         try:
             with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout_s) as answer:
@@ -108,13 +109,7 @@ def receive(source: Source, part: Path, size: int, origin: str, progress: bool, 
         while have < size:
             before = have
             try:
-                with writing(part, size - have), part.open("ab") as file:
-                    for piece in from_elsewhere(source, have):
-                        file.write(piece[: size - have])
-                        have += len(piece)
-                        bar.update(len(piece))
-                        if have > size:
-                            break
+                append(source, part, have, size, bar)
             except Refusal as error:
                 if error.status == 416 and not emptied:  # there is more here than there: not of the same file
                     part.unlink(missing_ok=True)
@@ -133,11 +128,32 @@ def receive(source: Source, part: Path, size: int, origin: str, progress: bool, 
                 time.sleep(wait_s * 2 ** (fruitless - 1))
 
 
+def append(source: Source, part: Path, have: int, size: int, bar: Any) -> None:
+    """Write what comes from byte `have` on to the end of `part`, up to `size` bytes in all; no empty file stays."""
+    try:
+        # Closed here and not by the garbage collector: an error holds on to its frames, and they to the connection.
+        with (
+            contextlib.closing(from_elsewhere(source, have)) as pieces,
+            writing(part, size - have),
+            part.open("ab") as file,
+        ):
+            for piece in pieces:
+                wanted = piece[: size - have]
+                file.write(wanted)
+                bar.update(len(wanted))
+                have += len(wanted)
+                if len(wanted) < len(piece):
+                    break
+    finally:
+        if part.exists() and not part.stat().st_size:
+            part.unlink()
+
+
 class Lost(Exception):
     """A connection that could not be made, or broke."""
 
 
-def from_elsewhere(source: Source, offset: int) -> Iterator[bytes]:
+def from_elsewhere(source: Source, offset: int) -> Generator[bytes, None, None]:
     """The pieces of a source, its network errors told apart from those of writing."""
     try:
         yield from source(offset)

@@ -64,8 +64,8 @@ def write(path: Path, trials: "Trials", seed: int, forward: bool = True) -> None
                 comments=f"columns=[{channels}]",
             )
         )
-    with NWBHDF5IO(str(path), "w") as io:
-        io.write(file)
+    with NWBHDF5IO(path=str(path), mode="w") as io:
+        io.write(container=file)
 
 
 def add_trials(file: Any, trials: "Trials", starts: np.ndarray, stops: np.ndarray) -> None:

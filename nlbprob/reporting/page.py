@@ -52,6 +52,7 @@ def write_report(
     config: dict[str, Any] | None = None,
     rates: Any = None,
     latents: Any = None,
+    tested: dict[str, Any] | None = None,
 ) -> pathlib.Path:
     """Write the report of a fit as one HTML file without scripts or links to elsewhere; return its path.
 
@@ -62,12 +63,14 @@ def write_report(
     config: the content of a run's config.json: "model" {"name"}, "started", "versions"; what is missing is left out.
     rates, latents: what posterior.rates and posterior.latents say of trials.hide_heldout(split), where they are known
         already; inferred here otherwise, which takes most of the time.
+    tested: the content of a run's test.json: "scores" {score: value}, "statement", "date", "fit_on", "bin_ms"; None
+        where the run was not tested.
     Raises InputError where rates do not fit the trials or these are not the posterior's.
     """
     trials = trials.split(*dict.fromkeys([*metrics["fit_on"].split("+"), *metrics["split"].split("+")]))
     if rates is None:
         rates = posterior.rates(trials.hide_heldout(*metrics["split"].split("+")))
-    view = View(posterior, trials, rate_array(rates, trials), metrics, config or {}, latents)
+    view = View(posterior, trials, rate_array(rates, trials), metrics, config or {}, latents, tested)
     target = pathlib.Path(path)
     target.write_text(page(view), encoding="utf-8")
     return target

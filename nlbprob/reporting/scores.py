@@ -14,6 +14,7 @@ from nlbprob.scoring.scores import UNITS
 MEANING = {
     "co-bps": "how well held-out neurons are predicted from the others, in bits per spike over their mean rate",
     "vel R2": "how well behavior is decoded linearly from the rates",
+    "tp corr": "how slowly rates move where an interval is produced late; here lower is better",
     "psth R2": "how well averages by condition are predicted",
     "fp-bps": "how well all neurons are forecast after the window, in bits per spike",
 }
@@ -46,7 +47,7 @@ def section(view: View) -> Section:
         "Scores",
         reading if shown else "No score applies.",
         [dots(name, rows) for name in shown],
-        table=html + reasons(metrics),
+        table=html + reasons(metrics) + of_test(view.tested),
     )
 
 
@@ -69,6 +70,17 @@ def reasons(metrics: dict) -> str:
         return ""
     parts = "; ".join(f"{escape(name)}: {escape(reason)}" for name, reason in metrics["reasons"].items())
     return f'<p class="note">Not scored: {parts}.</p>'
+
+
+def of_test(tested: dict | None) -> str:
+    """The scores on test, never without what a reader has to know of them: how many evaluations came before."""
+    if tested is None:
+        return ""
+    values = ", ".join(
+        f"{escape(name)} {number(value)}" for name, value in tested["scores"].items() if value is not None
+    )
+    setting = f"fitted on {tested['fit_on']}, in bins of {tested['bin_ms']:g} ms, on {tested['date'][:10]}"
+    return f'<p class="note">On test ({escape(setting)}): {values}. {escape(tested["statement"])}</p>'
 
 
 def dots(name: str, rows: list) -> Panel:

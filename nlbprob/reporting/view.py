@@ -40,7 +40,7 @@ class View:
 
     trials: of the fitted and the scored splits, held-out counts seen; rates [trial, time, neuron]: spikes/bin,
     predicted from `visible`; metrics, config: the content of a run's metrics.json and config.json; given_latents: what
-    `Posterior.latents` says of `visible`, where it is known already.
+    `Posterior.latents` says of `visible`, where it is known already; tested: the content of its test.json.
     """
 
     posterior: Posterior
@@ -49,6 +49,7 @@ class View:
     metrics: dict[str, Any]
     config: dict[str, Any]
     given_latents: Any = None
+    tested: dict[str, Any] | None = None
 
     @property
     def split(self) -> str:

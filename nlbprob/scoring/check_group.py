@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from jaxtyping import Num
@@ -221,15 +220,15 @@ def check_order(rates: dict[str, np.ndarray], spikes: dict[str, np.ndarray]) -> 
         if counts is not None and (expected is None or key.startswith("train") or values.shape[2] >= FEWEST):
             yield f"neuron order ({key})", *neuron_verdict(neuron_pairs(values, counts), "their own spikes")
         elif expected is not None:
-            table = np.einsum("itm,itn->nm", *expected)
-            yield f"neuron order ({key})", *neuron_verdict(table, heldin)
+            pairs = expected[1].transpose(0, 2, 1) @ expected[0]
+            yield f"neuron order ({key})", *neuron_verdict(pairs, heldin)
 
 
-def neuron_verdict(table: Num[np.ndarray, "neuron neuron"], told: str) -> tuple[str, str]:
+def neuron_verdict(pairs: Num[np.ndarray, "trial neuron neuron"], told: str) -> tuple[str, str]:
     """Whether neurons are in order; a few of them are compared in all orders."""
-    if len(table) >= FEWEST:
-        return verdict(share_as_good(table), told)
-    if best_of_all(table):
+    if pairs.shape[1] >= FEWEST:
+        return verdict(share_as_good(pairs.sum(axis=0)), told)
+    if best_of_all(pairs):
         return OK, f"no other order goes better with {told}"
     return FAILS, f"another order goes better with {told}; sort them as in the inputs"
 
@@ -241,8 +240,3 @@ def verdict(share: float | None, told: str) -> tuple[str, str]:
     if share < LEVEL:
         return OK, f"they go with {told} (p = {share:.3f})"
     return FAILS, f"they go with {told} no better than in a random order (p = {share:.3f}); sort them as in the inputs"
-
-
-def plain(findings: list[Finding]) -> list[dict[str, Any]]:
-    """Findings as JSON takes them."""
-    return [dataclasses.asdict(finding) for finding in findings]

@@ -15,7 +15,7 @@ from nlbprob.scoring.psth import psth_target
 from nlbprob.scoring.rates import check_rates, in_splits, rate_array, split_names
 
 #: The unit of each score, in the order in which they are shown.
-UNITS = {"co-bps": "bits/spike", "vel R2": "", "psth R2": "", "fp-bps": "bits/spike"}
+UNITS = {"co-bps": "bits/spike", "vel R2": "", "tp corr": "", "psth R2": "", "fp-bps": "bits/spike"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Measure:
 class Scores:
     """The scores of one array of rates.
 
-    values: by the benchmark's names "co-bps", "vel R2", "psth R2", "fp-bps"; None where a score does not apply.
+    values: by the benchmark's names "co-bps", "vel R2" (or "tp corr"), "psth R2", "fp-bps"; None where one does not
+        apply.
     intervals: 90% bootstrap interval of each over the scored trials, the model as it is; None where there is none.
     by_neuron: co-bps of each held-out neuron, NaN for one without spikes; neuron_ids: their ids.
     bin_ms, split: bin width and scored split; scores of different ones are not comparable.

@@ -2,6 +2,8 @@ import hashlib
 import json
 import socket
 import sys
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -98,10 +100,12 @@ def client(monkeypatch):
             return None
 
         def get(self, path):
-            import urllib.request
-
-            with urllib.request.urlopen(self.url + path) as answer:
-                return json.loads(answer.read())
+            try:
+                with urllib.request.urlopen(self.url + path) as answer:
+                    return json.loads(answer.read())
+            except urllib.error.HTTPError as error:
+                error.close()
+                raise
 
         def get_dandiset(self, dandiset, version=None):
             self.dandiset, self.version = dandiset, version
@@ -210,7 +214,8 @@ def test_without_a_network_the_archive_is_named(client, tmp_path):
 
 
 def test_the_command_without_the_extra_or_with_a_wrong_name(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "dandi", None)
+    for module in ("dandi", "dandi.consts", "dandi.dandiapi"):
+        monkeypatch.setitem(sys.modules, module, None)
     assert main(["download", "mc_rtt", "--to", str(tmp_path)]) == 2
     assert "pip install 'nlbprob[download]'" in capsys.readouterr().err
     assert main(["download", "mc_rt", "--to", str(tmp_path)]) == 2

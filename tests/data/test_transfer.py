@@ -99,7 +99,7 @@ def test_a_server_without_ranges_sends_all_of_it(get, tmp_path):
         assert len(site.requests) == 1
 
 
-@pytest.mark.parametrize("other", [b"\0" + CONTENT[1:], CONTENT + b"more"])
+@pytest.mark.parametrize("other", [b"\0" + CONTENT[1:], b"\0" + CONTENT])
 def test_a_corrupted_file_is_removed_and_named(get, tmp_path, other):
     with (
         serve({"/file": other}) as site,
@@ -109,6 +109,11 @@ def test_a_corrupted_file_is_removed_and_named(get, tmp_path, other):
     ):
         get(site.url)
     assert left(tmp_path / "data") == set()
+
+
+def test_what_comes_after_the_end_of_a_file_that_is_right_is_not_kept(get):
+    with serve({"/file": CONTENT + b"more"}) as site:
+        assert get(site.url).read_bytes() == CONTENT
 
 
 def test_a_shorter_file_is_no_file(get, tmp_path):

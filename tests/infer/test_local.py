@@ -40,7 +40,7 @@ def test_with_gaussian_observations_the_bound_is_the_log_marginal_likelihood(dty
         design, offset, counts, neurons = seen_design(theta, case.trials, trial)
         noise = np.diag(case.values["noise_scale"][neurons] ** 2)
         exact = stats.multivariate_normal(design @ mean + offset, design @ covariance @ design.T + noise)
-        assert elbo[trial] == pytest.approx(exact.logpdf(counts), rel=tolerance)
+        assert float(elbo[trial]) == pytest.approx(exact.logpdf(counts), rel=tolerance)
 
 
 @pytest.mark.parametrize("link", ["exp", "softplus"])
@@ -57,7 +57,7 @@ def test_with_poisson_counts_the_bound_is_below_the_evidence_and_close(double, l
         log_joint = prior + stats.poisson.logpmf(counts, rate).sum(1)
         evidence = np.logaddexp.reduce(log_joint) + 2 * np.log(grid[1] - grid[0])
         assert elbo[trial] < evidence
-        assert elbo[trial] == pytest.approx(evidence, abs=0.05)
+        assert float(elbo[trial]) == pytest.approx(evidence, abs=0.05)
 
 
 def test_the_bound_rises_at_every_step(double):
@@ -90,7 +90,7 @@ def test_gradient_of_the_bound_matches_finite_differences_of_the_optimised_bound
     slope = (jax.grad(bound)(value) * direction).sum()
     step = 1e-4
     ahead, behind = (optimised_bound(case, case.values | {name: value + s * direction}) for s in (step, -step))
-    assert slope == pytest.approx((ahead - behind) / (2 * step), rel=1e-4)
+    assert float(slope) == pytest.approx(float(ahead - behind) / (2 * step), rel=1e-4)
 
 
 def test_numpyros_trace_elbo_agrees_within_its_monte_carlo_error(double):
@@ -109,7 +109,7 @@ def test_numpyros_trace_elbo_agrees_within_its_monte_carlo_error(double):
         jax.random.split(jax.random.key(0), 4000)
     )
     error = float(losses.std()) / np.sqrt(len(losses))
-    assert -losses.mean() == pytest.approx(local.elbo.sum(), abs=4 * error)
+    assert -float(losses.mean()) == pytest.approx(float(local.elbo.sum()), abs=4 * error)
     assert error < 0.05
 
 
@@ -159,8 +159,8 @@ def test_uncertain_loadings_give_the_moments_of_a_product_of_normals(double):
         centre = np.concatenate([theta.baseline[neuron][None], theta.loadings[neuron]])
         drawn = random.multivariate_normal(centre, spread[neuron], 200_000)
         eta = drawn[:, 0] + (drawn[:, 1:] * x).sum(1)
-        assert location[0, neuron] == pytest.approx(eta.mean(), abs=0.02)
-        assert variance[0, neuron] == pytest.approx(eta.var(), rel=0.02)
+        assert float(location[0, neuron]) == pytest.approx(eta.mean(), abs=0.02)
+        assert float(variance[0, neuron]) == pytest.approx(eta.var(), rel=0.02)
 
 
 def test_the_sites_are_the_gradient_of_the_expected_likelihood(double):

@@ -62,6 +62,7 @@ class Case:
     config: dict
     rates: np.ndarray
     latents: xarray.Dataset
+    tested: dict | None = None
 
     def replace(self, **changes) -> "Case":
         return dataclasses.replace(self, **changes)

@@ -104,6 +104,17 @@ def test_scores_are_those_handed_in(case, page):
     assert "4 val trials, in bins of 20 ms; fitted on train" in text
 
 
+def test_a_test_is_shown_with_what_has_to_be_known_of_it(case, tmp_path):
+    record = {"scores": {"co-bps": 0.2345, "vel R2": None}, "statement": "This is test evaluation 3 of a <set>."}
+    record |= {"date": "2026-10-01T12:00:00+00:00", "fit_on": "train+val", "bin_ms": 5.0}
+    page = case.replace(tested=record).write(tmp_path / "report.html")
+    Checked(page)
+    assert (
+        "On test (fitted on train+val, in bins of 5 ms, on 2026-10-01): co-bps 0.234. "
+        "This is test evaluation 3 of a <set>."
+    ) in words_of(page)
+
+
 def test_it_says_what_was_fitted_to_what(page):
     text = words_of(page)
     for part in (

@@ -28,22 +28,46 @@ def draw(group: str = "mc_maze_20", trials=(12, 10), neurons=(8, 6), seed=0, pha
                 targets[f"eval_spikes_{mask}_forward"] = counts[:, bins:, own]
         targets[f"{part}_behavior"] = (latents[:, :bins] + 0.3 * generator.normal(size=(number, bins, 2))).astype("f4")
     targets["eval_spikes_heldout"] = inputs["eval_spikes_heldout"]
-    if dataset == "dmfc_rsg":
-        timed(targets, generator)
-    elif dataset == "area2_bump":
-        for part, number in zip(("train", "eval"), trials, strict=True):
-            targets[f"{part}_decode_mask"] = (np.arange(number) % 2)[:, None] == [0, 1]
-    if dataset != "mc_rtt":
-        members = np.empty(3, dtype=object)
-        members[:] = [np.arange(4), np.array([], dtype=int), np.arange(4, trials[1])]
-        both = np.concatenate([rates["eval_rates_heldin"], rates["eval_rates_heldout"]], axis=2)
-        targets["eval_cond_idx"] = members
-        targets["psth"] = np.stack([both[own].mean(axis=0) if len(own) else both[0] for own in members]).astype("f4")
-        targets["psth"] *= np.linspace(0.8, 1.2, bins)[:, None]
-        targets["psth"][:, :5] = np.nan if dataset == "dmfc_rsg" else targets["psth"][:, :5]
+    complete(targets, rates, dataset, generator)
     if phase == "test":
         del inputs["eval_spikes_heldout"]
     return rates, inputs, targets
+
+
+def complete(targets, rates, dataset, generator):
+    """Give the targets what the data set has beside spikes and velocity: an interval, decoders, a PSTH."""
+    if dataset == "dmfc_rsg":
+        timed(targets, generator)
+    elif dataset == "area2_bump":
+        for part in ("train", "eval"):
+            number = len(targets[f"{part}_behavior"])
+            targets[f"{part}_decode_mask"] = (np.arange(number) % 2)[:, None] == [0, 1]
+    if dataset != "mc_rtt":
+        both = np.concatenate([rates["eval_rates_heldin"], rates["eval_rates_heldout"]], axis=2)
+        members = np.empty(3, dtype=object)
+        members[:] = [np.arange(4), np.array([], dtype=int), np.arange(4, len(both))]
+        targets["eval_cond_idx"] = members
+        targets["psth"] = np.stack([both[own].mean(axis=0) if len(own) else both[0] for own in members]).astype("f4")
+        targets["psth"] *= np.linspace(0.8, 1.2, both.shape[1])[:, None]
+        targets["psth"][:, :5] = np.nan if dataset == "dmfc_rsg" else targets["psth"][:, :5]
+
+
+def truth(group, rates, seed=0):
+    """The targets of one group, drawn from the rates of a submission as if they were true."""
+    dataset, _ = GROUPS[group]
+    generator = np.random.default_rng(seed)
+    names = {key: key.replace("_rates_", "_spikes_") for key in rates if key.startswith("eval")}
+    targets = {name: generator.poisson(rates[key]).astype(np.float32) for key, name in names.items()}
+    del targets["eval_spikes_heldin"]
+    neurons = sum(rates[f"eval_rates_{mask}"].shape[2] for mask in ("heldin", "heldout"))
+    weights = generator.normal(size=(neurons, 2))
+    for part in ("train", "eval"):
+        velocity = (
+            np.log(np.concatenate([rates[f"{part}_rates_{mask}"] for mask in ("heldin", "heldout")], 2)) @ weights
+        )
+        targets[f"{part}_behavior"] = velocity + generator.normal(size=velocity.shape)
+    complete(targets, rates, dataset, generator)
+    return targets
 
 
 def timed(targets, generator):

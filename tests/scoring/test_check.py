@@ -1,3 +1,4 @@
+import itertools
 import json
 
 import h5py
@@ -8,6 +9,7 @@ from nlbprob.cli import main
 from nlbprob.errors import InputError
 from nlbprob.scoring.check import check_submission, passes
 from nlbprob.scoring.check_group import FAILS
+from nlbprob.scoring.order import best_of_all, neuron_pairs
 from tests.scoring.files import draw, write
 
 GROUP = "mc_rtt_20"
@@ -137,6 +139,21 @@ def test_rates_that_are_the_same_for_all_trials_cannot_be_told(good):
     findings = check_submission({GROUP: flat}, inputs)
     assert passes(findings)
     assert any("cannot be told" in finding.text for finding in findings if finding.check.startswith("trial order"))
+
+
+def test_few_neurons_in_another_order_fail_but_two_that_fire_alike_do_not():
+    rates, inputs, _ = draw(GROUP, neurons=(8, 4), seed=2)
+    heldout = rates["train_rates_heldout"]
+    for first, second in itertools.combinations(range(4), 2):
+        order = np.arange(4)
+        order[[first, second]] = second, first
+        found = failures(check_submission({GROUP: rates | {"train_rates_heldout": heldout[..., order]}}, inputs))
+        assert "neuron order (train_rates_heldout): another order goes better with their own spikes" in found
+    generator = np.random.default_rng(0)
+    counts = generator.poisson(0.5, size=inputs["train_spikes_heldin"].shape)
+    pairs = neuron_pairs(np.broadcast_to(0.5 + 0.01 * np.arange(4)[::-1], (*counts.shape[:2], 4)), counts[..., :4])
+    assert best_of_all(pairs)
+    assert not best_of_all(neuron_pairs(np.broadcast_to([0.5, 5.0], (*counts.shape[:2], 2)), counts[..., :2] * [4, 1]))
 
 
 def test_train_rates_are_not_needed_where_nothing_is_decoded():

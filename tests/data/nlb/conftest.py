@@ -157,17 +157,21 @@ def timing(seed=0):
     return train, test
 
 
+def write_both(dataset, train, test, folder):
+    """Write both files of a data set, nested as a download is, and return the folder."""
+    facts = DATASETS[dataset]
+    place = folder / facts.dandiset / facts.files.split("_")[0]
+    write_content(place / f"{facts.files}_desc-train_behavior+ecephys.nwb", train)
+    write_content(place / f"{facts.files}_desc-test_ecephys.nwb", test)
+    return folder
+
+
 @pytest.fixture
 def write_pair(tmp_path):
-    """Write both files of a data set, nested as a download is, and return the folder."""
+    """`write_both` into a folder of the test."""
 
     def to_folder(dataset, train, test, folder=None):
-        facts = DATASETS[dataset]
-        folder = folder or tmp_path / "data"
-        place = folder / facts.dandiset / facts.files.split("_")[0]
-        write_content(place / f"{facts.files}_desc-train_behavior+ecephys.nwb", train)
-        write_content(place / f"{facts.files}_desc-test_ecephys.nwb", test)
-        return folder
+        return write_both(dataset, train, test, folder or tmp_path / "data")
 
     return to_folder
 

@@ -1,0 +1,48 @@
+"""The distribution of a trajectory against the dense normal that it is."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from nlbprob.blocks.markov import LinearGaussianMarkov
+from nlbprob.numerics.gaussian import Chain
+from tests.numerics import oracles
+
+CHAIN = Chain(
+    np.array([0.5, -1.0]),
+    np.array([[1.0, 0.3], [0.3, 0.6]]),
+    np.array([[0.9, -0.2], [0.1, 0.8]]),
+    np.array([0.1, 0.0]),
+    np.array([[0.4, 0.1], [0.1, 0.3]]),
+)
+
+
+def test_the_density_is_that_of_the_joint_normal():
+    x = np.random.default_rng(0).standard_normal((3, 5, 2))
+    dense = stats.multivariate_normal(*oracles.joint(CHAIN, 5))
+    with jax.enable_x64(True):
+        found = LinearGaussianMarkov.from_chain(jax.tree.map(jnp.asarray, CHAIN), 5).log_prob(jnp.asarray(x))
+    np.testing.assert_allclose(found, dense.logpdf(x.reshape(3, 10)), rtol=1e-10)
+
+
+def test_draws_have_the_moments_of_the_joint_normal():
+    mean, covariance = oracles.joint(CHAIN, 4)
+    distribution = LinearGaussianMarkov.from_chain(jax.tree.map(jnp.asarray, CHAIN), 4)
+    draws = np.asarray(distribution.sample(jax.random.key(0), (40_000,))).reshape(-1, 8)
+    np.testing.assert_allclose(draws.mean(0), mean, atol=0.03)
+    np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.06)
+
+
+@pytest.mark.parametrize("batch", [(), (3,), (2, 3)])
+def test_shapes_are_those_of_any_numpyro_distribution(batch):
+    chain = Chain(*(jnp.broadcast_to(a, (*batch, *a.shape)) for a in CHAIN))
+    distribution = LinearGaussianMarkov.from_chain(chain, 6)
+    assert distribution.batch_shape == batch
+    assert distribution.event_shape == (6, 2)
+    draws = distribution.sample(jax.random.key(0), (4,))
+    assert draws.shape == (4, *batch, 6, 2)
+    assert distribution.log_prob(draws).shape == (4, *batch)
+    wider = distribution.expand((5, *batch))
+    assert wider.sample(jax.random.key(0)).shape == (5, *batch, 6, 2)
