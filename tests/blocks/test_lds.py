@@ -28,7 +28,7 @@ def drawn(block, trials, key=0, **values):
     with jax.enable_x64(True):
         given = {name: jnp.asarray(value) for name, value in values.items()}
         with handlers.trace() as sites, handlers.seed(rng_seed=key), handlers.substitute(data=given):
-            chain = jax.tree.map(np.asarray, block.chain(Context.of(trials)))
+            chain = jax.tree.map(np.asarray, block.prior(Context.of(trials)).chain)
     return chain, sites
 
 

@@ -12,13 +12,14 @@ import nlbprob as nlb
 from nlbprob.blocks.base import Context
 from nlbprob.infer import em
 from nlbprob.infer import local as local_inference
-from nlbprob.infer.local import Batch
+from nlbprob.infer.problem import Batch
+from nlbprob.infer.problem import problem as problem_of
 from nlbprob.simulation import simulate
 from tests.conftest import holes
 
 
 @dataclasses.dataclass(frozen=True)
-class Problem:
+class Case:
     """A model, trials drawn from it, the parameters they were drawn with."""
 
     model: nlb.Model
@@ -26,22 +27,29 @@ class Problem:
     values: dict
     context: Context
 
-    def theta(self):
-        given = jax.tree.map(jnp.asarray, self.values)
-        return jax.jit(lambda values: em.parameters_at(self.model, self.context, values))(given)
+    def given(self):
+        values = jax.tree.map(jnp.asarray, self.values)
+
+        @jax.jit
+        def find(values, batch):
+            return problem_of(self.model, em.parameters_at(self.model, self.context, values), batch)[0]
+
+        return find(values, self.batch())
 
     def batch(self):
-        return Batch(jnp.asarray(self.trials.counts), jnp.asarray(self.trials.seen))
+        covariates = jax.tree.map(jnp.asarray, self.model.covariates(self.trials))
+        return Batch(jnp.asarray(self.trials.counts), jnp.asarray(self.trials.seen), covariates)
 
     def sites(self):
         return local_inference.empty_sites(*self.trials.counts.shape[:2], self.model.dim, jnp.result_type(float))
 
     def converged(self, steps=60):
         @jax.jit
-        def solve(theta, batch, sites):
-            return local_inference.iterate(theta, self.model.observation, batch, local_inference.begin(sites), steps)
+        def solve(given, batch, sites):
+            local = local_inference.begin(given, sites)
+            return local_inference.iterate(given, self.model.observation, batch, local, steps)
 
-        return solve(self.theta(), self.batch(), self.sites())
+        return solve(self.given(), self.batch(), self.sites())
 
 
 def problem(observation=None, **design):
@@ -61,7 +69,7 @@ def drawn(observation, dim=2, trials=5, bins=9, neurons=6, seed=0, bin_ms=20.0):
     if observation.startswith("Gaussian"):
         values["noise_scale"] = np.linspace(0.7, 1.5, neurons)
     data = holes(made.trials)
-    return Problem(truth, data, values, Context.of(data))
+    return Case(truth, data, values, Context.of(data))
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from tests.infer.conftest import problem
 from tests.numerics import oracles
 
 
-def seen_design(theta, trials, trial):
+def seen_design(given, trials, trial):
     """Stacked loadings, offsets and counts of the seen entries of one trial."""
     bins, neurons = np.nonzero(trials.seen[trial])
-    loadings, baseline = np.asarray(theta.loadings, float), np.asarray(theta.baseline, float)
+    loadings, baseline = np.asarray(given.loadings, float), np.asarray(given.offset, float)
     state = loadings.shape[1]
     design = np.zeros((len(bins), trials.n_bins * state))
     for row, (t, n) in enumerate(zip(bins, neurons, strict=True)):
@@ -34,10 +34,10 @@ def test_with_gaussian_observations_the_bound_is_the_log_marginal_likelihood(dty
     case = problem(nlb.Gaussian())
     with jax.enable_x64(dtype == "float64"):
         elbo = case.converged(4).elbo
-        theta = case.theta()
+        given = case.given()
     for trial in range(case.trials.n_trials):
-        mean, covariance = oracles.joint(theta.chain, case.trials.n_bins)
-        design, offset, counts, neurons = seen_design(theta, case.trials, trial)
+        mean, covariance = oracles.joint(given.chains[0], case.trials.n_bins)
+        design, offset, counts, neurons = seen_design(given, case.trials, trial)
         noise = np.diag(case.values["noise_scale"][neurons] ** 2)
         exact = stats.multivariate_normal(design @ mean + offset, design @ covariance @ design.T + noise)
         assert float(elbo[trial]) == pytest.approx(exact.logpdf(counts), rel=tolerance)
@@ -46,12 +46,12 @@ def test_with_gaussian_observations_the_bound_is_the_log_marginal_likelihood(dty
 @pytest.mark.parametrize("link", ["exp", "softplus"])
 def test_with_poisson_counts_the_bound_is_below_the_evidence_and_close(double, link):
     case = problem(nlb.Poisson(link), dim=1, trials=3, bins=2, neurons=3)
-    theta, elbo = case.theta(), case.converged().elbo
+    given, elbo = case.given(), case.converged().elbo
     grid = np.linspace(-8, 8, 801)
     x = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 2)
-    prior = stats.multivariate_normal(*oracles.joint(theta.chain, 2)).logpdf(x)
+    prior = stats.multivariate_normal(*oracles.joint(given.chains[0], 2)).logpdf(x)
     for trial in range(3):
-        design, offset, counts, _ = seen_design(theta, case.trials, trial)
+        design, offset, counts, _ = seen_design(given, case.trials, trial)
         predictor = x @ design.T + offset
         rate = np.exp(predictor) if link == "exp" else np.log1p(np.exp(predictor))
         log_joint = prior + stats.poisson.logpmf(counts, rate).sum(1)
@@ -62,10 +62,10 @@ def test_with_poisson_counts_the_bound_is_below_the_evidence_and_close(double, l
 
 def test_the_bound_rises_at_every_step(double):
     case = problem()
-    local = local_inference.begin(case.sites())
+    local = local_inference.begin(case.given(), case.sites())
     bounds = []
     for _ in range(12):
-        local = local_inference.step(case.theta(), case.model.observation, case.batch(), local)
+        local = local_inference.step(case.given(), case.model.observation, case.batch(), local)
         bounds.append(np.asarray(local.elbo))
     assert np.all(np.diff(bounds, axis=0) >= -1e-9)
     assert np.all(bounds[-1] > bounds[0])
@@ -82,8 +82,8 @@ def test_gradient_of_the_bound_matches_finite_differences_of_the_optimised_bound
     local = case.converged(200)
 
     def bound(value):
-        theta = dataclasses.replace(case, values=case.values | {name: value}).theta()
-        return local_inference.bound(theta, case.model.observation, case.batch(), local.sites, local.smoothed).sum()
+        given = dataclasses.replace(case, values=case.values | {name: value}).given()
+        return local_inference.bound(given, case.model.observation, case.batch(), local).sum()
 
     value = jnp.asarray(case.values[name])
     direction = value * 0 + jax.random.normal(jax.random.key(0), value.shape) * jnp.maximum(jnp.abs(value), 0.1)
@@ -151,12 +151,12 @@ def test_uncertain_loadings_give_the_moments_of_a_product_of_normals(double):
     random = np.random.default_rng(0)
     root = 0.2 * random.standard_normal((6, 3, 3))
     spread = np.einsum("nij,nkj->nik", root, root)
-    theta = case.theta()._replace(uncertainty=jnp.asarray(spread))
+    given = case.given()._replace(uncertainty=jnp.asarray(spread))
     mean, covariance = np.array([0.4, -0.7]), np.array([[0.5, 0.1], [0.1, 0.3]])
-    location, variance = local_inference.predictor(theta, jnp.asarray(mean[None]), jnp.asarray(covariance[None]))
+    location, variance = local_inference.predictor(given, jnp.asarray(mean[None]), jnp.asarray(covariance[None]))
     x = random.multivariate_normal(mean, covariance, 200_000)
     for neuron in range(2):
-        centre = np.concatenate([theta.baseline[neuron][None], theta.loadings[neuron]])
+        centre = np.concatenate([given.offset[neuron][None], given.loadings[neuron]])
         drawn = random.multivariate_normal(centre, spread[neuron], 200_000)
         eta = drawn[:, 0] + (drawn[:, 1:] * x).sum(1)
         assert float(location[0, neuron]) == pytest.approx(eta.mean(), abs=0.02)
@@ -167,18 +167,18 @@ def test_the_sites_are_the_gradient_of_the_expected_likelihood(double):
     """h and J are the natural-gradient sites: J = -2 df/dP and h = df/dm + J m, uncertain loadings included."""
     case = problem(trials=2)
     root = 0.2 * np.random.default_rng(0).standard_normal((6, 3, 3))
-    uncertain = case.theta()._replace(uncertainty=jnp.asarray(np.einsum("nij,nkj->nik", root, root)))
+    uncertain = case.given()._replace(uncertainty=jnp.asarray(np.einsum("nij,nkj->nik", root, root)))
     smoothed = case.converged().smoothed
-    for theta in (case.theta(), uncertain):
+    for given in (case.given(), uncertain):
 
-        def total(mean, covariance, theta=theta):
-            return local_inference.expected_log_likelihood(theta, nlb.Poisson(), case.batch(), mean, covariance)[
+        def total(mean, covariance, given=given):
+            return local_inference.expected_log_likelihood(given, nlb.Poisson(), case.batch(), mean, covariance)[
                 0
             ].sum()
 
         in_mean, in_covariance = jax.grad(total, argnums=(0, 1))(smoothed.mean, smoothed.covariance)
         _, sites = local_inference.expected_log_likelihood(
-            theta, nlb.Poisson(), case.batch(), smoothed.mean, smoothed.covariance
+            given, nlb.Poisson(), case.batch(), smoothed.mean, smoothed.covariance
         )
         np.testing.assert_allclose(sites.precision, -2 * in_covariance, atol=1e-9)
         pulled = np.einsum("btij,btj->bti", sites.precision, smoothed.mean)
@@ -188,8 +188,8 @@ def test_the_sites_are_the_gradient_of_the_expected_likelihood(double):
 def test_filter_kinds_give_one_bound(double):
     case = problem()
     local = case.converged()
-    theta = case.theta()
+    given = case.given()
     both = [
-        kalman.smooth(theta.chain, local.sites, kalman.filter(theta.chain, local.sites, p), p) for p in (False, True)
+        kalman.smooth(given.chains[0], local.sites, kalman.filter(given.chains[0], local.sites, p), p) for p in (False, True)
     ]
     np.testing.assert_allclose(both[0].divergence, both[1].divergence, rtol=1e-9)
