@@ -136,6 +136,7 @@ class Model:
             )
         for block in self.latents:
             block.check(trials)
+        self.observation.check(trials)
 
     def covariates(self, trials: "Trials") -> dict[str, np.ndarray]:
         """What the blocks have to know of each trial besides its counts, by name."""

@@ -1,0 +1,157 @@
+"""What every observation states and gets: how a neuron's count in a bin depends on its predictor eta = c'x + d."""
+
+import abc
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import numpyro.handlers
+from jax.scipy.special import gammaln
+
+from nlbprob.blocks.base import Block, Context
+from nlbprob.errors import InputError, suggestion
+from nlbprob.numerics import quadrature
+
+if TYPE_CHECKING:
+    from nlbprob.data.trials import Trials
+
+#: The rate, in Hz, around which the prior of a neuron's baseline is centred.
+TYPICAL_RATE_HZ = 5.0
+#: Below it log softplus(eta) is eta, to the digits of float64 and without the underflow of e^eta.
+SOFTPLUS_IS_EXP = -36.0
+LINKS = ("exp", "softplus")
+
+
+class Observation(Block, abc.ABC):
+    """An elementwise likelihood p(y | eta).
+
+    A subclass states `distribution(predictor, parameters)`, a NumPyro distribution whose log_prob and mean are smooth
+    in the predictor, and `predictor_of_mean(mean)`; if it has parameters of its own, `parameters(context)` and
+    `start(mean, variance)`. All that inference needs then follows by quadrature; a subclass may replace
+    `expected_log_prob` by a closed form.
+    """
+
+    name = ""
+
+    def parameters(self, context: Context) -> dict[str, Any]:
+        """Sample the observation's own parameters, one value a neuron each; none by default."""
+        return {}
+
+    @abc.abstractmethod
+    def distribution(self, predictor, parameters: dict[str, Any]) -> dist.Distribution:
+        """The distribution of a count given its predictor [..., neuron]."""
+
+    @abc.abstractmethod
+    def predictor_of_mean(self, mean) -> Any:
+        """The predictor at which the expected count is `mean`: the inverse of the link."""
+
+    def baseline_location(self, context: Context):
+        """The predictor at which a neuron fires at a typical rate: the prior mean of the baseline."""
+        return self.predictor_of_mean(TYPICAL_RATE_HZ * context.bin_ms / 1000)
+
+    def start(self, mean, variance) -> dict[str, Any]:
+        """Values of its own parameters to start a fit from, given the mean and variance of every neuron's counts."""
+        return {}
+
+    def check(self, trials: "Trials") -> None:
+        """Raise InputError unless every parameter has a start and the counts have a finite log likelihood.
+
+        That is evaluated for a few counts from 0 to the largest, at the predictor of a typical rate.
+        """
+        if not trials.seen.any():
+            return
+        kind, context = type(self).__name__, Context.of(trials)
+        largest = int(trials.counts.max(where=trials.seen, initial=0))
+        counts = np.unique(np.linspace(0, largest, 20).astype(int))
+
+        def log_prob(counts):
+            ones = jnp.ones(trials.n_neurons)
+            start = self.start(0.5 * ones, ones)
+            own: Any = numpyro.handlers.seed(self.parameters, 0)
+            for name in own(context):
+                if name not in start:
+                    raise InputError(f"{kind}.start(mean, variance) gives no value for its parameter {name!r}.")
+            found = self.distribution(self.baseline_location(context) * ones, start)
+            inside = True if found.support is None else found.support(counts)
+            return jnp.where(inside, found.log_prob(counts), -jnp.inf)
+
+        # A model is checked wherever it is called, also where something else is being compiled or traced.
+        with jax.ensure_compile_time_eval(), numpyro.handlers.block():
+            found = np.asarray(jax.jit(log_prob)(counts[:, None].astype(float)))
+        wrong = counts[~np.isfinite(found).all(1)]
+        if len(wrong):
+            raise InputError(
+                f"{kind}: the log likelihood of {wrong[0]} spikes in a bin is not finite at {TYPICAL_RATE_HZ:g} Hz. "
+                f"Use an observation for counts from 0 to {largest}, or make {kind}.distribution finite there."
+            )
+
+    def expected_count(self, mean, variance, parameters: dict[str, Any]):
+        """E[y] in spikes per bin for a predictor eta ~ N(mean, variance)."""
+        return quadrature.expectation(lambda eta: self.distribution(eta, parameters).mean, mean, variance)
+
+    def draw(self, random: np.random.Generator, mean: np.ndarray) -> np.ndarray | None:
+        """Counts with the given means, drawn by NumPy; None where NumPyro's distribution has to draw them."""
+        return None
+
+    def expected_log_prob(self, mean, variance, counts, parameters: dict[str, Any]):
+        """For eta ~ N(mean, variance), elementwise: f = E[log p(y | eta)], g = df/dmean and w = -2 df/dvariance.
+
+        counts: y, of any number type.
+        """
+        counts = counts.astype(mean.dtype)
+        return expected(lambda eta: self.distribution(eta, parameters).log_prob(counts), mean, variance)
+
+
+def expected(function: Callable, mean, variance):
+    """E[h(eta)], E[h'(eta)] and -E[h''(eta)] for eta ~ N(mean, variance), elementwise.
+
+    By Bonnet's and Price's theorems these are f, df/dmean and -2 df/dvariance of f = E[h(eta)].
+    """
+
+    def first(eta):
+        return jax.jvp(function, (eta,), (jnp.ones_like(eta),))
+
+    def both(eta):
+        (value, slope), (_, curvature) = jax.jvp(first, (eta,), (jnp.ones_like(eta),))
+        return value, slope, -curvature
+
+    return quadrature.expectation(both, mean, variance)
+
+
+def log_factorial(counts, dtype):
+    """log y!, looked up for counts in small integer types, where the gamma function would cost more than all else."""
+    if counts.dtype not in (jnp.uint8, jnp.uint16):
+        return gammaln(counts.astype(dtype) + 1)
+    table = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, 1 + np.iinfo(counts.dtype).max)))])
+    return jnp.asarray(table, dtype)[counts]
+
+
+class Linked(Observation):
+    """An observation of counts with an "exp" link (log-linear: effects multiply) or a "softplus" link, log(1 + e^eta)
+    (effects add where the rate is high).
+    """
+
+    link: str
+
+    def check_link(self) -> None:
+        """Raise InputError where there is no such link."""
+        if self.link not in LINKS:
+            kind = type(self).__name__
+            raise InputError(f"{kind}(link={self.link!r}): no such link. {suggestion(self.link, LINKS)}")
+
+    def rate(self, predictor):
+        """link(eta), in spikes per bin."""
+        return jnp.exp(predictor) if self.link == "exp" else jax.nn.softplus(predictor)
+
+    def log_rate(self, predictor):
+        """log link(eta), finite for every eta."""
+        if self.link == "exp":
+            return predictor
+        inner = jnp.log(jax.nn.softplus(jnp.maximum(predictor, SOFTPLUS_IS_EXP)))
+        return jnp.where(predictor < SOFTPLUS_IS_EXP, predictor, inner)
+
+    def predictor_of_mean(self, mean):
+        return jnp.log(mean) if self.link == "exp" else mean + jnp.log(-jnp.expm1(-mean))
