@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 from jaxtyping import Array, Float
 
@@ -14,8 +15,8 @@ from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.inputs import Input, designs
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.errors import InputError
-from nlbprob.numerics import matrices
-from nlbprob.numerics.gaussian import Chain, apply
+from nlbprob.numerics import matrices, moments
+from nlbprob.numerics.gaussian import Chain, Smoothed, apply
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
@@ -61,6 +62,19 @@ class Dynamics(NamedTuple):
         )
 
 
+class Begin(NamedTuple):
+    """What a fit begins with for a block: its latents, roughly, and the chain that a regression finds in them.
+
+    latents [trial, time, latent], of unit second moment; inside [trial, time]: the bins in which a trial is seen;
+    random: for what a block draws.
+    """
+
+    chain: Chain
+    latents: np.ndarray
+    inside: np.ndarray
+    random: np.random.Generator
+
+
 def conditioned(dynamics: Dynamics, inputs, condition) -> Chain:
     """The chain of each trial: its inputs [trial, time, input] and its condition [trial] taken into account."""
     chain = dynamics.chain
@@ -88,7 +102,7 @@ class Latent(Block, abc.ABC):
     inputs: Sequence[Input] = ()
     #: Whether the prior and the readout do not change when the latents are rotated among themselves.
     rotatable = False
-    #: The parameters that `maximize` finds; all others follow the gradient of the bound.
+    #: The parameters that `maximize` finds in closed form; all others follow the gradient of the bound.
     settled: tuple[str, ...] = ()
     #: How many discrete states choose among its dynamics; 0 where it has none.
     n_regimes = 0
@@ -143,15 +157,26 @@ class Latent(Block, abc.ABC):
         """Sample the block's parameters and return the prior of its trajectories."""
 
     @abc.abstractmethod
-    def start(self, chain: Chain, context: Context) -> tuple[dict[str, Array], Float[Array, "latent latent"]]:
-        """Site values near the given chain up to a basis, and that basis: x = basis z. Where a fit begins."""
+    def start(self, begin: Begin, context: Context) -> tuple[dict[str, Array], Float[Array, "latent latent"]]:
+        """Site values at which the block is near the latents that a fit begins with, up to a basis: x = basis z."""
 
-    def maximize(self, chain: Chain, context: Context, values: dict[str, Array]) -> tuple[dict[str, Array], Any] | None:
-        """Site values whose chain is the given one up to a basis, and the basis; None where there are none.
-
-        A block for which this is None has its parameters moved along the gradient of the bound instead.
-        """
+    def pilot(self) -> "Latent | None":
+        """A simpler block whose fit this one starts from; None: it starts from smoothed counts."""
         return None
+
+    def statistics(self, smoothed: Smoothed, offset, apart, within, path) -> Any:
+        """What `maximize` needs of some rows: sums, so that those of all chunks can be added up.
+
+        smoothed: of the block's state; offset, apart: what inputs add to its steps and conditions to its start;
+        within [row, time]: the weight of each bin; path: of its regimes.
+        """
+        return moments.gather(
+            smoothed.mean, smoothed.covariance, smoothed.cross_covariance, offset, apart, within
+        )
+
+    def maximize(self, stats: Any, context: Context, values: dict[str, Array]) -> tuple[dict[str, Array], Any]:
+        """New values of the sites that are `settled`, up to a basis, and that basis; from `statistics` of all rows."""
+        raise AssertionError(f"{type(self).__name__} says that sites are settled, and has no update for them.")
 
     def for_trials(self, dynamics: Dynamics, covariates: dict[str, Any]) -> Chain:
         """The chain of each trial."""

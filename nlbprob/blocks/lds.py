@@ -12,9 +12,9 @@ import numpyro.distributions as dist
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.inputs import Input, total_width
-from nlbprob.blocks.latent import Dynamics, Latent
+from nlbprob.blocks.latent import Begin, Dynamics, Latent
 from nlbprob.errors import InputError, suggestion
-from nlbprob.numerics import matrices
+from nlbprob.numerics import matrices, moments
 from nlbprob.numerics.gaussian import Chain
 from nlbprob.numerics.modes import eigenmodes, modal_transition, mode_of_state
 
@@ -149,12 +149,12 @@ class LDS(Latent):
         share = (modes[:, None] == modes[None, :]) / np.bincount(modes)[modes]
         return jnp.diag(jnp.sqrt(jnp.asarray(share, moment.dtype) @ jnp.diagonal(moment)))
 
-    def start(self, chain: Chain, context: Context):
-        """Site values near the given chain up to a basis: (values, basis), x = basis z."""
+    def start(self, begin: Begin, context: Context):
+        """Site values near the chain that a regression found."""
         if self.dynamics == "dense":
-            values, basis = jax.jit(lambda chain: self.maximize(chain, context, {}))(chain)
+            values, basis = jax.jit(lambda chain: self.from_chain(chain, context, {}))(begin.chain)
         else:
-            values, basis = self.start_modes(chain, context)
+            values, basis = self.start_modes(begin.chain, context)
         dtype, dim = basis.dtype, self.n_latents
         if self.inputs:
             values[self.site("input_weights")] = jnp.zeros((dim, total_width(self.inputs, context)), dtype)
@@ -182,15 +182,20 @@ class LDS(Latent):
             values[self.site("frequency_hz")] = np.maximum(frequency_hz, 0.05)
         return {name: jnp.asarray(value, dtype) for name, value in values.items()}, jnp.asarray(basis, dtype)
 
-    def maximize(self, chain: Chain, context: Context, values: dict):
+    def pilot(self):
+        return LDS(self.dim, name=self.name) if self.dynamics == "modal" else None
+
+    def maximize(self, stats, context: Context, values: dict):
+        """Regression of every state on the one before, for dense dynamics."""
+        return self.from_chain(moments.fit_chain(stats, context.bin_ms), context, values)
+
+    def from_chain(self, chain: Chain, context: Context, values: dict):
         """Site values whose chain is the given one up to a basis, for dense dynamics: (values, basis), x = basis z.
 
         The stationary covariance is made the identity, then A is split into rotation times decay (its polar
         decomposition). A chain that is not stable is first shrunk to decay no slower than `SLOWEST_DECAY_TRIALS`
         trial lengths.
         """
-        if self.dynamics != "dense":
-            return None
         bin_ms, slowest_ms = context.bin_ms, SLOWEST_DECAY_TRIALS * context.mean_bins * context.bin_ms
         radius = matrices.spectral_radius(chain.transition)
         transition = chain.transition * jnp.minimum(1.0, math.exp(-bin_ms / slowest_ms) / radius)

@@ -14,7 +14,6 @@ from numpyro.distributions import biject_to
 from nlbprob.blocks.base import Context
 from nlbprob.infer import local as local_inference
 from nlbprob.infer import maximize
-from nlbprob.infer.maximize import Statistics
 from nlbprob.infer.problem import Batch, combined, problem
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices

@@ -1,5 +1,6 @@
 """`fit`: from a model and trials to a posterior."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ import optax
 
 from nlbprob.blocks import spec
 from nlbprob.blocks.base import Context
+from nlbprob.blocks.latent import Latent
 from nlbprob.errors import InputError, suggestion
-from nlbprob.infer import guides, initialize, predict, svi
+from nlbprob.infer import guides, information, initialize, predict, svi
 from nlbprob.infer import local as local_inference
 from nlbprob.infer.ahead import Ahead, concurrently, threads
 from nlbprob.infer.em import EM, EMState, Rows, parameter_sites
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Natural-gradient steps in the first EM iteration, from the prior, and in each later one.
 FIRST_STEPS, LATER_STEPS = 8, 1
+#: EM iterations of the simpler model that some blocks start from.
+PILOT_ITERATIONS = 12
 #: Draws of the parameters kept with a posterior.
 KEPT_DRAWS = 400
 #: Least number of trials in a minibatch by default.
@@ -128,7 +132,8 @@ class Run:
         self.state: EMState | None = None
         self.begin = time.perf_counter()
         self.history: dict[str, list] = {"stage": [], "iteration": [], "elbo": [], "seconds": []}
-        self.progress = Progress(settings["em_iterations"] + settings["svi_steps"], progress)
+        pilot = PILOT_ITERATIONS if pilot_model(model) is not None else 0
+        self.progress = Progress(pilot + settings["em_iterations"] + settings["svi_steps"], progress)
         self.ahead = Ahead()
 
     def close(self) -> None:
@@ -167,11 +172,13 @@ class Run:
         self.guide = guides.ParameterGuide(family, self.sites, supports, names)
         optimizer = optimizer or svi.default_optimizer(steps)
         self.index = svi.minibatches(self.trials.n_trials, self.batch_size, max(steps, 1), self.settings["seed"])
+        self.scale = None
         if guide is not None:
             self.loop = svi.Loop(self.model, self.context, guide, optimizer, (), None)
         elif steps:
-            frames = jax.eval_shape(self.frames, self.start)
             data, store = jax.eval_shape(self.flat, self.batches, self.start)
+            self.scale = self.ahead.compile(self.scales, self.sites, data, store) if self.spread else None
+            frames = jax.eval_shape(self.frames, self.start, self.scale.shapes if self.scale else None)
             shapes = (jnp.asarray(self.index[0]), data, frames, store)
             self.loop = svi.Loop(self.model, self.context, self.guide, optimizer, shapes, self.ahead)
 
@@ -185,26 +192,63 @@ class Run:
         rows = whole(state.rows, count * components)
         return whole(batches, count), rows._replace(step_size=jnp.ones_like(rows.step_size))
 
-    def frames(self, state: EMState) -> dict[str, guides.Frame]:
+    @property
+    def spread(self) -> bool:
+        """Whether the family has a spread for sites that are not the readout's."""
+        return self.settings["posterior"] != "map" and bool(self.guide.rest)
+
+    def scales(self, values, data: Batch, store: Rows):
+        """How uncertain each parameter is that is not the readout's."""
+        return information.scales(self.em, self.guide.rest, values, data, store)
+
+    def frames(self, state: EMState, scales=None) -> dict[str, guides.Frame]:
         """Where the guide starts: the values that EM found, with the uncertainty that its curvature tells."""
-        return self.guide.frames(state.values, jnp.linalg.inv(state.curvature))
+        return self.guide.frames(state.values, jnp.linalg.inv(state.curvature), scales)
 
     def variational_em(self, init: Posterior | None) -> None:
         """The first stage; leaves site values and the trials' posterior in `self.state`."""
-        model, iterations = self.model, self.settings["em_iterations"]
-        if init is None:
-            start = initialize.start_from(model, self.trials, self.settings["seed"])
-            values = initialize.site_values(model, self.context, start)
+        dtype, iterations = jnp.result_type(float), self.settings["em_iterations"]
+        if init is not None:
+            values = {name: jnp.asarray(value, dtype) for name, value in init.values.items()}
+        elif (pilot := pilot_model(self.model)) is not None:
+            values = self.fly(pilot)
         else:
-            values = {name: jnp.asarray(value, jnp.result_type(float)) for name, value in init.values.items()}
+            start = initialize.start_from(self.model, self.trials, self.settings["seed"])
+            values = initialize.site_values(self.model, self.context, start)
         state = self.start._replace(values=values, optimizer=self.em.begin(values))
+        for state, _ in self.iterate(state, self.expect, self.maximize if iterations else None, iterations, "em"):
+            self.state = state
+
+    def fly(self, pilot: Model) -> dict[str, Any]:
+        """Site values from a few iterations with a simpler model."""
+        em, seed = EM(pilot, self.context), self.settings["seed"]
+        values = initialize.site_values(pilot, self.context, initialize.start_from(pilot, self.trials, seed))
+        size, bins = self.batches[0].seen.shape[:2]
+        rows = empty_rows(pilot, size, bins, jnp.result_type(float))
+        neurons, width = self.trials.n_neurons, 1 + pilot.dim
+        curvature = jnp.broadcast_to(jnp.eye(width, dtype=jnp.result_type(float)), (neurons, width, width))
+        state = EMState(values, curvature, (rows,) * len(self.batches), em.begin(values))
+        steps = (jax.jit(em.expectation), jax.jit(em.maximization))
+        count, latents, last = self.trials.n_trials, np.zeros(0), values
+        for state, chunks in self.iterate(state, *steps, PILOT_ITERATIONS, "pilot"):
+            components = pilot.n_components
+            mean = np.concatenate([np.asarray(chunk.moments[0]) for chunk in chunks])[: count * components]
+            share = np.concatenate([np.asarray(chunk.share) for chunk in chunks])[: count * components]
+            latents = (mean * share[:, None, None]).reshape(count, components, *mean.shape[1:]).sum(1)
+            last, values = values, state.values
+        # The latents are in the basis of the values that the last E-step was taken at.
+        return initialize.from_pilot(self.model, self.context, self.trials, last, latents, seed)
+
+    def iterate(self, state: EMState, expect, maximize, iterations: int, stage: str):
+        """Iterations of variational EM, yielding (state, what the E-step found); one E-step where there are none."""
         steps = FIRST_STEPS if iterations else predict.COLD_STEPS
         for iteration in range(max(iterations, 1)):
 
             def update(chunk, state=state, steps=steps, cold=iteration == 0):
-                return self.expect(state.values, *chunk, steps, cold)
+                return expect(state.values, *chunk, steps, cold)
 
-            chunks = tuple(concurrently(update, zip(self.batches, state.rows, strict=True), compiled=True))
+            pairs = zip(self.batches, state.rows, strict=True)
+            chunks = tuple(concurrently(update, pairs, compiled=stage == "em"))
             # Trials that fill the last chunk have seen nothing: their bound is zero.
             elbo = float(sum(chunk.elbo.sum() for chunk in chunks))
             if not np.isfinite(elbo):
@@ -213,11 +257,11 @@ class Run:
                     "Look for neurons with extreme counts, or try precision='float64'."
                 )
             if iterations:
-                state, steps = self.maximize(state, self.batches, chunks), LATER_STEPS
-                self.record("em", elbo)
+                state, steps = maximize(state, self.batches, chunks), LATER_STEPS
+                self.record(stage, elbo)
             else:
                 state = state._replace(rows=tuple(chunk.rows for chunk in chunks))
-            self.state = state
+            yield state, chunks
 
     def parameter_posterior(self, custom: bool) -> None:
         """The second stage; leaves the parameters' centre and draws."""
@@ -225,7 +269,11 @@ class Run:
         seed, guide = self.settings["seed"], self.guide
         key = jax.random.key(seed)
         data, store = jax.jit(self.flat)(self.batches, self.state)
-        frames = jax.jit(self.frames)(self.state)
+        scales = None
+        if self.spread:
+            scale = jax.jit(self.scales) if self.scale is None else self.scale
+            scales = scale(self.state.values, data, store)
+        frames = jax.jit(self.frames)(self.state, scales)
         if not self.settings["svi_steps"]:
             params = guide.untouched(frames)
         else:
@@ -250,6 +298,15 @@ class Run:
         history = {name: np.asarray(column) for name, column in self.history.items()}
         ids = np.asarray(self.trials.neurons["id"])
         return Posterior(self.model, self.context, values, draws, ids, history, dict(self.settings))
+
+
+def pilot_model(model: Model) -> Model | None:
+    """The simpler model whose fit a model starts from, where one of its blocks asks for it."""
+    pilots = [block.pilot() if isinstance(block, Latent) else None for block in model.latents]
+    if not any(pilots):
+        return None
+    latents = [pilot or block for pilot, block in zip(pilots, model.latents, strict=True)]
+    return dataclasses.replace(model, latents=latents)
 
 
 def empty_rows(model: Model, trials: int, bins: int, dtype) -> Rows:

@@ -64,8 +64,17 @@ class ParameterGuide:
                 start += math.prod(shape)
         self.groups = {name: parts for name, parts in (("neuron", neuron), ("rest", rest)) if parts}
 
-    def frames(self, values, covariance) -> dict[str, Frame]:
-        """The start at given values of all sites, with the covariance [neuron, width, width] of each neuron's row."""
+    @property
+    def rest(self) -> list[str]:
+        """The sites that are not the readout's."""
+        return list(self.groups.get("rest", {}))
+
+    def frames(self, values, covariance, scales=None) -> dict[str, Frame]:
+        """The start at given values of all sites.
+
+        covariance [neuron, width, width]: of each neuron's row; scales: standard deviations of the rest, in
+        unconstrained space, where they are known.
+        """
         raw = {
             name: biject_to(part.support).inv(values[name])
             for parts in self.groups.values()
@@ -80,6 +89,8 @@ class ParameterGuide:
             else:
                 centre = jnp.concatenate([raw[name].reshape(-1, 1) for name in parts])
                 root = jnp.full((*centre.shape, 1), START_SCALE, centre.dtype)
+                if scales is not None:
+                    root = jnp.concatenate([scales[name].reshape(-1, 1, 1) for name in parts])
             frames[group] = Frame(centre, root)
         return frames
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
 from nlbprob.blocks.base import Context
-from nlbprob.blocks.latent import Latent
+from nlbprob.blocks.latent import Begin, Latent
 from nlbprob.model import Model
 from nlbprob.numerics.gaussian import Chain
 
@@ -38,13 +38,13 @@ def smoothed_log_counts(trials: "Trials"):
 
 
 class Start(NamedTuple):
-    """Where the parameters begin: a chain for each latent block, and what the readout makes of all latents.
+    """Where the parameters begin: for each latent block its latents, and what the readout makes of all of them.
 
     trajectories: what each template adds to its latents, where there are templates; mean and variance: of every
     neuron's counts.
     """
 
-    chains: list[Chain]
+    begins: list[Begin]
     loadings: Float[np.ndarray, "neuron latent"]
     trajectories: Float[np.ndarray, "component time latent"] | None
     mean: Float[np.ndarray, " neuron"]
@@ -86,15 +86,11 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
         place = model.templates.width(model)
         trajectories = group_means(latents[:, :, place], inside, groups, model.templates.n_components)
         latents[:, :, place] -= trajectories[groups]
-    pairs = inside[:, 1:]
-    chains = []
-    for block in model.chains:
-        own = latents[:, :, model.slices[block.name]]
-        chains.append(regression(own[:, :-1][pairs], own[:, 1:][pairs]))
+    begins = [begin(latents[:, :, model.slices[block.name]], inside, random) for block in model.chains]
     counts = np.where(trials.seen, trials.counts, np.nan)
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore", category=RuntimeWarning):
         spread = np.nan_to_num(np.nanvar(counts, axis=(0, 1)))
-    return Start(chains, loadings, trajectories, mean, spread)
+    return Start(begins, loadings, trajectories, mean, spread)
 
 
 def components(rows: np.ndarray, dim: int, random: np.random.Generator):
@@ -144,11 +140,11 @@ def site_values(model: Model, context: Context, start: Start) -> dict[str, jnp.n
     dtype = jnp.result_type(float)
     values: dict[str, Any] = {}
     bases: list[Any] = []
-    chains = iter(start.chains)
+    begins = iter(start.begins)
     for block in model.latents:
         basis = np.eye(block.n_latents)
         if isinstance(block, Latent):
-            found, basis = block.start(next(chains), context)
+            found, basis = block.start(next(begins), context)
             values |= found
         bases.append(np.asarray(basis, float))
     whole = scipy.linalg.block_diag(*bases)
@@ -175,6 +171,37 @@ def on_basis(basis: np.ndarray, trajectories: np.ndarray) -> np.ndarray:
     """Coefficients [component, basis, latent] of trajectories, by ridge regression on a basis [time, basis]."""
     gram = basis.T @ basis + 0.1 * np.eye(basis.shape[1])
     return np.einsum("ij,tj,ktl->kil", np.linalg.inv(gram), basis, trajectories)
+
+
+def from_pilot(model: Model, context: Context, trials: "Trials", values: dict[str, Any], latents, seed: int):
+    """Site values where a fit goes on that a simpler model began: its values, and its latents for the other blocks.
+
+    latents [trial, time, latent]: the pilot's posterior means, templates left out.
+    """
+    inside = np.arange(trials.n_bins) < trials.lengths[:, None]
+    random = np.random.default_rng(seed)
+    found, bases = dict(values), []
+    for block in model.latents:
+        basis = np.eye(block.n_latents)
+        if isinstance(block, Latent) and (simple := block.pilot()) is not None:
+            for name in [name for name in found if name.startswith(f"{simple.name}.")]:
+                del found[name]
+            own, basis = block.start(begin(latents[:, :, model.slices[block.name]], inside, random), context)
+            found |= own
+        bases.append(np.asarray(basis, float))
+    whole = scipy.linalg.block_diag(*bases)
+    site = model.readout.site("loadings")
+    found[site] = np.asarray(values[site], float) @ whole
+    if model.templates is not None and model.templates.on is not None:
+        place, site = model.templates.width(model), model.templates.site("coefficients")
+        found[site] = np.asarray(values[site], float) @ np.linalg.inv(whole[place, place]).T
+    return {name: jnp.asarray(value, jnp.result_type(float)) for name, value in found.items()}
+
+
+def begin(latents: np.ndarray, inside: np.ndarray, random: np.random.Generator) -> Begin:
+    """What a block begins with: its latents [trial, time, latent], and a regression of each bin on the one before."""
+    pairs = inside[:, 1:]
+    return Begin(regression(latents[:, :-1][pairs], latents[:, 1:][pairs]), latents, inside, random)
 
 
 def regression(before: np.ndarray, after: np.ndarray) -> Chain:

@@ -14,24 +14,10 @@ from nlbprob.infer import local as local_inference
 from nlbprob.infer.problem import Batch, Problem, problem, state_slices
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
-from nlbprob.numerics.gaussian import Chain, Smoothed, apply, symmetrize
+from nlbprob.numerics.gaussian import Smoothed, apply
 
-#: Weight of the priors of the closed-form updates, in bins (dynamics) and in trials (initial state).
-PRIOR_BINS, PRIOR_TRIALS = 20.0, 4.0
 #: Newton steps for the readout in each iteration.
 READOUT_STEPS = 1
-
-
-class Statistics(NamedTuple):
-    """Expected second moments of neighbouring states, less what is added to each step, summed over the bins inside."""
-
-    current: Float[Array, "state state"]
-    previous: Float[Array, "state state"]
-    cross: Float[Array, "state state"]
-    steps: Float[Array, ""]
-    first: Float[Array, "state state"]
-    first_mean: Float[Array, " state"]
-    trials: Float[Array, ""]
 
 
 class TemplateStatistics(NamedTuple):
@@ -53,12 +39,13 @@ def statistics(model: Model, theta: Parameters, given: Problem, batch: Batch, lo
     smoothed = local.smoothed
     within = inside(batch).astype(smoothed.mean.dtype) * share[:, None]
     found: list[Any] = []
-    for block, own, chain, place in zip(model.chains, theta.dynamics, given.chains, state_slices(given), strict=True):
+    parts = zip(model.chains, theta.dynamics, given.chains, state_slices(given), local.paths, strict=True)
+    for block, own, chain, place, path in parts:
         if not block.settled:
             found.append(None)
             continue
         apart = chain.initial_mean - own.chain.initial_mean
-        found.append(moments(part(smoothed, place), chain.offset, apart, within))
+        found.append(block.statistics(part(smoothed, place), chain.offset, apart, within, path))
     if model.templates is None:
         return (*found, None)
     components = model.n_components
@@ -82,51 +69,6 @@ def part(smoothed: Smoothed, place: slice) -> Smoothed:
     )
 
 
-def moments(smoothed: Smoothed, offset, apart, within) -> Statistics:
-    """Sums over rows and bins of second moments of the state, less each step's offset and each row's own start."""
-    mean, covariance = smoothed.mean, smoothed.covariance
-    moved, start = mean[:, 1:] - offset, mean[:, 0] - apart
-    later, starts = within[:, 1:], within[:, 0]
-
-    def second(weight, covariance, left, right):
-        return jnp.einsum("bt,btij->ij", weight, covariance) + jnp.einsum("bt,bti,btj->ij", weight, left, right)
-
-    return Statistics(
-        second(later, covariance[:, 1:], moved, moved),
-        second(later, covariance[:, :-1], mean[:, :-1], mean[:, :-1]),
-        second(later, smoothed.cross_covariance, moved, mean[:, :-1]),
-        later.sum(),
-        jnp.einsum("b,bij->ij", starts, covariance[:, 0]) + jnp.einsum("b,bi,bj->ij", starts, start, start),
-        starts @ start,
-        starts.sum(),
-    )
-
-
-def dynamics(stats: Statistics, bin_ms: float) -> Chain:
-    """The chain that maximises E_q[log p(x)] plus conjugate priors.
-
-    The prior is a persistent state, decaying in 200 ms, seen for a few bins:
-
-    A = (S10 + n0 a0 I)(S00 + n0 I)^-1,
-    Q = (S11 - A S10' - S10 A' + A S00 A' + n0 [(A - a0 I)(A - a0 I)' + q0 I]) / (n + n0).
-    """
-    identity = jnp.eye(stats.current.shape[0], dtype=stats.current.dtype)
-    persistence = jnp.exp(-bin_ms / 200.0)
-    gram = stats.previous + PRIOR_BINS * identity
-    moments = stats.cross + PRIOR_BINS * persistence * identity
-    transition = jnp.linalg.solve(gram, moments.T).T
-    residual = stats.current - transition @ stats.cross.T - stats.cross @ transition.T
-    residual = residual + transition @ stats.previous @ transition.T
-    shift = transition - persistence * identity
-    prior = PRIOR_BINS * (shift @ shift.T + (1 - persistence**2) * identity)
-    noise = symmetrize(residual + prior) / (stats.steps + PRIOR_BINS)
-    mean = stats.first_mean / (stats.trials + PRIOR_TRIALS)
-    around = stats.first - stats.first_mean[:, None] * mean[None, :] - mean[:, None] * stats.first_mean[None, :]
-    around = around + stats.trials * mean[:, None] * mean[None, :]
-    covariance = symmetrize(around + PRIOR_TRIALS * identity) / (stats.trials + PRIOR_TRIALS)
-    return Chain(mean, covariance, transition, jnp.zeros_like(mean), noise)
-
-
 def latents(model: Model, context: Context, values: dict[str, Any], total: tuple[Any, ...]):
     """Site values of the blocks with closed forms, and the basis in which all are normalised: x = basis z."""
     found, bases, number = {}, [], 0
@@ -137,7 +79,7 @@ def latents(model: Model, context: Context, values: dict[str, Any], total: tuple
             stats = total[number]
             number += 1
             if stats is not None:
-                own, identity = block.maximize(dynamics(stats, context.bin_ms), context, values)
+                own, identity = block.maximize(stats, context, values)
                 found |= own
         bases.append(identity)
     return found, matrices.diagonal_blocks(bases)

@@ -1,0 +1,229 @@
+"""Switching linear dynamical systems: a hidden Markov chain chooses the dynamics of every step."""
+
+import dataclasses
+import math
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+
+from nlbprob.blocks.base import Context
+from nlbprob.blocks.latent import Begin, Dynamics, Latent, Regimes
+from nlbprob.blocks.lds import LDS
+from nlbprob.blocks.switching import SwitchingLinearGaussian
+from nlbprob.errors import InputError
+from nlbprob.numerics import hmm, matrices, moments
+from nlbprob.numerics.gaussian import Chain
+
+#: Largest spectral radius of a regime's transition.
+RADIUS = 0.999
+
+
+@dataclasses.dataclass(frozen=True)
+class SwitchingLDS(Latent):
+    """x_t = A_s x_{t-1} + b_s + N(0, Q_s), s = s_t in 1..S a Markov chain; x_1 ~ N(m0, P0).
+
+    p(s_t = k | s_{t-1} = j) is row j of `transition`, sticky a priori. recurrent=True: the transitions depend on where
+    the state is, log p(s_t = k | s_{t-1} = j, x_{t-1}) = log transition_jk + R_k'x_{t-1} up to its normaliser
+    (Linderman et al. 2017, arXiv 1610.08466). A_s with an eigenvalue beyond 0.999 is shrunk to it: trajectories and
+    forecasts stay finite. A change of basis gives x unit second moment over the bins of a trial (R taken as zero).
+
+    states: number of regimes S; dim: number of latents. dwell_ms: how long a regime lasts by the prior's mean.
+    Sites: initial [regime] ~ Dirichlet(2); transition [regime, regime] ~ Dirichlet, 20 bins strong; matrix [regime,
+    latent, latent] ~ N(e^(-bin/200 ms) I, 0.3^2); offset [regime, latent] ~ N(0, 0.1^2); noise [regime, latent, latent]
+    ~ inverse Wishart about 0.05 I; initial_mean, initial_covariance as in LDS; recurrence [regime, latent] ~ N(0, 1).
+    """
+
+    states: int = 3
+    dim: int | None = None
+    recurrent: bool = False
+    dwell_ms: float = 200.0
+    name: str = "slds"
+    priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
+
+    rotatable = True
+
+    def __post_init__(self):
+        self.check_dim()
+        if isinstance(self.states, bool) or not isinstance(self.states, int) or self.states < 1:
+            raise InputError(f"SwitchingLDS(states={self.states!r}): it must be a whole number, at least 1.")
+        own = ("recurrence",) if self.recurrent else ()
+        known = ("initial", "transition", "matrix", "offset", "noise", "initial_mean", "initial_covariance", *own)
+        self.check_priors(known)
+
+    @property
+    def n_regimes(self) -> int:
+        return self.states
+
+    @property
+    def settled(self) -> tuple[str, ...]:
+        own = ("matrix", "offset", "noise", "initial_mean", "initial_covariance", "initial")
+        return own if self.recurrent else (*own, "transition")
+
+    def check(self, trials):
+        if self.states > trials.n_bins:
+            raise InputError(
+                f"SwitchingLDS(states={self.states}): more states than the {trials.n_bins} bins of a trial. Lower it."
+            )
+
+    def pilot(self) -> LDS:
+        return LDS(self.dim, name=self.name)
+
+    def concentration(self, context: Context) -> np.ndarray:
+        """Of the Dirichlet prior of each row of the transition: sticky for `dwell_ms`."""
+        stay = math.exp(-context.bin_ms / self.dwell_ms)
+        others = (1 - stay) / max(self.states - 1, 1)
+        return 1.0 + 20.0 * np.where(np.eye(self.states, dtype=bool), stay if self.states > 1 else 1.0, others)
+
+    def prior(self, context: Context) -> Dynamics:
+        """Sample the parameters; return the normalised dynamics [state = latent]."""
+        dim, states = self.n_latents, self.states
+        initial = self.sample("initial", dist.Dirichlet(2.0 * jnp.ones(states)), ("regime",))
+        rows = dist.Dirichlet(jnp.asarray(self.concentration(context)))
+        transition = self.sample("transition", rows, ("regime", "regime_2"))
+        persistence = math.exp(-context.bin_ms / moments.PRIOR_DECAY_MS)
+        near = dist.Normal(persistence * np.eye(dim, dtype=np.float32), 0.3).expand([states, dim, dim])
+        matrix = self.sample("matrix", near, ("regime", "latent", "latent_2"))
+        offset = self.sample("offset", dist.Normal(0.0, 0.1).expand([states, dim]), ("regime", "latent"))
+        wishart = dist.InverseWishart(dim + 5.0, rate_matrix=0.2 * np.eye(dim, dtype=np.float32))
+        noise = self.sample("noise", wishart.expand([states]), ("regime", "latent", "latent_2"))
+        mean = self.sample("initial_mean", dist.Normal(0.0, 1.0).expand([dim]), ("latent",))
+        wishart = dist.InverseWishart(dim + 5.0, rate_matrix=4.0 * np.eye(dim, dtype=np.float32))
+        covariance = self.sample("initial_covariance", wishart, ("latent", "latent_2"))
+        recurrence = None
+        if self.recurrent:
+            weights = dist.Normal(0.0, 1.0).expand([states, dim])
+            recurrence = self.sample("recurrence", weights, ("regime", "latent"))
+        matrix = matrix * stable(matrix)[:, None, None]
+        chain = Chain(mean, covariance, matrix, offset, noise)
+        basis = normalizing_basis(chain, initial, transition, context)
+        moved = jax.vmap(lambda a, b, q: matrices.change_basis(Chain(mean, covariance, a, b, q), basis))
+        chain = moved(matrix, offset, noise)
+        chain = chain._replace(initial_mean=chain.initial_mean[0], initial_covariance=chain.initial_covariance[0])
+        return Dynamics(chain, regimes=Regimes(jnp.log(initial), jnp.log(transition), recurrence))
+
+    def start(self, begin: Begin, context: Context):
+        """Regimes from clusters of (x, dx) of the latents that the fit begins with."""
+        rows, labels = clusters(begin, self.states)
+        dtype, dim = jnp.result_type(float), self.n_latents
+        before, after = rows
+        found = []
+        for state in range(self.states):
+            own = labels == state
+            x, y = before[own], after[own]
+            zero = np.zeros((dim, dim))
+            sums = moments.Moments(
+                y.T @ y, x.T @ x, y.T @ x, y.sum(0), x.sum(0), np.float64(len(x)), zero, np.zeros(dim), np.float64(0)
+            )
+            found.append(moments.fit_affine(jax.tree.map(lambda a: jnp.asarray(a, dtype), sums), context.bin_ms))
+        matrix, offset, noise = (jnp.stack(parts) for parts in zip(*found, strict=True))
+        concentration = self.concentration(context)
+        values: dict[str, Any] = {
+            "initial": np.full(self.states, 1 / self.states),
+            "transition": concentration / concentration.sum(1, keepdims=True),
+            "matrix": matrix * stable(matrix)[:, None, None],
+            "offset": offset,
+            "noise": noise,
+            "initial_mean": begin.chain.initial_mean,
+            "initial_covariance": begin.chain.initial_covariance,
+        }
+        if self.recurrent:
+            values["recurrence"] = np.zeros((self.states, dim))
+        values = {name: jnp.asarray(value, dtype) for name, value in values.items()}
+        chain = Chain(*(values[n] for n in ("initial_mean", "initial_covariance", "matrix", "offset", "noise")))
+        basis = normalizing_basis(chain, values["initial"], values["transition"], context)
+        return {self.site(name): value for name, value in values.items()}, basis
+
+    def statistics(self, smoothed, offset, apart, within, path):
+        """Moments by regime, expected numbers of transitions [from, to], and of first bins in each regime."""
+        gathered = moments.gather(
+            smoothed.mean, smoothed.covariance, smoothed.cross_covariance, 0.0, apart, within, path.marginal
+        )
+        pairs = jnp.einsum("bt,btij->ij", within[:, 1:], path.pair)
+        return gathered, pairs, within[:, 0] @ path.marginal[:, 0]
+
+    def maximize(self, stats, context: Context, values: dict):
+        """Regression of each regime's steps; counts of transitions plus their prior."""
+        gathered, pairs, firsts = stats
+        axes = moments.Moments(0, 0, 0, 0, 0, 0, None, None, None)
+        matrix, offset, noise = jax.vmap(lambda m: moments.fit_affine(m, context.bin_ms), in_axes=(axes,))(gathered)
+        mean, covariance = moments.initial(gathered)
+        initial = (firsts + 1.0) / (firsts + 1.0).sum()
+        counts = pairs + jnp.asarray(self.concentration(context) - 1.0, pairs.dtype)
+        transition = counts / counts.sum(1, keepdims=True)
+        if self.recurrent:
+            transition = values[self.site("transition")]
+        matrix = matrix * stable(matrix)[:, None, None]
+        found = {
+            "matrix": matrix,
+            "offset": offset,
+            "noise": noise,
+            "initial_mean": mean,
+            "initial_covariance": covariance,
+            "initial": initial,
+        }
+        basis = normalizing_basis(Chain(mean, covariance, matrix, offset, noise), initial, transition, context)
+        if self.recurrent:
+            found["recurrence"] = values[self.site("recurrence")] @ basis
+        else:
+            found["transition"] = transition
+        return {self.site(name): value for name, value in found.items()}, basis
+
+    def trajectories(self, dynamics: Dynamics, trials):
+        """Sample x of all trials, the regimes summed over (they are no site, so that any sampler goes on working)."""
+        with numpyro.plate("trial", trials.n_trials, dim=-1):
+            prior = SwitchingLinearGaussian(dynamics, trials.n_bins)
+            return numpyro.sample(self.name, prior, infer={"event_dims": ["time", f"{self.name}_latent"]})
+
+
+def stable(matrix):
+    """What each transition is multiplied by so that its spectral radius is at most `RADIUS`."""
+    return jnp.minimum(1.0, RADIUS / jax.vmap(matrices.spectral_radius)(matrix))
+
+
+def normalizing_basis(chain: Chain, initial, transition, context: Context):
+    """L, x = L z, such that the second moment of z averaged over the bins of a trial is the identity.
+
+    The moments of x together with the regime, E[x 1(s_t = k)] and E[x x' 1(s_t = k)], are carried through the trial.
+    """
+    weights = jnp.asarray(context.bin_weights, chain.initial_mean.dtype)
+    whole = chain.initial_covariance + jnp.outer(chain.initial_mean, chain.initial_mean)
+    first = (
+        initial,
+        initial[:, None] * chain.initial_mean,
+        initial[:, None, None] * whole,
+    )
+    a, b, q = chain.transition, chain.offset, chain.noise
+
+    def advance(carry, weight):
+        chance, mean, second = carry
+        total = weight * second.sum(0)
+        chance, mean, second = (jnp.einsum("j...,jk->k...", part, transition) for part in carry)
+        pushed = jnp.einsum("kij,kj,kl->kil", a, mean, b)
+        spread = jnp.einsum("kij,kjl,kml->kim", a, second, a) + pushed + pushed.mT
+        spread = spread + chance[:, None, None] * (q + b[:, :, None] * b[:, None, :])
+        return (chance, jnp.einsum("kij,kj->ki", a, mean) + chance[:, None] * b, spread), total
+
+    _, terms = jax.lax.scan(advance, first, weights)
+    return jnp.linalg.cholesky(matrices.symmetrize(terms.sum(0)))
+
+
+def clusters(begin: Begin, states: int):
+    """Pairs of neighbouring latents, and the cluster of (x, dx) that each belongs to."""
+    from scipy.cluster.vq import kmeans2
+    from scipy.ndimage import uniform_filter1d
+
+    pairs = begin.inside[:, 1:]
+    before, after = begin.latents[:, :-1][pairs], begin.latents[:, 1:][pairs]
+    smooth = uniform_filter1d(begin.latents, 5, axis=1, mode="nearest")
+    change = np.diff(smooth, axis=1)[pairs]
+    features = np.concatenate([smooth[:, :-1][pairs], change / np.maximum(change.std(0), 1e-6)], 1)
+    if states == 1:
+        return (before, after), np.zeros(len(before), int)
+    with warnings.catch_warnings(action="ignore"):
+        _, labels = kmeans2(features, states, minit="++", seed=begin.random)
+    return (before, after), labels
