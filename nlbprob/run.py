@@ -160,12 +160,12 @@ def report(folder: str | pathlib.Path) -> pathlib.Path:
     from nlbprob.reporting import write_report
 
     settings = Settings(**config["settings"])
-    model = load_model(str(folder / "model.py"), **settings.model_options)
-    posterior = read_posterior(folder, model)
+    trials = settings.load()
+    model = load_model(str(folder / "model.py"), **settings.model_options).resolve(trials)
     return write_report(
         folder / "report.html",
-        posterior=posterior,
-        trials=settings.load(),
+        posterior=read_posterior(folder, model),
+        trials=trials,
         metrics=metrics,
         config=config,
         tested=read_test(folder),

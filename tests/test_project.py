@@ -3,11 +3,13 @@
 import ast
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 
@@ -213,3 +215,26 @@ def test_sdist_carries_what_building_and_testing_need(distributions):
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"LICENSE", "Makefile", "constraints.txt", "models/poisson_lds.py", "tests/conftest.py"} <= names
     assert not any(name.startswith((".venv", "runs/")) for name in names)
+
+
+def test_continuous_integration_installs_a_browser_and_runs_the_tests(root):
+    script = root / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
+    text = script.read_text()
+    assert re.search(r"^make test$", text, re.MULTILINE)
+    assert re.search(r"command -v chromium.*apt-get install .*chromium chromium-driver", text, re.DOTALL)
+
+
+def test_versions_agree_with_each_other(root):
+    """The least Python and JAX, and the version that is cited, are said in several files."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    assert project["project"]["requires-python"] == ">=3.12"
+    assert (root / ".python-version").read_text().strip() == "3.12"
+    assert "jax>=0.12" in project["project"]["dependencies"]
+    pinned = re.search(r"^jaxlib==(\d+)\.(\d+)", (root / "constraints.txt").read_text(), re.MULTILINE)
+    assert pinned is not None
+    assert (int(pinned[1]), int(pinned[2])) >= (0, 12)
+    assert project["project"]["license"] == "Apache-2.0"
+    assert "license: Apache-2.0" in (root / "CITATION.cff").read_text()
+    assert project["tool"]["pytest"]["ini_options"]["filterwarnings"][0] == "error"

@@ -1,6 +1,9 @@
 """Simulate a recording of a reaching task, fit a model to it, score it, and write its report."""
 
+import os
 import pathlib
+import shutil
+import sys
 
 
 def add_arguments(parser) -> None:
@@ -33,12 +36,25 @@ the true rates score {truth["co-bps"]:.3f} co-bps.
 
 The recording is in {train.parent}, the run in {out}: open {out / "report.html"} in a browser.
 
-Next:
-  nlbprob fit poisson_lds --help                                all options of the model and of the fit
-  nlbprob fit poisson_lds YOUR.nwb --bin-ms 5 --out runs/mine   a recording of your own
-  nlbprob new poisson_lds my_model.py                           a copy of the model, to edit"""
+Next:"""
     )
+    program = command()
+    tries = {
+        f"{program} fit poisson_lds --help": "all options of the model and of the fit",
+        f"{program} fit poisson_lds YOUR.nwb --bin-ms 5 --out runs/mine": "a recording of your own",
+        f"{program} new poisson_lds my_model.py": "a copy of the model, to edit",
+    }
+    for words, what in tries.items():
+        print(f"  {words:<{max(map(len, tries))}}  {what}")
     return 0
+
+
+def command() -> str:
+    """How to call nlbprob from here: by its name where the shell finds it, else by its path."""
+    here = pathlib.Path(sys.executable).with_name("nlbprob")
+    if shutil.which("nlbprob") or not here.exists():
+        return "nlbprob"
+    return os.path.relpath(here)
 
 
 def against_truth(settings, out: pathlib.Path, simulated) -> dict[str, float]:

@@ -38,7 +38,7 @@ def table(headings: list[str], rows: list[list[str]]) -> str:
     def joined(first: str, *others: str) -> str:
         return "  ".join([first.ljust(widths[0]), *(o.rjust(w) for o, w in zip(others, widths[1:], strict=True))])
 
-    return "\n".join(joined(*line) for line in lines)
+    return "\n".join(joined(*line).rstrip() for line in lines)
 
 
 def cell(value: float | None) -> str:

@@ -5,6 +5,7 @@ import json
 import jax
 import numpy as np
 import numpyro.distributions as dist
+import optax
 import pytest
 import tqdm.auto
 from numpyro.infer import init_to_value
@@ -80,6 +81,14 @@ def test_a_guide_of_numpyros_can_be_used(fitted, recording):
     assert found.config["posterior"] == "independent"
     assert found.draws["loadings"].shape == (400, 10, 2)
     assert scores(found, recording)["co-bps"] == pytest.approx(scores(fitted, recording)["co-bps"], abs=0.05)
+
+
+def test_minibatches_and_an_optimizer_can_be_chosen(fitted, recording):
+    options = SHORT | {"em_iterations": 0, "svi_steps": 6, "batch_size": 5, "optimizer": optax.sgd(1e-9)}
+    found = nlb.fit(MODEL, recording.split("train"), init=fitted, **options)
+    assert list(found.history["stage"]) == ["svi"] * 6
+    np.testing.assert_allclose(found.values["loadings"], fitted.values["loadings"], atol=1e-3)  # it hardly moved
+    assert np.ptp(found.elbo) > 1.0  # of other trials each time
 
 
 def test_init_goes_on_where_a_fit_ended(fitted, recording):

@@ -28,18 +28,11 @@ def test_golden_submissions_score_as_the_benchmark_has_it(shared, case):
     assert found.notes == []
 
 
-@pytest.mark.parametrize(
-    ("dandiset", "dataset", "bin_ms"),
-    [
-        ("000140", "mc_maze_small", 5),
-        ("000129", "mc_rtt", 20),
-        ("000127", "area2_bump", 20),
-        ("000130", "dmfc_rsg", 20),
-    ],
-)
-def test_golden_submissions_score_the_same_against_our_own_targets(shared, tmp_path, dandiset, dataset, bin_ms):
-    write_tensors(shared / "golden" / "nwb" / dandiset, dataset, bin_ms, "val", tmp_path)
-    folder = shared / "golden" / "expected" / f"{dataset}-{bin_ms}ms"
+@pytest.mark.parametrize("case", GOLDEN)
+def test_golden_submissions_score_the_same_against_our_own_targets(shared, tmp_path, case):
+    dataset, width = case.removesuffix("ms").split("-")
+    write_tensors(shared / "golden" / "nwb", dataset, int(width), "val", tmp_path)
+    folder = shared / "golden" / "expected" / case
     (expected,) = json.loads((folder / "metrics.json").read_text())["evaluate_h5"]
     (found,) = evaluate(folder / "submission_val.h5", tmp_path / "target.h5").results
     for name, values in expected.items():

@@ -59,7 +59,7 @@ def permute(path, order):
             index[:] = np.cumsum([len(rows[row]) for row in order])
 
 
-@pytest.mark.parametrize("dataset", ["mc_rtt", "dmfc_rsg"])
+@pytest.mark.parametrize("dataset", FAMILIES)
 def test_order_of_units_in_the_files_changes_nothing(golden, differences, dataset, tmp_path):
     copy = shutil.copytree(golden / "nwb" / FAMILIES[dataset], tmp_path / "nwb")
     for seed, path in enumerate(sorted(copy.glob("*.nwb"))):

@@ -77,6 +77,14 @@ def test_missing_columns_and_series_are_named(write_pair, maze_pair, tmp_path):
         read(folder, "mc_maze_small")
 
 
+def test_a_file_that_is_cut_short_is_named(write_pair, maze_pair):
+    folder = write_pair("mc_maze_small", *maze_pair)
+    (path,) = folder.rglob("*desc-train*.nwb")
+    path.write_bytes(path.read_bytes()[:50000])
+    with pytest.raises(InputError, match="desc-train.*: cannot be read as HDF5 .*truncated.*; it is cut short"):
+        read(folder, "mc_maze_small")
+
+
 def test_samples_off_the_clock_are_refused(write_pair, maze_pair):
     train, test = maze_pair
     train.series["hand_vel"]["timestamps"] = train.series["hand_vel"]["timestamps"] + 0.0004

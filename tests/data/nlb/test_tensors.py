@@ -1,91 +1,21 @@
 """Tensors against a dense clock of 1 ms, worked out step by step from what the files hold."""
 
-import dataclasses
-
 import numpy as np
 import pytest
-import scipy.signal
 
 from nlbprob.data.nlb import eval_inputs, read, resample, targets, train_inputs
+from tests.data.nlb import conftest as pairs
+from tests.data.nlb.dense import condition_means, dense, same
 
 
-@dataclasses.dataclass
-class Dense:
-    """Everything at 1 ms on the joined clock: NaN where it was not recorded. Units in ascending order of id."""
-
-    spikes: np.ndarray  # [ms, unit]
-    heldout: np.ndarray
-    behavior: np.ndarray | None  # [ms, channel]
-    table: dict
-
-    def bins(self, q):
-        """Sums of the recorded milliseconds of each bin, NaN where its first is missing."""
-        padded = np.full((-(-len(self.spikes) // q) * q, self.spikes.shape[1]), np.nan)
-        padded[: len(self.spikes)] = self.spikes
-        blocks = padded.reshape(-1, q, padded.shape[1])
-        return np.where(np.isnan(blocks[:, 0]), np.nan, np.nansum(blocks, axis=1))
-
-    def decimated(self, q):
-        """The behavior, held where it is missing, decimated by SciPy."""
-        columns = []
-        for column in self.behavior.T:
-            known = np.flatnonzero(~np.isnan(column))
-            columns.append(np.interp(np.arange(len(column)), known, column[known]))
-        values = scipy.signal.decimate(np.stack(columns, axis=1), q, axis=0, n=500, ftype="fir")
-        values[np.isnan(self.behavior[::q])] = np.nan
-        return values
-
-    def smoothed(self, sd_ms):
-        """Every run of recorded milliseconds convolved on its own."""
-        window = scipy.signal.windows.gaussian(6 * sd_ms, sd_ms)
-        window /= window.sum()
-        out = np.full_like(self.spikes, np.nan)
-        for unit, column in enumerate(self.spikes.T):
-            edges = np.flatnonzero(np.diff(np.isnan(column), prepend=True, append=True)).reshape(-1, 2)
-            for start, stop in edges:
-                full = np.convolve(column[start:stop], window)
-                out[start:stop, unit] = full[(len(window) - 1) // 2 :][: stop - start]
-        return dataclasses.replace(self, spikes=out)
-
-    def window(self, values, event_s, first_ms, bins, q):
-        """`bins` rows from the first bin that opens at or after event + first_ms, NaN beyond the clock."""
-        begin = int(np.ceil(np.round(1000 * event_s + first_ms, 6) / q))
-        rows = np.arange(begin, begin + bins)
-        return np.where((rows < len(values))[:, None], values[np.minimum(rows, len(values) - 1)], np.nan)
+@pytest.fixture(params=[0, 3])
+def maze_pair(request):
+    return pairs.maze(request.param)
 
 
-def dense(train, test, series=None):
-    """Both files on one clock."""
-    lengths = [round(1000 * content.observed[0][-1, 1]) for content in (test, train)]
-    begin = int(np.ceil((lengths[0] - 1 + 50) / 100)) * 100
-    ids = np.sort(train.ids)
-    spikes = np.full((begin + lengths[1], len(ids)), np.nan)
-    for content, shift, length in ((test, 0, lengths[0]), (train, begin, lengths[1])):
-        for unit, name in enumerate(content.ids):
-            first = int(np.flatnonzero(content.heldout == content.heldout[unit])[0])
-            column = np.bincount(np.floor(np.round(1000 * content.spikes[unit], 6)).astype(int), minlength=length)
-            known = np.zeros(length, dtype=bool)
-            for start, stop in np.round(1000 * content.observed[first], 6):
-                known[int(np.ceil(start)) : int(np.floor(stop))] = True
-            spikes[shift : shift + length, np.searchsorted(ids, name)] = np.where(known, column[:length], np.nan)
-    behavior = None
-    if series is not None:
-        behavior = np.full((len(spikes), 2), np.nan)
-        held = train.series[series]
-        order = [1, 0] if held["comments"] == "columns=[y,x]" else [0, 1]
-        behavior[begin + np.rint(1000 * held["timestamps"]).astype(int)] = held["data"][:, order]
-    table = {
-        name: np.r_[test.trials.get(name, [np.nan] * len(test.trials["split"])), values]
-        for name, values in train.trials.items()
-    }
-    for name in table:
-        if name.endswith("_time"):
-            table[name][len(test.trials["split"]) :] += begin / 1000
-    return Dense(spikes, train.heldout[np.argsort(train.ids)], behavior, table)
-
-
-def same(ours, expected, atol=0.0):
-    np.testing.assert_allclose(ours, np.stack(expected), rtol=0, atol=atol)
+@pytest.fixture(params=[0, 3])
+def timing_pair(request):
+    return pairs.timing(request.param)
 
 
 @pytest.mark.parametrize("q", [5, 20])
@@ -116,22 +46,6 @@ def test_windows_of_a_maze(write_pair, maze_pair, q):
     same(ours["eval_spikes_heldin"], cut("test", bins[:, ~whole.heldout], -250, 700))
 
 
-def condition_means(whole, smooth, fields, kept):
-    """Mean by align-relative bin over the trials of each condition; kept: (row, begin, end) on the clock of bins."""
-    conditions = sorted({tuple(whole.table[name][row] for name in fields) for row, *_ in kept})
-    for values in conditions:
-        chosen = [item for item in kept if tuple(whole.table[name][item[0]] for name in fields) == values]
-        lengths = np.array([end - begin for _, begin, end, _ in chosen])
-        chosen = [item for item, length in zip(chosen, lengths, strict=True) if length >= 0.8 * lengths.mean()]
-        shortest = min(end - begin for _, begin, end, _ in chosen)
-        offsets = sorted({bin - align for _, begin, end, align in chosen for bin in range(begin, end)})
-        means = [
-            np.nanmean([smooth[o + align] for _, begin, end, align in chosen if begin <= o + align < end], axis=0)
-            for o in offsets
-        ]
-        yield np.array(means), shortest, [item[0] for item in chosen]
-
-
 @pytest.mark.parametrize("q", [5, 20])
 def test_psths_of_a_maze(write_pair, maze_pair, q):
     train, test = maze_pair
@@ -153,6 +67,97 @@ def test_psths_of_a_maze(write_pair, maze_pair, q):
             np.testing.assert_array_equal(ours, [rows.index(row) for row in of_condition if row in rows])
     if q == 20:  # some trials begin a bin before others, so there is one bin too many before the cut
         assert max(len(means) for means, *_ in found) == 36
+
+
+def bumps(seed):
+    """area2_bump from the maze's trials: other columns, and windows of two trials that overlap."""
+    train, test = pairs.maze(seed)
+    for theirs, ours in (("trial_type", "cond_dir"), ("trial_version", "ctr_hold_bump")):
+        train.trials[ours] = train.trials.pop(theirs)
+    return train, test
+
+
+@pytest.mark.parametrize("q", [5, 20])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_windows_decoders_and_psths_of_bumps(write_pair, seed, q):
+    train, test = bumps(seed)
+    whole = dense(train, test, "hand_vel")
+    resampled = resample(read(write_pair("area2_bump", train, test), "area2_bump"), q)
+    bins, velocity, onset = whole.bins(q), whole.decimated(q), whole.table["move_onset_time"]
+    rows = {name: np.flatnonzero(whole.table["split"] == name) for name in ("train", "val")}
+    (target,) = targets(resampled).values()
+    ours = train_inputs(resampled)
+    for kind, mask in (("heldin", ~whole.heldout), ("heldout", whole.heldout)):
+        cut = [whole.window(bins[:, mask], onset[row], -100, 600 // q, q) for row in rows["train"]]
+        same(ours[f"train_spikes_{kind}"], cut)
+        cut = [whole.window(bins[:, mask], onset[row], 500, 200 // q, q) for row in rows["val"]]
+        same(target[f"eval_spikes_{kind}_forward"], cut)
+    for key, split in (("train", "train"), ("eval", "val")):
+        cut = [whole.window(velocity, onset[row], -100 - 20, 600 // q, q) for row in rows[split]]
+        same(target[f"{key}_behavior"], cut, atol=1e-9)
+        passive = whole.table["ctr_hold_bump"][rows[split]]
+        np.testing.assert_array_equal(target[f"{key}_decode_mask"], np.stack([passive == 0, passive == 1], axis=1))
+    smooth, kept = whole.smoothed(40).bins(q), []
+    for row in np.flatnonzero(np.isin(whole.table["split"], ("train", "val"))):
+        align_ms = np.round(1000 * onset[row], 6)
+        begin = int(np.ceil(np.round(align_ms - 100, 6) / q))
+        kept.append((row, begin, begin + 600 // q, int(np.ceil(align_ms / q))))
+    order = np.argsort(whole.heldout, kind="stable")
+    found = list(condition_means(whole, smooth, ("cond_dir", "ctr_hold_bump"), kept))
+    same(target["psth"], [means[:shortest][:, order] for means, shortest, _ in found], atol=1e-9)
+
+
+def segments(seed, number=16):
+    """mc_rtt: segments of 600 ms without a pause between them, a signal at a regular rate."""
+    rng = np.random.default_rng(seed)
+    start = np.round(0.6 * np.arange(number), 3)
+    length = 0.6 * number + 0.4
+    ids, heldout, spikes = pairs.units(rng, 6, length)
+    data = np.cumsum(rng.normal(size=(round(1000 * length), 2)), axis=0)
+    train = pairs.Content(
+        ids,
+        heldout,
+        spikes,
+        [np.array([[0.0, length]])] * 6,
+        {"start_time": start, "stop_time": np.round(start + 0.6, 3), "split": ["train", "train", "val", "none"] * 4},
+        {"finger_vel": {"data": data, "timestamps": np.arange(len(data)) / 1000, "comments": "columns=[x,y]"}},
+    )
+    begin = np.round(0.7 * np.arange(4), 3)
+    test = pairs.Content(
+        ids,
+        heldout,
+        [np.sort(rng.uniform(0, 2.7, 50)) for _ in ids],
+        [np.column_stack([begin, np.round(begin + 0.6, 3)])] * 6,
+        {"start_time": begin, "stop_time": np.round(begin + 0.6, 3), "split": ["test"] * 4},
+    ).keep_units(~heldout)
+    return train, test
+
+
+@pytest.mark.parametrize("q", [5, 20])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_windows_of_segments(write_pair, seed, q):
+    train, test = segments(seed)
+    whole = dense(train, test, "finger_vel")
+    resampled = resample(read(write_pair("mc_rtt", train, test), "mc_rtt"), q)
+    bins, velocity, start = whole.bins(q), whole.decimated(q), whole.table["start_time"]
+    rows = {name: np.flatnonzero(whole.table["split"] == name) for name in ("train", "val", "test")}
+    (target,) = targets(resampled).values()
+    ours = train_inputs(resampled)
+    for kind, mask in (("heldin", ~whole.heldout), ("heldout", whole.heldout)):
+        same(
+            ours[f"train_spikes_{kind}"], [whole.window(bins[:, mask], start[r], 0, 600 // q, q) for r in rows["train"]]
+        )
+        forward = [whole.window(bins[:, mask], start[r], 600, 200 // q, q) for r in rows["val"]]
+        same(target[f"eval_spikes_{kind}_forward"], forward)
+    for key, split in (("train", "train"), ("eval", "val")):
+        same(
+            target[f"{key}_behavior"],
+            [whole.window(velocity, start[r], 140, 600 // q, q) for r in rows[split]],
+            atol=1e-9,
+        )
+    heldin = [whole.window(bins[:, ~whole.heldout], start[r], 0, 600 // q, q) for r in rows["test"]]
+    same(eval_inputs(resampled, "test")["eval_spikes_heldin"], heldin)
+    assert "psth" not in target
 
 
 def jitter_of(tp, bin_ms, seed=0):
