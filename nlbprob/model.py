@@ -44,8 +44,8 @@ class Model:
 
     latents: blocks of trajectories, and at most one block of templates; effects: what else adds to the predictor, such
     as InputEffect or History. Calling a model on `Trials` is a NumPyro model: sites of the blocks' parameters, one
-    site of trajectories a latent block, the deterministic "latents" and "rates" (spikes per bin), and the observed counts "spikes"
-    in the plates trial, time, neuron.
+    site of trajectories a latent block, the deterministic "latents" and "rates" (spikes per bin), and the observed
+    counts "spikes" in the plates trial, time, neuron.
 
     >>> import nlbprob as nlb
     >>> nlb.Model(latents=[nlb.LDS(12)], observation=nlb.Poisson()).dim

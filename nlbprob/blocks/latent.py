@@ -170,9 +170,7 @@ class Latent(Block, abc.ABC):
         smoothed: of the block's state; offset, apart: what inputs add to its steps and conditions to its start;
         within [row, time]: the weight of each bin; path: of its regimes.
         """
-        return moments.gather(
-            smoothed.mean, smoothed.covariance, smoothed.cross_covariance, offset, apart, within
-        )
+        return moments.gather(smoothed.mean, smoothed.covariance, smoothed.cross_covariance, offset, apart, within)
 
     def maximize(self, stats: Any, context: Context, values: dict[str, Array]) -> tuple[dict[str, Array], Any]:
         """New values of the sites that are `settled`, up to a basis, and that basis; from `statistics` of all rows."""

@@ -88,11 +88,8 @@ class LDS(Latent):
         dim = self.n_latents
         modes = dim - self.n_pairs
         decay_ms = self.sample("decay_ms", dist.LogNormal(math.log(200.0), 1.0).expand([modes]), (self.mode_label,))
-        mean, drive, starts = None, None, None
-        if self.dynamics == "dense":
-            chain = self.dense(decay_ms, context)
-        else:
-            chain = self.modal(decay_ms, context)
+        drive, starts = None, None
+        chain = self.dense(decay_ms, context) if self.dynamics == "dense" else self.modal(decay_ms, context)
         if self.inputs:
             weights = dist.Normal(0.0, 0.2).expand([dim, total_width(self.inputs, context)])
             drive = self.sample("input_weights", weights, ("latent", f"{self.name}_input"))

@@ -10,7 +10,6 @@ import numpyro.distributions as dist
 from nlbprob.blocks.base import Block, Context
 from nlbprob.errors import InputError, suggestion
 
-
 #: Smallest size of a loading in the quadratic that bounds a Laplace prior, in units of its scale.
 LEAST_LOADING = 0.05
 SHRINKAGE = ("ridge", "ard", "laplace")

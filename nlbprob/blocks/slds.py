@@ -16,7 +16,7 @@ from nlbprob.blocks.latent import Begin, Dynamics, Latent, Regimes
 from nlbprob.blocks.lds import LDS
 from nlbprob.blocks.switching import SwitchingLinearGaussian
 from nlbprob.errors import InputError
-from nlbprob.numerics import hmm, matrices, moments
+from nlbprob.numerics import matrices, moments
 from nlbprob.numerics.gaussian import Chain
 
 #: Largest spectral radius of a regime's transition.
@@ -200,7 +200,7 @@ def normalizing_basis(chain: Chain, initial, transition, context: Context):
     a, b, q = chain.transition, chain.offset, chain.noise
 
     def advance(carry, weight):
-        chance, mean, second = carry
+        second = carry[2]
         total = weight * second.sum(0)
         chance, mean, second = (jnp.einsum("j...,jk->k...", part, transition) for part in carry)
         pushed = jnp.einsum("kij,kj,kl->kil", a, mean, b)

@@ -1,6 +1,5 @@
-"""Variational EM, the fast start of a fit: closed-form dynamics, Newton steps for the readout, gradients for the rest."""
+"""Variational EM, the fast start of a fit: closed forms, Newton steps for the readout, gradients for the rest."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -119,7 +118,7 @@ class EM:
         return self.adam.init(self.unconstrained(values))
 
     def expectation(self, values, batch: Batch, rows: Rows, steps, cold) -> Chunk:
-        """The E-step of one chunk: `steps` natural-gradient steps. cold: 1 where discrete paths start from their prior."""
+        """The E-step of one chunk: `steps` natural-gradient steps. cold: discrete paths start from their prior."""
         model = self.model
         theta = parameters_at(model, self.context, values)
         given, repeated = problem(model, theta, batch)

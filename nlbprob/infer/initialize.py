@@ -94,7 +94,7 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
 
 
 def components(rows: np.ndarray, dim: int, random: np.random.Generator):
-    """Principal directions [neuron, dim] of some rows [point, neuron], jittered, and the deviation of the rows there."""
+    """Principal directions [neuron, dim] of rows [point, neuron], jittered, and the deviation of the rows there."""
     _, vectors = np.linalg.eigh(rows.T.astype(np.float64) @ rows)
     jitter = 0.02 * random.standard_normal((rows.shape[1], dim))
     directions = np.linalg.qr(vectors[:, ::-1][:, :dim] + jitter / np.sqrt(rows.shape[1]))[0]

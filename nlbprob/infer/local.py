@@ -15,7 +15,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from nlbprob.infer import switching
-from nlbprob.infer.problem import Batch, Problem, joined, latent_moments, lift
+from nlbprob.infer.problem import Batch, Problem, latent_moments, lift
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed
 from nlbprob.numerics.hmm import Path

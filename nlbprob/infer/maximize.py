@@ -56,7 +56,8 @@ def statistics(model: Model, theta: Parameters, given: Problem, batch: Batch, lo
         weighted = array * share.reshape(-1, *[1] * (array.ndim - 1))
         return weighted.reshape(-1, components, *array.shape[1:]).sum(0)
 
-    return (*found, TemplateStatistics(summed(slope), summed(local.target.precision), share.reshape(-1, components).sum(0)))
+    trials = share.reshape(-1, components).sum(0)
+    return (*found, TemplateStatistics(summed(slope), summed(local.target.precision), trials))
 
 
 def part(smoothed: Smoothed, place: slice) -> Smoothed:

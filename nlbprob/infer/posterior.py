@@ -150,10 +150,12 @@ class Posterior:
         return xarray.DataArray(trajectories, coords, ("sample", "trial", "time", "latent"), "latents")
 
     def draw_trials(self, trials: "Trials", draws: int, seed: int, function):
-        """An iterator over joint draws of parameters and trajectories; see `nlbprob.infer.predict.draws`."""
+        """An iterator over joint draws of parameters and trajectories; see `nlbprob.infer.draws.draws`."""
         self.check(trials)
         values = self.parameter_sites(draws, seed)
-        return predict.draws(self, values, trials, seed, function)
+        from nlbprob.infer.draws import draws as joint
+
+        return joint(self, values, trials, seed, function)
 
     def parameter_sites(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
         """Draws of the parameter sites as the model defines them [sample, ...]; with replacement beyond those kept."""
@@ -197,10 +199,8 @@ class Posterior:
             place = self.model.slices[block.name]
             own, chain = turn[place, place], jax.tree.map(np.asarray, dynamics.chain)
             prefix = "" if len(self.model.chains) == 1 else f"{block.name}."
-            lead = "bij" if dynamics.regimes is None else "brij"
-            axes = (lead, f"{lead[:-2]}kl")
-            found[f"{prefix}transition_matrix"] = rotated(own, chain.transition, *axes)
-            found[f"{prefix}noise_covariance"] = rotated(own, chain.noise, *axes)
+            found[f"{prefix}transition_matrix"] = own.T @ chain.transition @ own
+            found[f"{prefix}noise_covariance"] = own.T @ chain.noise @ own
             found[f"{prefix}initial_mean"] = chain.initial_mean @ own
             found[f"{prefix}initial_covariance"] = own.T @ chain.initial_covariance @ own
         if theta.mixture is not None:
@@ -242,10 +242,3 @@ class Posterior:
         from nlbprob.infer import store
 
         return store.load(Path(folder), model)
-
-
-def rotated(turn, matrices, axes: str, ends: str):
-    """R'M R over any leading axes, einsum letters for M and for the result given."""
-    i, j = axes[-2:]
-    k, l = ends[-2:]
-    return np.einsum(f"{i}{k},{axes},{j}{l}->{ends}", turn, matrices, turn)

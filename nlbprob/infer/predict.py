@@ -9,14 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.errors import InputError
 from nlbprob.infer import local as local_inference
 from nlbprob.infer.ahead import concurrently
-from nlbprob.infer.em import parameters_at
-from nlbprob.infer.problem import Batch, combined, joined, latent_moments, problem
+from nlbprob.infer.problem import Batch, combined, latent_moments, problem
 from nlbprob.model import Model, Parameters
-from nlbprob.numerics import gaussian, hmm
 
 if TYPE_CHECKING:
     import xarray
@@ -103,66 +100,10 @@ def smoothed_moments(model: "Model", theta: Parameters, batch: Batch) -> Moments
     return Moments(*latent_moments(given, local.smoothed.mean, local.smoothed.covariance), share)
 
 
-def filtered_moments(model: "Model", theta: Parameters, batch: Batch) -> Moments:
-    """Moments of the latents in each bin given what is seen up to it: each bin is fitted once, then carried forward.
-
-    The evidence that the bins so far give for each component is summed as they come.
-    """
-    check_causal(model)
-    given, repeated = problem(model, theta, batch)
-    chain, bins = joined(list(given.chains)), batch.counts.shape[1]
-    rows, state = repeated.counts.shape[0], chain.initial_mean.shape[-1]
-    first = (
-        jnp.broadcast_to(chain.initial_mean, (rows, state)),
-        jnp.broadcast_to(chain.initial_covariance, (rows, state, state)),
-        jnp.zeros(rows, chain.initial_mean.dtype),
-    )
-
-    def per_step(array, own):
-        lead = array.shape[:-own]
-        whole = jnp.broadcast_to(array, (*(lead or (bins - 1,)), *array.shape[-own:]))
-        moved = jnp.moveaxis(whole, -own - 1, 0)
-        return jnp.concatenate([moved, moved[-1:]])
-
-    steps = (per_step(chain.transition, 2), per_step(chain.offset, 1), per_step(chain.noise, 2))
-
-    def advance(carry, inputs):
-        mean, covariance, evidence = carry
-        counts, seen, offset, shift, step = inputs
-        zero = chain._replace(initial_mean=mean, initial_covariance=covariance)
-        now = given._replace(chains=(zero,), regimes=(None,), offset=offset, shift=shift)
-        sites = local_inference.empty_sites(rows, 1, theta.loadings.shape[1], mean.dtype)
-        here = Batch(counts[:, None], seen[:, None])
-        plain = zero._replace(transition=jnp.eye(state), offset=jnp.zeros(state), noise=jnp.eye(state))
-        now = now._replace(chains=(plain,))
-        found = local_inference.iterate(now, model.observation, here, local_inference.begin(now, sites), COLD_STEPS)
-        mean, covariance = found.smoothed.mean[:, 0], found.smoothed.covariance[:, 0]
-        evidence = evidence + found.elbo
-        return (*gaussian.predict(mean, covariance, *step), evidence), (mean, covariance, evidence)
-
-    def leading(array):
-        return None if array is None else jnp.moveaxis(array, 1, 0)
-
-    offset = given.offset
-    offset = jnp.broadcast_to(offset, (bins, 1, 1, offset.shape[-1])) if offset.ndim == 1 else leading(offset)[:, :, None]
-    shift = None if given.shift is None else leading(given.shift)[:, :, None]
-    inputs = (leading(repeated.counts), leading(repeated.seen), offset, shift, steps)
-    _, (mean, covariance, evidence) = jax.lax.scan(advance, first, inputs)
-    mean, covariance = jnp.moveaxis(mean, 0, 1), jnp.moveaxis(covariance, 0, 1)
-    _, share = jax.vmap(lambda e: combined(theta, e), out_axes=(None, 1))(evidence) if given.shift is not None else (0, None)
-    share = jnp.ones((rows, bins, 1), mean.dtype) if share is None else jnp.moveaxis(share, 2, -1)
-    return Moments(*latent_moments(given, mean, covariance), share)
-
-
-def check_causal(model: "Model") -> None:
-    """Raise InputError where a block has no filter."""
-    for block in model.chains:
-        if block.n_regimes:
-            raise InputError(f"causal=True: {type(block).__name__} has no filter of its own; leave causal out.")
-
-
 def compile_moments(model: "Model", causal: bool):
     """The compiled posterior moments of the latents, (theta, batch) -> Moments."""
+    from nlbprob.infer.causal import filtered_moments
+
     found = filtered_moments if causal else smoothed_moments
     return jax.jit(lambda theta, batch: found(model, theta, batch))
 
@@ -251,63 +192,6 @@ def components(posterior: "Posterior", trials: "Trials"):
         share = gathered([part for _, part in found], [rows for rows, _ in found])
     coords = {"trial": trials.table["id"], "component": np.arange(share.shape[1])}
     return xarray.DataArray(share, coords, ("trial", "component"), "components")
-
-
-def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function) -> Iterator[dict[str, np.ndarray]]:
-    """For each draw of the parameters, a draw of every trajectory, handed to `function(key, given, batch, x, bound)`.
-
-    Inference converges at the centre of the parameters; at each draw one full natural-gradient step from there
-    adapts the sites, which is what an exact posterior does to first order. Yields function's dictionary of arrays
-    [trial, ...]. A trial's component is drawn first, then its latents given the component.
-    """
-    model, context, observation = posterior.model, posterior.context, posterior.model.observation
-    with precision(posterior.config["precision"]):
-
-        @jax.jit
-        def settle(theta, batch):
-            given, repeated, local = infer(model, theta, batch)
-            return (*latent_moments(given, local.smoothed.mean, local.smoothed.covariance), local.paths)
-
-        @jax.jit
-        def draw(key, values, batch, settled):
-            theta = parameters_at(model, context, values)
-            given, repeated = problem(model, theta, batch)
-            mean, covariance, paths = settled
-            _, sites = local_inference.expected_log_likelihood(given, observation, repeated, mean, covariance)
-            smoothed, bound, _ = local_inference.evaluate(given, observation, repeated, sites, paths)
-            first, second, third = jax.random.split(key, 3)
-            state = LinearGaussianMarkov.from_smoothed(smoothed).sample(first)
-            x = state if given.emission is None else state @ given.emission.T
-            x = x if given.shift is None else x + given.shift
-            total, share = combined(theta, bound)
-            count = share.shape[1]
-            chosen = jax.random.categorical(third, jnp.log(share)) + count * jnp.arange(share.shape[0])
-            offset = given.offset if given.offset.ndim == 1 else given.offset[chosen]
-            found = function(second, given._replace(offset=offset), batch, x[chosen], total)
-            extra = {"component": chosen % count} if theta.mixture is not None else {}
-            drawn = {
-                f"{block.name}.regime": hmm.sample(third, jax.tree.map(lambda a: a[chosen], path))
-                for block, path in zip(model.chains, paths, strict=True)
-                if path is not None
-            }
-            return found | extra | drawn
-
-        theta = jax.tree.map(jnp.asarray, posterior.centre)
-        power = 1 << (trials.n_trials - 1).bit_length()
-        size = min(CHUNK_TRIALS, power, most_trials(model, trials.n_bins, trials.n_neurons))
-        pieces = list(
-            concurrently(
-                lambda chunk: (*chunk, settle(theta, chunk[1])), chunks(model, trials, size)
-            )
-        )
-
-        def joint(number):
-            one = {name: jnp.asarray(value[number]) for name, value in values.items()}
-            key = jax.random.fold_in(jax.random.key(seed), number)
-            parts = [draw(jax.random.fold_in(key, rows.start), one, batch, settled) for rows, batch, settled in pieces]
-            return gathered(parts, [rows for rows, _, _ in pieces])
-
-        yield from concurrently(joint, range(len(next(iter(values.values())))))
 
 
 def labeled(rates: np.ndarray, trials: "Trials") -> "xarray.DataArray":

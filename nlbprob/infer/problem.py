@@ -53,20 +53,18 @@ def problem(model: Model, theta: Parameters, batch: Batch) -> tuple[Problem, Bat
     """The rows of a batch at given parameters."""
     bins = batch.counts.shape[1]
     offset = model.offset(theta, batch.covariates, batch.counts, batch.seen)
-    chains = [
-        block.for_trials(one, batch.covariates) for block, one in zip(model.chains, theta.dynamics, strict=True)
-    ]
+    chains = [block.for_trials(one, batch.covariates) for block, one in zip(model.chains, theta.dynamics, strict=True)]
     times, shift = 1, None
     if theta.mixture is not None:
         times = theta.mixture.log_weights.shape[0]
         trajectories = until(theta.mixture.trajectories, bins)
         shift = jnp.tile(trajectories, (batch.counts.shape[0], 1, 1))
         offset = offset if offset.ndim == 1 else repeat(offset, times)
+        # Arrays of a chain that have an axis for trials; those of a block that switches never do.
+        own = [(2, 3, 4, 3, 4) if one.regimes is None else (9,) * 5 for one in theta.dynamics]
         chains = [
-            Chain(*(a if a.ndim < single else repeat(a, times) for a, single in zip(chain, (2, 3, 4, 3, 4), strict=True)))
-            if one.regimes is None
-            else chain
-            for chain, one in zip(chains, theta.dynamics, strict=True)
+            Chain(*(repeat(a, times) if a.ndim >= axes else a for a, axes in zip(chain, least, strict=True)))
+            for chain, least in zip(chains, own, strict=True)
         ]
     emission = model.emission(theta.dynamics)
     regimes = tuple(one.regimes for one in theta.dynamics)

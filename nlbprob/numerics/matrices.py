@@ -83,7 +83,7 @@ def change_basis(chain: Chain, basis: Float[Array, "n n"]) -> Chain:
     )
 
 
-def diagonal_blocks(parts: list[Float[Array, "n n"]]) -> Float[Array, "m m"]:
+def diagonal_blocks(parts: list[Float[Array, "_ _"]]) -> Float[Array, "m m"]:
     """The block-diagonal matrix of the parts."""
     return jax.scipy.linalg.block_diag(*parts)
 

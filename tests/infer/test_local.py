@@ -190,6 +190,7 @@ def test_filter_kinds_give_one_bound(double):
     local = case.converged()
     given = case.given()
     both = [
-        kalman.smooth(given.chains[0], local.sites, kalman.filter(given.chains[0], local.sites, p), p) for p in (False, True)
+        kalman.smooth(given.chains[0], local.sites, kalman.filter(given.chains[0], local.sites, parallel), parallel)
+        for parallel in (False, True)
     ]
     np.testing.assert_allclose(both[0].divergence, both[1].divergence, rtol=1e-9)

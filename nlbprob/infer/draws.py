@@ -1,0 +1,75 @@
+"""Joint draws of parameters and trajectories from the posterior."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nlbprob.blocks.markov import LinearGaussianMarkov
+from nlbprob.infer import local as local_inference
+from nlbprob.infer import predict
+from nlbprob.infer.ahead import concurrently
+from nlbprob.infer.em import parameters_at
+from nlbprob.infer.problem import combined, latent_moments, problem
+from nlbprob.numerics import hmm
+
+if TYPE_CHECKING:
+    from nlbprob.data.trials import Trials
+    from nlbprob.infer.posterior import Posterior
+
+
+def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function) -> Iterator[dict[str, np.ndarray]]:
+    """For each draw of the parameters, a draw of every trajectory, handed to `function(key, given, batch, x, bound)`.
+
+    Inference converges at the centre of the parameters; at each draw one full natural-gradient step from there
+    adapts the sites, which is what an exact posterior does to first order. Yields function's dictionary of arrays
+    [trial, ...]. A trial's component is drawn first, then its latents given the component.
+    """
+    model, context, observation = posterior.model, posterior.context, posterior.model.observation
+    with predict.precision(posterior.config["precision"]):
+
+        @jax.jit
+        def settle(theta, batch):
+            given, _, local = predict.infer(model, theta, batch)
+            return (*latent_moments(given, local.smoothed.mean, local.smoothed.covariance), local.paths)
+
+        @jax.jit
+        def draw(key, values, batch, settled):
+            theta = parameters_at(model, context, values)
+            given, repeated = problem(model, theta, batch)
+            mean, covariance, paths = settled
+            _, sites = local_inference.expected_log_likelihood(given, observation, repeated, mean, covariance)
+            smoothed, bound, _ = local_inference.evaluate(given, observation, repeated, sites, paths)
+            first, second, third = jax.random.split(key, 3)
+            state = LinearGaussianMarkov.from_smoothed(smoothed).sample(first)
+            x = state if given.emission is None else state @ given.emission.T
+            x = x if given.shift is None else x + given.shift
+            total, share = combined(theta, bound)
+            count = share.shape[1]
+            chosen = jax.random.categorical(third, jnp.log(share)) + count * jnp.arange(share.shape[0])
+            offset = given.offset if given.offset.ndim == 1 else given.offset[chosen]
+            found = function(second, given._replace(offset=offset), batch, x[chosen], total)
+            extra = {"component": chosen % count} if theta.mixture is not None else {}
+            drawn = {
+                f"{block.name}.regime": hmm.sample(third, jax.tree.map(lambda a: a[chosen], path))
+                for block, path in zip(model.chains, paths, strict=True)
+                if path is not None
+            }
+            return found | extra | drawn
+
+        theta = jax.tree.map(jnp.asarray, posterior.centre)
+        power = 1 << (trials.n_trials - 1).bit_length()
+        size = min(predict.CHUNK_TRIALS, power, predict.most_trials(model, trials.n_bins, trials.n_neurons))
+        pieces = list(
+            concurrently(lambda chunk: (*chunk, settle(theta, chunk[1])), predict.chunks(model, trials, size))
+        )
+
+        def joint(number):
+            one = {name: jnp.asarray(value[number]) for name, value in values.items()}
+            key = jax.random.fold_in(jax.random.key(seed), number)
+            parts = [draw(jax.random.fold_in(key, rows.start), one, batch, settled) for rows, batch, settled in pieces]
+            return predict.gathered(parts, [rows for rows, _, _ in pieces])
+
+        yield from concurrently(joint, range(len(next(iter(values.values())))))

@@ -1,0 +1,245 @@
+"""The two stages of a fit: variational EM, then stochastic variational inference of the parameters."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+
+from nlbprob.blocks.base import Context
+from nlbprob.blocks.latent import Latent
+from nlbprob.errors import InputError
+from nlbprob.infer import guides, information, initialize, predict, svi
+from nlbprob.infer import local as local_inference
+from nlbprob.infer.ahead import Ahead, concurrently, threads
+from nlbprob.infer.em import EM, EMState, Rows, parameter_sites
+from nlbprob.infer.posterior import Posterior
+from nlbprob.infer.problem import Batch
+from nlbprob.infer.progress import Progress
+from nlbprob.model import Model
+from nlbprob.numerics.hmm import Path
+
+if TYPE_CHECKING:
+    from nlbprob.data.trials import Trials
+
+#: Natural-gradient steps in the first EM iteration, from the prior, and in each later one.
+FIRST_STEPS, LATER_STEPS = 8, 1
+#: EM iterations of the simpler model that some blocks start from.
+PILOT_ITERATIONS = 12
+#: Draws of the parameters kept with a posterior.
+KEPT_DRAWS = 400
+#: Least number of trials in a minibatch by default.
+LEAST_BATCH = 32
+
+
+class Run:
+    """One fit under way: the data on the device, the state of both stages, the history of the bound."""
+
+    def __init__(
+        self, model: Model, trials: "Trials", settings: dict[str, Any], batch_size: int | None, progress: bool
+    ):
+        self.model, self.trials, self.settings = model, trials, settings
+        self.context = Context.of(trials)
+        most = predict.most_trials(model, trials.n_bins, trials.n_neurons)
+        size = -(-trials.n_trials // max(threads(), -(-trials.n_trials // most)))
+        self.batches = tuple(batch for _, batch in predict.chunks(model, trials, size))
+        default = max(LEAST_BATCH, -(-trials.n_trials // 4))
+        self.batch_size = min(trials.n_trials, default if batch_size is None else max(1, batch_size))
+        self.draws: dict[str, np.ndarray] | None = None
+        self.state: EMState | None = None
+        self.begin = time.perf_counter()
+        self.history: dict[str, list] = {"stage": [], "iteration": [], "elbo": [], "seconds": []}
+        pilot = PILOT_ITERATIONS if pilot_model(model) is not None else 0
+        self.progress = Progress(pilot + settings["em_iterations"] + settings["svi_steps"], progress)
+        self.ahead = Ahead()
+
+    def close(self) -> None:
+        """End the progress bar and compilations that nobody waits for."""
+        self.progress.close()
+        self.ahead.close()
+
+    def record(self, stage: str, elbos) -> None:
+        """Add the bounds of some iterations to the history, and show the last."""
+        for elbo in np.atleast_1d(np.asarray(elbos, float)):
+            self.history["stage"].append(stage)
+            self.history["iteration"].append(len(self.history["iteration"]) + 1)
+            self.history["elbo"].append(elbo)
+            self.history["seconds"].append(time.perf_counter() - self.begin)
+            self.progress.advance(stage, elbo)
+
+    def prepare(self, family: str, guide: Callable | None, optimizer) -> None:
+        """Set both stages compiling, the first one first."""
+        model, context = self.model, self.context
+        neurons, width, dtype = self.trials.n_neurons, 1 + model.dim, jnp.result_type(float)
+        self.sites, supports = parameter_sites(model, context)
+        self.em = EM(model, context)
+        size, bins = self.batches[0].seen.shape[:2]
+        rows = empty_rows(model, size, bins, dtype)
+        curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / guides.START_SCALE**2, (neurons, width, width))
+        optimizer_state = jax.eval_shape(self.em.begin, self.sites)
+        self.start = EMState(dict(self.sites), curvature, (rows,) * len(self.batches), optimizer_state)
+        self.expect = self.ahead.compile(self.em.expectation, self.sites, self.batches[0], rows, FIRST_STEPS, True)
+        if self.settings["em_iterations"]:
+            chunks = (self.expect.shapes,) * len(self.batches)
+            self.maximize = self.ahead.compile(self.em.maximization, self.start, self.batches, chunks)
+        readout, steps = self.model.readout, self.settings["svi_steps"]
+        names = (readout.site("baseline"), readout.site("loadings"))
+        self.guide = guides.ParameterGuide(family, self.sites, supports, names)
+        optimizer = optimizer or svi.default_optimizer(steps)
+        self.index = svi.minibatches(self.trials.n_trials, self.batch_size, max(steps, 1), self.settings["seed"])
+        self.scale = None
+        if guide is not None:
+            self.loop = svi.Loop(self.model, self.context, guide, optimizer, (), None)
+        elif steps:
+            data, store = jax.eval_shape(self.flat, self.batches, self.start)
+            self.scale = self.ahead.compile(self.scales, self.sites, data, store) if self.spread else None
+            frames = jax.eval_shape(self.frames, self.start, self.scale.shapes if self.scale else None)
+            shapes = (jnp.asarray(self.index[0]), data, frames, store)
+            self.loop = svi.Loop(self.model, self.context, self.guide, optimizer, shapes, self.ahead)
+
+    def flat(self, batches: tuple[Batch, ...], state: EMState) -> tuple[Batch, Rows]:
+        """Data and sites with one axis of trials, without those that filled up the last chunk."""
+        count, components = self.trials.n_trials, self.model.n_components
+
+        def whole(parts, number):
+            return jax.tree.map(lambda *arrays: jnp.concatenate(arrays)[:number], *parts)
+
+        rows = whole(state.rows, count * components)
+        return whole(batches, count), rows._replace(step_size=jnp.ones_like(rows.step_size))
+
+    @property
+    def spread(self) -> bool:
+        """Whether the family has a spread for sites that are not the readout's."""
+        return self.settings["posterior"] != "map" and bool(self.guide.rest)
+
+    def scales(self, values, data: Batch, store: Rows):
+        """How uncertain each parameter is that is not the readout's."""
+        return information.scales(self.em, self.guide.rest, values, data, store)
+
+    def frames(self, state: EMState, scales=None) -> dict[str, guides.Frame]:
+        """Where the guide starts: the values that EM found, with the uncertainty that its curvature tells."""
+        return self.guide.frames(state.values, jnp.linalg.inv(state.curvature), scales)
+
+    def variational_em(self, init: Posterior | None) -> None:
+        """The first stage; leaves site values and the trials' posterior in `self.state`."""
+        dtype, iterations = jnp.result_type(float), self.settings["em_iterations"]
+        if init is not None:
+            values = {name: jnp.asarray(value, dtype) for name, value in init.values.items()}
+        elif (pilot := pilot_model(self.model)) is not None:
+            values = self.fly(pilot)
+        else:
+            start = initialize.start_from(self.model, self.trials, self.settings["seed"])
+            values = initialize.site_values(self.model, self.context, start)
+        state = self.start._replace(values=values, optimizer=self.em.begin(values))
+        maximize = self.maximize if iterations else None
+        for found, _ in self.iterate(state, self.expect, maximize, iterations, "em"):
+            self.state = found
+
+    def fly(self, pilot: Model) -> dict[str, Any]:
+        """Site values from a few iterations with a simpler model."""
+        em, seed = EM(pilot, self.context), self.settings["seed"]
+        values = initialize.site_values(pilot, self.context, initialize.start_from(pilot, self.trials, seed))
+        size, bins = self.batches[0].seen.shape[:2]
+        rows = empty_rows(pilot, size, bins, jnp.result_type(float))
+        neurons, width = self.trials.n_neurons, 1 + pilot.dim
+        curvature = jnp.broadcast_to(jnp.eye(width, dtype=jnp.result_type(float)), (neurons, width, width))
+        state = EMState(values, curvature, (rows,) * len(self.batches), em.begin(values))
+        steps = (jax.jit(em.expectation), jax.jit(em.maximization))
+        count, latents, last = self.trials.n_trials, np.zeros(0), values
+        for found, chunks in self.iterate(state, *steps, PILOT_ITERATIONS, "pilot"):
+            components = pilot.n_components
+            mean = np.concatenate([np.asarray(chunk.moments[0]) for chunk in chunks])[: count * components]
+            share = np.concatenate([np.asarray(chunk.share) for chunk in chunks])[: count * components]
+            latents = (mean * share[:, None, None]).reshape(count, components, *mean.shape[1:]).sum(1)
+            last, values = values, found.values
+        # The latents are in the basis of the values that the last E-step was taken at.
+        return initialize.from_pilot(self.model, self.context, self.trials, last, latents, seed)
+
+    def iterate(self, state: EMState, expect, maximize, iterations: int, stage: str):
+        """Iterations of variational EM, yielding (state, what the E-step found); one E-step where there are none."""
+        steps = FIRST_STEPS if iterations else predict.COLD_STEPS
+        for iteration in range(max(iterations, 1)):
+
+            def update(chunk, state=state, steps=steps, cold=iteration == 0):
+                return expect(state.values, *chunk, steps, cold)
+
+            pairs = zip(self.batches, state.rows, strict=True)
+            chunks = tuple(concurrently(update, pairs, compiled=stage == "em"))
+            # Trials that fill the last chunk have seen nothing: their bound is zero.
+            elbo = float(sum(chunk.elbo.sum() for chunk in chunks))
+            if not np.isfinite(elbo):
+                raise InputError(
+                    f"fit: the bound is {elbo} after {iteration} EM iterations. "
+                    "Look for neurons with extreme counts, or try precision='float64'."
+                )
+            if iterations:
+                state, steps = maximize(state, self.batches, chunks), LATER_STEPS
+                self.record(stage, elbo)
+            else:
+                state = state._replace(rows=tuple(chunk.rows for chunk in chunks))
+            yield state, chunks
+
+    def parameter_posterior(self, custom: bool) -> None:
+        """The second stage; leaves the parameters' centre and draws."""
+        assert self.state is not None
+        seed, guide = self.settings["seed"], self.guide
+        key = jax.random.key(seed)
+        data, store = jax.jit(self.flat)(self.batches, self.state)
+        scales = None
+        if self.spread:
+            scale = jax.jit(self.scales) if self.scale is None else self.scale
+            scales = scale(self.state.values, data, store)
+        frames = jax.jit(self.frames)(self.state, scales)
+        if not self.settings["svi_steps"]:
+            params = guide.untouched(frames)
+        else:
+            params = self.loop.run(jnp.asarray(self.index), data, frames, store, seed, lambda e: self.record("svi", e))
+        if custom:
+            guide = self.loop.guide
+            sampler = numpyro.infer.Predictive(guide, params=params, num_samples=KEPT_DRAWS)
+            sampled = sampler(key, jnp.asarray(self.index[0, 0]), data, frames, store)
+            draws = {name: sampled[name] for name in self.sites}
+            values = guide.median(params) if hasattr(guide, "median") else jax.tree.map(lambda a: a.mean(0), draws)
+        else:
+            draws, values = guide.draws(params, frames, key, KEPT_DRAWS), jax.jit(guide.locations)(params, frames)
+        self.draws = {name: np.asarray(value) for name, value in draws.items()}
+        self.state = self.state._replace(values={name: values[name] for name in self.sites})
+
+    def posterior(self) -> Posterior | None:
+        """What has been found so far; None before the first iteration."""
+        if self.state is None:
+            return None
+        values = {name: np.asarray(value) for name, value in self.state.values.items()}
+        draws = self.draws if self.draws is not None else {name: value[None] for name, value in values.items()}
+        history = {name: np.asarray(column) for name, column in self.history.items()}
+        ids = np.asarray(self.trials.neurons["id"])
+        return Posterior(self.model, self.context, values, draws, ids, history, dict(self.settings))
+
+
+def pilot_model(model: Model) -> Model | None:
+    """The simpler model whose fit a model starts from, where one of its blocks asks for it."""
+    pilots = [block.pilot() if isinstance(block, Latent) else None for block in model.latents]
+    if not any(pilots):
+        return None
+    latents = [pilot or block for pilot, block in zip(pilots, model.latents, strict=True)]
+    return dataclasses.replace(model, latents=latents)
+
+
+def empty_rows(model: Model, trials: int, bins: int, dtype) -> Rows:
+    """The rows of so many trials before anything is known of them."""
+    count = trials * model.n_components
+    paths = tuple(
+        Path(
+            jnp.zeros((count, bins, block.n_regimes), dtype),
+            jnp.zeros((count, bins - 1, block.n_regimes, block.n_regimes), dtype),
+            jnp.zeros(count, dtype),
+        )
+        if block.n_regimes
+        else None
+        for block in model.chains
+    )
+    return Rows(local_inference.empty_sites(count, bins, model.dim, dtype), jnp.ones(count, dtype), paths)
