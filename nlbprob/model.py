@@ -169,7 +169,7 @@ class Model:
 
     def offset(self, theta: Parameters, covariates, counts, seen):
         """What adds to c'x in each predictor: baselines [neuron], or with effects [trial, time, neuron]."""
-        total = theta.baseline
+        total: Any = theta.baseline
         for effect, parameters in zip(self.effects, theta.effects, strict=True):
             total = total + effect.offset(parameters, covariates, counts, seen)
         return total

@@ -97,7 +97,7 @@ def blank(trials: int, bins: int, neurons: int, bin_ms: float, seed: int, **fiel
 
 
 def reaches(
-    trials: int = 140,
+    trials: int = 150,
     neurons: int = 120,
     conditions: int = 8,
     bin_ms: float | int = 5.0,
@@ -109,7 +109,7 @@ def reaches(
 
     Four latents, two planes that rotate at 1.2 and 2.4 Hz; each of `conditions` reach directions starts them
     elsewhere, noise makes every trial its own. The hand's velocity is a linear function of the first plane, `lag_ms`
-    later, in mm/s, and the mean rate is about 7 Hz. Trials are 500 ms from 100 ms before movement, with a forward
+    later, in mm/s, and the mean rate is about 8 Hz. Trials are 500 ms from 100 ms before movement, with a forward
     window of 200 ms.
     """
     random = np.random.default_rng(seed)
@@ -118,7 +118,7 @@ def reaches(
     direction = random.permutation(np.arange(trials) % conditions)
     latents = rotations(random, 2 * np.pi * direction / conditions, bins + late, float(bin_ms) / 1000)
     loadings = 0.6 * random.standard_normal((neurons, 4))
-    baseline_hz = np.exp(random.normal(np.log(8.0), 0.6, neurons))
+    baseline_hz = np.exp(random.normal(np.log(10.0), 0.6, neurons))
     rates = baseline_hz * bin_ms / 1000 * np.exp(latents @ loadings.T - 0.5 * (loadings**2).sum(1))
     velocity = 150.0 * latents[:, :, :2] + random.normal(0, 8.0, (trials, bins + late, 2))
     design = blank(
@@ -147,11 +147,11 @@ def rotations(random, angle: np.ndarray, bins: int, bin_s: float) -> np.ndarray:
         kept = np.exp(-bin_s / decay_s + 2j * np.pi * frequency_hz * bin_s)
         spread = np.sqrt(1 - np.abs(kept) ** 2)
         shocks = (
-            0.5
+            0.3
             * spread
             * (random.standard_normal((bins, len(angle))) + 1j * random.standard_normal((bins, len(angle))))
         )
-        state = 1.3 * np.exp(1j * turns * angle) + 0.3 * (random.standard_normal(len(angle)) + 0j)
+        state = 1.5 * np.exp(1j * turns * angle) + 0.3 * (random.standard_normal(len(angle)) + 0j)
         states = []
         for shock in shocks:
             states.append(state)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpyro
@@ -64,7 +64,7 @@ class Block:
         """The NumPyro site of one of the block's parameters, such as "lds.decay_ms"."""
         return f"{self.name}.{parameter}" if self.name else parameter
 
-    def sample(self, parameter: str, prior: dist.Distribution, dims: tuple[str, ...]):
+    def sample(self, parameter: str, prior: dist.Distribution, dims: tuple[str, ...]) -> Any:
         """Sample a parameter from its prior, or from the one given for it in `priors`, with its dimensions named."""
         chosen = self.priors.get(parameter, prior)
         shape = prior.batch_shape + prior.event_shape

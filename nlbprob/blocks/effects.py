@@ -95,7 +95,8 @@ class History(Effect):
     def parameters(self, context):
         neurons = context.n_neurons
         prior = dist.Normal(0.0, self.scale).expand([neurons, self.filters])
-        found = {"own": self.sample("own", prior, ("neuron", f"{self.name}_filter")), "keep": self.keep(context)}
+        own = self.sample("own", prior, ("neuron", f"{self.name}_filter"))
+        found: dict[str, Any] = {"own": own, "keep": self.keep(context)}
         if self.coupling:
             # The sum over other neurons has the scale that one filter has.
             prior = dist.Normal(0.0, self.scale / math.sqrt(neurons)).expand([neurons, neurons])

@@ -113,13 +113,11 @@ class SwitchingLDS(Latent):
         before, after = rows
         found = []
         for state in range(self.states):
-            own = labels == state
-            x, y = before[own], after[own]
+            x, y = before[labels == state], after[labels == state]
             zero = np.zeros((dim, dim))
-            sums = moments.Moments(
-                y.T @ y, x.T @ x, y.T @ x, y.sum(0), x.sum(0), np.float64(len(x)), zero, np.zeros(dim), np.float64(0)
-            )
-            found.append(moments.fit_affine(jax.tree.map(lambda a: jnp.asarray(a, dtype), sums), context.bin_ms))
+            sums = (y.T @ y, x.T @ x, y.T @ x, y.sum(0), x.sum(0), len(x), zero, np.zeros(dim), 0.0)
+            own = moments.Moments._make(jnp.asarray(a, dtype) for a in sums)
+            found.append(moments.fit_affine(own, context.bin_ms))
         matrix, offset, noise = (jnp.stack(parts) for parts in zip(*found, strict=True))
         concentration = self.concentration(context)
         values: dict[str, Any] = {
@@ -149,7 +147,7 @@ class SwitchingLDS(Latent):
     def maximize(self, stats, context: Context, values: dict):
         """Regression of each regime's steps; counts of transitions plus their prior."""
         gathered, pairs, firsts = stats
-        axes = moments.Moments(0, 0, 0, 0, 0, 0, None, None, None)
+        axes = moments.Moments._make((*[0] * 6, *[None] * 3))
         matrix, offset, noise = jax.vmap(lambda m: moments.fit_affine(m, context.bin_ms), in_axes=(axes,))(gathered)
         mean, covariance = moments.initial(gathered)
         initial = (firsts + 1.0) / (firsts + 1.0).sum()
@@ -225,5 +223,5 @@ def clusters(begin: Begin, states: int):
     if states == 1:
         return (before, after), np.zeros(len(before), int)
     with warnings.catch_warnings(action="ignore"):
-        _, labels = kmeans2(features, states, minit="++", seed=begin.random)
+        _, labels = kmeans2(features, states, minit="++", rng=begin.random)
     return (before, after), labels

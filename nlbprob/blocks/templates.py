@@ -124,7 +124,8 @@ class Templates(Block):
     def trajectories(self, mixture: Mixture, trials: "Trials"):
         """Sample the component of each trial; what its template adds to all latents [trial, time, latent]."""
         with numpyro.plate("trial", trials.n_trials, dim=-1):
-            chosen = numpyro.sample(f"{self.name}.component", dist.Categorical(logits=mixture.log_weights))
+            which: Any = dist.Categorical(logits=mixture.log_weights)
+            chosen = numpyro.sample(f"{self.name}.component", which)
         return until(mixture.trajectories, trials.n_bins)[chosen]
 
     def start(self, context: Context, width: int) -> dict[str, Any]:

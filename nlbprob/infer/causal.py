@@ -50,7 +50,7 @@ def filtered_moments(model: Model, theta: Parameters, batch: Batch) -> Moments:
         return (*gaussian.predict(mean, covariance, *step), evidence), (mean, covariance, evidence)
 
     def leading(array):
-        return None if array is None else jnp.moveaxis(array, 1, 0)
+        return jnp.moveaxis(array, 1, 0)
 
     neurons = given.offset.shape[-1]
     whole = jnp.broadcast_to(given.offset, (rows, bins, neurons)) if given.offset.ndim == 1 else given.offset

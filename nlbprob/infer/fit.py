@@ -76,7 +76,7 @@ def fit(
         try:
             run.prepare(posterior, guide, optimizer)
             run.variational_em(init)
-            run.parameter_posterior(custom=guide is not None)
+            run.parameter_posterior()
         except KeyboardInterrupt as stop:
             raise Interrupted(run.posterior()) from stop
         finally:

@@ -57,7 +57,7 @@ def scales(em: EM, names: list[str], values: dict[str, Any], data: Batch, store:
     found = jax.tree.map(scale, squares, prior)
     some = jnp.asarray(np.unique(np.linspace(0, trials - 1, min(TESTED, trials)).astype(int)))
     subset = jax.tree.map(lambda a: a[some], (data, rows))
-    return measured(em, values, raw, found, *subset, trials / some.size)
+    return measured(em, values, raw, found, subset[0], subset[1], trials / some.size)
 
 
 def measured(em: EM, values, raw, scale, data: Batch, rows: Rows, share: float):

@@ -96,8 +96,12 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
 def components(rows: np.ndarray, dim: int, random: np.random.Generator):
     """Principal directions [neuron, dim] of rows [point, neuron], jittered, and the deviation of the rows there."""
     _, vectors = np.linalg.eigh(rows.T.astype(np.float64) @ rows)
-    jitter = 0.02 * random.standard_normal((rows.shape[1], dim))
-    directions = np.linalg.qr(vectors[:, ::-1][:, :dim] + jitter / np.sqrt(rows.shape[1]))[0]
+    vectors = vectors[:, ::-1]
+    # Signs and jitter that do not depend on the order of the neurons: permuting neurons permutes the whole fit.
+    vectors = vectors * np.where((vectors**3).sum(0) < 0, -1.0, 1.0)
+    jitter = 0.02 * random.standard_normal((len(vectors), dim)) / np.sqrt(len(vectors))
+    turned, _ = np.linalg.qr(np.eye(len(vectors), dim) + jitter)
+    directions = vectors @ turned
     return directions, np.maximum((rows @ directions).std(0), 1e-3)
 
 
@@ -115,7 +119,7 @@ def template_groups(components: int, trials: "Trials", weighted, inside, random)
     best, least = None, np.inf
     for _ in range(10):
         with warnings.catch_warnings(action="ignore"):
-            centres, labels = kmeans2(features, components, minit="++", seed=random)
+            centres, labels = kmeans2(features, components, minit="++", rng=random)
         distance = ((features - centres[labels]) ** 2).sum()
         if distance < least:
             best, least = labels, distance
@@ -147,7 +151,7 @@ def site_values(model: Model, context: Context, start: Start) -> dict[str, jnp.n
             found, basis = block.start(next(begins), context)
             values |= found
         bases.append(np.asarray(basis, float))
-    whole = scipy.linalg.block_diag(*bases)
+    whole: Any = scipy.linalg.block_diag(*bases)
     if model.templates is not None:
         place = model.templates.width(model)
         values |= model.templates.start(context, place.stop - place.start)
@@ -189,7 +193,7 @@ def from_pilot(model: Model, context: Context, trials: "Trials", values: dict[st
             own, basis = block.start(begin(latents[:, :, model.slices[block.name]], inside, random), context)
             found |= own
         bases.append(np.asarray(basis, float))
-    whole = scipy.linalg.block_diag(*bases)
+    whole: Any = scipy.linalg.block_diag(*bases)
     site = model.readout.site("loadings")
     found[site] = np.asarray(values[site], float) @ whole
     if model.templates is not None and model.templates.on is not None:

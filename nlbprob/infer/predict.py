@@ -42,7 +42,7 @@ def most_trials(model: "Model", bins: int, neurons: int) -> int:
 
 def chunks(model: "Model", trials: "Trials", size: int) -> Iterator[tuple[slice, Batch]]:
     """The trials in chunks of `size`; the last is filled up with trials of which nothing is seen."""
-    arrays = Batch(trials.counts, trials.seen, model.covariates(trials))
+    arrays: Any = Batch._make((trials.counts, trials.seen, model.covariates(trials)))
     for start in range(0, trials.n_trials, size):
         rows = slice(start, min(start + size, trials.n_trials))
         fill = size - (rows.stop - rows.start)

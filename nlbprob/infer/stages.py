@@ -1,6 +1,7 @@
 """The two stages of a fit: variational EM, then stochastic variational inference of the parameters."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
+from numpyro.infer import init_to_value
+from numpyro.infer.autoguide import AutoGuide
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.latent import Latent
@@ -91,10 +94,8 @@ class Run:
         self.guide = guides.ParameterGuide(family, self.sites, supports, names)
         optimizer = optimizer or svi.default_optimizer(steps)
         self.index = svi.minibatches(self.trials.n_trials, self.batch_size, max(steps, 1), self.settings["seed"])
-        self.scale = None
-        if guide is not None:
-            self.loop = svi.Loop(self.model, self.context, guide, optimizer, (), None)
-        elif steps:
+        self.scale, self.optimizer, self.custom = None, optimizer, guide
+        if guide is None and steps:
             data, store = jax.eval_shape(self.flat, self.batches, self.start)
             self.scale = self.ahead.compile(self.scales, self.sites, data, store) if self.spread else None
             frames = jax.eval_shape(self.frames, self.start, self.scale.shapes if self.scale else None)
@@ -114,7 +115,7 @@ class Run:
     @property
     def spread(self) -> bool:
         """Whether the family has a spread for sites that are not the readout's."""
-        return self.settings["posterior"] != "map" and bool(self.guide.rest)
+        return self.custom is None and self.settings["posterior"] != "map" and bool(self.guide.rest)
 
     def scales(self, values, data: Batch, store: Rows):
         """How uncertain each parameter is that is not the readout's."""
@@ -183,7 +184,7 @@ class Run:
                 state = state._replace(rows=tuple(chunk.rows for chunk in chunks))
             yield state, chunks
 
-    def parameter_posterior(self, custom: bool) -> None:
+    def parameter_posterior(self) -> None:
         """The second stage; leaves the parameters' centre and draws."""
         assert self.state is not None
         seed, guide = self.settings["seed"], self.guide
@@ -194,11 +195,14 @@ class Run:
             scale = jax.jit(self.scales) if self.scale is None else self.scale
             scales = scale(self.state.values, data, store)
         frames = jax.jit(self.frames)(self.state, scales)
-        if not self.settings["svi_steps"]:
+        if self.custom is not None:
+            own = started(self.custom, self.state.values)
+            self.loop = svi.Loop(self.model, self.context, own, self.optimizer, (), None)
+        elif not self.settings["svi_steps"]:
             params = guide.untouched(frames)
-        else:
+        if self.custom is not None or self.settings["svi_steps"]:
             params = self.loop.run(jnp.asarray(self.index), data, frames, store, seed, lambda e: self.record("svi", e))
-        if custom:
+        if self.custom is not None:
             guide = self.loop.guide
             sampler = numpyro.infer.Predictive(guide, params=params, num_samples=KEPT_DRAWS)
             sampled = sampler(key, jnp.asarray(self.index[0, 0]), data, frames, store)
@@ -218,6 +222,13 @@ class Run:
         history = {name: np.asarray(column) for name, column in self.history.items()}
         ids = np.asarray(self.trials.neurons["id"])
         return Posterior(self.model, self.context, values, draws, ids, history, dict(self.settings))
+
+
+def started(guide: Callable, values: dict[str, Any]) -> Callable:
+    """A guide class of NumPyro's that starts at given values; any other function as it is."""
+    if isinstance(guide, type) and issubclass(guide, AutoGuide):
+        return functools.partial(guide, init_loc_fn=init_to_value(values=values))
+    return guide
 
 
 def pilot_model(model: Model) -> Model | None:

@@ -1,6 +1,7 @@
 """A posterior on disk: arrays in one npz file, the rest in JSON; never pickle."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,11 @@ def load(folder: Path, model: Model | None = None) -> Posterior:
     """Read a folder that `save` wrote. Raises InputError where there is none or it is not whole."""
     try:
         facts = json.loads((folder / "posterior.json").read_text())
-        with np.load(folder / "posterior.npz", allow_pickle=False) as file:
+        with (folder / "posterior.npz").open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = dict(file)
     except FileNotFoundError as error:
         raise InputError(f"{folder} holds no posterior: {Path(error.filename).name} is missing.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"The posterior in {folder} cannot be read ({error}); was its writing cut short?") from error
     groups: dict[str, dict[str, np.ndarray]] = {"values": {}, "draws": {}, "history": {}}
     for key, value in arrays.items():

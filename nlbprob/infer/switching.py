@@ -48,8 +48,10 @@ def prior(given: Problem, paths: tuple[Path | None, ...]) -> Prior:
     """The prior of the whole state given the posterior of the discrete states."""
     if all(path is None for path in paths):
         return Prior(joined(list(given.chains)), None, 0.0)
-    chains, constant, linear, precision = [], 0.0, None, None
+    lead, dtype = next((path.marginal.shape[:2], path.marginal.dtype) for path in paths if path is not None)
     size = state_slices(given)[-1].stop
+    linear, precision = jnp.zeros((*lead, size), dtype), jnp.zeros((*lead, size, size), dtype)
+    chains, constant = [], jnp.zeros(lead[:1], dtype)
     for chain, path, place in zip(given.chains, paths, state_slices(given), strict=True):
         if path is None:
             chains.append(chain)
@@ -57,9 +59,6 @@ def prior(given: Problem, paths: tuple[Path | None, ...]) -> Prior:
         found = averaged(chain, path.marginal)
         chains.append(found.chain)
         constant = constant + found.constant
-        if linear is None:
-            lead, dtype = path.marginal.shape[:2], path.marginal.dtype
-            linear, precision = jnp.zeros((*lead, size), dtype), jnp.zeros((*lead, size, size), dtype)
         linear = linear.at[..., place].set(found.extra.linear)
         precision = precision.at[..., place, place].set(found.extra.precision)
     return Prior(joined(chains), Sites(linear, precision), constant)
@@ -86,7 +85,7 @@ def update(given: Problem, smoothed: Smoothed, paths: tuple[Path | None, ...]) -
     """The posterior of the discrete states given the moments of x: exact coordinate ascent."""
     found = []
     for chain, regimes, place, path in zip(given.chains, given.regimes, state_slices(given), paths, strict=True):
-        if path is None:
+        if path is None or regimes is None:
             found.append(None)
             continue
         mean, covariance, cross = moments(smoothed, place)
@@ -121,7 +120,7 @@ def path_terms(given: Problem, paths, smoothed: Smoothed):
     """E[log p(s)] - E[log q(s)] of all blocks that switch, the transitions' bound at the moments of x."""
     total = 0.0
     for regimes, place, path in zip(given.regimes, state_slices(given), paths, strict=True):
-        if path is not None:
+        if path is not None and regimes is not None:
             mean, covariance, _ = moments(smoothed, place)
             total = total - hmm.divergence(path, regimes.initial, log_transitions(regimes, mean, covariance))
     return total
@@ -147,7 +146,7 @@ def recurrent_sites(given: Problem, paths, smoothed: Smoothed) -> Sites | None:
         return None
     linear, precision = jnp.zeros_like(smoothed.mean), jnp.zeros_like(smoothed.covariance)
     for regimes, place, path in zip(given.regimes, state_slices(given), paths, strict=True):
-        if path is None or regimes.recurrence is None:
+        if path is None or regimes is None or regimes.recurrence is None:
             continue
         mean, covariance, _ = moments(smoothed, place)
         weights = regimes.recurrence

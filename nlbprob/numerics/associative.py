@@ -97,8 +97,8 @@ def filter(chain: Chain, sites: Sites) -> Filtered:
     ahead = predict(mean[..., :-1, :], covariance[..., :-1, :, :], chain.transition, chain.offset, chain.noise)
     starts = (first.predicted_mean, first.predicted_covariance)
     predicted = [jnp.concatenate([jnp.expand_dims(a, axis), b], axis) for a, b in zip(starts, ahead, strict=True)]
-    _, _, centered = condition(*predicted, sites.linear, sites.precision)
-    return Filtered(*predicted, mean, covariance, centered)
+    _, _, centered = condition(predicted[0], predicted[1], sites.linear, sites.precision)
+    return Filtered._make((*predicted, mean, covariance, centered))
 
 
 def retreat(last, steps):

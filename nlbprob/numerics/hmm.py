@@ -5,7 +5,7 @@ all or with batch axes, the transition with a time axis of length T-1 or without
 likelihood of each bin.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ class Path(NamedTuple):
     log_normalizer: Float[Array, "*batch"]
 
 
-def steps(transition, bins: int):
+def steps(transition, bins: int) -> tuple[Any, Any]:
     """The transition with its time axis first, or None and the constant transition."""
     if transition.ndim == 2:
         return None, transition

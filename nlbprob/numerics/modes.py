@@ -42,19 +42,20 @@ def eigenmodes(transition: np.ndarray, paired: bool, bin_ms: float, slowest_ms: 
         return -bin_ms / np.log(kept), np.zeros(0), np.eye(dim)
     values, vectors = np.linalg.eig(transition)
     order = np.argsort(-np.abs(values), kind="stable")
-    planes = [i for i in order if values[i].imag > 1e-9]
-    singles = [i for i in order if abs(values[i].imag) <= 1e-9]
+    angles, real, imag = np.angle(values), np.real(vectors), np.imag(vectors)
+    planes = [i for i in order if np.imag(values)[i] > 1e-9]
+    singles = [i for i in order if abs(np.imag(values)[i]) <= 1e-9]
     decays, frequencies, columns = [], [], []
     for i in planes:
-        columns += [vectors[:, i].real, -vectors[:, i].imag]
+        columns += [real[:, i], -imag[:, i]]
         decays.append(np.abs(values[i]))
-        frequencies.append(np.angle(values[i]) / (2 * np.pi) * 1000 / bin_ms)
+        frequencies.append(angles[i] / (2 * np.pi) * 1000 / bin_ms)
     for i, j in zip(singles[0::2], singles[1::2], strict=False):
-        columns += [vectors[:, i].real, vectors[:, j].real]
+        columns += [real[:, i], real[:, j]]
         decays.append(0.5 * (abs(values[i]) + abs(values[j])))
         frequencies.append(0.25 * 1000 / slowest_ms)
     if len(singles) % 2:
-        columns.append(vectors[:, singles[-1]].real)
+        columns.append(real[:, singles[-1]])
         decays.append(abs(values[singles[-1]]))
     kept = np.clip(decays, 0.05, math.exp(-bin_ms / slowest_ms))
     return -bin_ms / np.log(kept), np.asarray(frequencies), np.stack(columns, 1)

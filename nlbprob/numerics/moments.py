@@ -51,7 +51,7 @@ def gather(mean, covariance, cross, offset, apart, within, shares=None) -> Momen
     if shares is None:
         steps = tuple(a[0] for a in steps)
     first = jnp.einsum("b,bij->ij", starts, covariance[:, 0] + start[:, :, None] * start[:, None, :])
-    return Moments(*steps, first, starts @ start, starts.sum())
+    return Moments._make((*steps, first, starts @ start, starts.sum()))
 
 
 def initial(moments: Moments):

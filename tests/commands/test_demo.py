@@ -47,7 +47,6 @@ def test_the_latents_explain_the_true_ones(demo):
     assert float(explained[1]) >= 90.0
 
 
-@pytest.mark.xfail(reason="the simulated trials are too noisy: 0.88 of the score of the true rates")
 def test_held_out_neurons_are_predicted_nearly_as_well_as_by_the_true_rates(demo):
     best = re.search(r"true rates score ([\d.]+) co-bps", printed(demo))
     assert best is not None

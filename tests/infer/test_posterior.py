@@ -168,7 +168,6 @@ def test_folders_that_hold_no_posterior_are_named(fitted, tmp_path):
         nlb.Posterior.load(tmp_path)
 
 
-@pytest.mark.xfail(reason="a truncated archive ends in BadZipFile")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 def test_a_posterior_whose_writing_was_cut_short_is_named(fitted, tmp_path):
     folder = fitted.save(tmp_path / "posterior")
