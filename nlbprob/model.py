@@ -58,6 +58,8 @@ class Model:
     effects: Sequence[Effect] = ()
 
     def __post_init__(self):
+        object.__setattr__(self, "latents", tuple(self.latents))
+        object.__setattr__(self, "effects", tuple(self.effects))
         if not self.chains:
             raise InputError("Model(latents=[...]): a model needs at least one latent block, such as LDS(12).")
         names = [block.name for block in (*self.latents, *self.effects)]
@@ -108,6 +110,12 @@ class Model:
         return slice(int(ends[place]) - (self.latents[place].dim or 0), int(ends[place]))
 
     @property
+    def template_place(self) -> slice:
+        """Which latents the templates add to."""
+        assert self.templates is not None
+        return self.slice_of(self.templates.on) if self.templates.on else self.slices[self.templates.name]
+
+    @property
     def n_components(self) -> int:
         """How many templates a trial may follow; 1 where there are none."""
         return self.templates.n_components if self.templates is not None else 1
@@ -122,7 +130,7 @@ class Model:
 
         Raises InputError where there would be more latents than neurons.
         """
-        latents = [block.resolve(trials) for block in self.latents]
+        latents = tuple(block.resolve(trials) for block in self.latents)
         model = dataclasses.replace(self, latents=latents)
         model.check(trials)
         return model
@@ -161,7 +169,7 @@ class Model:
     def parameters(self, context: Context) -> Parameters:
         """Sample the parameters of all blocks, inside a NumPyro model or under a handler that supplies them."""
         dynamics = tuple(latent.prior(context) for latent in self.chains)
-        mixture = None if self.templates is None else self.templates.prior(context, self)
+        mixture = None if self.templates is None else self.templates.prior(context, self.template_place, self.dim)
         location = self.observation.baseline_location(context)
         loadings, baseline = self.readout.parameters(context, self.dim, location)
         effects = tuple(effect.parameters(context) for effect in self.effects)

@@ -118,7 +118,7 @@ def test_nuts_and_the_fit_agree_on_what_is_identified_of_the_parameters(sampled,
 def test_models_that_make_no_sense_are_named(tiny):
     with pytest.raises(nlb.InputError, match="at least one latent block"):
         nlb.Model(latents=[])
-    with pytest.raises(nlb.InputError, match="two latents are named 'lds'.*name="):
+    with pytest.raises(nlb.InputError, match="two blocks are named 'lds'.*name="):
         nlb.Model(latents=[nlb.LDS(1), nlb.LDS(2)])
     large = nlb.Model(latents=[nlb.LDS(7)])
     for use in (large, lambda trials: nlb.fit(large, trials), lambda trials: nlb.simulate(large, trials)):

@@ -52,6 +52,7 @@ class InputEffect(Effect):
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
+        object.__setattr__(self, "inputs", tuple(self.inputs))
         self.check_priors(("weights",))
 
     def covariates(self, trials):

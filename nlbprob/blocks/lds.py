@@ -54,6 +54,7 @@ class LDS(Latent):
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
+        object.__setattr__(self, "inputs", tuple(self.inputs))
         self.check_dim()
         for value, known, field in ((self.dynamics, KINDS, "dynamics"), (self.initial, INITIAL, "initial")):
             if value not in known:

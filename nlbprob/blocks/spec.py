@@ -26,7 +26,7 @@ def to_json(block: Any) -> Any:
 def from_json(value: Any) -> Any:
     """The block or model that `to_json` described. Raises InputError where it used code that is not nlbprob's."""
     if isinstance(value, list):
-        return [from_json(item) for item in value]
+        return tuple(from_json(item) for item in value)
     if not isinstance(value, dict):
         return value
     if "repr" in value or not value.get("block", PACKAGE).startswith(PACKAGE):

@@ -15,7 +15,6 @@ from nlbprob.errors import InputError
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
-    from nlbprob.model import Model
 
 
 class Mixture(NamedTuple):
@@ -105,20 +104,16 @@ class Templates(Block):
         scale = np.sqrt(density / (density @ np.where(order == 0, 1.0, 0.5)))
         return waves * scale
 
-    def width(self, model: "Model") -> slice:
-        """Which latents of the model the trajectories add to."""
-        return model.slice_of(self.on) if self.on else model.slices[self.name]
-
-    def prior(self, context: Context, model: "Model") -> Mixture:
-        """Sample weights and coefficients; return the mixture over all latents of the model."""
-        components, place = self.n_components, self.width(model)
+    def prior(self, context: Context, place: slice, latents: int) -> Mixture:
+        """Sample weights and coefficients; return the mixture over all latents of a model, its own being at `place`."""
+        components = self.n_components
         basis = jnp.asarray(self.basis(context), jnp.result_type(float))
         weights = self.sample("weights", dist.Dirichlet(jnp.ones(components)), ("component",))
         shape = [components, basis.shape[1], place.stop - place.start]
         prior = dist.Normal(0.0, 1.0).expand(shape)
         coefficients = self.sample("coefficients", prior, ("component", "basis", f"{self.name}_latent"))
         own = jnp.einsum("tj,kjl->ktl", basis, coefficients)
-        whole = jnp.zeros((components, context.n_bins, model.dim), own.dtype).at[:, :, place].set(own)
+        whole = jnp.zeros((components, context.n_bins, latents), own.dtype).at[:, :, place].set(own)
         return Mixture(jnp.log(weights), whole)
 
     def trajectories(self, mixture: Mixture, trials: "Trials"):

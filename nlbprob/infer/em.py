@@ -170,7 +170,7 @@ class EM:
         values[model.readout.site("baseline")] = theta.baseline
         inverse = matrices.diagonal_blocks([jnp.eye(1, dtype=basis.dtype), jnp.linalg.inv(basis)])
         if model.templates is not None and model.templates.on is not None:
-            site, place = model.templates.site("coefficients"), model.templates.width(model)
+            site, place = model.templates.site("coefficients"), model.template_place
             values[site] = values[site] @ jnp.linalg.inv(basis[place, place]).T
         rows = tuple(
             chunk.rows._replace(

@@ -72,7 +72,7 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
     latents = np.zeros((*logs.shape[:2], model.dim))
     trajectories = None
     if model.templates is not None and model.templates.on is None:
-        place = model.templates.width(model)
+        place = model.template_place
         average = group_means(weighted, inside, groups, model.templates.n_components)
         directions, scale = components(average.reshape(-1, average.shape[2]), place.stop - place.start, random)
         loadings[:, place] = directions * scale / weight[:, None]
@@ -83,7 +83,7 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
     loadings[:, rest] = directions * scale / weight[:, None]
     latents[:, :, rest] = weighted @ directions / scale
     if model.templates is not None and model.templates.on is not None:
-        place = model.templates.width(model)
+        place = model.template_place
         trajectories = group_means(latents[:, :, place], inside, groups, model.templates.n_components)
         latents[:, :, place] -= trajectories[groups]
     begins = [begin(latents[:, :, model.slices[block.name]], inside, random) for block in model.chains]
@@ -153,7 +153,7 @@ def site_values(model: Model, context: Context, start: Start) -> dict[str, jnp.n
         bases.append(np.asarray(basis, float))
     whole: Any = scipy.linalg.block_diag(*bases)
     if model.templates is not None:
-        place = model.templates.width(model)
+        place = model.template_place
         values |= model.templates.start(context, place.stop - place.start)
         if start.trajectories is not None:
             trajectories = start.trajectories
@@ -197,7 +197,7 @@ def from_pilot(model: Model, context: Context, trials: "Trials", values: dict[st
     site = model.readout.site("loadings")
     found[site] = np.asarray(values[site], float) @ whole
     if model.templates is not None and model.templates.on is not None:
-        place, site = model.templates.width(model), model.templates.site("coefficients")
+        place, site = model.template_place, model.templates.site("coefficients")
         found[site] = np.asarray(values[site], float) @ np.linalg.inv(whole[place, place]).T
     return {name: jnp.asarray(value, jnp.result_type(float)) for name, value in found.items()}
 

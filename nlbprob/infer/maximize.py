@@ -91,7 +91,7 @@ def templates(model: Model, context: Context, values: dict[str, Any], total: tup
     if model.templates is None:
         return {}
     stats: TemplateStatistics = total[-1]
-    place = model.templates.width(model)
+    place = model.template_place
     basis = jnp.asarray(model.templates.basis(context), stats.slope.dtype)
     site = model.templates.site("coefficients")
     current = values[site]

@@ -90,8 +90,8 @@ def test_a_number_of_latents_that_is_none_is_named(dim):
 
 
 def test_the_number_of_latents_comes_from_the_recording_where_it_is_not_given(trials):
-    assert nlb.LDS().resolve(137).n_latents == 12
-    assert nlb.LDS().resolve(1).n_latents == 1
-    assert nlb.LDS().resolve(5000).n_latents == 24
+    for neurons, latents in ((137, 12), (1, 1), (5000, 24)):
+        many = Trials.from_arrays(np.ones((2, 3, neurons), int), 20.0)
+        assert nlb.LDS().resolve(many).n_latents == latents
     with pytest.raises(nlb.InputError, match="not settled"):
         nlb.Model(latents=[nlb.LDS()]).dim  # noqa: B018

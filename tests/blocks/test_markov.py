@@ -37,7 +37,8 @@ def test_draws_have_the_moments_of_the_joint_normal():
 
 @pytest.mark.parametrize("batch", [(), (3,), (2, 3)])
 def test_shapes_are_those_of_any_numpyro_distribution(batch):
-    chain = Chain(*(jnp.broadcast_to(a, (*batch, *a.shape)) for a in CHAIN))
+    lead = ((), (), (5,), (5,), (5,))  # five steps lead to six bins
+    chain = Chain(*(jnp.broadcast_to(a, (*batch, *own, *a.shape)) for a, own in zip(CHAIN, lead, strict=True)))
     distribution = LinearGaussianMarkov.from_chain(chain, 6)
     assert distribution.batch_shape == batch
     assert distribution.event_shape == (6, 2)
