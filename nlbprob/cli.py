@@ -5,6 +5,7 @@
 
 import importlib
 import os
+import pathlib
 import sys
 from collections.abc import Sequence
 
@@ -30,6 +31,7 @@ VERBS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nlbprob` with the words `argv` (those of the command line by default) and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
     debug = "--debug" in words
     try:
         return dispatch([word for word in words if word != "--debug"])
@@ -46,6 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"nlbprob: {error}", file=sys.stderr)
         return 2
+
+
+def cache_folder() -> pathlib.Path:
+    """Where compiled programs are kept from one command to the next: NLBPROB_CACHE, or the platform's place."""
+    if named := os.environ.get("NLBPROB_CACHE"):
+        return pathlib.Path(named)
+    if sys.platform == "darwin":
+        return pathlib.Path.home() / "Library" / "Caches" / "nlbprob"
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "nlbprob"
 
 
 def dispatch(words: list[str]) -> int:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
     from nlbprob.infer.posterior import Posterior
 
+#: Draws that are made at once.
+DRAWS_TOGETHER = 8
+
 
 def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function) -> Iterator[dict[str, np.ndarray]]:
     """For each draw of the parameters, a draw of every trajectory, handed to `function(key, given, batch, x, bound)`.
@@ -35,7 +38,6 @@ def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function)
             given, _, local = predict.infer(model, theta, batch)
             return (*latent_moments(given, local.smoothed.mean, local.smoothed.covariance), local.paths)
 
-        @jax.jit
         def draw(key, values, batch, settled):
             theta = parameters_at(model, context, values)
             given, repeated = problem(model, theta, batch)
@@ -66,10 +68,23 @@ def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function)
             concurrently(lambda chunk: (*chunk, settle(theta, chunk[1])), predict.chunks(model, trials, size))
         )
 
-        def joint(number):
-            one = {name: jnp.asarray(value[number]) for name, value in values.items()}
-            key = jax.random.fold_in(jax.random.key(seed), number)
-            parts = [draw(jax.random.fold_in(key, rows.start), one, batch, settled) for rows, batch, settled in pieces]
-            return predict.gathered(parts, [rows for rows, _, _ in pieces])
+        # Several draws at once: loops over time are slow for their many small steps, not for the size of each.
+        largest = size * trials.n_bins * trials.n_neurons * model.n_components
+        together = max(1, min(DRAWS_TOGETHER, predict.CHUNK_NUMBERS // largest))
+        several = jax.jit(jax.vmap(draw, in_axes=(0, 0, None, None)))
+        count = len(next(iter(values.values())))
 
-        yield from concurrently(joint, range(len(next(iter(values.values())))))
+        def joint(start):
+            numbers = np.minimum(np.arange(start, start + together), count - 1)
+            some = {name: jnp.asarray(value[numbers]) for name, value in values.items()}
+            keys = jax.vmap(lambda number: jax.random.fold_in(jax.random.key(seed), number))(jnp.asarray(numbers))
+            parts = []
+            for rows, batch, settled in pieces:
+                own = jax.vmap(lambda key, first=rows.start: jax.random.fold_in(key, first))(keys)
+                drawn = jax.tree.map(np.asarray, several(own, some, batch, settled))
+                parts.append(jax.tree.map(lambda a: np.moveaxis(a, 0, 1), drawn))
+            whole = predict.gathered(parts, [rows for rows, _, _ in pieces])
+            return [jax.tree.map(lambda a, i=i: a[:, i], whole) for i in range(min(together, count - start))]
+
+        for block in concurrently(joint, range(0, count, together)):
+            yield from block

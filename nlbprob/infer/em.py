@@ -34,7 +34,7 @@ class Chunk(NamedTuple):
     """What the E-step says of a chunk of trials.
 
     elbo: of each trial; share: responsibilities of each trial's components, by row; moments: mean and covariance of
-    the latents without templates; statistics: for the updates; gradient: of the bound in the free sites.
+    the state; statistics: for the updates; gradient: of the bound in the free sites.
     """
 
     rows: Rows
@@ -128,7 +128,7 @@ class EM:
         elbo, share = combined(theta, local.elbo)
         share = share.reshape(-1)
         smoothed = local.smoothed
-        moments = local_inference.latent_moments(given._replace(shift=None), smoothed.mean, smoothed.covariance)
+        moments = (smoothed.mean, smoothed.covariance)
         found = maximize.statistics(model, theta, given, repeated, local, share)
         step_size = jnp.minimum(1.0, local_inference.GROW * local.step_size)
         kept = Rows(local.sites, step_size, local.paths)

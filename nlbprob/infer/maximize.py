@@ -119,7 +119,7 @@ def readout_objective(model: Model, theta: Parameters, data: Batch, rows, penalt
     def add(total, chunk):
         batch, ((mean, covariance), share) = chunk
         given, batch = problem(model, theta, batch)
-        mean = mean if given.shift is None else mean + given.shift
+        mean, covariance = local_inference.latent_moments(given, mean, covariance)
         centre, variance = local_inference.predictor(given, mean, covariance)
         terms = model.observation.expected_log_prob(centre, variance, batch.counts, given.observation)
         counted = batch.seen * share[:, None, None]
@@ -195,7 +195,7 @@ def observation(model: Model, supports, values: dict[str, Any], theta: Parameter
         (mean, covariance), share = rows
         own = {name: biject_to(supports[site])(raw[name]) for name, site in names.items()}
         given, batch = problem(model, theta._replace(observation=own), batch)
-        mean = mean if given.shift is None else mean + given.shift
+        mean, covariance = local_inference.latent_moments(given, mean, covariance)
         centre, variance = local_inference.predictor(given, mean, covariance)
         value = model.observation.expected_log_prob(centre, variance, batch.counts, given.observation)[0]
         return (jnp.where(batch.seen, value, 0.0) * share[:, None, None]).sum()

@@ -19,7 +19,7 @@ from nlbprob.errors import InputError
 from nlbprob.infer import guides, information, initialize, predict, svi
 from nlbprob.infer import local as local_inference
 from nlbprob.infer.ahead import Ahead, concurrently, threads
-from nlbprob.infer.em import EM, EMState, Rows, parameter_sites
+from nlbprob.infer.em import EM, EMState, Rows, parameter_sites, parameters_at
 from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.problem import Batch
 from nlbprob.infer.progress import Progress
@@ -54,6 +54,7 @@ class Run:
         self.batch_size = min(trials.n_trials, default if batch_size is None else max(1, batch_size))
         self.draws: dict[str, np.ndarray] | None = None
         self.state: EMState | None = None
+        self.before, self.chunks = {}, ()  # the values of the last E-step, and what it found
         self.begin = time.perf_counter()
         self.history: dict[str, list] = {"stage": [], "iteration": [], "elbo": [], "seconds": []}
         pilot = PILOT_ITERATIONS if pilot_model(model) is not None else 0
@@ -94,11 +95,14 @@ class Run:
         self.guide = guides.ParameterGuide(family, self.sites, supports, names)
         optimizer = optimizer or svi.default_optimizer(steps)
         self.index = svi.minibatches(self.trials.n_trials, self.batch_size, max(steps, 1), self.settings["seed"])
-        self.scale, self.optimizer, self.custom = None, optimizer, guide
+        self.square, self.optimizer, self.custom, raw = None, optimizer, guide, None
         if guide is None and steps:
             data, store = jax.eval_shape(self.flat, self.batches, self.start)
-            self.scale = self.ahead.compile(self.scales, self.sites, data, store) if self.spread else None
-            frames = jax.eval_shape(self.frames, self.start, self.scale.shapes if self.scale else None)
+            if self.spread:
+                square = information.squares(self.em, self.guide.rest)
+                self.square = self.ahead.compile(square, self.sites, self.batches[0], self.expect.shapes)
+                raw = jax.eval_shape(self.scales, self.sites, self.square.shapes, data, store)
+            frames = jax.eval_shape(self.frames, self.start, raw)
             shapes = (jnp.asarray(self.index[0]), data, frames, store)
             self.loop = svi.Loop(self.model, self.context, self.guide, optimizer, shapes, self.ahead)
 
@@ -117,9 +121,12 @@ class Run:
         """Whether the family has a spread for sites that are not the readout's."""
         return self.custom is None and self.settings["posterior"] != "map" and bool(self.guide.rest)
 
-    def scales(self, values, data: Batch, store: Rows):
+    def scales(self, values, squares, data: Batch, store: Rows):
         """How uncertain each parameter is that is not the readout's."""
-        return information.scales(self.em, self.guide.rest, values, data, store)
+        scales = information.scales(self.em, self.guide.rest, values, squares)
+        if any(block.n_regimes for block in self.model.chains):
+            return information.measured(self.em, values, scales, data, store)
+        return scales
 
     def frames(self, state: EMState, scales=None) -> dict[str, guides.Frame]:
         """Where the guide starts: the values that EM found, with the uncertainty that its curvature tells."""
@@ -137,8 +144,9 @@ class Run:
             values = initialize.site_values(self.model, self.context, start)
         state = self.start._replace(values=values, optimizer=self.em.begin(values))
         maximize = self.maximize if iterations else None
-        for found, _ in self.iterate(state, self.expect, maximize, iterations, "em"):
-            self.state = found
+        for found, chunks in self.iterate(state, self.expect, maximize, iterations, "em"):
+            self.before, self.chunks = values, chunks
+            self.state, values = found, found.values
 
     def fly(self, pilot: Model) -> dict[str, Any]:
         """Site values from a few iterations with a simpler model."""
@@ -157,7 +165,9 @@ class Run:
             share = np.concatenate([np.asarray(chunk.share) for chunk in chunks])[: count * components]
             latents = (mean * share[:, None, None]).reshape(count, components, *mean.shape[1:]).sum(1)
             last, values = values, found.values
-        # The latents are in the basis of the values that the last E-step was taken at.
+        # The states are in the basis of the values that the last E-step was taken at.
+        emission = pilot.emission(parameters_at(pilot, self.context, last).dynamics)
+        latents = latents if emission is None else latents @ np.asarray(emission).T
         return initialize.from_pilot(self.model, self.context, self.trials, last, latents, seed)
 
     def iterate(self, state: EMState, expect, maximize, iterations: int, stage: str):
@@ -192,8 +202,11 @@ class Run:
         data, store = jax.jit(self.flat)(self.batches, self.state)
         scales = None
         if self.spread:
-            scale = jax.jit(self.scales) if self.scale is None else self.scale
-            scales = scale(self.state.values, data, store)
+            # Taken at the values of the last E-step: the basis of the last M-step is nearly the same.
+            square = self.square or jax.jit(information.squares(self.em, self.guide.rest))
+            found = [square(self.before, *one) for one in zip(self.batches, self.chunks, strict=True)]
+            total = jax.tree.map(lambda *parts: sum(parts), *found)
+            scales = jax.jit(self.scales)(self.state.values, total, data, store)
         frames = jax.jit(self.frames)(self.state, scales)
         if self.custom is not None:
             own = started(self.custom, self.state.values)
