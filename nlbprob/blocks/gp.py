@@ -76,7 +76,9 @@ class GP(Latent):
                 # A model is checked wherever it is called, also where something else is being compiled or traced.
                 with jax.ensure_compile_time_eval():
                     middle = float(np.median(self.priors[site].sample(jax.random.key(0), (501,))))
-            self.check_timescale(f"the prior of {site} has its median at {middle:.3g} ms", one.name, middle, trials.bin_ms)
+            self.check_timescale(
+                f"the prior of {site} has its median at {middle:.3g} ms", one.name, middle, trials.bin_ms
+            )
 
     def check_timescale(self, what: str, name: str, value: float, bin_ms: float) -> None:
         """Raise InputError where a timescale is too short for the bins."""
