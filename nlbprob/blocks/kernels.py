@@ -75,14 +75,14 @@ class Kernel(abc.ABC):
         return []
 
     def __add__(self, other: "Kernel") -> "Sum":
-        return Sum([*self.terms(Sum), *other.terms(Sum)])
+        return Sum((*self.terms(Sum), *other.terms(Sum)))
 
     def __mul__(self, other: "Kernel") -> "Product":
-        return Product([*self.terms(Product), *other.terms(Product)])
+        return Product((*self.terms(Product), *other.terms(Product)))
 
-    def terms(self, kind: type) -> list["Kernel"]:
+    def terms(self, kind: type["Composed"]) -> Sequence["Kernel"]:
         """Its parts, if it is made by this kind of composition, else itself."""
-        return list(getattr(self, "parts")) if isinstance(self, kind) else [self]  # noqa: B009
+        return self.parts if isinstance(self, kind) else (self,)
 
 
 class Simple(Kernel):
@@ -195,7 +195,7 @@ class QuasiPeriodic(Kernel):
     @property
     def whole(self) -> "Product":
         """The product that it stands for."""
-        return Product([Periodic(self.period_ms, self.smoothness, self.harmonics), Matern32(self.lengthscale_ms)])
+        return Product((Periodic(self.period_ms, self.smoothness, self.harmonics), Matern32(self.lengthscale_ms)))
 
     @property
     def n_states(self):

@@ -58,10 +58,19 @@ def symmetrize(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]
 
 
 def cholesky(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
-    """Cholesky factor of a covariance, after adding to its diagonal a few units of its own rounding error."""
-    scale = jnp.trace(matrix, axis1=-2, axis2=-1) / matrix.shape[-1]
-    jitter = 4 * jnp.finfo(matrix.dtype).eps * scale
-    return jnp.linalg.cholesky(matrix + jitter[..., None, None] * jnp.eye(matrix.shape[-1], dtype=matrix.dtype))
+    """Cholesky factor of a covariance, after adding to each variance a few units of its own rounding error.
+
+    The matrix is scaled to unit variances first, so that states of very different size (the derivatives of a smooth
+    process) all keep their digits. A state without variance gets a row of zeros.
+    """
+    variance = jnp.diagonal(matrix, axis1=-2, axis2=-1)
+    some = variance > 0
+    # The factor does not depend on the scale, but for the jitter.
+    scale = lax.stop_gradient(jnp.sqrt(jnp.where(some, variance, 1.0)))
+    scaled = matrix / (scale[..., :, None] * scale[..., None, :])
+    added = jnp.where(some, 4 * jnp.finfo(matrix.dtype).eps, 1.0)
+    root = jnp.linalg.cholesky(scaled + added[..., None] * jnp.eye(matrix.shape[-1], dtype=matrix.dtype))
+    return jnp.where(some, scale, 0.0)[..., None] * root
 
 
 def condition(mean, covariance, linear, precision):

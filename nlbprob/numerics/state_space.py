@@ -28,9 +28,9 @@ class StateSpace(NamedTuple):
 
 
 def matern(order: int, timescale) -> StateSpace:
-    """The Matern kernel of smoothness nu = order - 1/2 (order 1, 2, 3), as a function of u = sqrt(2 nu) tau / lengthscale:
+    """The Matern kernel of smoothness nu = order - 1/2 (order 1, 2, 3).
 
-    k(u) = e^-u for 1/2, (1 + u) e^-u for 3/2, (1 + u + u^2/3) e^-u for 5/2.
+    With u = sqrt(2 nu) tau / lengthscale: k = e^-u for 1/2, (1 + u) e^-u for 3/2, (1 + u + u^2/3) e^-u for 5/2.
 
     timescale: lengthscale in bins. The state is f and its derivatives in u, which have variances of order one:
     A = exp(F u) = e^-u sum_k (N u)^k / k!, with N = F + I nilpotent, and Q = q int_0^u g(v) g(v)' dv, g the last column

@@ -30,7 +30,9 @@ def periodic(period, smoothness):
 
 def free(kernel, **values):
     """A GP of one latent, and its sites at the given values."""
-    return nlb.GP(kernel, 1), {f"gp.{name}": np.atleast_2d(v) if name == "weight" else [v] for name, v in values.items()}
+    return nlb.GP(kernel, 1), {
+        f"gp.{name}": np.atleast_2d(v) if name == "weight" else [v] for name, v in values.items()
+    }
 
 
 def cases():
