@@ -12,7 +12,7 @@ from nlbprob.infer import local as local_inference
 from nlbprob.infer import predict
 from nlbprob.infer.ahead import concurrently
 from nlbprob.infer.em import parameters_at
-from nlbprob.infer.problem import combined, latent_moments, problem
+from nlbprob.infer.problem import combined, problem
 from nlbprob.numerics import hmm
 
 if TYPE_CHECKING:
@@ -33,16 +33,12 @@ def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function)
     model, context, observation = posterior.model, posterior.context, posterior.model.observation
     with predict.precision(posterior.config["precision"]):
 
-        @jax.jit
-        def settle(theta, batch):
-            given, _, local = predict.infer(model, theta, batch)
-            return (*latent_moments(given, local.smoothed.mean, local.smoothed.covariance), local.paths)
-
         def draw(key, values, batch, settled):
             theta = parameters_at(model, context, values)
             given, repeated = problem(model, theta, batch)
-            mean, covariance, paths = settled
-            _, sites = local_inference.expected_log_likelihood(given, observation, repeated, mean, covariance)
+            paths = settled.paths
+            moments = (settled.mean, settled.covariance)
+            _, sites = local_inference.expected_log_likelihood(given, observation, repeated, *moments)
             smoothed, bound, _ = local_inference.evaluate(given, observation, repeated, sites, paths)
             first, second, third = jax.random.split(key, 3)
             state = LinearGaussianMarkov.from_smoothed(smoothed).sample(first)
@@ -61,13 +57,9 @@ def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function)
             }
             return found | extra | drawn
 
-        theta = jax.tree.map(jnp.asarray, posterior.centre)
-        power = 1 << (trials.n_trials - 1).bit_length()
-        size = min(predict.CHUNK_TRIALS, power, predict.most_trials(model, trials.n_bins, trials.n_neurons))
-        pieces = list(
-            concurrently(lambda chunk: (*chunk, settle(theta, chunk[1])), predict.chunks(model, trials, size))
-        )
-
+        found = predict.by_chunk(posterior, trials, causal=False)
+        pieces = [(rows, batch, settled) for rows, _, batch, settled in found]
+        size = len(pieces[0][1].counts)
         # Several draws at once: loops over time are slow for their many small steps, not for the size of each.
         largest = size * trials.n_bins * trials.n_neurons * model.n_components
         together = max(1, min(DRAWS_TOGETHER, predict.CHUNK_NUMBERS // largest))

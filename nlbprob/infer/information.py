@@ -40,7 +40,7 @@ def squares(em: EM, names: list[str]) -> Callable[..., dict[str, Any]]:
     model = em.model
 
     def one(values, batch: Batch, sites, paths, mean, covariance):
-        given, repeated = problem(model, parameters_at(model, em.context, values), batch)
+        given, _ = problem(model, parameters_at(model, em.context, values), batch)
         bins, size = mean.shape[-2:]
         unknown = jnp.zeros((mean.shape[0], bins - 1, size, size), mean.dtype)
         start = local_inference.begin(given, sites, None, paths)

@@ -77,11 +77,15 @@ def extend(trials: "Trials", beyond_ms: float | int) -> "Trials":
 
 
 class Moments(NamedTuple):
-    """Moments of the latents of each trial-component pair, templates included, and the share of each in its trial."""
+    """Moments of the latents of each trial-component pair, templates included, and the share of each in its trial.
+
+    share [trial, component], or [trial, time, component] from a filter; paths: of the blocks that switch.
+    """
 
     mean: Float[Array, "row time latent"]
     covariance: Float[Array, "row time latent latent"]
-    share: Float[Array, "trial component"]
+    share: Float[Array, "trial *time component"]
+    paths: tuple[Any, ...] = ()
 
 
 def infer(model: "Model", theta: Parameters, batch: Batch):
@@ -97,7 +101,8 @@ def smoothed_moments(model: "Model", theta: Parameters, batch: Batch) -> Moments
     """Moments of the latents given everything seen."""
     given, _, local = infer(model, theta, batch)
     _, share = combined(theta, local.elbo)
-    return Moments(*latent_moments(given, local.smoothed.mean, local.smoothed.covariance), share)
+    moments = latent_moments(given, local.smoothed.mean, local.smoothed.covariance)
+    return Moments(*moments, share, local.paths)
 
 
 def compile_moments(model: "Model", causal: bool):

@@ -1,0 +1,13 @@
+"""Spike counts whose latents follow one of a few linear dynamics at a time, switching among them (SLDS)."""
+
+import nlbprob as nlb
+
+
+def model(
+    *,
+    states: int = 3,  # number of dynamics to switch among
+    dim: int = 8,  # number of latents
+    dwell_ms: float = 200.0,  # how long a state lasts, by the prior's mean
+):
+    """Poisson counts driven by a switching linear dynamical system with sticky transitions."""
+    return nlb.Model(latents=[nlb.SwitchingLDS(states, dim, dwell_ms=dwell_ms)])
