@@ -42,8 +42,13 @@ def threads() -> int:
     return min(8, os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
 
 
-def concurrently(function: Callable, items: Iterable, compiled: bool = False) -> Iterator:
-    """`function` of every item, in order, on `threads()` threads; the first on this one unless it is compiled."""
+def concurrently(
+    function: Callable, items: Iterable, compiled: bool = False, meanwhile: Callable | None = None
+) -> Iterator:
+    """`function` of every item, in order, on `threads()` threads; the first on this one unless it is compiled.
+
+    meanwhile: called on this thread once the others are at work.
+    """
     items = iter(items)
     wide = jax.config.jax_enable_x64
 
@@ -56,4 +61,7 @@ def concurrently(function: Callable, items: Iterable, compiled: bool = False) ->
             yield run(first)
             break
     with concurrent.futures.ThreadPoolExecutor(threads(), thread_name_prefix="chunk") as pool:
-        yield from pool.map(run, items)
+        found = pool.map(run, items)
+        if meanwhile is not None:
+            meanwhile()
+        yield from found

@@ -38,7 +38,7 @@ def to_arviz(
     dynamics; posterior_predictive: "spikes" [trial, time, neuron], drawn from the rates; log_likelihood: "spikes",
     log p(y | x, theta) summed over the seen entries of each (trial, neuron), of each trial ("trial"), or not summed
     ("full", NaN where unseen); observed_data: "spikes"; constant_data: "seen", "bin_ms", "heldout", conditions,
-    behavior; sample_stats: "lp" (the bound on log p(y, theta) at each draw, nats) and the ELBO trace of the fit.
+    behavior; sample_stats: "lp" (log p(y | x, theta) of all that is seen, nats) and the ELBO trace of the fit.
     Coordinates: trial and neuron ids, times in ms.
 
     Raises InputError where the tree would exceed 1 GB, with the option that shrinks it.
@@ -50,9 +50,11 @@ def to_arviz(
     likelihood = drawn.pop("log_likelihood")
     observed = ("trial", "time", "neuron")
     shapes = {"neuron": ("trial", "neuron"), "trial": ("trial",), "full": observed}
+    local = {"latents": (("trial", "time", "latent"), drawn["latents"])}
+    for name in drawn.keys() - {"latents", "spikes", "lp"}:
+        local[name] = (observed[: drawn[name].ndim - 1], drawn[name])
     groups = {
-        "posterior": parameter_variables(posterior, draws, seed)
-        | {"latents": (("trial", "time", "latent"), drawn["latents"])},
+        "posterior": parameter_variables(posterior, draws, seed) | local,
         "posterior_predictive": {"spikes": (observed, drawn["spikes"])},
         "log_likelihood": {"spikes": (shapes[log_likelihood], likelihood)},
         "sample_stats": {"lp": ((), drawn["lp"])},
@@ -83,18 +85,20 @@ def draw_trials(posterior: "Posterior", trials: "Trials", draws: int, log_likeli
     random = np.random.default_rng(seed)
     on_host = observation.draw(random, np.zeros(1)) is not None
 
-    def describe(key, given, batch, x, bound):
+    def describe(key, given, batch, x):
         predictor = x @ given.loadings.T + given.offset
         likelihood = observation.distribution(predictor, given.observation)
         spikes = likelihood.mean if on_host else likelihood.sample(key)
         known = jnp.zeros_like(predictor)
         pointwise = observation.expected_log_prob(predictor, known, batch.counts, given.observation)[0]
+        total = jnp.where(batch.seen, pointwise, 0.0).sum((1, 2))
         pointwise = jnp.where(batch.seen, pointwise, jnp.nan if log_likelihood == "full" else 0.0)
         if log_likelihood != "full":
             pointwise = pointwise.sum(sums[log_likelihood])
-        return {"latents": x, "spikes": spikes, "log_likelihood": pointwise, "lp": bound}
+        return {"latents": x, "spikes": spikes, "log_likelihood": pointwise, "lp": total}
 
     turn = posterior.rotation.astype(np.float32)
+    states: dict[str, list[Any]] = {}  # the template of each trial, the regime of each bin
     kept: dict[str, list[Any]] = {"latents": [], "spikes": [], "log_likelihood": [], "lp": []}
     for one in posterior.draw_trials(trials, draws, seed, describe):
         kept["latents"].append((one["latents"] @ turn).astype(np.float32))
@@ -105,7 +109,9 @@ def draw_trials(posterior: "Posterior", trials: "Trials", draws: int, log_likeli
         )
         kept["log_likelihood"].append(one["log_likelihood"].astype(np.float32))
         kept["lp"].append(one["lp"].sum(dtype=np.float64))
-    return {name: np.stack(values) for name, values in kept.items()}
+        for name in one.keys() - {"latents", "spikes", "log_likelihood", "lp"}:
+            states.setdefault(name, []).append(one[name].astype(np.int16))
+    return {name: np.stack(values) for name, values in (kept | states).items()}
 
 
 def parameter_variables(posterior: "Posterior", draws: int, seed: int) -> dict[str, tuple]:

@@ -7,13 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.infer import local as local_inference
-from nlbprob.infer import predict
+from nlbprob.infer import predict, switching
 from nlbprob.infer.ahead import concurrently
 from nlbprob.infer.em import parameters_at
-from nlbprob.infer.problem import combined, problem
-from nlbprob.numerics import hmm
+from nlbprob.infer.problem import lift, problem
+from nlbprob.numerics import hmm, kalman
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
@@ -24,7 +23,7 @@ DRAWS_TOGETHER = 8
 
 
 def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function) -> Iterator[dict[str, np.ndarray]]:
-    """For each draw of the parameters, a draw of every trajectory, handed to `function(key, given, batch, x, bound)`.
+    """For each draw of the parameters, a draw of every trajectory, handed to `function(key, given, batch, x)`.
 
     Inference converges at the centre of the parameters; at each draw one full natural-gradient step from there
     adapts the sites, which is what an exact posterior does to first order. Yields function's dictionary of arrays
@@ -36,23 +35,22 @@ def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function)
         def draw(key, values, batch, settled):
             theta = parameters_at(model, context, values)
             given, repeated = problem(model, theta, batch)
-            paths = settled.paths
             moments = (settled.mean, settled.covariance)
             _, sites = local_inference.expected_log_likelihood(given, observation, repeated, *moments)
-            smoothed, bound, _ = local_inference.evaluate(given, observation, repeated, sites, paths)
             first, second, third = jax.random.split(key, 3)
-            state = LinearGaussianMarkov.from_smoothed(smoothed).sample(first)
+            prior = switching.prior(given, settled.paths)
+            total = prior.with_extra(lift(sites, given.emission))
+            state = kalman.sample(first, prior.chain, kalman.filter(prior.chain, total))
             x = state if given.emission is None else state @ given.emission.T
             x = x if given.shift is None else x + given.shift
-            total, share = combined(theta, bound)
-            count = share.shape[1]
-            chosen = jax.random.categorical(third, jnp.log(share)) + count * jnp.arange(share.shape[0])
+            trials, count = settled.share.shape
+            chosen = jax.random.categorical(third, jnp.log(settled.share)) + count * jnp.arange(trials)
             offset = given.offset if given.offset.ndim == 1 else given.offset[chosen]
-            found = function(second, given._replace(offset=offset), batch, x[chosen], total)
+            found = function(second, given._replace(offset=offset), batch, x[chosen])
             extra = {"component": chosen % count} if theta.mixture is not None else {}
             drawn = {
                 f"{block.name}.regime": hmm.sample(third, jax.tree.map(lambda a: a[chosen], path))
-                for block, path in zip(model.chains, paths, strict=True)
+                for block, path in zip(model.chains, settled.paths, strict=True)
                 if path is not None
             }
             return found | extra | drawn

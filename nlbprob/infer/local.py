@@ -108,9 +108,7 @@ def evaluate(given: Problem, observation: "Observation", batch: Batch, sites: Si
     """Moments, bound, target and fresh paths of given sites. A row's bound is E_q[log p(y | x)] - KL(q || prior)."""
     paths = switching.no_paths(given) if paths is None else paths
     prior = switching.prior(given, paths)
-    total = lift(sites, given.emission)
-    if prior.extra is not None:
-        total = Sites(total.linear + prior.extra.linear, total.precision + prior.extra.precision)
+    total = prior.with_extra(lift(sites, given.emission))
     smoothed = kalman.smooth(prior.chain, total, kalman.filter(prior.chain, total))
     mean, covariance = latent_moments(given, smoothed.mean, smoothed.covariance)
     likelihood, target = expected_log_likelihood(given, observation, batch, mean, covariance)
@@ -189,10 +187,9 @@ def bound(given: Problem, observation: "Observation", batch: Batch, local: Local
     """
     sites, smoothed, paths, elbo = lax.stop_gradient((local.sites, local.smoothed, local.paths, local.elbo))
     prior = switching.prior(given, paths)
-    total = lift(sites, lax.stop_gradient(given.emission))
+    total = prior.with_extra(lift(sites, lax.stop_gradient(given.emission)))
     change = jnp.zeros(())
     if prior.extra is not None:
-        total = Sites(total.linear + prior.extra.linear, total.precision + prior.extra.precision)
         change = prior.constant + switching.path_terms(given, paths, smoothed)
     change = change + kalman.log_normalizer(kalman.filter(prior.chain, total), total)
     mean, covariance = latent_moments(given, smoothed.mean, smoothed.covariance)

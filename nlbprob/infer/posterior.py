@@ -144,7 +144,7 @@ class Posterior:
         """Whole trajectories from the posterior [sample, trial, time, latent]; parameters vary from draw to draw."""
         import xarray
 
-        found = self.draw_trials(trials, draws, seed, lambda key, given, batch, x, bound: {"latents": x})
+        found = self.draw_trials(trials, draws, seed, lambda key, given, batch, x: {"latents": x})
         trajectories = np.stack([one["latents"] for one in found]) @ self.rotation
         coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": self.model.latent_names}
         return xarray.DataArray(trajectories, coords, ("sample", "trial", "time", "latent"), "latents")

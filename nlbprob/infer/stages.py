@@ -76,7 +76,7 @@ class Run:
             self.progress.advance(stage, elbo)
 
     def prepare(self, family: str, guide: Callable | None, optimizer) -> None:
-        """Set both stages compiling, the first one first."""
+        """Set the first stage compiling, and say what the second one is to be."""
         model, context = self.model, self.context
         neurons, width, dtype = self.trials.n_neurons, 1 + model.dim, jnp.result_type(float)
         self.sites, supports = parameter_sites(model, context)
@@ -90,13 +90,16 @@ class Run:
         if self.settings["em_iterations"]:
             chunks = (self.expect.shapes,) * len(self.batches)
             self.maximize = self.ahead.compile(self.em.maximization, self.start, self.batches, chunks)
-        readout, steps = self.model.readout, self.settings["svi_steps"]
-        names = (readout.site("baseline"), readout.site("loadings"))
+        steps = self.settings["svi_steps"]
+        names = (model.readout.site("baseline"), model.readout.site("loadings"))
         self.guide = guides.ParameterGuide(family, self.sites, supports, names)
-        optimizer = optimizer or svi.default_optimizer(steps)
+        self.optimizer, self.custom = optimizer or svi.default_optimizer(steps), guide
         self.index = svi.minibatches(self.trials.n_trials, self.batch_size, max(steps, 1), self.settings["seed"])
-        self.square, self.optimizer, self.custom, raw = None, optimizer, guide, None
-        if guide is None and steps:
+
+    def prepare_second(self) -> None:
+        """Set the second stage compiling, where its guide is known beforehand."""
+        self.square, raw = None, None
+        if self.custom is None and self.settings["svi_steps"]:
             data, store = jax.eval_shape(self.flat, self.batches, self.start)
             if self.spread:
                 square = information.squares(self.em, self.guide.rest)
@@ -104,7 +107,7 @@ class Run:
                 raw = jax.eval_shape(self.scales, self.sites, self.square.shapes, data, store)
             frames = jax.eval_shape(self.frames, self.start, raw)
             shapes = (jnp.asarray(self.index[0]), data, frames, store)
-            self.loop = svi.Loop(self.model, self.context, self.guide, optimizer, shapes, self.ahead)
+            self.loop = svi.Loop(self.model, self.context, self.guide, self.optimizer, shapes, self.ahead)
 
     def flat(self, batches: tuple[Batch, ...], state: EMState) -> tuple[Batch, Rows]:
         """Data and sites with one axis of trials, without those that filled up the last chunk."""
@@ -144,7 +147,8 @@ class Run:
             values = initialize.site_values(self.model, self.context, start)
         state = self.start._replace(values=values, optimizer=self.em.begin(values))
         maximize = self.maximize if iterations else None
-        for found, chunks in self.iterate(state, self.expect, maximize, iterations, "em"):
+        # The second stage is traced while the first E-step is compiled and runs.
+        for found, chunks in self.iterate(state, self.expect, maximize, iterations, "em", self.prepare_second):
             self.before, self.chunks = values, chunks
             self.state, values = found, found.values
 
@@ -170,8 +174,11 @@ class Run:
         latents = latents if emission is None else latents @ np.asarray(emission).T
         return initialize.from_pilot(self.model, self.context, self.trials, last, latents, seed)
 
-    def iterate(self, state: EMState, expect, maximize, iterations: int, stage: str):
-        """Iterations of variational EM, yielding (state, what the E-step found); one E-step where there are none."""
+    def iterate(self, state: EMState, expect, maximize, iterations: int, stage: str, meanwhile=None):
+        """Iterations of variational EM, yielding (state, what the E-step found); one E-step where there are none.
+
+        meanwhile: what to do during the first E-step, whose function is compiled (or about to be).
+        """
         steps = FIRST_STEPS if iterations else predict.COLD_STEPS
         for iteration in range(max(iterations, 1)):
 
@@ -179,7 +186,8 @@ class Run:
                 return expect(state.values, *chunk, steps, cold)
 
             pairs = zip(self.batches, state.rows, strict=True)
-            chunks = tuple(concurrently(update, pairs, compiled=stage == "em"))
+            found = concurrently(update, pairs, compiled=stage == "em", meanwhile=meanwhile)
+            chunks, meanwhile = tuple(found), None
             # Trials that fill the last chunk have seen nothing: their bound is zero.
             elbo = float(sum(chunk.elbo.sum() for chunk in chunks))
             if not np.isfinite(elbo):

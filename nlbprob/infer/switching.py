@@ -24,6 +24,12 @@ class Prior(NamedTuple):
     extra: Sites | None
     constant: Float[Array, " row"] | float
 
+    def with_extra(self, sites: Sites) -> Sites:
+        """Sites on the state, and those of the averaged dynamics."""
+        if self.extra is None:
+            return sites
+        return Sites(sites.linear + self.extra.linear, sites.precision + self.extra.precision)
+
 
 def no_paths(given: Problem) -> tuple[Path | None, ...]:
     """The paths of a model in which no block switches."""

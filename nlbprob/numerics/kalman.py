@@ -60,17 +60,9 @@ def smooth(chain: Chain, sites: Sites, filtered: Filtered, parallel: bool | None
     G_t Q G_t'. The divergence, E_q[sites] - log Z, is summed from terms centred on the predicted means, so that
     float32 keeps its digits.
     """
-    mean, covariance = filtered.mean[..., :-1, :], filtered.covariance[..., :-1, :, :]
-    ahead_mean, ahead = filtered.predicted_mean[..., 1:, :], filtered.predicted_covariance[..., 1:, :, :]
-    transition = chain.transition
-    cross = transition @ covariance
-    gain = jax.scipy.linalg.cho_solve((cholesky(ahead), True), cross).mT
-    rest = jnp.eye(mean.shape[-1], dtype=mean.dtype) - gain @ transition
-    residual = symmetrize(rest @ covariance @ rest.mT + gain @ chain.noise @ gain.mT)
-
     axis = filtered.mean.ndim - 2
+    gain, shift, residual = backward(chain, filtered)
     last = (filtered.mean[..., -1, :], filtered.covariance[..., -1, :, :])
-    shift = mean - apply(gain, ahead_mean)
     steps = tuple(jnp.moveaxis(a, axis, 0) for a in (gain, shift, residual))
     moments = associative.retreat(last, steps) if in_parallel(parallel) else retreat(last, steps)
     smoothed_mean, smoothed_covariance = (
@@ -84,6 +76,34 @@ def smooth(chain: Chain, sites: Sites, filtered: Filtered, parallel: bool | None
         cross_covariance,
         divergence(sites, filtered, smoothed_mean, smoothed_covariance),
     )
+
+
+def backward(chain: Chain, filtered: Filtered):
+    """Gain G, shift g and covariance R of every step back, p(x_t | x_{t+1}, sites up to t) = N(G x_{t+1} + g, R)."""
+    mean, covariance = filtered.mean[..., :-1, :], filtered.covariance[..., :-1, :, :]
+    ahead_mean, ahead = filtered.predicted_mean[..., 1:, :], filtered.predicted_covariance[..., 1:, :, :]
+    transition = chain.transition
+    gain = jax.scipy.linalg.cho_solve((cholesky(ahead), True), transition @ covariance).mT
+    rest = jnp.eye(mean.shape[-1], dtype=mean.dtype) - gain @ transition
+    residual = symmetrize(rest @ covariance @ rest.mT + gain @ chain.noise @ gain.mT)
+    return gain, mean - apply(gain, ahead_mean), residual
+
+
+def sample(key, chain: Chain, filtered: Filtered) -> Float[Array, "*batch time state"]:
+    """A trajectory from the posterior: filtered forward already, sampled backward."""
+    gain, shift, residual = backward(chain, filtered)
+    axis = filtered.mean.ndim - 2
+    normal = jax.random.normal(key, filtered.mean.shape, filtered.mean.dtype)
+    last = filtered.mean[..., -1, :] + apply(cholesky(filtered.covariance[..., -1, :, :]), normal[..., -1, :])
+    moved = shift + apply(cholesky(residual), normal[..., :-1, :])
+
+    def step(later, inputs):
+        gain, moved = inputs
+        now = apply(gain, later) + moved
+        return now, now
+
+    _, rest = lax.scan(step, last, (jnp.moveaxis(gain, axis, 0), jnp.moveaxis(moved, axis, 0)), reverse=True)
+    return jnp.concatenate([jnp.moveaxis(rest, 0, axis), jnp.expand_dims(last, axis)], axis)
 
 
 def retreat(last, steps):

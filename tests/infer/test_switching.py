@@ -22,7 +22,9 @@ def case(recurrent=False, dim=2, bins=5, neurons=4, trials=3, seed=0, states=2):
     """A small problem whose counts are seen as normal, and the values that a draw from the prior has."""
     block = nlb.SwitchingLDS(states, dim, recurrent=recurrent)
     values = {"baseline": jnp.full(neurons, 0.5)}
-    made = simulate(nlb.Model(latents=[block]), trials, neurons=neurons, bins=bins, bin_ms=50.0, seed=seed, values=values)
+    made = simulate(
+        nlb.Model(latents=[block]), trials, neurons=neurons, bins=bins, bin_ms=50.0, seed=seed, values=values
+    )
     values = {name: np.asarray(value, float) for name, value in made.parameters.items()}
     values["noise_scale"] = np.linspace(0.6, 1.0, neurons)
     model = nlb.Model(latents=[block], observation=nlb.Gaussian())
@@ -90,7 +92,9 @@ def test_the_recurrent_bound_is_below_quadrature(double):
     grid = np.linspace(-7, 7, 561)
     first, second = np.meshgrid(grid, grid, indexing="ij")
     initial = stats.norm(chain.initial_mean[0], np.sqrt(chain.initial_covariance[0, 0])).logpdf(first)
-    score = np.asarray(regimes.transition)[:, :, None, None] + np.asarray(regimes.recurrence)[:, 0][:, None, None] * first
+    score = (
+        np.asarray(regimes.transition)[:, :, None, None] + np.asarray(regimes.recurrence)[:, 0][:, None, None] * first
+    )
     score = score - np.logaddexp.reduce(score, axis=1, keepdims=True)
     prior = []
     for a, b in itertools.product(range(2), repeat=2):

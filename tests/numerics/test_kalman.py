@@ -141,3 +141,19 @@ def test_one_bin():
             mean, dense, _ = oracles.posterior(chain, sites.linear[0], sites.precision[0])
             np.testing.assert_allclose(smoothed.mean[0, 0], mean, atol=1e-12)
             np.testing.assert_allclose(smoothed.covariance[0, 0], dense, atol=1e-12)
+
+
+def test_trajectories_sampled_backward_have_the_smoothed_moments():
+    chain, sites = problem(0, trials=1, bins=4)
+    with jax.enable_x64(True):
+        given = on_device((chain, sites), "float64")
+        filtered = kalman.filter(*given)
+        smoothed = kalman.smooth(*given, filtered)
+        keys = jax.random.split(jax.random.key(0), 20_000)
+        draws = np.asarray(jax.vmap(lambda key: kalman.sample(key, given[0], filtered))(keys))[:, 0]
+    np.testing.assert_allclose(draws.mean(0), smoothed.mean[0], atol=0.03)
+    centred = draws - draws.mean(0)
+    covariance = np.einsum("sti,stj->tij", centred, centred) / len(draws)
+    np.testing.assert_allclose(covariance, smoothed.covariance[0], atol=0.05)
+    cross = np.einsum("sti,stj->tij", centred[:, 1:], centred[:, :-1]) / len(draws)
+    np.testing.assert_allclose(cross, smoothed.cross_covariance[0], atol=0.05)
