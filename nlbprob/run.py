@@ -1,5 +1,6 @@
 """A run: one model fitted to one recording and scored, in a folder with everything needed to read it again."""
 
+import concurrent.futures
 import dataclasses
 import datetime
 import importlib.metadata
@@ -87,18 +88,24 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
     posterior = fit_posterior(model, trials, settings, folder, init, progress)
     visible = trials.hide_heldout(*on)
     rates = posterior.rates(visible)
-    metrics = measure(rates, trials, settings)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        scored = pool.submit(measure, rates, trials, settings)  # NumPy alone, while XLA compiles what draws need
+        write_draws(folder / "posterior.nc", posterior, visible.split(*on), settings.draws)
+        metrics = scored.result()
     write_json(folder / "metrics.json", metrics)
     write_submission(folder / "submission.h5", rates, trials, fit, on)
     write_report(
         folder / "report.html", posterior=posterior, trials=trials, metrics=metrics, config=config, rates=rates
     )
-    try:
-        tree = posterior.to_arviz(visible.split(*on), draws=settings.draws)
-        tree.to_netcdf(folder / "posterior.nc")
-    except InputError as error:  # too large a file is no reason to lose the run
-        print(f"posterior.nc is left out. {error}")
     return metrics
+
+
+def write_draws(path: pathlib.Path, posterior, trials, draws: int) -> None:
+    """Write posterior.nc; too large a file is no reason to lose the run, and is told."""
+    try:
+        posterior.to_arviz(trials, draws=draws).to_netcdf(path)
+    except InputError as error:
+        print(f"{path.name} is left out. {error}")
 
 
 def fit_posterior(model, trials, settings: Settings, folder: pathlib.Path, init, progress: bool):

@@ -50,7 +50,7 @@ def to_arviz(
     likelihood = drawn.pop("log_likelihood")
     observed = ("trial", "time", "neuron")
     shapes = {"neuron": ("trial", "neuron"), "trial": ("trial",), "full": observed}
-    local = {"latents": (("trial", "time", "latent"), drawn["latents"])}
+    local: dict[str, tuple] = {"latents": (("trial", "time", "latent"), drawn["latents"])}
     for name in drawn.keys() - {"latents", "spikes", "lp"}:
         local[name] = (observed[: drawn[name].ndim - 1], drawn[name])
     groups = {

@@ -103,7 +103,7 @@ def xlogx(p):
 def sample(key, path: Path):
     """A path [*batch, time] from the posterior whose marginals are given: a Markov chain forward in time."""
     tiny = jnp.finfo(path.marginal.dtype).tiny
-    transition = jnp.log(jnp.maximum(path.pair, tiny)) - jnp.log(jnp.maximum(path.marginal[..., :-1, None], tiny))
+    transition = jnp.log(jnp.maximum(path.pair, tiny)) - jnp.log(jnp.maximum(path.marginal[..., :-1, :, None], tiny))
     keys = jax.random.split(key, path.marginal.shape[-2])
     first = jax.random.categorical(keys[0], jnp.log(jnp.maximum(path.marginal[..., 0, :], tiny)))
 

@@ -63,3 +63,13 @@ def test_drawn_paths_have_the_posterior_marginals(varying):
         np.testing.assert_allclose((paths == state).mean(0), found.marginal[..., state], atol=0.04)
     both = (paths[..., :-1] == 0) & (paths[..., 1:] == 1)
     np.testing.assert_allclose(both.mean(0), found.pair[..., 0, 1], atol=0.04)
+
+
+def test_paths_sampled_forward_from_marginals_are_those_of_the_posterior():
+    found = hmm.forward_backward(*map(jnp.asarray, problem(2, False)))
+    paths = np.asarray(jax.vmap(lambda key: hmm.sample(key, found))(jax.random.split(jax.random.key(0), 4000)))
+    assert paths.shape == (4000, 2, 5)
+    for state in range(3):
+        np.testing.assert_allclose((paths == state).mean(0), found.marginal[..., state], atol=0.04)
+    both = (paths[..., :-1] == 2) & (paths[..., 1:] == 1)
+    np.testing.assert_allclose(both.mean(0), found.pair[..., 2, 1], atol=0.04)

@@ -1,0 +1,148 @@
+"""What every model must do, whatever blocks it is made of: one line in MODELS gives a model the whole suite."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import pytest
+from numpyro.infer import Predictive
+
+import nlbprob as nlb
+from nlbprob.blocks.base import Context
+from nlbprob.infer import em
+from nlbprob.infer import local as local_inference
+from nlbprob.infer.problem import Batch, combined, problem
+from nlbprob.simulation import simulate
+from tests.conftest import holes
+
+MODELS = {
+    "dense": lambda: nlb.Model(latents=[nlb.LDS(2, inputs=[nlb.TrialTime(3)], initial="condition")]),
+    "stacked": lambda: nlb.Model(
+        latents=[nlb.LDS(3, name="slow", dynamics="modal"), nlb.GP(nlb.Matern32(), 1)],
+        readout=nlb.LinearReadout("ard"),
+    ),
+    "switching": lambda: nlb.Model(latents=[nlb.SwitchingLDS(2, 2)]),
+    "recurrent": lambda: nlb.Model(latents=[nlb.SwitchingLDS(2, 1, recurrent=True), nlb.LDS(1, dynamics="diagonal")]),
+    "templates": lambda: nlb.Model(latents=[nlb.Templates(2, on="lds"), nlb.LDS(2)]),
+    "effects": lambda: nlb.Model(
+        latents=[nlb.Templates(2, dim=1), nlb.LDS(1)],
+        effects=[nlb.InputEffect([nlb.Covariate("stimulus")]), nlb.History(coupling=True)],
+        readout=nlb.LinearReadout("laplace"),
+        observation=nlb.NegativeBinomial(),
+    ),
+}
+#: Models all of whose parameters have updates in closed form: their bound rises in every iteration.
+MONOTONE = ("switching",)
+
+
+@functools.cache
+def recording():
+    """A small recording with conditions, an input, holes, and a last trial that ends early."""
+    values = {"baseline": np.zeros(8)}
+    made = simulate(nlb.Model(latents=[nlb.LDS(2)]), 12, neurons=8, bins=10, bin_ms=20.0, values=values)
+    condition = np.arange(12) % 2
+    stimulus = np.random.default_rng(0).standard_normal((12, 10, 2))
+    table = made.trials.table | {"condition": condition}
+    return holes(made.trials.replace(table=table, condition=("condition",), inputs={"stimulus": stimulus}))
+
+
+@pytest.fixture(params=MODELS)
+def name(request):
+    return request.param
+
+
+@functools.cache
+def fitted(name):
+    return nlb.fit(MODELS[name](), recording(), em_iterations=6, svi_steps=10, progress=False)
+
+
+def test_it_is_a_numpyro_model_with_named_dimensions(name):
+    model = MODELS[name]()
+    drawn = Predictive(model, num_samples=2)(jax.random.key(0), recording(), observed=False)
+    assert drawn["spikes"].shape == (2, 12, 10, 8)
+    assert drawn["latents"].shape == (2, 12, 10, model.dim)
+    traced = numpyro.handlers.trace(numpyro.handlers.seed(model, 0)).get_trace(recording())
+    for site in traced.values():
+        if site["type"] == "sample" and not site["is_observed"]:
+            assert len(site["infer"].get("event_dims", [])) == len(site["fn"].event_shape)
+            assert np.isfinite(site["fn"].log_prob(site["value"])).all()
+
+
+def test_the_fit_raises_the_bound_and_predicts(name):
+    posterior = fitted(name)
+    elbo = posterior.elbo[posterior.history["stage"] == "em"]
+    assert elbo[-1] > elbo[0]
+    if name in MONOTONE:
+        assert np.all(np.diff(elbo) > -1e-4 * abs(elbo[0]))
+    rates = posterior.rates(recording().hide_heldout("val"), beyond_ms=40)
+    assert rates.shape == (12, 12, 8)
+    assert np.isfinite(rates).all()
+    assert (rates > 0).all()
+
+
+def test_what_is_not_seen_changes_nothing(name):
+    trials = recording()
+    counts = np.where(trials.seen, trials.counts, 7)
+    posterior = fitted(name)
+    np.testing.assert_array_equal(posterior.rates(trials), posterior.rates(trials.replace(counts=counts)))
+
+
+def test_a_saved_posterior_is_the_same(name, tmp_path):
+    posterior = fitted(name)
+    found = nlb.Posterior.load(posterior.save(tmp_path))
+    assert found.model == posterior.model
+    np.testing.assert_array_equal(found.rates(recording()), posterior.rates(recording()))
+
+
+def test_arviz_gets_labelled_draws(name):
+    tree = fitted(name).to_arviz(recording(), draws=5)
+    posterior = tree["posterior"]
+    assert posterior["latents"].dims == ("chain", "draw", "trial", "time", "latent")
+    assert np.isfinite(posterior["latents"]).all()
+    if name in ("switching", "recurrent"):
+        assert posterior["slds.regime"].dims == ("chain", "draw", "trial", "time")
+    if name in ("templates", "effects"):
+        assert posterior["component"].dims == ("chain", "draw", "trial")
+
+
+@pytest.mark.parametrize("name", ["dense", "stacked", "templates", "effects"])
+def test_gradients_of_the_bound_match_finite_differences_of_the_optimised_bound(name):
+    trials = recording()
+    with jax.enable_x64(True):
+        model = MODELS[name]().resolve(trials)
+        context = Context.of(trials)
+        shapes, supports = em.parameter_sites(model, context)
+        seeded = numpyro.handlers.trace(numpyro.handlers.seed(model.parameters, 1)).get_trace(context)
+        values = {site: seeded[site]["value"] for site in shapes}
+        bijections = {site: numpyro.distributions.biject_to(supports[site]) for site in shapes}
+        raw = {site: bijections[site].inv(values[site]) for site in shapes}
+        covariates = jax.tree.map(jnp.asarray, model.covariates(trials))
+        batch = Batch(jnp.asarray(trials.counts), jnp.asarray(trials.seen), covariates)
+        keys = jax.random.split(jax.random.key(2), len(raw))
+        direction = {site: jax.random.normal(key, raw[site].shape) for key, site in zip(keys, raw, strict=True)}
+
+        def theta(raw):
+            return em.parameters_at(model, context, {site: bijections[site](value) for site, value in raw.items()})
+
+        @jax.jit
+        def converged(raw):
+            given, rows = problem(model, theta(raw), batch)
+            sites = local_inference.empty_sites(len(rows.counts), trials.n_bins, model.dim, given.loadings.dtype)
+            return local_inference.iterate(given, model.observation, rows, local_inference.begin(given, sites), 300)
+
+        def bound(raw, local):
+            found = theta(raw)
+            given, rows = problem(model, found, batch)
+            return combined(found, local_inference.bound(given, model.observation, rows, local))[0].sum()
+
+        slopes = jax.jit(jax.grad(bound))(raw, converged(raw))
+        slope = sum((slopes[site] * direction[site]).sum() for site in raw)
+
+        def optimised(step):
+            moved = {site: raw[site] + step * direction[site] for site in raw}
+            return combined(theta(moved), converged(moved).elbo)[0].sum()
+
+        difference = (optimised(1e-4) - optimised(-1e-4)) / 2e-4
+    assert float(slope) == pytest.approx(float(difference), rel=1e-3)
