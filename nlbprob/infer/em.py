@@ -158,7 +158,7 @@ class EM:
         penalty = model.readout.penalty(theta.loadings, values, location)
         theta, curvature = maximize.readout(model, theta, data, rows, penalty)
         values |= model.readout.maximize(theta.loadings, curvature)
-        values |= maximize.observation(model, self.supports, values, theta, data, rows)
+        values |= maximize.observation(model, context, self.supports, values, theta, data, rows)
         if self.free:
             gradient = jax.tree.map(lambda *parts: sum(parts), *[chunk.gradient for chunk in chunks])
             values, optimizer = self.climb(values, gradient, state.optimizer)

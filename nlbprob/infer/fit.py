@@ -31,7 +31,7 @@ def fit(
     *,
     seed: int = 0,
     posterior: str = "neuron",
-    em_iterations: int = 30,
+    em_iterations: int | None = None,
     svi_steps: int = 40,
     batch_size: int | None = None,
     guide: Callable | None = None,
@@ -47,7 +47,8 @@ def fit(
 
     seed: of the start's jitter, the minibatches and all draws; two fits with one seed on one machine are identical.
     posterior: "neuron" (a multivariate normal for each neuron's baseline and loadings, independent normals for the
-    rest), "normal" (independent normals), "map" (point estimates). em_iterations, svi_steps: lengths of the two stages.
+    rest), "normal" (independent normals), "map" (point estimates). em_iterations, svi_steps: lengths of the two stages;
+    None takes 20 iterations of EM, or 40 where some parameters have no update in closed form and follow gradients.
     batch_size: trials in an SVI step; None takes a quarter, at least 32. guide: a NumPyro guide class or function of
     the model to use instead, such as numpyro.infer.autoguide.AutoNormal. optimizer: an optax optimizer for SVI. init: a
     posterior of the same model and neurons to start from. precision: "float32" or "float64".
@@ -63,7 +64,7 @@ def fit(
         "model": spec.to_json(model),
         "posterior": posterior if guide is None else getattr(guide, "__name__", repr(guide)),
         "seed": seed,
-        "em_iterations": em_iterations,
+        "em_iterations": iterations(model) if em_iterations is None else em_iterations,
         "svi_steps": svi_steps,
         "precision": precision,
         "train_trials": trials.n_trials,
@@ -84,6 +85,12 @@ def fit(
         found = run.posterior()
         assert found is not None
         return found
+
+
+def iterations(model: Model) -> int:
+    """How many iterations of EM a model takes by default."""
+    closed = all(block.settled for block in model.chains) and not model.effects
+    return 20 if closed else 40
 
 
 def check_counts(trials: "Trials") -> None:

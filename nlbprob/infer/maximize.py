@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpyro.handlers
 from jax import lax
 from jaxtyping import Array, Float
 from numpyro.distributions import biject_to
@@ -178,13 +179,13 @@ def readout(model: Model, theta: Parameters, data: Batch, rows, penalty, steps: 
 
 def observation_sites(model: Model, context: Context) -> list[str]:
     """The sites of the observation's own parameters."""
-    import numpyro.handlers
-
     traced = numpyro.handlers.trace(numpyro.handlers.seed(model.observation.parameters, 0)).get_trace(context)
     return [name for name, site in traced.items() if site["type"] == "sample"]
 
 
-def observation(model: Model, supports, values: dict[str, Any], theta: Parameters, data: Batch, rows) -> dict[str, Any]:
+def observation(
+    model: Model, context: Context, supports, values: dict[str, Any], theta: Parameters, data: Batch, rows
+) -> dict[str, Any]:
     """One damped Newton step on each neuron's own parameters (noise scale, dispersion), in unconstrained space."""
     names = {name: model.observation.site(name) for name in theta.observation}
     if not names:
@@ -200,6 +201,13 @@ def observation(model: Model, supports, values: dict[str, Any], theta: Parameter
         value = model.observation.expected_log_prob(centre, variance, batch.counts, given.observation)[0]
         return (jnp.where(batch.seen, value, 0.0) * share[:, None, None]).sum()
 
+    def prior(raw):
+        own = {site: biject_to(supports[site])(raw[name]) for name, site in names.items()}
+        sampled: Any = numpyro.handlers.substitute(model.observation.parameters, data=own)
+        with numpyro.handlers.trace() as sites:
+            sampled(context)
+        return sum(site["fn"].log_prob(site["value"]).sum() for site in sites.values() if site["type"] == "sample")
+
     ones = jax.tree.map(jnp.ones_like, raw)
 
     def add(total, chunk):
@@ -208,8 +216,8 @@ def observation(model: Model, supports, values: dict[str, Any], theta: Parameter
 
         return jax.tree.map(jnp.add, total, jax.jvp(slope, (raw,), (ones,))), None
 
-    zero = jax.tree.map(jnp.zeros_like, (raw, raw))
-    (gradient, curvature), _ = lax.scan(add, zero, (data, rows))
+    start = jax.jvp(jax.grad(prior), (raw,), (ones,))
+    (gradient, curvature), _ = lax.scan(add, start, (data, rows))
 
     def move(raw, gradient, curvature):
         return raw + jnp.clip(gradient / (jnp.abs(curvature) + 1e-3), -0.5, 0.5)
