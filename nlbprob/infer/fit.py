@@ -48,7 +48,8 @@ def fit(
     seed: of the start's jitter, the minibatches and all draws; two fits with one seed on one machine are identical.
     posterior: "neuron" (a multivariate normal for each neuron's baseline and loadings, independent normals for the
     rest), "normal" (independent normals), "map" (point estimates). em_iterations, svi_steps: lengths of the two stages;
-    None takes 20 iterations of EM, or 40 where some parameters have no update in closed form and follow gradients.
+    EM ends earlier where its bound has settled. None takes at most 30 iterations of EM, or 60 where some parameters
+    have no update in closed form and follow gradients.
     batch_size: trials in an SVI step; None takes a quarter, at least 32. guide: a NumPyro guide class or function of
     the model to use instead, such as numpyro.infer.autoguide.AutoNormal. optimizer: an optax optimizer for SVI. init: a
     posterior of the same model and neurons to start from. precision: "float32" or "float64".
@@ -90,7 +91,7 @@ def fit(
 def iterations(model: Model) -> int:
     """How many iterations of EM a model takes by default."""
     closed = all(block.settled for block in model.chains) and not model.effects
-    return 20 if closed else 40
+    return 30 if closed else 60
 
 
 def check_counts(trials: "Trials") -> None:

@@ -15,6 +15,10 @@ class Progress:
         self.bar.set_postfix_str(f"ELBO {elbo:.1f} nats", refresh=False)
         self.bar.update(1)
 
+    def skip(self, iterations: int) -> None:
+        """So many iterations turned out not to be needed."""
+        self.bar.total -= iterations
+
     def close(self) -> None:
         """End the bar's line."""
         self.bar.close()

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 #: Natural-gradient steps in the first EM iteration, from the prior, and in each later one.
 FIRST_STEPS, LATER_STEPS = 8, 1
+#: EM ends where an iteration raises the bound by less than this share of its whole rise, after so many iterations:
+#: point estimates that are driven further fit small recordings too closely.
+SETTLED, LEAST_ITERATIONS = 0.005, 10
+#: The same where some parameters follow gradients, which take their time.
+SETTLED_GRADIENT = 0.0005
 #: EM iterations of the simpler model that some blocks start from.
 PILOT_ITERATIONS = 12
 #: Draws of the parameters kept with a posterior.
@@ -151,6 +156,15 @@ class Run:
         for found, chunks in self.iterate(state, self.expect, maximize, iterations, "em", self.prepare_second):
             self.before, self.chunks = values, chunks
             self.state, values = found, found.values
+            if self.settled():
+                self.progress.skip(iterations - self.history["stage"].count("em"))
+                break
+
+    def settled(self) -> bool:
+        """Whether EM has done its part: the bound rises by less than `SETTLED` of all that it has risen."""
+        bounds = [e for stage, e in zip(self.history["stage"], self.history["elbo"], strict=True) if stage == "em"]
+        share = SETTLED_GRADIENT if self.em.free else SETTLED
+        return len(bounds) >= LEAST_ITERATIONS and bounds[-1] - bounds[-2] < share * (bounds[-1] - bounds[0])
 
     def fly(self, pilot: Model) -> dict[str, Any]:
         """Site values from a few iterations with a simpler model."""
