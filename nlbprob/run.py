@@ -67,6 +67,7 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
     the recording do not fit each other.
     """
     from nlbprob.reporting import write_report
+    from nlbprob.scoring.rates import check_rates, rate_array
     from nlbprob.scoring.submission import write_submission
 
     folder = pathlib.Path(out)
@@ -88,6 +89,7 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
     posterior = fit_posterior(model, trials, settings, folder, init, progress)
     visible = trials.hide_heldout(*on)
     rates = posterior.rates(visible)
+    check_rates(rate_array(rates, trials), trials.counts, trials.bin_ms, trials.seen)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         scored = pool.submit(measure, rates, trials, settings)  # NumPy alone, while XLA compiles what draws need
         write_draws(folder / "posterior.nc", posterior, visible.split(*on), settings.draws)

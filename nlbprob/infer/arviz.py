@@ -16,15 +16,13 @@ if TYPE_CHECKING:
 LOG_LIKELIHOODS = ("neuron", "trial", "full")
 #: Largest tree that is made without asking, in bytes.
 LIMIT_BYTES = 1_000_000_000
-#: Dimensions of the parameters whose axes are not neurons alone.
-DIMS = {
-    "loadings": ("neuron", "latent"),
-    "baseline": ("neuron",),
-    "noise_scale": ("neuron",),
+#: Dimensions of what is derived of a block's dynamics, by the last part of its name.
+DERIVED = {
     "transition_matrix": ("latent", "latent_2"),
     "noise_covariance": ("latent", "latent_2"),
     "initial_mean": ("latent",),
     "initial_covariance": ("latent", "latent_2"),
+    "templates": ("component", "time", "latent"),
 }
 
 
@@ -115,11 +113,27 @@ def draw_trials(posterior: "Posterior", trials: "Trials", draws: int, log_likeli
 
 
 def parameter_variables(posterior: "Posterior", draws: int, seed: int) -> dict[str, tuple]:
-    """Draws of all parameters with their dimensions; an axis that has no name of its own gets the site's."""
-    found = {}
+    """Draws of all parameters with their dimensions: those that the model's sites name.
+
+    An axis over the latents (or the regimes) of one block among several is named after the block.
+    """
+    import jax
+    import numpyro
+
+    model, found = posterior.model, {}
+    program = numpyro.handlers.seed(model.parameters, jax.random.key(0))
+    sites = numpyro.handlers.trace(program).get_trace(posterior.context)
     for name, value in posterior.parameters(draws, seed).items():
-        default = tuple(f"{name}_dim_{axis}" for axis in range(value.ndim - 1))
-        found[name] = (DIMS.get(name, default), value)
+        block, _, own = name.rpartition(".")
+        dims = tuple(sites[name]["infer"]["event_dims"]) if name in sites else DERIVED.get(own or name, ())
+        axes = value.shape[1:]
+        if len(dims) == len(axes) - 1:  # one for each regime
+            dims = ("regime", *dims)
+        if len(dims) != len(axes):
+            dims = tuple(f"{name}_dim_{axis}" for axis in range(len(axes)))
+        whole = {"latent": model.dim, "latent_2": model.dim, "time": posterior.context.n_bins}
+        dims = (f"{block or 'own'}_{d}" if whole.get(d, n) != n else d for d, n in zip(dims, axes, strict=True))
+        found[name] = (tuple(dims), value)
     return found
 
 

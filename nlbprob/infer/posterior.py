@@ -218,7 +218,8 @@ class Posterior:
             name = "transition_matrix" if len(self.model.chains) == 1 else f"{block.name}.transition_matrix"
             if name in centre and not block.n_regimes:
                 own = modes(centre[name], drawn[name], self.context.bin_ms)
-                found.append(own.assign_coords(block=("mode", [block.name] * own.sizes["mode"])))
+                several = len(self.model.chains) > 1
+                found.append(own.assign_coords(block=("mode", [block.name] * own.sizes["mode"])) if several else own)
         if not found:
             raise InputError("dynamics: the model has no block with a transition matrix of its own.")
         whole = xarray.concat(found, "mode")

@@ -164,7 +164,7 @@ class Run:
         """Whether EM has done its part: the bound rises by less than `SETTLED` of all that it has risen."""
         bounds = [e for stage, e in zip(self.history["stage"], self.history["elbo"], strict=True) if stage == "em"]
         share = SETTLED_GRADIENT if self.em.free else SETTLED
-        return len(bounds) >= LEAST_ITERATIONS and bounds[-1] - bounds[-2] < share * (bounds[-1] - bounds[0])
+        return len(bounds) >= LEAST_ITERATIONS and bool(bounds[-1] - bounds[-2] < share * (bounds[-1] - bounds[0]))
 
     def fly(self, pilot: Model) -> dict[str, Any]:
         """Site values from a few iterations with a simpler model."""

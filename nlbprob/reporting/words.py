@@ -139,11 +139,12 @@ def blocks(model: Any) -> Iterator[tuple[str, Block]]:
 
 
 def options(block: Any) -> str:
-    """A block's settings: numbers, words and the names of priors that were replaced."""
+    """A block's settings that are not what they are by default, and the names of priors that were replaced."""
     shown = []
     for field in dataclasses.fields(block) if dataclasses.is_dataclass(block) else ():
         value = getattr(block, field.name)
-        if isinstance(value, bool | int | float | str) and value != "" and field.name != "name":
+        plain = isinstance(value, bool | int | float | str) and field.name != "name"
+        if plain and value != field.default:
             shown.append(f"{field.name} {value}")
         elif field.name == "priors" and isinstance(value, dict) and value:
             shown.append("own priors of " + ", ".join(value))
