@@ -23,6 +23,7 @@ def recording(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.timeout(300)
 def test_python_examples_run_and_print_what_is_shown(root, recording, capsys):
     names, blocks = {}, BLOCK.findall((root / "README.md").read_text(encoding="utf-8"))
     assert sum(kind == "python" for kind, _ in blocks) >= 3

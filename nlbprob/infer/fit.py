@@ -54,8 +54,7 @@ def fit(
     the model to use instead, such as numpyro.infer.autoguide.AutoNormal. optimizer: an optax optimizer for SVI. init: a
     posterior of the same model and neurons to start from. precision: "float32" or "float64".
 
-    Raises InputError where model and trials do not fit together; `Interrupted`, which holds the posterior so far, on
-    Ctrl-C.
+    Raises InputError where model and trials do not fit together; on Ctrl-C `Interrupted`, with the posterior so far.
     """
     if posterior not in guides.FAMILIES:
         raise InputError(f"fit(posterior={posterior!r}): no such family. {suggestion(posterior, guides.FAMILIES)}")
@@ -83,9 +82,9 @@ def fit(
             raise Interrupted(run.posterior()) from stop
         finally:
             run.close()
-        found = run.posterior()
-        assert found is not None
-        return found
+    found = run.posterior()
+    assert found is not None
+    return found
 
 
 def iterations(model: Model) -> int:
