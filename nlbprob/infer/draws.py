@@ -37,7 +37,7 @@ def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function)
             given, repeated = problem(model, theta, batch)
             moments = (settled.mean, settled.covariance)
             _, sites = local_inference.expected_log_likelihood(given, observation, repeated, *moments)
-            first, second, third = jax.random.split(key, 3)
+            first, second, third, fourth = jax.random.split(key, 4)
             prior = switching.prior(given, settled.paths)
             total = prior.with_extra(lift(sites, given.emission))
             state = kalman.sample(first, prior.chain, kalman.filter(prior.chain, total))
@@ -49,7 +49,7 @@ def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function)
             found = function(second, given._replace(offset=offset), batch, x[chosen])
             extra = {"component": chosen % count} if theta.mixture is not None else {}
             drawn = {
-                f"{block.name}.regime": hmm.sample(third, jax.tree.map(lambda a: a[chosen], path))
+                f"{block.name}.regime": hmm.sample(fourth, jax.tree.map(lambda a: a[chosen], path))
                 for block, path in zip(model.chains, settled.paths, strict=True)
                 if path is not None
             }

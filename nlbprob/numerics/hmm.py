@@ -21,7 +21,7 @@ class Path(NamedTuple):
     log_normalizer: Float[Array, "*batch"]
 
 
-def steps(transition, bins: int) -> tuple[Any, Any]:
+def steps(transition) -> tuple[Any, Any]:
     """The transition with its time axis first, or None and the constant transition."""
     if transition.ndim == 2:
         return None, transition
@@ -31,7 +31,7 @@ def steps(transition, bins: int) -> tuple[Any, Any]:
 def forward(initial, transition, evidence):
     """log p(s_t, evidence up to t), time first, and the log normaliser."""
     leading = jnp.moveaxis(evidence, -2, 0)
-    varying, constant = steps(transition, leading.shape[0])
+    varying, constant = steps(transition)
     first = initial + leading[0]
 
     def advance(alpha, inputs):
@@ -47,7 +47,7 @@ def forward_backward(initial, transition, evidence) -> Path:
     """Marginals of s and of its neighbours given all evidence: the sum-product algorithm."""
     alpha, log_normalizer = forward(initial, transition, evidence)
     leading = jnp.moveaxis(evidence, -2, 0)
-    varying, constant = steps(transition, leading.shape[0])
+    varying, constant = steps(transition)
 
     def retreat(beta, inputs):
         later, step = inputs
@@ -67,7 +67,7 @@ def forward_backward(initial, transition, evidence) -> Path:
 def draw(key, initial, transition, evidence, shape=()):
     """Paths from the posterior given all evidence: filter forward, sample backward; [*shape, *batch, time]."""
     alpha, _ = forward(initial, transition, evidence)
-    varying, constant = steps(transition, alpha.shape[0])
+    varying, constant = steps(transition)
     keys = jax.random.split(key, alpha.shape[0])
     last = jax.random.categorical(keys[-1], alpha[-1], shape=(*shape, *alpha.shape[1:-1]))
 
