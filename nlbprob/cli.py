@@ -3,6 +3,7 @@
 0: done; 2: something handed in cannot be used; 130: interrupted.
 """
 
+import gc
 import importlib
 import os
 import pathlib
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `nlbprob` with the words `argv` (those of the command line by default) and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
+    gc.set_threshold(100_000, 20, 20)  # tracing models makes objects by the million, hardly any of them in cycles
     debug = "--debug" in words
     try:
         return dispatch([word for word in words if word != "--debug"])

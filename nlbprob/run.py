@@ -90,15 +90,15 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
     visible = trials.hide_heldout(*on)
     rates = posterior.rates(visible)
     check_rates(rate_array(rates, trials), trials.counts, trials.bin_ms, trials.seen)
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        scored = pool.submit(measure, rates, trials, settings)  # NumPy alone, while XLA compiles what draws need
-        write_draws(folder / "posterior.nc", posterior, visible.split(*on), settings.draws)
-        metrics = scored.result()
-    write_json(folder / "metrics.json", metrics)
-    write_submission(folder / "submission.h5", rates, trials, fit, on)
-    write_report(
-        folder / "report.html", posterior=posterior, trials=trials, metrics=metrics, config=config, rates=rates
-    )
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # draws are XLA's work, scores and figures Python's
+        drawn = pool.submit(write_draws, folder / "posterior.nc", posterior, visible.split(*on), settings.draws)
+        metrics = measure(rates, trials, settings)
+        write_json(folder / "metrics.json", metrics)
+        write_submission(folder / "submission.h5", rates, trials, fit, on)
+        write_report(
+            folder / "report.html", posterior=posterior, trials=trials, metrics=metrics, config=config, rates=rates
+        )
+        drawn.result()
     return metrics
 
 

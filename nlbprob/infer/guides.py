@@ -15,6 +15,8 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 from numpyro.distributions import biject_to
 
+from nlbprob.infer.ahead import jit
+
 FAMILIES = ("neuron", "normal", "map")
 #: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is not known.
 START_SCALE = 0.05
@@ -125,7 +127,7 @@ class ParameterGuide:
     def untouched(self, frames) -> dict[str, Array]:
         """The guide's parameters before any step: the posterior that EM's curvature suggests."""
 
-        @jax.jit
+        @jit
         def parameters(frames):
             seeded = numpyro.handlers.trace(numpyro.handlers.seed(self, jax.random.key(0)))
             sites = seeded.get_trace(None, None, frames, None)
@@ -145,7 +147,7 @@ class ParameterGuide:
         """Draws of every site from the fitted guide [sample, ...]."""
         names = [name for parts in self.groups.values() for name in parts]
 
-        @jax.jit
+        @jit
         def sample(params, frames, keys):
             program = numpyro.handlers.substitute(self, data=params)
 

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
 from nlbprob.infer import predict
+from nlbprob.infer.ahead import jit
 from nlbprob.infer.em import parameters_at
 from nlbprob.model import Model, Parameters
 
@@ -90,7 +91,7 @@ class Posterior:
         loadings.
         """
         with predict.precision(self.config["precision"]):
-            theta = jax.jit(self._derive)(jax.tree.map(jnp.asarray, self.values))
+            theta = jit(self._derive)(jax.tree.map(jnp.asarray, self.values))
         readout = self.model.readout
         baseline, loadings = (np.asarray(self.draws[readout.site(name)], float) for name in ("baseline", "loadings"))
         rows = np.concatenate([baseline[:, :, None], loadings], 2)
@@ -187,7 +188,7 @@ class Posterior:
     @functools.cached_property
     def _canonical_draws(self) -> dict[str, np.ndarray]:
         with predict.precision(self.config["precision"]):
-            derive = jax.jit(lambda values: jax.lax.map(self._derive, values))
+            derive = jit(lambda values: jax.lax.map(self._derive, values))
             return self._canonical(derive(jax.tree.map(jnp.asarray, self.draws)))
 
     def _canonical(self, theta: Parameters) -> dict[str, np.ndarray]:

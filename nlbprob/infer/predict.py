@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from nlbprob.errors import InputError
 from nlbprob.infer import local as local_inference
-from nlbprob.infer.ahead import concurrently
+from nlbprob.infer.ahead import concurrently, jit
 from nlbprob.infer.problem import Batch, combined, latent_moments, problem
 from nlbprob.model import Model, Parameters
 
@@ -110,7 +110,7 @@ def compile_moments(model: "Model", causal: bool):
     from nlbprob.infer.causal import filtered_moments
 
     found = filtered_moments if causal else smoothed_moments
-    return jax.jit(lambda theta, batch: found(model, theta, batch))
+    return jit(lambda theta, batch: found(model, theta, batch))
 
 
 def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator[tuple[slice, Any, Batch, Moments]]:
@@ -152,7 +152,7 @@ def rates(posterior: "Posterior", trials: "Trials", causal: bool) -> np.ndarray:
     """Expected counts [trial, time, neuron] given what is seen."""
     model = posterior.model
 
-    @jax.jit
+    @jit
     def expected(theta, batch, moments):
         given, _ = problem(model, theta, batch)
         location, variance = local_inference.predictor(given, moments.mean, moments.covariance)
@@ -169,7 +169,7 @@ def latents(posterior: "Posterior", trials: "Trials", causal: bool):
 
     rotation = posterior.rotation
 
-    @jax.jit
+    @jit
     def overall(moments):
         mean = mixed(moments.mean, moments.share)
         if moments.share.shape[-1] == 1:

@@ -18,7 +18,7 @@ from nlbprob.blocks.latent import Latent
 from nlbprob.errors import InputError
 from nlbprob.infer import guides, information, initialize, predict, svi
 from nlbprob.infer import local as local_inference
-from nlbprob.infer.ahead import Ahead, concurrently, threads
+from nlbprob.infer.ahead import Ahead, concurrently, jit, threads
 from nlbprob.infer.em import EM, EMState, Rows, parameter_sites, parameters_at
 from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.problem import Batch
@@ -84,8 +84,8 @@ class Run:
         """Set the first stage compiling, and say what the second one is to be."""
         model, context = self.model, self.context
         neurons, width, dtype = self.trials.n_neurons, 1 + model.dim, jnp.result_type(float)
-        self.sites, supports = parameter_sites(model, context)
         self.em = EM(model, context)
+        self.sites = {name: site.shape for name, site in parameter_sites(model, context).items()}
         size, bins = self.batches[0].seen.shape[:2]
         rows = empty_rows(model, size, bins, dtype)
         curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / guides.START_SCALE**2, (neurons, width, width))
@@ -97,7 +97,7 @@ class Run:
             self.maximize = self.ahead.compile(self.em.maximization, self.start, self.batches, chunks)
         steps = self.settings["svi_steps"]
         names = (model.readout.site("baseline"), model.readout.site("loadings"))
-        self.guide = guides.ParameterGuide(family, self.sites, supports, names)
+        self.guide = guides.ParameterGuide(family, self.sites, self.em.supports, names)
         self.optimizer, self.custom = optimizer or svi.default_optimizer(steps), guide
         self.index = svi.minibatches(self.trials.n_trials, self.batch_size, max(steps, 1), self.settings["seed"])
 
@@ -175,7 +175,7 @@ class Run:
         neurons, width = self.trials.n_neurons, 1 + pilot.dim
         curvature = jnp.broadcast_to(jnp.eye(width, dtype=jnp.result_type(float)), (neurons, width, width))
         state = EMState(values, curvature, (rows,) * len(self.batches), em.begin(values))
-        steps = (jax.jit(em.expectation), jax.jit(em.maximization))
+        steps = (jit(em.expectation), jit(em.maximization))
         count, latents, last = self.trials.n_trials, np.zeros(0), values
         for found, chunks in self.iterate(state, *steps, PILOT_ITERATIONS, "pilot"):
             components = pilot.n_components
@@ -221,15 +221,15 @@ class Run:
         assert self.state is not None
         seed, guide = self.settings["seed"], self.guide
         key = jax.random.key(seed)
-        data, store = jax.jit(self.flat)(self.batches, self.state)
+        data, store = jit(self.flat)(self.batches, self.state)
         scales = None
         if self.spread:
             # Taken at the values of the last E-step: the basis of the last M-step is nearly the same.
-            square = self.square or jax.jit(information.squares(self.em, self.guide.rest))
+            square = self.square or jit(information.squares(self.em, self.guide.rest))
             found = [square(self.before, *one) for one in zip(self.batches, self.chunks, strict=True)]
             total = jax.tree.map(lambda *parts: sum(parts), *found)
-            scales = jax.jit(self.scales)(self.state.values, total, data, store)
-        frames = jax.jit(self.frames)(self.state, scales)
+            scales = jit(self.scales)(self.state.values, total, data, store)
+        frames = jit(self.frames)(self.state, scales)
         if self.custom is not None:
             own = started(self.custom, self.state.values)
             self.loop = svi.Loop(self.model, self.context, own, self.optimizer, (), None)
@@ -244,7 +244,7 @@ class Run:
             draws = {name: sampled[name] for name in self.sites}
             values = guide.median(params) if hasattr(guide, "median") else jax.tree.map(lambda a: a.mean(0), draws)
         else:
-            draws, values = guide.draws(params, frames, key, KEPT_DRAWS), jax.jit(guide.locations)(params, frames)
+            draws, values = guide.draws(params, frames, key, KEPT_DRAWS), jit(guide.locations)(params, frames)
         self.draws = {name: np.asarray(value) for name, value in draws.items()}
         self.state = self.state._replace(values={name: values[name] for name in self.sites})
 

@@ -15,7 +15,7 @@ from numpyro.infer import SVI, Trace_ELBO
 
 from nlbprob.blocks.base import Context
 from nlbprob.infer import local as local_inference
-from nlbprob.infer.ahead import Ahead
+from nlbprob.infer.ahead import Ahead, jit
 from nlbprob.infer.em import Rows
 from nlbprob.infer.problem import Batch, combined, problem
 from nlbprob.model import Model
@@ -79,7 +79,7 @@ class Loop:
         guide = guide(program) if ahead is None else guide
         self.guide = guide
         self.svi = SVI(program, guide, numpyro.optim.optax_to_numpyro(optimizer), Trace_ELBO())
-        self.advance, self.begin = jax.jit(self._advance), self._begin
+        self.advance, self.begin = jit(self._advance), self._begin
         if ahead is not None:
             self.begin = ahead.compile(self._begin, jax.random.key(0), *shapes)
             self.advance = ahead.compile(self._advance, self.begin.shapes, *shapes[:3])

@@ -113,11 +113,11 @@ def test_gradients_of_the_bound_match_finite_differences_of_the_optimised_bound(
     with jax.enable_x64(True):
         model = MODELS[name]().resolve(trials)
         context = Context.of(trials)
-        shapes, supports = em.parameter_sites(model, context)
+        sites = em.parameter_sites(model, context)
         seeded = numpyro.handlers.trace(numpyro.handlers.seed(model.parameters, 1)).get_trace(context)
-        values = {site: seeded[site]["value"] for site in shapes}
-        bijections = {site: numpyro.distributions.biject_to(supports[site]) for site in shapes}
-        raw = {site: 0.3 * bijections[site].inv(values[site]) for site in shapes}  # nothing extreme
+        values = {site: seeded[site]["value"] for site in sites}
+        bijections = {name: numpyro.distributions.biject_to(site.support) for name, site in sites.items()}
+        raw = {site: 0.3 * bijections[site].inv(values[site]) for site in sites}  # nothing extreme
         covariates = jax.tree.map(jnp.asarray, model.covariates(trials))
         batch = Batch(jnp.asarray(trials.counts), jnp.asarray(trials.seen), covariates)
         keys = jax.random.split(jax.random.key(2), len(raw))

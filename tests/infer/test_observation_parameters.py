@@ -25,7 +25,7 @@ def drawn(name, link="exp"):
 def test_a_step_raises_the_expected_log_likelihood_and_prior(name, link):
     model, simulated = drawn(name, link)
     trials, context = simulated.trials, Context.of(simulated.trials)
-    _, supports = em.parameter_sites(model, context)
+    supports = {name: site.support for name, site in em.parameter_sites(model, context).items()}
     batch = Batch(jnp.asarray(trials.counts), jnp.asarray(trials.seen), {})
     moments = jnp.asarray(simulated.latents), jnp.full((40, 25, 1, 1), 0.05)
     rows = jax.tree.map(lambda a: a[None], (moments, jnp.ones(40)))
