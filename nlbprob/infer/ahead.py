@@ -28,6 +28,10 @@ class Ahead:
         traced = jit(function).trace(*arguments)
         return Pending(self.pool.submit(traced.lower().compile), traced.out_info)
 
+    def warm(self, program: Any, *arguments: Any) -> None:
+        """Start to compile what `jit` returned, so that its first call with such arguments need not wait."""
+        self.pool.submit(program.trace(*arguments).lower().compile)
+
     def close(self) -> None:
         """Forget what has not started."""
         self.pool.shutdown(wait=False, cancel_futures=True)

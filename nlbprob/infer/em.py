@@ -18,6 +18,7 @@ from nlbprob.infer.problem import Batch, combined, problem
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Sites
+from nlbprob.numerics.hmm import Path
 
 #: Rate of Adam, in unconstrained space, for the parameters that have no update in closed form.
 RATE = 0.05
@@ -31,6 +32,22 @@ class Rows(NamedTuple):
     sites: Sites
     step_size: Float[Array, " row"]
     paths: tuple[Any, ...]
+
+
+def empty_rows(model: Model, trials: int, bins: int, dtype) -> Rows:
+    """The rows of so many trials before anything is known of them."""
+    count = trials * model.n_components
+    paths = tuple(
+        Path(
+            jnp.zeros((count, bins, block.n_regimes), dtype),
+            jnp.zeros((count, bins - 1, block.n_regimes, block.n_regimes), dtype),
+            jnp.zeros(count, dtype),
+        )
+        if block.n_regimes
+        else None
+        for block in model.chains
+    )
+    return Rows(local_inference.empty_sites(count, bins, model.dim, dtype), jnp.ones(count, dtype), paths)
 
 
 class Chunk(NamedTuple):

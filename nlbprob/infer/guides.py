@@ -143,21 +143,16 @@ class ParameterGuide:
             values |= {name: constrained(z, part)[1] for name, part in parts.items()}
         return values
 
-    def draws(self, params, frames, key, count: int) -> dict[str, Array]:
-        """Draws of every site from the fitted guide [sample, ...]."""
+    def draws(self, params, frames, keys) -> dict[str, Array]:
+        """A draw of every site from the fitted guide for each of the keys [sample, ...]."""
         names = [name for parts in self.groups.values() for name in parts]
+        program = numpyro.handlers.substitute(self, data=params)
 
-        @jit
-        def sample(params, frames, keys):
-            program = numpyro.handlers.substitute(self, data=params)
+        def one(key):
+            sites = numpyro.handlers.trace(numpyro.handlers.seed(program, key)).get_trace(None, None, frames, None)
+            return {name: sites[name]["value"] for name in names}
 
-            def one(key):
-                sites = numpyro.handlers.trace(numpyro.handlers.seed(program, key)).get_trace(None, None, frames, None)
-                return {name: sites[name]["value"] for name in names}
-
-            return jax.lax.map(one, keys)
-
-        return sample(params, frames, jax.random.split(key, count))
+        return jax.lax.map(one, keys)
 
 
 def constrained(z, part: Part):

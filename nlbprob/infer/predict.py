@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
 from nlbprob.infer import local as local_inference
 from nlbprob.infer.ahead import concurrently, jit
+from nlbprob.infer.em import parameters_at
 from nlbprob.infer.problem import Batch, combined, latent_moments, problem
 from nlbprob.model import Model, Parameters
 
@@ -113,12 +115,28 @@ def compile_moments(model: "Model", causal: bool):
     return jit(lambda theta, batch: found(model, theta, batch))
 
 
+def chunk_size(model: "Model", trials: "Trials") -> int:
+    """How many trials are predicted at once."""
+    power = 1 << (trials.n_trials - 1).bit_length()
+    return min(CHUNK_TRIALS, power, most_trials(model, trials.n_bins, trials.n_neurons))
+
+
+def shapes(model: "Model", context: Context, trials: "Trials", values, uncertain: bool):
+    """The shapes of (parameters, batch) in predictions of trials like these, from those of all site values."""
+    theta = jax.eval_shape(lambda values: parameters_at(model, context, values), values)
+    if uncertain:
+        neurons, latents = theta.loadings.shape
+        covariance = jax.ShapeDtypeStruct((neurons, 1 + latents, 1 + latents), theta.loadings.dtype)
+        theta = theta._replace(uncertainty=covariance)
+    _, batch = next(chunks(model, trials, chunk_size(model, trials)))
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), (theta, batch))
+
+
 def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator[tuple[slice, Any, Batch, Moments]]:
     """Chunk by chunk: which trials, the parameters' centre, the data, and the moments of the latents."""
     moments = posterior.causal_moments if causal else posterior.moments
     theta, model = jax.tree.map(jnp.asarray, posterior.centre), posterior.model
-    power = 1 << (trials.n_trials - 1).bit_length()
-    size = min(CHUNK_TRIALS, power, most_trials(model, trials.n_bins, trials.n_neurons))
+    size = chunk_size(model, trials)
 
     def find(chunk):
         rows, batch = chunk

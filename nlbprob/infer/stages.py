@@ -17,14 +17,12 @@ from nlbprob.blocks.base import Context
 from nlbprob.blocks.latent import Latent
 from nlbprob.errors import InputError
 from nlbprob.infer import guides, information, initialize, predict, svi
-from nlbprob.infer import local as local_inference
 from nlbprob.infer.ahead import Ahead, concurrently, jit, threads
-from nlbprob.infer.em import EM, EMState, Rows, parameter_sites, parameters_at
+from nlbprob.infer.em import EM, EMState, Rows, empty_rows, parameter_sites, parameters_at
 from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.problem import Batch
 from nlbprob.infer.progress import Progress
 from nlbprob.model import Model
-from nlbprob.numerics.hmm import Path
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
@@ -98,6 +96,8 @@ class Run:
         steps = self.settings["svi_steps"]
         names = (model.readout.site("baseline"), model.readout.site("loadings"))
         self.guide = guides.ParameterGuide(family, self.sites, self.em.supports, names)
+        self.sample, self.locate = jit(self.guide.draws), jit(self.guide.locations)
+        self.moments = predict.compile_moments(model, causal=False)
         self.optimizer, self.custom = optimizer or svi.default_optimizer(steps), guide
         self.index = svi.minibatches(self.trials.n_trials, self.batch_size, max(steps, 1), self.settings["seed"])
 
@@ -220,7 +220,7 @@ class Run:
         """The second stage; leaves the parameters' centre and draws."""
         assert self.state is not None
         seed, guide = self.settings["seed"], self.guide
-        key = jax.random.key(seed)
+        keys = jax.random.split(jax.random.key(seed), KEPT_DRAWS)
         data, store = jit(self.flat)(self.batches, self.state)
         scales = None
         if self.spread:
@@ -235,18 +235,27 @@ class Run:
             self.loop = svi.Loop(self.model, self.context, own, self.optimizer, (), None)
         elif not self.settings["svi_steps"]:
             params = guide.untouched(frames)
+        else:
+            self.warm(frames, keys)
         if self.custom is not None or self.settings["svi_steps"]:
             params = self.loop.run(jnp.asarray(self.index), data, frames, store, seed, lambda e: self.record("svi", e))
         if self.custom is not None:
             guide = self.loop.guide
             sampler = numpyro.infer.Predictive(guide, params=params, num_samples=KEPT_DRAWS)
-            sampled = sampler(key, jnp.asarray(self.index[0, 0]), data, frames, store)
+            sampled = sampler(jax.random.key(seed), jnp.asarray(self.index[0, 0]), data, frames, store)
             draws = {name: sampled[name] for name in self.sites}
             values = guide.median(params) if hasattr(guide, "median") else jax.tree.map(lambda a: a.mean(0), draws)
         else:
-            draws, values = guide.draws(params, frames, key, KEPT_DRAWS), jit(guide.locations)(params, frames)
+            draws, values = self.sample(params, frames, keys), self.locate(params, frames)
         self.draws = {name: np.asarray(value) for name, value in draws.items()}
         self.state = self.state._replace(values={name: values[name] for name in self.sites})
+
+    def warm(self, frames, keys) -> None:
+        """Compile what comes after the second stage while its loop keeps one core busy."""
+        params, uncertain = self.loop.shapes, self.settings["posterior"] != "map"
+        self.ahead.warm(self.sample, params, frames, keys)
+        self.ahead.warm(self.locate, params, frames)
+        self.ahead.warm(self.moments, *predict.shapes(self.model, self.context, self.trials, self.sites, uncertain))
 
     def posterior(self) -> Posterior | None:
         """What has been found so far; None before the first iteration."""
@@ -256,7 +265,9 @@ class Run:
         draws = self.draws if self.draws is not None else {name: value[None] for name, value in values.items()}
         history = {name: np.asarray(column) for name, column in self.history.items()}
         ids = np.asarray(self.trials.neurons["id"])
-        return Posterior(self.model, self.context, values, draws, ids, history, dict(self.settings))
+        found = Posterior(self.model, self.context, values, draws, ids, history, dict(self.settings))
+        vars(found)["moments"] = self.moments  # its cached property, compiled by now
+        return found
 
 
 def started(guide: Callable, values: dict[str, Any]) -> Callable:
@@ -273,19 +284,3 @@ def pilot_model(model: Model) -> Model | None:
         return None
     latents = [pilot or block for pilot, block in zip(pilots, model.latents, strict=True)]
     return dataclasses.replace(model, latents=latents)
-
-
-def empty_rows(model: Model, trials: int, bins: int, dtype) -> Rows:
-    """The rows of so many trials before anything is known of them."""
-    count = trials * model.n_components
-    paths = tuple(
-        Path(
-            jnp.zeros((count, bins, block.n_regimes), dtype),
-            jnp.zeros((count, bins - 1, block.n_regimes, block.n_regimes), dtype),
-            jnp.zeros(count, dtype),
-        )
-        if block.n_regimes
-        else None
-        for block in model.chains
-    )
-    return Rows(local_inference.empty_sites(count, bins, model.dim, dtype), jnp.ones(count, dtype), paths)

@@ -79,7 +79,8 @@ class Loop:
         guide = guide(program) if ahead is None else guide
         self.guide = guide
         self.svi = SVI(program, guide, numpyro.optim.optax_to_numpyro(optimizer), Trace_ELBO())
-        self.advance, self.begin = jit(self._advance), self._begin
+        self.advance: Any = jit(self._advance)
+        self.begin: Any = self._begin
         if ahead is not None:
             self.begin = ahead.compile(self._begin, jax.random.key(0), *shapes)
             self.advance = ahead.compile(self._advance, self.begin.shapes, *shapes[:3])
@@ -94,6 +95,11 @@ class Loop:
             return self.svi.update(state, row, data, frames, state.mutable_state["local"]["store"])
 
         return lax.scan(step, state, rows)
+
+    @property
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """The shapes of the guide's parameters, where the loop is compiled ahead."""
+        return jax.eval_shape(self.svi.get_params, self.begin.shapes)
 
     def run(self, index, data: Batch, frames, store: Rows, seed: int, report: Callable[[np.ndarray], None]):
         """Run all rows of `index` [call, step, draw]; `report` gets each call's ELBOs. Returns the guide's
