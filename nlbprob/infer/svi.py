@@ -11,7 +11,9 @@ import numpyro.primitives
 import optax
 from jax import lax
 from jaxtyping import Array, Int
-from numpyro.infer import SVI, Trace_ELBO
+from numpyro import handlers
+from numpyro.infer import ELBO, SVI, Trace_ELBO
+from numpyro.infer.util import log_density
 
 from nlbprob.blocks.base import Context
 from nlbprob.infer import local as local_inference
@@ -64,6 +66,21 @@ def default_optimizer(steps: int) -> optax.GradientTransformation:
     return optax.adam(optax.cosine_decay_schedule(0.05, max(steps, 1), alpha=0.05), b1=0.8, b2=0.95)
 
 
+class OneDraw(ELBO):
+    """log p(y, z) - log q(z) at one draw of z: `Trace_ELBO`, its terms in the same order in every process.
+
+    (That one sums them in the order of a set, which changes with the hash seed: results to the last digits, and the
+    name under which a compiled program is kept.)
+    """
+
+    def loss_with_mutable_state(self, rng_key, param_map, model, guide, *args, **kwargs):
+        keys = jax.random.split(rng_key)
+        log_q, drawn = log_density(handlers.seed(guide, keys[1]), args, kwargs, param_map)
+        log_p, traced = log_density(handlers.replay(handlers.seed(model, keys[0]), drawn), args, kwargs, param_map)
+        state = {name: site["value"] for name, site in traced.items() if site["type"] == "mutable"}
+        return {"loss": log_q - log_p, "mutable_state": state}
+
+
 class Loop:
     """SVI of the collapsed model with a guide: some steps a call, as one compiled loop on the device.
 
@@ -78,7 +95,8 @@ class Loop:
 
         guide = guide(program) if ahead is None else guide
         self.guide = guide
-        self.svi = SVI(program, guide, numpyro.optim.optax_to_numpyro(optimizer), Trace_ELBO())
+        loss = Trace_ELBO() if ahead is None else OneDraw()  # the first checks that a user's guide has the right sites
+        self.svi = SVI(program, guide, numpyro.optim.optax_to_numpyro(optimizer), loss)
         self.advance: Any = jit(self._advance)
         self.begin: Any = self._begin
         if ahead is not None:
