@@ -238,6 +238,27 @@ class Broken(Geometric):
         return dist.BinomialLogits(predictor, total_count=1)
 
 
+class Gappy(Geometric):
+    """Which forgets one of the counts."""
+
+    def distribution(self, predictor, parameters):
+        known = super().distribution(predictor, parameters)
+        known.log_prob = lambda counts: jnp.where(
+            counts == 3, jnp.nan, dist.GeometricLogits(-predictor).log_prob(counts)
+        )
+        return known
+
+
+class Kinked(Geometric):
+    """Of which the log likelihood is finite and its slope is not."""
+
+    def distribution(self, predictor, parameters):
+        known = super().distribution(predictor, parameters)
+        slow = jnp.sqrt(jnp.maximum(predictor, 0.0))  # below zero its slope is infinity times nothing
+        known.log_prob = lambda counts: slow + dist.GeometricLogits(-predictor).log_prob(counts)
+        return known
+
+
 class Unstarted(Geometric):
     """Which forgets to say where its parameter starts."""
 
@@ -248,7 +269,9 @@ class Unstarted(Geometric):
 @pytest.mark.parametrize(
     ("observation", "message"),
     [
-        (Broken(), "Broken: the log likelihood of 2 spikes in a bin is not finite.*counts from 0 to"),
+        (Broken(), "Broken: the log likelihood of 2 spikes in a bin is not finite at 5 Hz.*counts from 0 to 3"),
+        (Gappy(), "Gappy: the log likelihood of 3 spikes in a bin is not finite at 5 Hz"),
+        (Kinked(), "Kinked: the log likelihood of 0 spikes in a bin or a derivative of it is not finite near 5 Hz"),
         (Unstarted(), "Unstarted.start.*no value for its parameter 'slope'"),
     ],
 )
