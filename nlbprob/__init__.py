@@ -37,6 +37,7 @@ PUBLIC = {
     "NegativeBinomial": "nlbprob.blocks.negative_binomial",
     "Observation": "nlbprob.blocks.observation",
     "Poisson": "nlbprob.blocks.poisson",
+    "SqrtGaussian": "nlbprob.blocks.observations",
     "ZeroInflatedPoisson": "nlbprob.blocks.poisson",
     "Model": "nlbprob.model",
     "simulate": "nlbprob.simulation",

@@ -67,6 +67,12 @@ CASES = {
         lambda eta, y: stats.norm.logpdf(y, eta, NOISE[:, None]),
         lambda eta: eta,
     ),
+    "gaussian roots": (
+        nlb.SqrtGaussian(),
+        {"noise_scale": NOISE},
+        lambda eta, y: stats.norm.logpdf(np.sqrt(y), eta, NOISE[:, None]),
+        lambda eta: eta**2 + NOISE[:, None] ** 2,
+    ),
 }
 
 
@@ -126,7 +132,7 @@ def test_expected_counts_are_the_integral_of_the_mean(case):
 def test_the_predictor_of_a_mean_is_the_inverse_of_the_link(case):
     observation, parameters, _, _ = case
     mean = jnp.asarray([0.01, 0.4, 0.7, 0.9])
-    parameters = {name: 1e-15 if name == "gate" else value for name, value in parameters.items()}
+    parameters = {name: 1e-15 if name in ("gate", "noise_scale") else value for name, value in parameters.items()}
     back = observation.distribution(observation.predictor_of_mean(mean), parameters).mean
     np.testing.assert_allclose(back, mean, rtol=1e-9)
     typical = observation.distribution(observation.baseline_location(CONTEXT), parameters).mean
@@ -187,6 +193,15 @@ def test_negative_binomial_draws_have_its_mean_and_variance():
     assert distribution.sample(jax.random.key(0)).shape == (2,)
     np.testing.assert_allclose(draws.mean(0), [0.5, 4.0], rtol=0.05)
     np.testing.assert_allclose(draws.var(0), [0.5 + 0.8 * 0.25, 4.0 + 0.2 * 16], rtol=0.08)
+
+
+def test_draws_of_roots_are_counts():
+    distribution = nlb.SqrtGaussian().distribution(jnp.array([0.3, 5.0]), {"noise_scale": jnp.array([0.4, 0.5])})
+    draws = np.asarray(distribution.sample(jax.random.key(0), (20_000,)))
+    assert np.all(draws == np.round(draws))
+    assert draws.min() == 0
+    np.testing.assert_allclose(draws[:, 1].mean(), 5.0**2 + 0.5**2, rtol=0.01)
+    np.testing.assert_allclose(np.sqrt(draws[:, 1]).std(), 0.5, rtol=0.02)
 
 
 def test_starts_are_the_moments_of_counts():
