@@ -26,6 +26,7 @@ PUBLIC = {
     "Periodic": "nlbprob.blocks.kernels",
     "QuasiPeriodic": "nlbprob.blocks.kernels",
     "SwitchingLDS": "nlbprob.blocks.slds",
+    "Gain": "nlbprob.blocks.gain",
     "Templates": "nlbprob.blocks.templates",
     "LinearReadout": "nlbprob.blocks.readout",
     "InputEffect": "nlbprob.blocks.effects",

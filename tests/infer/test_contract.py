@@ -20,7 +20,7 @@ from tests.conftest import holes
 MODELS = {
     "dense": lambda: nlb.Model(latents=[nlb.LDS(2, inputs=[nlb.TrialTime(3)], initial="condition")]),
     "stacked": lambda: nlb.Model(
-        latents=[nlb.LDS(3, name="slow", dynamics="modal"), nlb.GP(nlb.Matern32(), 1)],
+        latents=[nlb.LDS(3, name="slow", dynamics="modal"), nlb.GP(nlb.Matern32(), 1), nlb.Gain()],
         readout=nlb.LinearReadout("ard"),
     ),
     "switching": lambda: nlb.Model(latents=[nlb.SwitchingLDS(2, 2)]),
