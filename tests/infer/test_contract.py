@@ -25,7 +25,9 @@ MODELS = {
     ),
     "switching": lambda: nlb.Model(latents=[nlb.SwitchingLDS(2, 2)]),
     "recurrent": lambda: nlb.Model(latents=[nlb.SwitchingLDS(2, 1, recurrent=True), nlb.LDS(1, dynamics="diagonal")]),
-    "templates": lambda: nlb.Model(latents=[nlb.Templates(2, on="lds"), nlb.LDS(2)]),
+    "templates": lambda: nlb.Model(
+        latents=[nlb.Templates(2, on="lds"), nlb.LDS(2)], readout=nlb.LinearReadout("horseshoe")
+    ),
     "effects": lambda: nlb.Model(
         latents=[nlb.Templates(2, dim=1), nlb.LDS(1)],
         effects=[nlb.InputEffect([nlb.Covariate("stimulus")]), nlb.History(coupling=True)],
