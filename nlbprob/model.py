@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
 
+#: Names of sites and plates that are the model's own, which no block may have.
+TAKEN = ("", "baseline", "latents", "loadings", "neuron", "rates", "spikes", "time", "trial")
+
+
 class Parameters(NamedTuple):
     """Everything the posterior of a trajectory depends on.
 
@@ -64,6 +68,8 @@ class Model:
             raise InputError("Model(latents=[...]): a model needs at least one latent block, such as LDS(12).")
         names = [block.name for block in (*self.latents, *self.effects)]
         for name in names:
+            if name in TAKEN:
+                raise InputError(f"Model: a block is named {name!r}, a name of the model's own; give it another one.")
             if names.count(name) > 1:
                 raise InputError(f"Model: two blocks are named {name!r}; give each its own name, LDS(8, name='slow').")
         if len(self.latents) - len(self.chains) > 1:

@@ -115,14 +115,43 @@ def test_nuts_and_the_fit_agree_on_what_is_identified_of_the_parameters(sampled,
         assert np.all(np.abs(found.mean(0) - exact.mean(0)) < 2 * np.hypot(found.std(0), exact.std(0)))
 
 
-def test_models_that_make_no_sense_are_named(tiny):
-    with pytest.raises(nlb.InputError, match="at least one latent block"):
-        nlb.Model(latents=[])
-    with pytest.raises(nlb.InputError, match="two blocks are named 'lds'.*name="):
-        nlb.Model(latents=[nlb.LDS(1), nlb.LDS(2)])
-    large = nlb.Model(latents=[nlb.LDS(7)])
-    for use in (large, lambda trials: nlb.fit(large, trials), lambda trials: nlb.simulate(large, trials)):
-        with pytest.raises(nlb.InputError, match="7 latents.*6 neurons.*Lower dim"):
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nlb.Model(latents=[]), "at least one latent block, such as LDS"),
+        (lambda: nlb.Model(latents=[nlb.LDS(1), nlb.LDS(2)]), "two blocks are named 'lds'.*name="),
+        (
+            lambda: nlb.Model(latents=[nlb.LDS(1, name="x")], effects=[nlb.History(name="x")]),
+            "two blocks are named 'x'.*name=",
+        ),
+        (lambda: nlb.Model(latents=[nlb.LDS(1, name="spikes")]), "named 'spikes'.*give it another"),
+        (lambda: nlb.LDS(0), r"LDS\(dim=0\).*at least 1"),
+        (lambda: nlb.GP(nlb.Matern32(), -1), r"GP\(dim=-1\).*at least 1"),
+        (lambda: nlb.SwitchingLDS(2, 0), r"SwitchingLDS\(dim=0\).*at least 1"),
+        (lambda: nlb.SwitchingLDS(0, 2), r"SwitchingLDS\(states=0\).*at least 1"),
+        (lambda: nlb.Templates(2, dim=0), r"Templates\(dim=0\).*at least 1"),
+        (lambda: nlb.Templates(0), r"Templates\(components=0\).*at least 1"),
+    ],
+)
+def test_blocks_that_make_no_model_are_named(make, message):
+    with pytest.raises(nlb.InputError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("latents", "message"),
+    [
+        ([nlb.LDS(7)], "7 latents.*6 neurons.*Lower dim"),
+        ([nlb.LDS(4), nlb.Templates(2, dim=3)], "7 latents.*6 neurons.*Lower dim"),
+        ([nlb.SwitchingLDS(11, 1)], "states=11.*more states than the 10 bins.*Lower states"),
+        ([nlb.GP(nlb.Matern32(lengthscale_ms=15.0), 1)], "lengthscale_ms is 15 ms, below the 20 ms.*smaller bins"),
+        ([nlb.LDS(1), nlb.Templates(13, dim=1)], "13.*more templates than the 12 trials.*Lower components"),
+    ],
+)
+def test_models_that_do_not_fit_the_trials_are_named(tiny, latents, message):
+    model = nlb.Model(latents=latents)
+    for use in (model, lambda trials: nlb.fit(model, trials), lambda trials: nlb.simulate(model, trials)):
+        with pytest.raises(nlb.InputError, match=message):
             use(tiny)
 
 

@@ -104,6 +104,8 @@ class Latent(Block, abc.ABC):
     rotatable = False
     #: The parameters that `maximize` finds in closed form; all others follow the gradient of the bound.
     settled: tuple[str, ...] = ()
+    #: Whether its latents stay as they are throughout a trial: then its dynamics tell nothing.
+    constant = False
     #: How many discrete states choose among its dynamics; 0 where it has none.
     n_regimes = 0
 

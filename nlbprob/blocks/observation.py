@@ -23,6 +23,8 @@ TYPICAL_RATE_HZ = 5.0
 #: Below it log softplus(eta) is eta, to the digits of float64 and without the underflow of e^eta.
 SOFTPLUS_IS_EXP = -36.0
 LINKS = ("exp", "softplus")
+#: Standard deviation of the predictor about its typical value where a log likelihood is tried out.
+SPREAD = 0.5
 
 
 class Observation(Block, abc.ABC):
@@ -57,36 +59,39 @@ class Observation(Block, abc.ABC):
         return {}
 
     def check(self, trials: "Trials") -> None:
-        """Raise InputError unless every parameter has a start and the counts have a finite log likelihood.
+        """Raise InputError unless every parameter has a start and the log likelihood of the counts can be followed.
 
-        That is evaluated for a few counts from 0 to the largest, at the predictor of a typical rate.
+        It and its first two derivatives in the predictor are evaluated for every count that is seen somewhere, about
+        the predictor of a typical rate.
         """
         if not trials.seen.any():
             return
-        kind, context = type(self).__name__, Context.of(trials)
-        largest = int(trials.counts.max(where=trials.seen, initial=0))
-        counts = np.unique(np.linspace(0, largest, 20).astype(int))
+        kind, context, counts = type(self).__name__, Context.of(trials), seen_counts(trials)
 
-        def log_prob(counts):
+        def evaluated(counts):
             ones = jnp.ones(trials.n_neurons)
             start = self.start(0.5 * ones, ones)
             own: Any = numpyro.handlers.seed(self.parameters, 0)
             for name in own(context):
                 if name not in start:
                     raise InputError(f"{kind}.start(mean, variance) gives no value for its parameter {name!r}.")
-            found = self.distribution(self.baseline_location(context) * ones, start)
+            centre = self.baseline_location(context) * jnp.ones((len(counts), trials.n_neurons))
+            found = self.distribution(centre, start)
             inside = True if found.support is None else found.support(counts)
-            return jnp.where(inside, found.log_prob(counts), -jnp.inf)
+            log_prob = jnp.where(inside, found.log_prob(counts), -jnp.inf)
+            around = self.expected_log_prob(centre, jnp.full_like(centre, SPREAD**2), counts, start)
+            return jnp.isfinite(log_prob).all(1), jnp.isfinite(jnp.stack(around)).all((0, 2))
 
         # A model is checked wherever it is called, also where something else is being compiled or traced.
         with jax.ensure_compile_time_eval(), numpyro.handlers.block():
-            found = np.asarray(jax.jit(log_prob)(counts[:, None].astype(float)))
-        wrong = counts[~np.isfinite(found).all(1)]
-        if len(wrong):
-            raise InputError(
-                f"{kind}: the log likelihood of {wrong[0]} spikes in a bin is not finite at {TYPICAL_RATE_HZ:g} Hz. "
-                f"Use an observation for counts from 0 to {largest}, or make {kind}.distribution finite there."
-            )
+            there, around = (np.asarray(part) for part in jax.jit(evaluated)(counts[:, None].astype(float)))
+        for fine, what in ((there, "is not finite at"), (around, "or a derivative of it is not finite near")):
+            if not fine.all():
+                raise InputError(
+                    f"{kind}: the log likelihood of {counts[~fine][0]} spikes in a bin {what} {TYPICAL_RATE_HZ:g} Hz. "
+                    f"Use an observation for counts from {counts[0]} to {counts[-1]}, or make {kind}.distribution "
+                    "finite and smooth there."
+                )
 
     def expected_count(self, mean, variance, parameters: dict[str, Any]):
         """E[y] in spikes per bin for a predictor eta ~ N(mean, variance)."""
@@ -103,6 +108,14 @@ class Observation(Block, abc.ABC):
         """
         counts = counts.astype(mean.dtype)
         return expected(lambda eta: self.distribution(eta, parameters).log_prob(counts), mean, variance)
+
+
+def seen_counts(trials: "Trials") -> np.ndarray:
+    """The counts that occur among the seen entries, in ascending order."""
+    occurs = np.zeros(1 + int(trials.counts.max(where=trials.seen, initial=0)), bool)
+    for counts, seen in zip(trials.counts, trials.seen, strict=True):
+        occurs[counts[seen]] = True
+    return np.flatnonzero(occurs)
 
 
 def expected(function: Callable, mean, variance):

@@ -1,7 +1,10 @@
-"""Gaussian and Bernoulli observations; all others can be imported from here too."""
+"""Gaussian observations, of counts and of their square roots, and Bernoulli ones; all others can be imported from here
+too.
+"""
 
 import dataclasses
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +22,7 @@ __all__ = [
     "NegativeBinomial",
     "Observation",
     "Poisson",
+    "SqrtGaussian",
     "ZeroInflatedPoisson",
     "log_factorial",
 ]
@@ -92,3 +96,57 @@ class Gaussian(Observation):
         residual = counts - mean
         value = 0.5 * (jnp.log(precision) - math.log(2 * math.pi) - precision * (residual**2 + variance))
         return value, precision * residual, jnp.broadcast_to(precision, mean.shape)
+
+
+class SqrtNormal(dist.Distribution):
+    """y with sqrt y ~ N(loc, scale^2): densities are of the square root, draws are squares rounded to whole numbers."""
+
+    arg_constraints = {"loc": dist.constraints.real, "scale": dist.constraints.positive}
+    support = dist.constraints.nonnegative  # pyright: ignore[reportAssignmentType]
+    reparametrized_params = ["loc", "scale"]
+
+    def __init__(self, loc, scale, *, validate_args=None):
+        self.loc, self.scale = jnp.broadcast_arrays(loc, scale)
+        super().__init__(batch_shape=self.loc.shape, validate_args=validate_args)
+
+    @property
+    def root(self) -> dist.Normal:
+        """The distribution of the square root."""
+        return dist.Normal(self.loc, self.scale)
+
+    @property
+    def mean(self):
+        return self.loc**2 + self.scale**2
+
+    def sample(self, key: Any, sample_shape=()):
+        return jnp.round(self.root.sample(key, sample_shape) ** 2)
+
+    def log_prob(self, value):
+        return self.root.log_prob(jnp.sqrt(jnp.asarray(value, self.loc.dtype)))
+
+
+@dataclasses.dataclass(frozen=True)
+class SqrtGaussian(Gaussian):
+    """sqrt y ~ N(eta, sigma_n^2): square roots of counts, whose variance depends on the rate less than that of counts.
+
+    The observation of Gaussian-process factor analysis (Yu et al. 2009, J Neurophysiol 102:614). The expected count is
+    the expected square, E[y] = E[eta]^2 + Var[eta] + sigma_n^2, always above zero. Log likelihoods are densities of
+    sqrt y, not to be compared with those of counts. Site: noise_scale [neuron] ~ LogNormal(0, 1), in roots of spikes.
+    """
+
+    def start(self, mean, variance):
+        # Of many spikes the root has a quarter of the variance over the mean, of none or one spike it is the count.
+        return {"noise_scale": jnp.sqrt(jnp.maximum(jnp.minimum(0.25 * variance / mean, mean), 1e-4))}
+
+    def distribution(self, predictor, parameters):
+        return SqrtNormal(predictor, parameters["noise_scale"])
+
+    def predictor_of_mean(self, mean):
+        """The root of the mean: at that predictor the noise alone adds to it."""
+        return jnp.sqrt(mean)
+
+    def expected_count(self, mean, variance, parameters):
+        return mean**2 + variance + parameters["noise_scale"] ** 2
+
+    def expected_log_prob(self, mean, variance, counts, parameters):
+        return super().expected_log_prob(mean, variance, jnp.sqrt(counts.astype(mean.dtype)), parameters)

@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 
 from nlbprob.blocks.base import Block, Context
+from nlbprob.blocks.horseshoe import Horseshoe, local_precision
 from nlbprob.errors import InputError, suggestion
 
-#: Smallest size of a loading in the quadratic that bounds a Laplace prior, in units of its scale.
+#: Smallest size of a loading in the quadratic that bounds a sparse prior, in units of its scale.
 LEAST_LOADING = 0.05
-SHRINKAGE = ("ridge", "ard", "laplace")
+#: The priors of loadings, and the site of the scale that each learns.
+SHRINKAGE = {"ridge": None, "ard": "latent_scale", "laplace": None, "horseshoe": "global_scale"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,9 +27,12 @@ class LinearReadout(Block):
     either way at two standard deviations, which shrinks neurons with few spikes and leaves neurons with many to their
     data. "ard": c_nk ~ N(0, s_k^2), s_k ~ HalfCauchy(loading_scale): latents that are not needed are pruned (of latents
     with an identity, such as those of GP or modal dynamics). "laplace": c_nk ~ Laplace(0, loading_scale / sqrt 2), for
-    sparse loadings. baseline_scale 2 covers 0.1 to 270 Hz at 95%.
+    sparse loadings. "horseshoe": c_nk ~ N(0, (tau lambda_nk)^2), lambda_nk ~ HalfCauchy(1) integrated out, tau ~
+    HalfCauchy(loading_scale), for a few large loadings among many that are nought (Carvalho, Polson and Scott 2010):
+    it shrinks small ones more than "laplace" does, and large ones hardly. baseline_scale 2 covers 0.1 to 270 Hz at 95%.
 
-    Sites: "loadings" [neuron, latent], "baseline" [neuron]; "ard": "latent_scale" [latent].
+    Sites: "loadings" [neuron, latent], "baseline" [neuron]; "ard": "latent_scale" [latent]; "horseshoe":
+    "global_scale", tau.
     """
 
     shrinkage: str = "ridge"
@@ -41,7 +46,12 @@ class LinearReadout(Block):
             raise InputError(
                 f"LinearReadout(shrinkage={self.shrinkage!r}): no such prior. {suggestion(self.shrinkage, SHRINKAGE)}"
             )
-        self.check_priors(("loadings", "baseline", *(["latent_scale"] if self.shrinkage == "ard" else [])))
+        self.check_priors(("loadings", "baseline", *((self.learned,) if self.learned else ())))
+
+    @property
+    def learned(self) -> str | None:
+        """The parameter of the prior's scale, where it has one."""
+        return SHRINKAGE[self.shrinkage]
 
     def parameters(self, context: Context, dim: int, baseline_location):
         """Sample the loadings and baselines of `context.n_neurons` neurons on `dim` latents."""
@@ -51,6 +61,9 @@ class LinearReadout(Block):
         elif self.shrinkage == "ard":
             scale = self.sample("latent_scale", dist.HalfCauchy(self.loading_scale).expand([dim]), ("latent",))
             prior = dist.Normal(0.0, jnp.broadcast_to(scale, shape))
+        elif self.shrinkage == "horseshoe":
+            scale = self.sample("global_scale", dist.HalfCauchy(self.loading_scale), ())
+            prior = Horseshoe(jnp.broadcast_to(scale, shape))
         else:
             prior = dist.Normal(0.0, self.loading_scale).expand(shape)
         loadings = self.sample("loadings", prior, ("neuron", "latent"))
@@ -59,17 +72,21 @@ class LinearReadout(Block):
 
     def start(self, dim: int) -> dict[str, Any]:
         """Where the sites of the prior start."""
-        return {self.site("latent_scale"): jnp.full(dim, self.loading_scale)} if self.shrinkage == "ard" else {}
+        shape = (dim,) if self.shrinkage == "ard" else ()
+        return {self.site(self.learned): jnp.full(shape, self.loading_scale)} if self.learned else {}
 
     def penalty(self, loadings, values: dict[str, Any], baseline_location):
         """Location [width] and precision [neuron, width] of the normal that stands for the prior in a Newton step.
 
-        For the Laplace prior it is the tangent quadratic, of precision sqrt 2 / (loading_scale |c|).
+        For priors that are not normal it is the tangent quadratic, which for the Laplace prior has precision
+        sqrt 2 / (loading_scale |c|), for the horseshoe E[(tau lambda)^-2 | c].
         """
         neurons, dim = loadings.shape
         if self.shrinkage == "laplace":
-            size = jnp.maximum(jnp.abs(loadings), LEAST_LOADING * self.loading_scale)
-            own = math.sqrt(2) / (self.loading_scale * size)
+            own = math.sqrt(2) / (self.loading_scale * self.size(loadings))
+        elif self.shrinkage == "horseshoe":
+            scale = values[self.site("global_scale")]
+            own = local_precision(self.size(loadings), scale) / scale**2
         elif self.shrinkage == "ard":
             own = jnp.broadcast_to(values[self.site("latent_scale")] ** -2, (neurons, dim))
         else:
@@ -78,16 +95,27 @@ class LinearReadout(Block):
         first = jnp.full((neurons, 1), self.baseline_scale**-2, loadings.dtype)
         return location, jnp.concatenate([first, own], 1)
 
-    def maximize(self, loadings, curvature) -> dict[str, Any]:
+    def size(self, loadings):
+        """|c|, and no less than what a tangent quadratic can be taken at."""
+        return jnp.maximum(jnp.abs(loadings), LEAST_LOADING * self.loading_scale)
+
+    def maximize(self, loadings, curvature, values: dict[str, Any]) -> dict[str, Any]:
         """The prior's own sites given the loadings and their precision: s^2 maximises E_q[log p(c | s)] + log p(s).
 
         With V = sum_n E[c_nk^2] and N neurons, -N log s - V / 2 s^2 - log(1 + s^2 / b^2) is stationary where u = s^2
-        solves (N + 2) u^2 + (N b^2 - V) u - V b^2 = 0.
+        solves (N + 2) u^2 + (N b^2 - V) u - V b^2 = 0. For tau of the horseshoe the sum is over all loadings, each
+        weighted by E[lambda^-2 | c], and N is their number.
         """
-        if self.shrinkage != "ard":
+        if self.learned is None:
             return {}
         spread = jnp.diagonal(jnp.linalg.inv(curvature), axis1=1, axis2=2)[:, 1:]
-        second, count, unit = (loadings**2 + spread).sum(0), loadings.shape[0], self.loading_scale**2
+        squares, unit = loadings**2 + spread, self.loading_scale**2
+        if self.shrinkage == "horseshoe":
+            size = self.size(jnp.sqrt(squares))
+            weight = local_precision(size, values[self.site("global_scale")])
+            second, count = (weight * size**2).sum(), loadings.size
+        else:
+            second, count = squares.sum(0), loadings.shape[0]
         linear = count * unit - second
         root = jnp.sqrt(linear**2 + 4 * (count + 2) * second * unit)
-        return {self.site("latent_scale"): jnp.sqrt((root - linear) / (2 * (count + 2)))}
+        return {self.site(self.learned): jnp.sqrt((root - linear) / (2 * (count + 2)))}

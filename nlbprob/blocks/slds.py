@@ -67,7 +67,8 @@ class SwitchingLDS(Latent):
     def check(self, trials):
         if self.states > trials.n_bins:
             raise InputError(
-                f"SwitchingLDS(states={self.states}): more states than the {trials.n_bins} bins of a trial. Lower it."
+                f"SwitchingLDS(states={self.states}): more states than the {trials.n_bins} bins of a trial. "
+                "Lower states, or use smaller bins."
             )
 
     def pilot(self) -> LDS:

@@ -21,7 +21,7 @@ def add_fit_arguments(parser) -> None:
     group.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the fit (default 0)")
     group.add_argument(
         "--posterior",
-        choices=("neuron", "normal", "map"),
+        choices=("neuron", "normal", "lowrank", "map"),
         default="neuron",
         help="form of the parameters' posterior (default neuron: one normal for each neuron's loadings and baseline)",
     )

@@ -118,7 +118,7 @@ def log_prior(model: Model, context: Context, values: dict[str, Array]) -> Float
 
 def free_sites(model: Model, context: Context, supports: dict[str, Any]) -> list[str]:
     """The sites that no update in closed form moves: these follow the gradient of the bound."""
-    settled = {model.readout.site(name) for name in ("loadings", "baseline", "latent_scale")}
+    settled = {model.readout.site(name) for name in ("loadings", "baseline", "latent_scale", "global_scale")}
     settled |= {name for name in supports if name in maximize.observation_sites(model, context)}
     for latent in model.chains:
         settled |= {latent.site(name) for name in latent.settled}
@@ -188,7 +188,7 @@ class EM:
         location = model.observation.baseline_location(context)
         penalty = model.readout.penalty(theta.loadings, values, location)
         theta, curvature = maximize.readout(model, theta, data, rows, penalty)
-        values |= model.readout.maximize(theta.loadings, curvature)
+        values |= model.readout.maximize(theta.loadings, curvature, values)
         values |= maximize.observation(model, context, self.supports, values, theta, data, rows)
         if self.free:
             gradient = jax.tree.map(lambda *parts: sum(parts), *[chunk.gradient for chunk in chunks])

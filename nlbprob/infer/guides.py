@@ -2,7 +2,7 @@
 
 Every family is z = centre + root (shift + spread e), e ~ N(0, I), in unconstrained space, with shift 0 and spread I
 at the start: one unit of `shift` is one posterior standard deviation of EM's curvature, so that one learning rate
-fits all parameters.
+fits all parameters. "lowrank" ties the entries of all groups: e ~ N(0, I + F F') with F [entry, rank].
 """
 
 import math
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
@@ -17,9 +18,11 @@ from numpyro.distributions import biject_to
 
 from nlbprob.infer.ahead import jit
 
-FAMILIES = ("neuron", "normal", "map")
+FAMILIES = ("neuron", "normal", "lowrank", "map")
 #: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is not known.
 START_SCALE = 0.05
+#: Most directions that "lowrank" adds, and the standard deviation along them at the start (at zero they would stay).
+RANK, START_FACTOR = 10, 0.1
 
 
 class Frame(NamedTuple):
@@ -42,7 +45,9 @@ class ParameterGuide:
     """A NumPyro guide over all parameter sites of a model, called with what the model is: (index, data, frames, store).
 
     family "neuron": a multivariate normal for each neuron's baseline and loadings, independent normals for the rest;
-    "normal": independent normals throughout; "map": point estimates.
+    "normal": independent normals throughout; "lowrank": one normal over all parameters, its covariance that of EM's
+    curvature, neuron by neuron, rescaled, and a few directions in which any of them move together; "map": point
+    estimates.
     shapes: a value (or its shape) of every site; supports: NumPyro constraints by site; neuron_sites: names of the
     readout's sites, the baseline first, which are the columns of the group "neuron"; the entries of all others are
     the rows of "rest".
@@ -87,7 +92,7 @@ class ParameterGuide:
             if group == "neuron":
                 centre = jnp.concatenate([raw[name].reshape(covariance.shape[0], -1) for name in parts], 1)
                 root = jnp.linalg.cholesky(covariance)
-                root = root if self.family == "neuron" else conditional_scale(root)
+                root = root if self.family in ("neuron", "lowrank") else conditional_scale(root)
             else:
                 centre = jnp.concatenate([raw[name].reshape(-1, 1) for name in parts])
                 root = jnp.full((*centre.shape, 1), START_SCALE, centre.dtype)
@@ -97,8 +102,9 @@ class ParameterGuide:
         return frames
 
     def __call__(self, index, data, frames, store):
+        together = self.together(frames) if self.family == "lowrank" else {}
         for group, parts in self.groups.items():
-            z, log_volume = self.unconstrained(group, frames[group])
+            z, log_volume = self.unconstrained(group, frames[group], together.get(group))
             for name, part in parts.items():
                 raw, value = constrained(z, part)
                 # A point estimate maximises the density of the parameters themselves, whatever their transform.
@@ -107,9 +113,29 @@ class ParameterGuide:
                 numpyro.sample(name, dist.Delta(value, log_density=-log_volume, event_dim=value.ndim))
                 log_volume = 0.0
 
-    def unconstrained(self, group: str, frame: Frame):
-        """Draw the rows of a group: their values, and the log volume that a standard normal was stretched by."""
+    def together(self, frames: dict[str, Frame]) -> dict[str, Array]:
+        """Draw the rows of all groups from N(shift, D^2 + F F'), in units of their roots."""
+        shifts: Any = [numpyro.param(f"{name}.shift", jnp.zeros_like(frame.centre)) for name, frame in frames.items()]
+        location = jnp.concatenate([shift.reshape(-1) for shift in shifts])
+        rank = min(RANK, location.size)
+        # Any directions will do to start from, so long as no two are the same.
+        directions = np.random.default_rng(0).standard_normal((location.size, rank))
+        factor: Any = numpyro.param("factor", jnp.asarray(START_FACTOR / math.sqrt(rank) * directions, location.dtype))
+        log_scale: Any = numpyro.param("log_scale", jnp.zeros_like(location))
+        normal = dist.LowRankMultivariateNormal(location, factor, jnp.exp(2 * log_scale))
+        drawn = jnp.asarray(numpyro.sample("_all", normal, infer={"is_auxiliary": True}))
+        parts = jnp.split(drawn, np.cumsum([shift.size for shift in shifts])[:-1])
+        return {name: part.reshape(frames[name].centre.shape) for name, part in zip(frames, parts, strict=True)}
+
+    def unconstrained(self, group: str, frame: Frame, drawn: Array | None = None):
+        """Draw the rows of a group: their values, and the log volume that a standard normal was stretched by.
+
+        drawn: in units of the root, where they come from one draw of all groups `together`.
+        """
         width = frame.centre.shape[1]
+        volume = jnp.log(jnp.diagonal(frame.root, axis1=-2, axis2=-1)).sum()
+        if drawn is not None:
+            return frame.centre + jnp.einsum("rij,rj->ri", frame.root, drawn), volume
         shift: Any = numpyro.param(f"{group}.shift", jnp.zeros_like(frame.centre))
         if self.family == "map":
             return frame.centre + jnp.einsum("rij,rj->ri", frame.root, shift), 0.0
@@ -121,8 +147,7 @@ class ParameterGuide:
         if self.family == "neuron" and width > 1:
             slant: Any = numpyro.param(f"{group}.slant", jnp.zeros_like(frame.root))
             spread = spread + jnp.einsum("rij,rj->ri", jnp.tril(slant, -1), draw)
-        log_volume = log_scale.sum() + jnp.log(jnp.diagonal(frame.root, axis1=-2, axis2=-1)).sum()
-        return frame.centre + jnp.einsum("rij,rj->ri", frame.root, shift + spread), log_volume
+        return frame.centre + jnp.einsum("rij,rj->ri", frame.root, shift + spread), log_scale.sum() + volume
 
     def untouched(self, frames) -> dict[str, Array]:
         """The guide's parameters before any step: the posterior that EM's curvature suggests."""

@@ -3,6 +3,7 @@
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
@@ -164,8 +165,10 @@ def site_values(model: Model, context: Context, start: Start) -> dict[str, jnp.n
         values |= effect.start(context)
     values |= model.readout.start(model.dim)
     mean = jnp.asarray(start.mean, dtype)
-    values[model.readout.site("loadings")] = start.loadings @ whole
-    values[model.readout.site("baseline")] = model.observation.predictor_of_mean(mean)
+    # The latents are found in log rates: d predictor / d log mean turns their loadings into those of the predictor.
+    baseline, gain = jax.jvp(model.observation.predictor_of_mean, (mean,), (mean,))
+    values[model.readout.site("loadings")] = np.asarray(gain)[:, None] * start.loadings @ whole
+    values[model.readout.site("baseline")] = baseline
     for name, value in model.observation.start(mean, jnp.asarray(start.variance, dtype)).items():
         values[model.observation.site(name)] = value
     return {name: jnp.asarray(value, dtype) for name, value in values.items()}

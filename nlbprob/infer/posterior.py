@@ -195,7 +195,7 @@ class Posterior:
         turn = self.rotation
         found = {"loadings": np.asarray(theta.loadings) @ turn, "baseline": np.asarray(theta.baseline)}
         for block, dynamics in zip(self.model.chains, theta.dynamics, strict=True):
-            if dynamics.emission is not None:
+            if dynamics.emission is not None or block.constant:
                 continue
             place = self.model.slices[block.name]
             own, chain = turn[place, place], jax.tree.map(np.asarray, dynamics.chain)

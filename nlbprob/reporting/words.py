@@ -26,6 +26,7 @@ UPRIGHT = {"a", "N"}
 FAMILIES = {
     "neuron": "a normal for each neuron's baseline and loadings, independent normals for the rest",
     "normal": "independent normals",
+    "lowrank": "one normal over all parameters, with a few directions that they share",
     "map": "point estimates",
 }
 

@@ -67,6 +67,12 @@ CASES = {
         lambda eta, y: stats.norm.logpdf(y, eta, NOISE[:, None]),
         lambda eta: eta,
     ),
+    "gaussian roots": (
+        nlb.SqrtGaussian(),
+        {"noise_scale": NOISE},
+        lambda eta, y: stats.norm.logpdf(np.sqrt(y), eta, NOISE[:, None]),
+        lambda eta: eta**2 + NOISE[:, None] ** 2,
+    ),
 }
 
 
@@ -126,7 +132,7 @@ def test_expected_counts_are_the_integral_of_the_mean(case):
 def test_the_predictor_of_a_mean_is_the_inverse_of_the_link(case):
     observation, parameters, _, _ = case
     mean = jnp.asarray([0.01, 0.4, 0.7, 0.9])
-    parameters = {name: 1e-15 if name == "gate" else value for name, value in parameters.items()}
+    parameters = {name: 1e-15 if name in ("gate", "noise_scale") else value for name, value in parameters.items()}
     back = observation.distribution(observation.predictor_of_mean(mean), parameters).mean
     np.testing.assert_allclose(back, mean, rtol=1e-9)
     typical = observation.distribution(observation.baseline_location(CONTEXT), parameters).mean
@@ -189,6 +195,15 @@ def test_negative_binomial_draws_have_its_mean_and_variance():
     np.testing.assert_allclose(draws.var(0), [0.5 + 0.8 * 0.25, 4.0 + 0.2 * 16], rtol=0.08)
 
 
+def test_draws_of_roots_are_counts():
+    distribution = nlb.SqrtGaussian().distribution(jnp.array([0.3, 5.0]), {"noise_scale": jnp.array([0.4, 0.5])})
+    draws = np.asarray(distribution.sample(jax.random.key(0), (20_000,)))
+    assert np.all(draws == np.round(draws))
+    assert draws.min() == 0
+    np.testing.assert_allclose(draws[:, 1].mean(), 5.0**2 + 0.5**2, rtol=0.01)
+    np.testing.assert_allclose(np.sqrt(draws[:, 1]).std(), 0.5, rtol=0.02)
+
+
 def test_starts_are_the_moments_of_counts():
     mean = jnp.array([0.5, 2.0])
     dispersed = nlb.NegativeBinomial().start(mean, mean + 2 * 0.4 * mean**2)
@@ -238,6 +253,27 @@ class Broken(Geometric):
         return dist.BinomialLogits(predictor, total_count=1)
 
 
+class Gappy(Geometric):
+    """Which forgets one of the counts."""
+
+    def distribution(self, predictor, parameters):
+        known = super().distribution(predictor, parameters)
+        known.log_prob = lambda counts: jnp.where(
+            counts == 3, jnp.nan, dist.GeometricLogits(-predictor).log_prob(counts)
+        )
+        return known
+
+
+class Kinked(Geometric):
+    """Of which the log likelihood is finite and its slope is not."""
+
+    def distribution(self, predictor, parameters):
+        known = super().distribution(predictor, parameters)
+        slow = jnp.sqrt(jnp.maximum(predictor, 0.0))  # below zero its slope is infinity times nothing
+        known.log_prob = lambda counts: slow + dist.GeometricLogits(-predictor).log_prob(counts)
+        return known
+
+
 class Unstarted(Geometric):
     """Which forgets to say where its parameter starts."""
 
@@ -248,7 +284,9 @@ class Unstarted(Geometric):
 @pytest.mark.parametrize(
     ("observation", "message"),
     [
-        (Broken(), "Broken: the log likelihood of 2 spikes in a bin is not finite.*counts from 0 to"),
+        (Broken(), "Broken: the log likelihood of 2 spikes in a bin is not finite at 5 Hz.*counts from 0 to 3"),
+        (Gappy(), "Gappy: the log likelihood of 3 spikes in a bin is not finite at 5 Hz"),
+        (Kinked(), "Kinked: the log likelihood of 0 spikes in a bin or a derivative of it is not finite near 5 Hz"),
         (Unstarted(), "Unstarted.start.*no value for its parameter 'slope'"),
     ],
 )

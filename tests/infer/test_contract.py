@@ -20,12 +20,14 @@ from tests.conftest import holes
 MODELS = {
     "dense": lambda: nlb.Model(latents=[nlb.LDS(2, inputs=[nlb.TrialTime(3)], initial="condition")]),
     "stacked": lambda: nlb.Model(
-        latents=[nlb.LDS(3, name="slow", dynamics="modal"), nlb.GP(nlb.Matern32(), 1)],
+        latents=[nlb.LDS(3, name="slow", dynamics="modal"), nlb.GP(nlb.Matern32(), 1), nlb.Gain()],
         readout=nlb.LinearReadout("ard"),
     ),
     "switching": lambda: nlb.Model(latents=[nlb.SwitchingLDS(2, 2)]),
     "recurrent": lambda: nlb.Model(latents=[nlb.SwitchingLDS(2, 1, recurrent=True), nlb.LDS(1, dynamics="diagonal")]),
-    "templates": lambda: nlb.Model(latents=[nlb.Templates(2, on="lds"), nlb.LDS(2)]),
+    "templates": lambda: nlb.Model(
+        latents=[nlb.Templates(2, on="lds"), nlb.LDS(2)], readout=nlb.LinearReadout("horseshoe")
+    ),
     "effects": lambda: nlb.Model(
         latents=[nlb.Templates(2, dim=1), nlb.LDS(1)],
         effects=[nlb.InputEffect([nlb.Covariate("stimulus")]), nlb.History(coupling=True)],

@@ -56,7 +56,7 @@ def test_one_seed_gives_identical_metrics(fitted, recording):
     assert scores(fitted, recording) == scores(again, recording)
 
 
-@pytest.mark.parametrize("family", ["normal", "map"])
+@pytest.mark.parametrize("family", ["normal", "lowrank", "map"])
 def test_other_forms_of_posterior(fitted, recording, family):
     found = nlb.fit(MODEL, recording.split("train"), seed=1, posterior=family, **SHORT)
     assert scores(found, recording)["co-bps"] == pytest.approx(scores(fitted, recording)["co-bps"], abs=0.05)
@@ -64,10 +64,13 @@ def test_other_forms_of_posterior(fitted, recording, family):
     if family == "map":
         assert np.all(draws.std(0) < 1e-5)
         return
+    assert np.all(draws.std(0) > 0.01)
+    if family == "lowrank":
+        np.testing.assert_allclose(np.median(draws.std(0) / fitted.draws["loadings"].std(0)), 1.0, atol=0.3)
+        return
     rows = found.draws["loadings"] - found.draws["loadings"].mean(0)
     correlation = np.mean(rows[..., 0] * rows[..., 1], 0) / (rows[..., 0].std(0) * rows[..., 1].std(0))
     assert np.abs(correlation).max() < 4 / np.sqrt(len(rows))  # independent, where "neuron" need not be
-    assert np.all(draws.std(0) > 0.01)
 
 
 def test_a_guide_of_numpyros_can_be_used(fitted, recording):

@@ -1,0 +1,50 @@
+"""The horseshoe: a prior that leaves large values alone and takes small ones to zero."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
+
+from nlbprob.numerics.special import scaled_exponential_integral
+
+#: Least value of (c / scale)^2 / 2: the density has a pole at zero.
+LEAST = 1e-12
+
+
+class Horseshoe(dist.Distribution):
+    """c ~ N(0, (scale lambda)^2), lambda ~ HalfCauchy(1), lambda integrated out (Carvalho, Polson and Scott 2010).
+
+    With u = c^2 / (2 scale^2), p(c) = e^u E_1(u) / sqrt(2 pi^3 scale^2): an infinite, narrow peak at zero and tails
+    like 1 / c^2.
+    """
+
+    arg_constraints = {"scale": dist.constraints.positive}
+    support = dist.constraints.real  # pyright: ignore[reportAssignmentType]
+    reparametrized_params = ["scale"]
+
+    def __init__(self, scale, *, validate_args=None):
+        self.scale = jnp.asarray(scale)
+        super().__init__(batch_shape=self.scale.shape, validate_args=validate_args)
+
+    def sample(self, key: Any, sample_shape=()):
+        first, second = jax.random.split(key)
+        local = dist.HalfCauchy(1.0).sample(first, (*sample_shape, *self.batch_shape))
+        return self.scale * local * jax.random.normal(second, local.shape, local.dtype)
+
+    def log_prob(self, value):
+        u = jnp.maximum(0.5 * (value / self.scale) ** 2, LEAST)
+        return jnp.log(scaled_exponential_integral(u)) - jnp.log(self.scale) - 0.5 * math.log(2 * math.pi**3)
+
+
+def local_precision(value, scale):
+    """E[lambda^-2 | c] = 1 / (u e^u E_1(u)) - 1: the normal that touches the horseshoe at c has scale^-2 times this.
+
+    It is infinite at zero and 2 scale^2 / c^2 for large c, whose pull, a precision times c, fades like 2 / c.
+    """
+    u = jnp.maximum(0.5 * (value / scale) ** 2, LEAST)
+    # Far out the difference of almost equal numbers would lose its digits; the asymptotic series keeps them.
+    small, inverse = jnp.minimum(u, 100.0), 1 / u
+    series = inverse * (1 - inverse * (1 - inverse * (3 - 13 * inverse)))
+    return jnp.where(u < 100.0, 1 / (small * scaled_exponential_integral(small)) - 1, series)

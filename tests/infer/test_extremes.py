@@ -1,0 +1,81 @@
+"""float32 at the extremes of size: the bound and the rates of float64, at the same parameters."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+
+import nlbprob as nlb
+from nlbprob.blocks.base import Context
+from nlbprob.infer import em, predict
+from nlbprob.infer import local as local_inference
+from nlbprob.infer.ahead import jit
+from nlbprob.infer.problem import Batch, latent_moments, problem
+
+#: Of each case: latents, trials, bins, neurons, typical count of a bin.
+SIZES = {
+    "counts to 5 000": (2, 3, 25, 6, 1500.0),
+    "1 000 neurons": (2, 2, 12, 1000, 0.2),
+    "64 latents": (64, 2, 12, 70, 0.5),
+    "one trial": (2, 1, 20, 6, 0.3),
+    "one neuron seen": (2, 3, 20, 6, 0.3),
+    "a trial with nothing seen": (2, 3, 20, 6, 0.3),
+}
+
+
+def case(name):
+    """A model, trials of slow latents that are not the model's own, and a value of every site."""
+    dim, trials, bins, neurons, typical = SIZES[name]
+    random = np.random.default_rng(0)
+    latents = lfilter([math.sqrt(1 - 0.97**2)], [1, -0.97], random.standard_normal((trials, bins + 100, dim)), axis=1)
+    loadings = 0.5 * random.standard_normal((neurons, dim)) * min(1.0, math.sqrt(4 / dim))
+    counts = random.poisson(typical * np.exp(latents[:, 100:] @ loadings.T))
+    seen = np.ones(counts.shape, bool)
+    if name == "counts to 5 000":
+        counts = np.minimum(counts, 5000)
+        counts[0, 3, 1] = 5000
+    if name == "one neuron seen":
+        seen[..., 1:] = False
+    if name == "a trial with nothing seen":
+        seen[1] = False
+    values = {
+        "lds.decay_ms": np.geomspace(20.0, 2000.0, dim),
+        "lds.rotation_hz": 0.5 * random.standard_normal(dim * (dim - 1) // 2) / math.sqrt(dim),
+        "lds.initial_mean": 0.3 * random.standard_normal(dim),
+        "lds.initial_covariance": np.eye(dim) + 0.2,
+        "loadings": loadings,
+        "baseline": np.full(neurons, math.log(typical)),
+    }
+    return nlb.Model(latents=[nlb.LDS(dim)]), nlb.Trials.from_arrays(counts, 5.0).replace(seen=seen), values
+
+
+def found(name, wide):
+    """The bound of each trial and all rates, in float64 or float32."""
+    model, trials, values = case(name)
+    context = Context.of(trials)
+
+    def infer(values, batch):
+        given, rows = problem(model, em.parameters_at(model, context, values), batch)
+        sites = local_inference.empty_sites(*rows.counts.shape[:2], model.dim, given.loadings.dtype)
+        local = local_inference.begin(given, sites)
+        local = local_inference.iterate(given, model.observation, rows, local, predict.COLD_STEPS)
+        moments = latent_moments(given, local.smoothed.mean, local.smoothed.covariance)
+        location, variance = local_inference.predictor(given, *moments)
+        return local.elbo, model.observation.expected_count(location, variance, given.observation)
+
+    with jax.enable_x64(wide):
+        values = {site: jnp.asarray(value, jnp.result_type(float)) for site, value in values.items()}
+        elbo, rates = jit(infer)(values, Batch(jnp.asarray(trials.counts), jnp.asarray(trials.seen)))
+        assert rates.dtype == (jnp.float64 if wide else jnp.float32)
+        return np.asarray(elbo, float), np.asarray(rates, float)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_float32_has_the_bound_and_the_rates_of_float64(name):
+    (elbo, rates), (exact, expected) = found(name, wide=False), found(name, wide=True)
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(elbo, exact, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(rates, expected, rtol=1e-3)
