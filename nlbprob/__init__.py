@@ -42,6 +42,7 @@ PUBLIC = {
     "simulate": "nlbprob.simulation",
     "Posterior": "nlbprob.infer.posterior",
     "fit": "nlbprob.infer.fit",
+    "choose": "nlbprob.infer.choose",
     "InputError": "nlbprob.errors",
     "RunExistsError": "nlbprob.errors",
     "load_model": "nlbprob.model_file",
