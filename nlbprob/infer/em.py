@@ -18,6 +18,7 @@ from nlbprob.infer.problem import Batch, combined, problem
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Sites
+from nlbprob.numerics.hmm import Path
 
 #: Rate of Adam, in unconstrained space, for the parameters that have no update in closed form.
 RATE = 0.05
@@ -201,7 +202,7 @@ class EM:
         def prior(raw):
             return log_prior(self.model, self.context, values | self.constrained(raw))
 
-        total = jax.tree.map(lambda a, b: -jnp.nan_to_num(a + b), gradient, jax.grad(prior)(raw))
+        total = jax.tree.map(lambda a, b: -(a + b), gradient, jax.grad(prior)(raw))
         change, optimizer = self.adam.update(total, optimizer, raw)
         return values | self.constrained(optax.apply_updates(raw, change)), optimizer
 
@@ -209,3 +210,19 @@ class EM:
 def stacked(trees):
     """Trees of arrays as one, with a leading axis `chunk`."""
     return jax.tree.map(lambda *arrays: jnp.stack(arrays), *trees)
+
+
+def empty_rows(model: Model, trials: int, bins: int, dtype) -> Rows:
+    """The rows of so many trials before anything is known of them."""
+    count = trials * model.n_components
+    paths = tuple(
+        Path(
+            jnp.zeros((count, bins, block.n_regimes), dtype),
+            jnp.zeros((count, bins - 1, block.n_regimes, block.n_regimes), dtype),
+            jnp.zeros(count, dtype),
+        )
+        if block.n_regimes
+        else None
+        for block in model.chains
+    )
+    return Rows(local_inference.empty_sites(count, bins, model.dim, dtype), jnp.ones(count, dtype), paths)
