@@ -43,6 +43,8 @@ PUBLIC = {
     "Posterior": "nlbprob.infer.posterior",
     "fit": "nlbprob.infer.fit",
     "choose": "nlbprob.infer.choose",
+    "kfold": "nlbprob.infer.evidence",
+    "log_evidence": "nlbprob.infer.evidence",
     "InputError": "nlbprob.errors",
     "RunExistsError": "nlbprob.errors",
     "load_model": "nlbprob.model_file",

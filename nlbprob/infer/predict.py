@@ -40,6 +40,12 @@ def most_trials(model: "Model", bins: int, neurons: int) -> int:
     return max(1, CHUNK_NUMBERS // own)
 
 
+def chunk_size(model: "Model", trials: "Trials") -> int:
+    """How many trials a chunk of predictions has: a power of two, so that few shapes are compiled."""
+    power = 1 << (trials.n_trials - 1).bit_length()
+    return min(CHUNK_TRIALS, power, most_trials(model, trials.n_bins, trials.n_neurons))
+
+
 def chunks(model: "Model", trials: "Trials", size: int) -> Iterator[tuple[slice, Batch]]:
     """The trials in chunks of `size`; the last is filled up with trials of which nothing is seen."""
     arrays: Any = Batch._make((trials.counts, trials.seen, model.covariates(trials)))
@@ -117,8 +123,7 @@ def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator
     """Chunk by chunk: which trials, the parameters' centre, the data, and the moments of the latents."""
     moments = posterior.causal_moments if causal else posterior.moments
     theta, model = jax.tree.map(jnp.asarray, posterior.centre), posterior.model
-    power = 1 << (trials.n_trials - 1).bit_length()
-    size = min(CHUNK_TRIALS, power, most_trials(model, trials.n_bins, trials.n_neurons))
+    size = chunk_size(model, trials)
 
     def find(chunk):
         rows, batch = chunk

@@ -4,10 +4,10 @@ from tqdm.auto import tqdm
 
 
 class Progress:
-    """One bar over both stages of a fit, or over several fits; silent where `show` is false."""
+    """One bar over both stages of a fit, or over several fits; silent where `show` is false, or for `delay_s`."""
 
-    def __init__(self, total: int, show: bool, unit: str = "it", first: str = "compiling"):
-        self.bar = tqdm(total=total, disable=not show, unit=unit, desc=first, dynamic_ncols=True)
+    def __init__(self, total: int, show: bool, unit: str = "it", first: str = "compiling", delay_s: float = 0.0):
+        self.bar = tqdm(total=total, disable=not show, unit=unit, desc=first, dynamic_ncols=True, delay=delay_s)
 
     def advance(self, stage: str, elbo: float) -> None:
         """One iteration of a stage, and the bound after it."""
