@@ -92,7 +92,7 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
     check_rates(rate_array(rates, trials), trials.counts, trials.bin_ms, trials.seen)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:  # draws are XLA's work, scores and figures Python's
         drawn = pool.submit(write_draws, folder / "posterior.nc", posterior, visible.split(*on), settings.draws)
-        metrics = measure(rates, trials, settings)
+        metrics = measure(rates, trials, settings) | {"verdict": posterior.verdict}
         write_json(folder / "metrics.json", metrics)
         write_submission(folder / "submission.h5", rates, trials, fit, on)
         write_report(

@@ -92,6 +92,8 @@ def test_the_table_shows_scores_intervals_and_reasons(capsys):
 class MeanRates:
     """In a posterior's place: it predicts each neuron's mean rate."""
 
+    verdict = "Converged. There was nothing to iterate."
+
     def rates(self, trials):
         assert not trials.seen[trials.table["split"] == "val"][..., trials.heldout].any()
         return np.broadcast_to(trials.counts.mean(axis=(0, 1)), trials.counts.shape).copy()
@@ -136,7 +138,9 @@ def test_a_run_writes_all_its_files(settings, tmp_path, capsys):
 def test_the_command_fits_scores_and_refuses_to_overwrite(settings, capsys):
     words = ["fit", "mine.py", "a.nwb", "--out", "run", "--model.dim", "5"]
     assert main(words) == 0
-    assert "Everything is in run" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Everything is in run" in printed
+    assert MeanRates.verdict in printed
     assert main(words) == 2
     assert "already holds a run" in capsys.readouterr().err
     assert main([*words, "--force"]) == 0

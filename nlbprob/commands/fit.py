@@ -58,5 +58,6 @@ def run(arguments) -> int:
     )
     metrics = perform(settings, arguments.out, force=arguments.force)
     print_scores(metrics, f"{file.name} on {arguments.data}")
+    print(metrics["verdict"])
     print(f"Everything is in {arguments.out}; look at {arguments.out}/report.html first.")
     return 0

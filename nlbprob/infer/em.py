@@ -218,7 +218,7 @@ class EM:
         def prior(raw):
             return log_prior(self.model, self.context, values | self.constrained(raw))
 
-        total = jax.tree.map(lambda a, b: -jnp.nan_to_num(a + b), gradient, jax.grad(prior)(raw))
+        total = jax.tree.map(lambda a, b: -(a + b), gradient, jax.grad(prior)(raw))
         change, optimizer = self.adam.update(total, optimizer, raw)
         return values | self.constrained(optax.apply_updates(raw, change)), optimizer
 

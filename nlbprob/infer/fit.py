@@ -1,6 +1,6 @@
 """`fit`: from a model and trials to a posterior."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +29,7 @@ def fit(
     model: Model,
     trials: "Trials",
     *,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     posterior: str = "neuron",
     em_iterations: int | None = None,
     svi_steps: int = 40,
@@ -45,7 +45,9 @@ def fit(
     The bound is log p(theta) - log q(theta) + sum over trials of E_q(x)[log p(y | x, theta)] - KL(q(x) || p(x |
     theta)), with q(x) the structured posterior of `nlbprob.infer.local` and q(theta) the family that `posterior` names.
 
-    seed: of the start's jitter, the minibatches and all draws; two fits with one seed on one machine are identical.
+    seed: of the start's jitter, the minibatches and all draws; two fits with one seed on one machine are identical. Of
+    several, seed=[0, 1, 2], the one whose EM ends with the highest bound goes on to SVI, as it would alone;
+    `posterior.config["seeds"]` tells the bound of each (exact at its parameters, where SVI's are noisy estimates).
     posterior: "neuron" (a multivariate normal for each neuron's baseline and loadings, independent normals for the
     rest), "normal" (independent normals), "lowrank" (one normal: that of each neuron, and ten directions in which any
     parameters move together), "map" (point estimates). em_iterations, svi_steps: lengths of the two stages; EM ends
@@ -56,27 +58,25 @@ def fit(
 
     Raises InputError where model and trials do not fit together; on Ctrl-C `Interrupted`, with the posterior so far.
     """
-    if posterior not in guides.FAMILIES:
-        raise InputError(f"fit(posterior={posterior!r}): no such family. {suggestion(posterior, guides.FAMILIES)}")
-    model = model.resolve(trials)
+    check_family(posterior)
+    seeds, model = several(seed), model.resolve(trials)
     check_counts(trials)
     settings = {
         "model": spec.to_json(model),
         "posterior": posterior if guide is None else getattr(guide, "__name__", repr(guide)),
-        "seed": seed,
         "em_iterations": iterations(model) if em_iterations is None else em_iterations,
         "svi_steps": svi_steps,
         "precision": precision,
         "train_trials": trials.n_trials,
     }
     with predict.precision(precision):
-        run = Run(model, trials, settings, batch_size, progress)
+        run = Run(model, trials, settings, seeds, batch_size, progress)
         if init is not None:
             init.check(trials)
             run.context = init.context
         try:
             run.prepare(posterior, guide, optimizer)
-            run.variational_em(init)
+            run.first_stage(init)
             run.parameter_posterior()
         except KeyboardInterrupt as stop:
             raise Interrupted(run.posterior()) from stop
@@ -85,6 +85,20 @@ def fit(
     found = run.posterior()
     assert found is not None
     return found
+
+
+def check_family(posterior: str) -> None:
+    """Raise InputError where there is no such form of posterior."""
+    if posterior not in guides.FAMILIES:
+        raise InputError(f"fit(posterior={posterior!r}): no such family. {suggestion(posterior, guides.FAMILIES)}")
+
+
+def several(seed: int | Sequence[int]) -> list[int]:
+    """The seeds to begin from. Raises InputError where there is none, or one comes twice."""
+    seeds = [seed] if isinstance(seed, int) else list(seed)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise InputError(f"fit(seed={seed!r}): give a whole number, or several that differ, as in seed=[0, 1, 2].")
+    return seeds
 
 
 def iterations(model: Model) -> int:

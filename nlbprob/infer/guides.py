@@ -5,7 +5,9 @@ at the start: one unit of `shift` is one posterior standard deviation of EM's cu
 fits all parameters. "lowrank" ties the entries of all groups: e ~ N(0, I + F F') with F [entry, rank].
 """
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +17,8 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 from numpyro.distributions import biject_to
+from numpyro.infer import init_to_value
+from numpyro.infer.autoguide import AutoGuide
 
 from nlbprob.infer.ahead import jit
 
@@ -190,3 +194,10 @@ def conditional_scale(root: Float[Array, "row width width"]) -> Float[Array, "ro
     """The standard deviation of each parameter given the others, on a diagonal: where independent normals start."""
     precision = jnp.linalg.inv(root @ root.mT)
     return jnp.eye(root.shape[-1], dtype=root.dtype) / jnp.sqrt(jnp.diagonal(precision, axis1=-2, axis2=-1))[..., None]
+
+
+def started(guide: Callable, values: dict[str, Any]) -> Callable:
+    """A guide class of NumPyro's that starts at given values; any other function as it is."""
+    if isinstance(guide, type) and issubclass(guide, AutoGuide):
+        return functools.partial(guide, init_loc_fn=init_to_value(values=values))
+    return guide

@@ -50,8 +50,15 @@ class Posterior:
         family, dim = self.config["posterior"], self.model.dim
         return (
             f"Posterior: {dim} latents, {len(self.neuron_ids)} neurons, bins of {self.context.bin_ms:g} ms; "
-            f"parameters {family!r}, ELBO {self.elbo[-1]:.1f} nats after {len(self.elbo)} iterations"
+            f"parameters {family!r}, ELBO {self.elbo[-1]:.1f} nats after {len(self.elbo)} iterations\n{self.verdict}"
         )
+
+    @property
+    def verdict(self) -> str:
+        """Whether the fit has converged, and what has collapsed, in words, each with its remedy."""
+        from nlbprob.infer.verdict import verdict
+
+        return verdict(self)
 
     @property
     def elbo(self) -> Float[np.ndarray, " step"]:

@@ -42,6 +42,12 @@ def most_trials(model: "Model", bins: int, neurons: int) -> int:
     return max(1, CHUNK_NUMBERS // own)
 
 
+def chunk_size(model: "Model", trials: "Trials") -> int:
+    """How many trials a chunk of predictions has: a power of two, so that few shapes are compiled."""
+    power = 1 << (trials.n_trials - 1).bit_length()
+    return min(CHUNK_TRIALS, power, most_trials(model, trials.n_bins, trials.n_neurons))
+
+
 def chunks(model: "Model", trials: "Trials", size: int) -> Iterator[tuple[slice, Batch]]:
     """The trials in chunks of `size`; the last is filled up with trials of which nothing is seen."""
     arrays: Any = Batch._make((trials.counts, trials.seen, model.covariates(trials)))
@@ -113,12 +119,6 @@ def compile_moments(model: "Model", causal: bool):
 
     found = filtered_moments if causal else smoothed_moments
     return jit(lambda theta, batch: found(model, theta, batch))
-
-
-def chunk_size(model: "Model", trials: "Trials") -> int:
-    """How many trials are predicted at once."""
-    power = 1 << (trials.n_trials - 1).bit_length()
-    return min(CHUNK_TRIALS, power, most_trials(model, trials.n_bins, trials.n_neurons))
 
 
 def shapes(model: "Model", context: Context, trials: "Trials", values, uncertain: bool):

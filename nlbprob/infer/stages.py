@@ -1,24 +1,20 @@
 """The two stages of a fit: variational EM, then stochastic variational inference of the parameters."""
 
-import dataclasses
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-from numpyro.infer import init_to_value
-from numpyro.infer.autoguide import AutoGuide
 
 from nlbprob.blocks.base import Context
-from nlbprob.blocks.latent import Latent
-from nlbprob.errors import InputError
-from nlbprob.infer import guides, information, initialize, predict, svi
+from nlbprob.infer import failures, guides, information, initialize, predict, svi, verdict
 from nlbprob.infer.ahead import Ahead, concurrently, jit, threads
 from nlbprob.infer.em import EM, EMState, Rows, empty_rows, parameter_sites, parameters_at
+from nlbprob.infer.initialize import pilot_model
 from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.problem import Batch
 from nlbprob.infer.progress import Progress
@@ -29,11 +25,8 @@ if TYPE_CHECKING:
 
 #: Natural-gradient steps in the first EM iteration, from the prior, and in each later one.
 FIRST_STEPS, LATER_STEPS = 8, 1
-#: EM ends where an iteration raises the bound by less than this share of its whole rise, after so many iterations:
-#: point estimates that are driven further fit small recordings too closely.
-SETTLED, LEAST_ITERATIONS = 0.005, 10
-#: The same where some parameters follow gradients, which take their time.
-SETTLED_GRADIENT = 0.0005
+#: What the first stage found from one seed.
+FOUND = ("settings", "state", "before", "chunks", "history")
 #: EM iterations of the simpler model that some blocks start from.
 PILOT_ITERATIONS = 12
 #: Draws of the parameters kept with a posterior.
@@ -46,9 +39,15 @@ class Run:
     """One fit under way: the data on the device, the state of both stages, the history of the bound."""
 
     def __init__(
-        self, model: Model, trials: "Trials", settings: dict[str, Any], batch_size: int | None, progress: bool
+        self,
+        model: Model,
+        trials: "Trials",
+        settings: dict[str, Any],
+        seeds: Sequence[int],
+        batch_size: int | None,
+        progress: bool,
     ):
-        self.model, self.trials, self.settings = model, trials, settings
+        self.model, self.trials, self.settings, self.seeds = model, trials, settings, seeds
         self.context = Context.of(trials)
         most = predict.most_trials(model, trials.n_bins, trials.n_neurons)
         size = -(-trials.n_trials // max(threads(), -(-trials.n_trials // most)))
@@ -56,13 +55,19 @@ class Run:
         default = max(LEAST_BATCH, -(-trials.n_trials // 4))
         self.batch_size = min(trials.n_trials, default if batch_size is None else max(1, batch_size))
         self.draws: dict[str, np.ndarray] | None = None
+        self.restart(seeds[0])
+        pilot = PILOT_ITERATIONS if pilot_model(model) is not None else 0
+        self.progress = Progress(len(seeds) * (pilot + settings["em_iterations"]) + settings["svi_steps"], progress)
+        self.ahead = Ahead()
+        self.prepared = False
+
+    def restart(self, seed: int) -> None:
+        """Forget what another seed found; what is compiled stays."""
+        self.settings = self.settings | {"seed": seed}
         self.state: EMState | None = None
         self.before, self.chunks = {}, ()  # the values of the last E-step, and what it found
         self.begin = time.perf_counter()
         self.history: dict[str, list] = {"stage": [], "iteration": [], "elbo": [], "seconds": []}
-        pilot = PILOT_ITERATIONS if pilot_model(model) is not None else 0
-        self.progress = Progress(pilot + settings["em_iterations"] + settings["svi_steps"], progress)
-        self.ahead = Ahead()
 
     def close(self) -> None:
         """End the progress bar and compilations that nobody waits for."""
@@ -99,11 +104,16 @@ class Run:
         self.sample, self.locate = jit(self.guide.draws), jit(self.guide.locations)
         self.moments = predict.compile_moments(model, causal=False)
         self.optimizer, self.custom = optimizer or svi.default_optimizer(steps), guide
-        self.index = svi.minibatches(self.trials.n_trials, self.batch_size, max(steps, 1), self.settings["seed"])
+
+    @property
+    def index(self):
+        """Which trials each SVI step sees."""
+        steps = max(self.settings["svi_steps"], 1)
+        return svi.minibatches(self.trials.n_trials, self.batch_size, steps, self.settings["seed"])
 
     def prepare_second(self) -> None:
         """Set the second stage compiling, where its guide is known beforehand."""
-        self.square, raw = None, None
+        self.prepared, self.square, raw = True, None, None
         if self.custom is None and self.settings["svi_steps"]:
             data, store = jax.eval_shape(self.flat, self.batches, self.start)
             if self.spread:
@@ -140,8 +150,29 @@ class Run:
         """Where the guide starts: the values that EM found, with the uncertainty that its curvature tells."""
         return self.guide.frames(state.values, jnp.linalg.inv(state.curvature), scales)
 
+    def first_stage(self, init: Posterior | None) -> None:
+        """Variational EM from each seed; what the seed with the highest bound found stays, on Ctrl-C too.
+
+        The bound of the last E-step is exact at its parameters; those of the second stage are noisy estimates from a
+        few trials and one draw.
+        """
+        best, bounds = {}, []
+        try:
+            for seed in self.seeds:
+                self.restart(seed)
+                self.variational_em(init)
+                bounds.append({"seed": seed, "elbo": float(sum(chunk.elbo.sum() for chunk in self.chunks))})
+                if not best or bounds[-1]["elbo"] > best["elbo"]:
+                    best = bounds[-1] | {name: getattr(self, name) for name in FOUND}
+        finally:
+            for name in FOUND if best else ():
+                setattr(self, name, best[name])
+            self.begin = time.perf_counter() - (self.history["seconds"] or [0.0])[-1]
+            if len(self.seeds) > 1:
+                self.settings["seeds"] = bounds
+
     def variational_em(self, init: Posterior | None) -> None:
-        """The first stage; leaves site values and the trials' posterior in `self.state`."""
+        """The first stage from one seed; leaves site values and the trials' posterior in `self.state`."""
         dtype, iterations = jnp.result_type(float), self.settings["em_iterations"]
         if init is not None:
             values = {name: jnp.asarray(value, dtype) for name, value in init.values.items()}
@@ -153,31 +184,38 @@ class Run:
         state = self.start._replace(values=values, optimizer=self.em.begin(values))
         maximize = self.maximize if iterations else None
         # The second stage is traced while the first E-step is compiled and runs.
-        for found, chunks in self.iterate(state, self.expect, maximize, iterations, "em", self.prepare_second):
+        meanwhile, bounds, settled = None if self.prepared else self.prepare_second, [], False
+        for found, chunks in self.iterate(state, self.expect, maximize, iterations, "em", meanwhile):
             self.before, self.chunks = values, chunks
             self.state, values = found, found.values
-            if self.settled():
-                self.progress.skip(iterations - self.history["stage"].count("em"))
+            bounds.append(float(sum(chunk.elbo.sum() for chunk in chunks)))
+            settled = verdict.settled(bounds, bool(self.em.free))
+            if settled:
+                self.progress.skip(iterations - len(bounds))
                 break
+        failures.check_values(values, f"in the last of {len(bounds)} EM iterations")
+        self.settings["em_settled"] = settled
+        self.settings["occupancy"] = verdict.occupancy(self.model, self.batches, self.chunks)
 
-    def settled(self) -> bool:
-        """Whether EM has done its part: the bound rises by less than `SETTLED` of all that it has risen."""
-        bounds = [e for stage, e in zip(self.history["stage"], self.history["elbo"], strict=True) if stage == "em"]
-        share = SETTLED_GRADIENT if self.em.free else SETTLED
-        return len(bounds) >= LEAST_ITERATIONS and bool(bounds[-1] - bounds[-2] < share * (bounds[-1] - bounds[0]))
+    @functools.cached_property
+    def pilot_steps(self):
+        """The steps of EM for the simpler model that some blocks start from, compiled once for all seeds."""
+        pilot = pilot_model(self.model)
+        assert pilot is not None
+        em = EM(pilot, self.context)
+        return em, jit(em.expectation), jit(em.maximization)
 
     def fly(self, pilot: Model) -> dict[str, Any]:
         """Site values from a few iterations with a simpler model."""
-        em, seed = EM(pilot, self.context), self.settings["seed"]
+        (em, expect, maximize), seed = self.pilot_steps, self.settings["seed"]
         values = initialize.site_values(pilot, self.context, initialize.start_from(pilot, self.trials, seed))
         size, bins = self.batches[0].seen.shape[:2]
         rows = empty_rows(pilot, size, bins, jnp.result_type(float))
         neurons, width = self.trials.n_neurons, 1 + pilot.dim
         curvature = jnp.broadcast_to(jnp.eye(width, dtype=jnp.result_type(float)), (neurons, width, width))
         state = EMState(values, curvature, (rows,) * len(self.batches), em.begin(values))
-        steps = (jit(em.expectation), jit(em.maximization))
         count, latents, last = self.trials.n_trials, np.zeros(0), values
-        for found, chunks in self.iterate(state, *steps, PILOT_ITERATIONS, "pilot"):
+        for found, chunks in self.iterate(state, expect, maximize, PILOT_ITERATIONS, "pilot"):
             components = pilot.n_components
             mean = np.concatenate([np.asarray(chunk.moments[0]) for chunk in chunks])[: count * components]
             share = np.concatenate([np.asarray(chunk.share) for chunk in chunks])[: count * components]
@@ -204,11 +242,7 @@ class Run:
             chunks, meanwhile = tuple(found), None
             # Trials that fill the last chunk have seen nothing: their bound is zero.
             elbo = float(sum(chunk.elbo.sum() for chunk in chunks))
-            if not np.isfinite(elbo):
-                raise InputError(
-                    f"fit: the bound is {elbo} after {iteration} EM iterations. "
-                    "Look for neurons with extreme counts, or try precision='float64'."
-                )
+            failures.check_expectation(state.values, chunks, self.trials, iteration)
             if iterations:
                 state, steps = maximize(state, self.batches, chunks), LATER_STEPS
                 self.record(stage, elbo)
@@ -231,7 +265,7 @@ class Run:
             scales = jit(self.scales)(self.state.values, total, data, store)
         frames = jit(self.frames)(self.state, scales)
         if self.custom is not None:
-            own = started(self.custom, self.state.values)
+            own = guides.started(self.custom, self.state.values)
             self.loop = svi.Loop(self.model, self.context, own, self.optimizer, (), None)
         elif not self.settings["svi_steps"]:
             params = guide.untouched(frames)
@@ -268,19 +302,3 @@ class Run:
         found = Posterior(self.model, self.context, values, draws, ids, history, dict(self.settings))
         vars(found)["moments"] = self.moments  # its cached property, compiled by now
         return found
-
-
-def started(guide: Callable, values: dict[str, Any]) -> Callable:
-    """A guide class of NumPyro's that starts at given values; any other function as it is."""
-    if isinstance(guide, type) and issubclass(guide, AutoGuide):
-        return functools.partial(guide, init_loc_fn=init_to_value(values=values))
-    return guide
-
-
-def pilot_model(model: Model) -> Model | None:
-    """The simpler model whose fit a model starts from, where one of its blocks asks for it."""
-    pilots = [block.pilot() if isinstance(block, Latent) else None for block in model.latents]
-    if not any(pilots):
-        return None
-    latents = [pilot or block for pilot, block in zip(pilots, model.latents, strict=True)]
-    return dataclasses.replace(model, latents=latents)

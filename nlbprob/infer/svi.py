@@ -16,6 +16,7 @@ from numpyro.infer import ELBO, SVI, Trace_ELBO
 from numpyro.infer.util import log_density
 
 from nlbprob.blocks.base import Context
+from nlbprob.infer import failures
 from nlbprob.infer import local as local_inference
 from nlbprob.infer.ahead import Ahead, jit
 from nlbprob.infer.em import Rows
@@ -121,10 +122,11 @@ class Loop:
 
     def run(self, index, data: Batch, frames, store: Rows, seed: int, report: Callable[[np.ndarray], None]):
         """Run all rows of `index` [call, step, draw]; `report` gets each call's ELBOs. Returns the guide's
-        parameters.
+        parameters. Raises InputError where the stage diverges.
         """
         state = self.begin(jax.random.key(seed), index[0], data, frames, store)
         for rows in index:
             state, losses = self.advance(state, rows, data, frames)
+            failures.check_steps(np.asarray(losses), self.svi.get_params(state), self.guide, frames)
             report(-np.asarray(losses))
         return self.svi.get_params(state)

@@ -87,6 +87,7 @@ def facts(view: View) -> list[tuple[str, str]]:
         ("Bins", escape(window)),
         ("Model", model_html(view)),
         ("Fit", escape(fit_words(view))),
+        ("Verdict", escape(view.posterior.verdict)),
         ("Seed", escape(str(config.get("seed", "not recorded")) + drawn(trials.source))),
     ]
     if view.config.get("started"):

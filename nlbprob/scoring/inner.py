@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
 from nlbprob.data.trials import Trials
+from nlbprob.errors import InputError
 
 #: Below this many trials a single split is too noisy to choose by, and all folds are used.
 MANY_TRIALS = 60
@@ -21,11 +22,33 @@ def inner_splits(
     single trial is both.
     """
     shuffled = np.random.default_rng(seed).permutation(trials)[:MOST_TRIALS]
-    folds = np.array_split(shuffled, min(FOLDS, len(shuffled)))
-    if len(folds) == 1:
+    if len(shuffled) < 2:
         return [(shuffled, shuffled)]
-    pairs = [(np.setdiff1d(shuffled, fold), np.sort(fold)) for fold in folds]
+    pairs = fold_pairs(shuffled, min(FOLDS, len(shuffled)))
     return pairs[:1] if len(trials) >= MANY_TRIALS and not every_fold else pairs
+
+
+def fold_pairs(
+    shuffled: Int[np.ndarray, " some"], folds: int
+) -> list[tuple[Int[np.ndarray, "_"], Int[np.ndarray, "_"]]]:
+    """K-fold: each of `folds` parts of equal size is judged once, by what was learned from all others; both sorted."""
+    parts = np.array_split(shuffled, folds)
+    return [(np.setdiff1d(shuffled, part), np.sort(part)) for part in parts]
+
+
+def cross_validation(trials: Trials, folds: int, seed: int) -> list[tuple[Int[np.ndarray, "_"], Int[np.ndarray, "_"]]]:
+    """K-fold over all trials, shuffled by `seed`: pairs of those to learn from and those to judge.
+
+    Raises InputError where there are fewer trials than folds, or fewer than two folds.
+    """
+    if not 2 <= folds <= trials.n_trials:
+        raise InputError(f"folds={folds}: choose at least 2, and no more than the {trials.n_trials} trials.")
+    return fold_pairs(np.random.default_rng(seed).permutation(trials.n_trials), folds)
+
+
+def split_name(trials: Trials, folds: int, seed: int) -> str:
+    """What the folds are called in print, such as "3 folds of train (80 trials, seed 0)"."""
+    return f"{folds} folds of {'+'.join(trials.splits)} ({trials.n_trials} trials, seed {seed})"
 
 
 def log_likelihood(

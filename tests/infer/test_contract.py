@@ -78,6 +78,8 @@ def test_the_fit_raises_the_bound_and_predicts(name):
     assert elbo[-1] > elbo[0]
     if name in MONOTONE:
         assert np.all(np.diff(elbo) > -1e-4 * abs(elbo[0]))
+    for block, shares in posterior.config["occupancy"].items():
+        assert sum(shares) == pytest.approx(12 if block == "templates" else 1, rel=1e-5)
     rates = posterior.rates(recording().hide_heldout("val"), beyond_ms=40)
     assert rates.shape == (12, 12, 8)
     assert np.isfinite(rates).all()
