@@ -23,7 +23,7 @@ def stitch(sessions: Mapping[str, Trials], *, shared: bool = False) -> Trials:
     they evolve, and the conditions, inputs or templates that this depends on. Trials aligned to one event of a task
     share all latents, as far as their averages or dynamics tell these apart. Pieces of spontaneous activity share the
     dynamics alone: a latent of one session may have the other sign, or a rotation another phase, as nothing in the data
-    can tell; rates and scores do not depend on that.
+    can tell. The rates of a session's own neurons do not depend on that, decoders of behavior across sessions do.
 
     sessions: `Trials` by name. shared: neurons of equal id are one and the same (tracked from day to day) and have one
     readout; its other columns are those of the first session. Default: every session has neurons of its own, with ids

@@ -88,7 +88,8 @@ def score(
 
     co-bps: bits per spike of held-out neurons in the window; fp-bps: of all neurons in the forward window; vel R2: a
     ridge decoder of behavior fitted on the rates of the trials of `fit`; psth R2: of predicted condition averages, the
-    target being the smoothed PSTH of both splits (see `psth_target`).
+    target being the smoothed PSTH of both splits (see `psth_target`). Of stitched sessions, bits count where a neuron
+    is seen, psth R2 is the mean over neurons, each in its own session, and one decoder serves all.
     rates: (trial, time, neuron), spikes/bin, for every trial, bin and neuron of `trials`, a DataArray or an array; in
     the trials of `on`, predicted from `trials.hide_heldout(on)`.
     trials: with the held-out counts seen, so not the hidden copy.
