@@ -13,6 +13,8 @@ __version__ = "0.1.0.dev0"
 PUBLIC = {
     "Trials": "nlbprob.data.trials",
     "load": "nlbprob.data.nwb",
+    "stitch": "nlbprob.data.stitch",
+    "unstitch": "nlbprob.data.stitch",
     "Scores": "nlbprob.scoring.scores",
     "score": "nlbprob.scoring.scores",
     "compare": "nlbprob.scoring.comparison",

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.inputs import Input, designs
 from nlbprob.blocks.markov import LinearGaussianMarkov
+from nlbprob.data.stitch import neurons_of_a_session
 from nlbprob.errors import InputError
 from nlbprob.numerics import matrices, moments
 from nlbprob.numerics.gaussian import Chain, Smoothed, apply
@@ -114,7 +115,8 @@ class Latent(Block, abc.ABC):
         if self.dim is not None:
             return self
         block: Any = self  # every block is a dataclass
-        return dataclasses.replace(block, dim=min(MOST_LATENTS, max(1, round(math.sqrt(trials.n_neurons)))))
+        dim = max(1, round(math.sqrt(neurons_of_a_session(trials))))
+        return dataclasses.replace(block, dim=min(MOST_LATENTS, dim))
 
     @property
     def n_latents(self) -> int:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
 
+from nlbprob.data.stitch import members, unstitch
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.scoring import condition_psth, smoothing_regression
@@ -33,13 +35,16 @@ def baselines(
     Where there are conditions and all windows are equally long.
     Widths, penalties and shrinkage are chosen inside `fit`, on splits drawn by `seed`. Into the forward window the
     last two carry a share of the last rate, likewise chosen.
-    Raises InputError where a split has no trial, or `on` shares one with `fit`.
+    Of stitched sessions each is predicted by itself; neurons of other sessions have their mean rate there.
+    Raises InputError where a split has no trial (in a session), or `on` shares one with `fit`.
     """
     fitted = in_splits(trials, fit, "fit")
     if (fitted & in_splits(trials, on, "on")).any():
         raise InputError(f"on: {on!r} is among the splits to fit, {fit!r}; score on trials that were not learned from.")
     visible = trials.hide_heldout(*split_names(on))
     mean = mean_rates(visible, fitted)
+    if len(members(trials)) > 1:
+        return by_session(trials, mean, {name: baselines(own, fit, on, seed) for name, own in unstitch(trials).items()})
     rates = {MEAN_RATE: np.broadcast_to(mean, trials.counts.shape).copy()}
     if visible.seen[fitted][..., visible.heldout].any() and visible.heldin.any():
         smoothing = smoothing_regression.learn(visible, fitted, seed)
@@ -49,3 +54,18 @@ def baselines(
         average = condition_psth.learn(visible, fitted, seed)
         rates[CONDITION_PSTH] = with_forecast(average.rates, visible, fitted, mean)
     return {name: label_rates(array, trials) for name, array in rates.items()}
+
+
+def by_session(
+    trials: Trials, mean: Float[np.ndarray, " neuron"], parts: "dict[str, dict[str, xarray.DataArray]]"
+) -> "dict[str, xarray.DataArray]":
+    """The baselines that all sessions of stitched trials have; mean rates where a neuron is not of the session."""
+    found = {}
+    common = set.intersection(*(set(part) for part in parts.values()))
+    for baseline in (name for name in next(iter(parts.values())) if name in common):
+        rates = np.broadcast_to(mean, trials.counts.shape).copy()
+        for name, (rows, units) in members(trials).items():
+            own = parts[name][baseline].values
+            rates[np.ix_(np.flatnonzero(rows), np.arange(own.shape[1]), np.flatnonzero(units))] = own
+        found[baseline] = label_rates(rates, trials)
+    return found

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from nlbprob.data.stitch import members
 from nlbprob.data.trials import Trials
 from nlbprob.scoring.bootstrap import decoding_draws, interval, psth_draws, resamples
 from nlbprob.scoring.decoding import FOLDS, fit_decoder
@@ -87,7 +88,8 @@ def score(
 
     co-bps: bits per spike of held-out neurons in the window; fp-bps: of all neurons in the forward window; vel R2: a
     ridge decoder of behavior fitted on the rates of the trials of `fit`; psth R2: of predicted condition averages, the
-    target being the smoothed PSTH of both splits (see `psth_target`).
+    target being the smoothed PSTH of both splits (see `psth_target`). Of stitched sessions, bits count where a neuron
+    is seen, psth R2 is the mean over neurons, each in its own session, and one decoder serves all.
     rates: (trial, time, neuron), spikes/bin, for every trial, bin and neuron of `trials`, a DataArray or an array; in
     the trials of `on`, predicted from `trials.hide_heldout(on)`.
     trials: with the held-out counts seen, so not the hidden copy.
@@ -169,15 +171,27 @@ def averages(
     scored: Bool[np.ndarray, " trial"],
     weights: Float[np.ndarray, "draw scored"],
 ) -> Measure:
-    """PSTH R2 of the scored trials against the PSTH of fitted and scored trials."""
-    used = np.flatnonzero(fitted | scored)
-    both = trials.select(trials=used)
-    if not both.condition_labels:
-        return Measure(reason="no condition is named")
-    target, members = psth_target(both)
-    place = np.cumsum(scored) - 1
-    own = [place[used[trials]][scored[used[trials]]] for trials in members]
-    if not any(len(indices) for indices in own):
-        return Measure(reason="no scored trial has a condition and a long enough window")
-    value = psth_r2(rates[scored], target, own)
-    return Measure(value, interval(value, psth_draws(rates[scored], target, own, weights)))
+    """PSTH R2 of the scored trials against the PSTH of fitted and scored trials, the mean over neurons.
+
+    Of stitched sessions, each neuron's is taken over the trials of its own session, the only ones that saw it.
+    """
+    parts, reason = [], "no condition is named"
+    for rows, units in members(trials).values():
+        used = np.flatnonzero((fitted | scored) & rows)
+        both = trials.select(trials=used, neurons=units) if len(used) else trials
+        if not len(used) or not both.condition_labels:
+            continue
+        target, groups = psth_target(both)
+        place = np.cumsum(scored & rows) - 1
+        groups = [place[used[group]][scored[used[group]]] for group in groups]
+        if not any(len(indices) for indices in groups):
+            reason = "no scored trial has a condition and a long enough window"
+            continue
+        own, drawn = rates[scored & rows][..., units], weights[:, rows[scored]]
+        draws = np.where(drawn.any(axis=1), psth_draws(own, target, groups, drawn), np.nan)
+        parts.append((units.sum(), psth_r2(own, target, groups), draws))
+    if not parts:
+        return Measure(reason=reason)
+    neurons, values, draws = zip(*parts, strict=True)
+    value = float(np.average(values, weights=neurons))
+    return Measure(value, interval(value, np.average(draws, axis=0, weights=neurons)))

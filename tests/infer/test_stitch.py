@@ -1,0 +1,141 @@
+"""Stitched sessions: their latents are the same, whichever neurons a trial sees."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.stats
+
+import nlbprob as nlb
+from nlbprob.blocks.base import Context
+from nlbprob.infer import align, initialize
+from nlbprob.model_file import load_model
+from nlbprob.simulation import blank
+
+DIM, BIN_MS = 2, 20.0
+
+
+def simulated(seed, neurons=12, trials=150, bins=40):
+    """Two sessions without a common neuron or trial, drawn from one plane that turns, at 8 Hz a neuron."""
+    random = np.random.default_rng(seed)
+    design = nlb.stitch({f"day{day}": blank(trials, bins, neurons, BIN_MS, seed + day) for day in (1, 2)})
+    loadings = 0.6 * random.standard_normal((2 * neurons, DIM))
+    start = random.standard_normal(DIM)
+    values = {
+        "lds.frequency_hz": [1.5],
+        "lds.decay_ms": [400.0],
+        "lds.initial_mean": 1.5 * start / np.linalg.norm(start),
+        "lds.initial_scale": np.full(DIM, 0.5),
+        "loadings": loadings,
+        "baseline": np.log(8.0 * BIN_MS / 1000) - 0.5 * (loadings**2).sum(1),
+    }
+    return nlb.simulate(nlb.Model(latents=[nlb.LDS(DIM, dynamics="modal")]), design, seed=seed, values=values)
+
+
+def angle(one, other):
+    """The largest angle between the spaces of the columns, in degrees."""
+    return np.degrees(scipy.linalg.subspace_angles(np.asarray(one, float), np.asarray(other, float)).max())
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_sessions_share_the_subspace(seed):
+    truth = simulated(seed)
+    model = load_model("multisession_lds", dim=DIM)
+    posterior = nlb.fit(model, truth.trials.split("train"), posterior="map", svi_steps=0, progress=False)
+    loadings, true = posterior.values["loadings"], truth.parameters["loadings"]
+    assert angle(loadings, true) < 10
+    # One session's latents against the other's: the angle sees that they do not fit.
+    assert angle(np.concatenate([loadings[:12], -loadings[12:]]), true) > 30
+    rates = posterior.rates(truth.trials.hide_heldout("val"))
+    for name, own in nlb.unstitch(truth.trials).items():
+        assert nlb.score(nlb.unstitch(truth.trials, rates)[name], own, bootstrap=0).values["co-bps"] > 0.02
+
+
+def test_the_start_of_one_stitched_session_is_that_of_the_session(recording):
+    model = nlb.Model(latents=[nlb.LDS(2)])
+    one = initialize.start_from(model, recording)
+    other = initialize.start_from(model, nlb.stitch({"only": recording}))
+    np.testing.assert_allclose(other.loadings, one.loadings, rtol=1e-3, atol=1e-4)
+
+
+def movements(seed, dim=3, locked=True):
+    """A session's movement from latents of three timescales, and that of another's, turned; and the turn."""
+    random = np.random.default_rng(seed)
+    kept = np.array([0.2, 0.6, 0.9])
+    found = []
+    for trials in (120, 150):
+        x = np.zeros((trials, 40, dim))
+        x[:, 0] = random.standard_normal((trials, dim)) + (1.5 if locked else 0.0)
+        for t in range(1, 40):
+            x[:, t] = kept * x[:, t - 1] + np.sqrt(1 - kept**2) * random.standard_normal((trials, dim))
+        found.append(x)
+    turn = scipy.stats.ortho_group.rvs(dim, random_state=random)
+    inside = [np.ones(x.shape[:2], dtype=bool) for x in found]
+    groups = [np.ones((1, len(x))) for x in found]
+    loadings = np.zeros((1, dim))
+    known = align.movement(found[0], inside[0], groups[0], loadings)
+    return known, align.movement(found[1] @ turn, inside[1], groups[1], loadings), turn
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_alignment_undoes_a_turn(seed):
+    known, own, turn = movements(seed)
+    found = align.alignment(known, own, np.random.default_rng(0))
+    np.testing.assert_allclose(found @ found.T, np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(found @ turn.T, np.eye(3), atol=0.25)
+
+
+def test_without_a_common_start_modes_are_matched_up_to_their_sign():
+    known, own, turn = movements(3, locked=False)
+    found = align.alignment(known, own, np.random.default_rng(0))
+    np.testing.assert_allclose(np.abs(found @ turn.T), np.eye(3), atol=0.25)
+
+
+def test_shared_neurons_tell_the_turn_alone():
+    random = np.random.default_rng(0)
+    known, own, turn = movements(4, locked=False)
+    loadings = random.standard_normal((30, 3))
+    found = align.alignment(
+        known._replace(loadings=loadings), own._replace(loadings=loadings @ turn), np.random.default_rng(0)
+    )
+    np.testing.assert_allclose(found @ turn.T, np.eye(3), atol=0.25)
+
+
+def test_movements_of_the_same_latents_join_to_those_of_all_trials():
+    random = np.random.default_rng(0)
+    x, inside = random.standard_normal((10, 20, 3)), np.ones((10, 20), dtype=bool)
+    groups = np.stack([np.arange(10) % 2, 1 - np.arange(10) % 2]).astype(float)
+    loadings = random.standard_normal((6, 3))
+    first, second = loadings * (np.arange(6) < 3)[:, None], loadings * (np.arange(6) >= 3)[:, None]
+    one = align.movement(x[:4], inside[:4], groups[:, :4], first)
+    whole = one.joined(align.movement(x[4:], inside[4:], groups[:, 4:], second))
+    expected = align.movement(x, inside, groups, loadings)
+    np.testing.assert_allclose(whole.mean, expected.mean)
+    np.testing.assert_array_equal(whole.trials, expected.trials)
+    np.testing.assert_array_equal(whole.loadings, loadings)
+    np.testing.assert_allclose(whole.lagged[0], lag_zero(x[:4], groups[:, :4], x[4:], groups[:, 4:]))
+
+
+def lag_zero(*sessions):
+    """Mean of E[x x'] about the averages of each session's conditions."""
+    total = 0.0
+    for x, groups in zip(sessions[::2], sessions[1::2], strict=True):
+        for group in groups.astype(bool):
+            rest = (x[group] - x[group].mean(0)).reshape(-1, x.shape[2])
+            total = total + rest.T @ rest
+    return total / sum(x.shape[0] * x.shape[1] for x in sessions[::2])
+
+
+def test_sessions_of_few_neurons_or_without_spikes_do_no_harm():
+    trials = simulated(0).trials
+    silent = trials.replace(counts=np.where((trials.table["session"] == "day2")[:, None, None], 0, trials.counts))
+    few = trials.select(neurons=np.r_[0:12, 12:13])
+    for case in (silent, few):
+        model = nlb.Model(latents=[nlb.LDS(DIM)])
+        start = initialize.start_from(model, case)
+        values = initialize.site_values(model, Context.of(case), start)
+        assert all(np.isfinite(value).all() for value in values.values())
+
+
+def test_the_number_of_latents_is_that_of_one_session():
+    sessions = {f"day{day}": blank(4, 5, neurons, BIN_MS, day) for day, neurons in ((1, 30), (2, 50))}
+    assert load_model("multisession_lds").resolve(nlb.stitch(sessions)).dim == round(np.sqrt(50))
