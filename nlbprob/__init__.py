@@ -39,6 +39,7 @@ PUBLIC = {
     "Poisson": "nlbprob.blocks.poisson",
     "ZeroInflatedPoisson": "nlbprob.blocks.poisson",
     "Model": "nlbprob.model",
+    "observe": "nlbprob.blocks.calls",
     "simulate": "nlbprob.simulation",
     "Posterior": "nlbprob.infer.posterior",
     "fit": "nlbprob.infer.fit",

@@ -8,6 +8,7 @@ import optax
 
 from nlbprob.blocks import spec
 from nlbprob.errors import InputError, suggestion
+from nlbprob.functions.model import resolved
 from nlbprob.infer import guides, predict
 from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.stages import Run
@@ -26,7 +27,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def fit(
-    model: Model,
+    model: Model | Callable,
     trials: "Trials",
     *,
     seed: int = 0,
@@ -44,8 +45,8 @@ def fit(
 
     The bound is log p(theta) - log q(theta) + sum over trials of E_q(x)[log p(y | x, theta)] - KL(q(x) || p(x |
     theta)), with q(x) the structured posterior of `nlbprob.infer.local` and q(theta) the family that `posterior` names.
-
-    seed: of the start's jitter, the minibatches and all draws; two fits with one seed on one machine are identical.
+    model: or a NumPyro function, see `nlbprob.functions.model`. seed: of the start's jitter, the minibatches and all
+    draws; two fits with one seed on one machine are identical.
     posterior: "neuron" (a multivariate normal for each neuron's baseline and loadings, independent normals for the
     rest), "normal" (independent normals), "map" (point estimates). em_iterations, svi_steps: lengths of the two stages;
     EM ends earlier where its bound has settled. None takes at most 30 iterations of EM, or 60 where some parameters
@@ -58,7 +59,7 @@ def fit(
     """
     if posterior not in guides.FAMILIES:
         raise InputError(f"fit(posterior={posterior!r}): no such family. {suggestion(posterior, guides.FAMILIES)}")
-    model = model.resolve(trials)
+    model = resolved(model, trials)
     check_counts(trials)
     settings = {
         "model": spec.to_json(model),
@@ -89,7 +90,7 @@ def fit(
 
 def iterations(model: Model) -> int:
     """How many iterations of EM a model takes by default."""
-    closed = all(block.settled for block in model.chains) and not model.effects
+    closed = all(model.settled(block) for block in model.chains) and not model.effects
     return 30 if closed else 60
 
 

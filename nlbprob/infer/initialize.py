@@ -164,10 +164,9 @@ def site_values(model: Model, context: Context, start: Start) -> dict[str, jnp.n
         values |= effect.start(context)
     values |= model.readout.start(model.dim)
     mean = jnp.asarray(start.mean, dtype)
-    values[model.readout.site("loadings")] = start.loadings @ whole
-    values[model.readout.site("baseline")] = model.observation.predictor_of_mean(mean)
     for name, value in model.observation.start(mean, jnp.asarray(start.variance, dtype)).items():
         values[model.observation.site(name)] = value
+    values |= model.place(context, values, model.observation.predictor_of_mean(mean), start.loadings @ whole)
     return {name: jnp.asarray(value, dtype) for name, value in values.items()}
 
 
@@ -194,8 +193,8 @@ def from_pilot(model: Model, context: Context, trials: "Trials", values: dict[st
             found |= own
         bases.append(np.asarray(basis, float))
     whole: Any = scipy.linalg.block_diag(*bases)
-    site = model.readout.site("loadings")
-    found[site] = np.asarray(values[site], float) @ whole
+    loadings = np.asarray(model.readout.loadings(values), float) @ whole
+    found |= model.readout.values(values[model.readout.names[0]], loadings)
     if model.templates is not None and model.templates.on is not None:
         place, site = model.template_place, model.templates.site("coefficients")
         found[site] = np.asarray(values[site], float) @ np.linalg.inv(whole[place, place]).T

@@ -96,8 +96,7 @@ class Run:
             chunks = (self.expect.shapes,) * len(self.batches)
             self.maximize = self.ahead.compile(self.em.maximization, self.start, self.batches, chunks)
         steps = self.settings["svi_steps"]
-        names = (model.readout.site("baseline"), model.readout.site("loadings"))
-        self.guide = guides.ParameterGuide(family, self.sites, self.em.supports, names)
+        self.guide = guides.ParameterGuide(family, self.sites, self.em.supports, model.readout.names)
         self.optimizer, self.custom = optimizer or svi.default_optimizer(steps), guide
         self.index = svi.minibatches(self.trials.n_trials, self.batch_size, max(steps, 1), self.settings["seed"])
 
@@ -269,7 +268,7 @@ def started(guide: Callable, values: dict[str, Any]) -> Callable:
 def pilot_model(model: Model) -> Model | None:
     """The simpler model whose fit a model starts from, where one of its blocks asks for it."""
     pilots = [block.pilot() if isinstance(block, Latent) else None for block in model.latents]
-    if not any(pilots):
+    if not any(pilots) or not model.readout.names:
         return None
     latents = [pilot or block for pilot, block in zip(pilots, model.latents, strict=True)]
     return dataclasses.replace(model, latents=latents)
