@@ -43,6 +43,7 @@ PUBLIC = {
     "SqrtGaussian": "nlbprob.blocks.observations",
     "ZeroInflatedPoisson": "nlbprob.blocks.poisson",
     "Model": "nlbprob.model",
+    "observe": "nlbprob.blocks.calls",
     "simulate": "nlbprob.simulation",
     "Posterior": "nlbprob.infer.posterior",
     "fit": "nlbprob.infer.fit",

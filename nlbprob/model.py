@@ -10,10 +10,11 @@ import numpyro
 from jaxtyping import Array, Float
 
 from nlbprob.blocks.base import Context
+from nlbprob.blocks.calls import spikes
 from nlbprob.blocks.effects import Effect
 from nlbprob.blocks.latent import Dynamics, Latent
 from nlbprob.blocks.observations import Observation, Poisson
-from nlbprob.blocks.readout import LinearReadout
+from nlbprob.blocks.readout import LinearReadout, Readout
 from nlbprob.blocks.templates import Mixture, Templates
 from nlbprob.errors import InputError
 
@@ -58,7 +59,7 @@ class Model:
 
     latents: Sequence[Latent | Templates]
     observation: Observation = dataclasses.field(default_factory=Poisson)
-    readout: LinearReadout = dataclasses.field(default_factory=LinearReadout)
+    readout: Readout = dataclasses.field(default_factory=LinearReadout)
     effects: Sequence[Effect] = ()
 
     def __post_init__(self):
@@ -195,18 +196,25 @@ class Model:
         x = [block.trajectories(one, trials) for block, one in zip(model.chains, theta.dynamics, strict=True)]
         x = model.assemble(dict(zip([block.name for block in model.chains], x, strict=True)), theta, trials)
         numpyro.deterministic("latents", x)
-        counts, seen = jnp.asarray(trials.counts), jnp.asarray(trials.seen)
         covariates = {name: jnp.asarray(value) for name, value in model.covariates(trials).items()}
-        predictor = x @ theta.loadings.T + model.offset(theta, covariates, counts, seen)
-        likelihood = self.observation.distribution(predictor, theta.observation)
-        numpyro.deterministic("rates", likelihood.mean)
-        known = counts.astype(predictor.dtype) if observed else None
-        with (
-            numpyro.plate("trial", trials.n_trials, dim=-3),
-            numpyro.plate("time", trials.n_bins, dim=-2),
-            numpyro.plate("neuron", trials.n_neurons, dim=-1),
-        ):
-            return numpyro.sample("spikes", likelihood.mask(seen), obs=known)
+        offset = model.offset(theta, covariates, jnp.asarray(trials.counts), jnp.asarray(trials.seen))
+        predictor = x @ theta.loadings.T + offset
+        return spikes(self.observation, theta.observation, predictor, trials, observed)
+
+    def settled(self, block: Latent) -> tuple[str, ...]:
+        """The parameters of a block that EM updates in closed form.
+
+        Such an update changes the basis of the latents, which only loadings that are sites can follow.
+        """
+        return block.settled if self.readout.names else ()
+
+    def penalty(self, context: Context, theta: Parameters, values: dict[str, Any]):
+        """The normal that stands for the prior of baselines and loadings in a Newton step; see `LinearReadout`."""
+        return self.readout.penalty(theta.loadings, values, self.observation.baseline_location(context))
+
+    def place(self, context: Context, values: dict[str, Any], baseline, loadings) -> dict[str, Any]:
+        """Site values at which baselines and loadings are as given, where a fit starts."""
+        return self.readout.values(baseline, loadings)
 
     def assemble(self, parts: dict[str, Any], theta: Parameters, trials: "Trials"):
         """All latents [trial, time, latent] from those of the chains, and the template that each trial follows."""

@@ -166,11 +166,12 @@ def report(folder: str | pathlib.Path) -> pathlib.Path:
     folder = pathlib.Path(folder)
     config, metrics = read_json(folder, "config.json"), read_json(folder, "metrics.json")
 
+    from nlbprob.functions.model import resolved
     from nlbprob.reporting import write_report
 
     settings = Settings(**config["settings"])
     trials = settings.load()
-    model = load_model(str(folder / "model.py"), **settings.model_options).resolve(trials)
+    model = resolved(load_model(str(folder / "model.py"), **settings.model_options), trials)
     return write_report(
         folder / "report.html",
         posterior=read_posterior(folder, model),

@@ -3,6 +3,7 @@ download.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -13,6 +14,7 @@ from jaxtyping import Float
 
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
+from nlbprob.functions.model import resolved
 from nlbprob.model import Model
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class Simulated:
 
 
 def simulate(
-    model: Model,
+    model: Model | Callable,
     trials: int | Trials = 100,
     *,
     neurons: int = 100,
@@ -47,13 +49,14 @@ def simulate(
 ) -> Simulated:
     """Draw parameters from the model's priors, trajectories from its latents, and counts from its observation.
 
+    model: a Model, or a NumPyro function that calls blocks and `nlb.observe`.
     trials: how many to draw, or `Trials` whose design (bins, ids, splits, what is seen) to keep and whose counts to
     replace. neurons, bins, bin_ms: the design, where `trials` is a number; a quarter of the neurons is held out, a
     fifth of the trials is "val". values: parameter sites to fix, by name, instead of drawing them, such as
     {"lds.decay_ms": [...]}. Raises InputError where the drawn counts are not whole numbers that a recording could hold.
     """
     design = trials if isinstance(trials, Trials) else blank(trials, bins, neurons, float(bin_ms), seed)
-    model = model.resolve(design)
+    model = resolved(model, design)
     fixed = {name: jnp.asarray(value) for name, value in (values or {}).items()}
 
     @jax.jit

@@ -26,6 +26,7 @@ ROOMS = [
     "scoring",
     "blocks",
     "model",
+    "functions",
     "simulation",
     "infer",
     "reporting",

@@ -1,7 +1,9 @@
 """The linear readout: from latents to each neuron's predictor, eta_n = c_n'x + d_n."""
 
+import abc
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -17,8 +19,50 @@ LEAST_LOADING = 0.05
 SHRINKAGE = {"ridge": None, "ard": "latent_scale", "laplace": None, "horseshoe": "global_scale"}
 
 
+class Readout(Block, abc.ABC):
+    """What inference asks of a readout: which sites hold the baselines and loadings, and how to set them."""
+
+    @property
+    @abc.abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """The site of the baselines [neuron], then those of the loadings [neuron, latent], block by block.
+
+        There are none where the predictor depends on its parameters in another way.
+        """
+
+    @property
+    def settled(self) -> tuple[str, ...]:
+        """The sites that EM updates in closed form or by Newton steps."""
+        return self.names
+
+    def loadings(self, values: Mapping[str, Any]) -> Any:
+        """All loadings [neuron, latent] at given values of the sites."""
+        parts = [values[name] for name in self.names[1:]]
+        return parts[0] if len(parts) == 1 else jnp.concatenate(parts, 1)
+
+    @abc.abstractmethod
+    def values(self, baseline, loadings) -> dict[str, Any]:
+        """The values of the sites at given baselines and loadings."""
+
+    def parameters(self, context: Context, dim: int, baseline_location) -> Any:
+        """Sample the loadings and baselines of `context.n_neurons` neurons on `dim` latents."""
+        raise AssertionError(f"{type(self).__name__} does not sample by itself.")
+
+    def penalty(self, loadings, values: dict[str, Any], baseline_location) -> Any:
+        """Location and precision [neuron, 1 + latent] of the normal that stands for the prior in a Newton step."""
+        raise AssertionError(f"{type(self).__name__} has no prior of its own.")
+
+    def start(self, dim: int) -> dict[str, Any]:
+        """Where the sites of the prior start."""
+        return {}
+
+    def maximize(self, loadings, curvature, values: dict[str, Any]) -> dict[str, Any]:
+        """The prior's own sites given the loadings and their precision."""
+        return {}
+
+
 @dataclasses.dataclass(frozen=True)
-class LinearReadout(Block):
+class LinearReadout(Readout):
     """eta_n = c_n'x + d_n, with a prior that shrinks the loadings c_nk; d_n ~ N(d0, baseline_scale^2).
 
     d0 is the predictor of a typical rate. Latents have unit second moment, so that loading_scale is the size of one
@@ -52,6 +96,17 @@ class LinearReadout(Block):
     def learned(self) -> str | None:
         """The parameter of the prior's scale, where it has one."""
         return SHRINKAGE[self.shrinkage]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.site("baseline"), self.site("loadings")
+
+    @property
+    def settled(self) -> tuple[str, ...]:
+        return (*self.names, *([self.site(self.learned)] if self.learned else []))
+
+    def values(self, baseline, loadings):
+        return dict(zip(self.names, (baseline, loadings), strict=True))
 
     def parameters(self, context: Context, dim: int, baseline_location):
         """Sample the loadings and baselines of `context.n_neurons` neurons on `dim` latents."""

@@ -20,6 +20,8 @@ def to_json(block: Any) -> Any:
         return [to_json(item) for item in block]
     if block is None or isinstance(block, bool | int | float | str):
         return block
+    if callable(block) and hasattr(block, "__qualname__"):
+        return {"repr": f"the function {block.__qualname__!r}"}
     return {"repr": repr(block)}
 
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 LOG_LIKELIHOODS = ("neuron", "trial", "full")
 #: Largest tree that is made without asking, in bytes.
 LIMIT_BYTES = 1_000_000_000
-#: Dimensions of what is derived of a block's dynamics, by the last part of its name.
+#: Dimensions of what is derived of parameters, by the last part of its name.
 DERIVED = {
+    "loadings": ("neuron", "latent"),
+    "baseline": ("neuron",),
     "transition_matrix": ("latent", "latent_2"),
     "noise_covariance": ("latent", "latent_2"),
     "initial_mean": ("latent",),
@@ -122,13 +124,14 @@ def parameter_variables(posterior: "Posterior", draws: int, seed: int) -> dict[s
     sites = parameter_sites(model, posterior.context)
     for name, value in posterior.parameters(draws, seed).items():
         block, _, own = name.rpartition(".")
-        dims = sites[name].dims if name in sites else DERIVED.get(own or name, ())
+        dims = DERIVED.get(own or name) or (sites[name].dims if name in sites else ())
         axes = value.shape[1:]
         if len(dims) == len(axes) - 1:  # one for each regime
             dims = ("regime", *dims)
         if len(dims) != len(axes):
             dims = tuple(f"{name}_dim_{axis}" for axis in range(len(axes)))
         whole = {"latent": model.dim, "latent_2": model.dim, "time": posterior.context.n_bins}
+        whole |= {"neuron": posterior.context.n_neurons}
         dims = (f"{block or 'own'}_{d}" if whole.get(d, n) != n else d for d, n in zip(dims, axes, strict=True))
         found[name] = (tuple(dims), value)
     return found

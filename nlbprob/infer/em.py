@@ -1,6 +1,5 @@
 """Variational EM, the fast start of a fit: closed forms, Newton steps for the readout, gradients for the rest."""
 
-import threading
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +11,7 @@ from jaxtyping import Array, Float
 from numpyro.distributions import biject_to
 
 from nlbprob.blocks.base import Context
+from nlbprob.blocks.calls import HANDLERS
 from nlbprob.infer import local as local_inference
 from nlbprob.infer import maximize
 from nlbprob.infer.problem import Batch, combined, problem
@@ -22,8 +22,6 @@ from nlbprob.numerics.hmm import Path
 
 #: Rate of Adam, in unconstrained space, for the parameters that have no update in closed form.
 RATE = 0.05
-#: NumPyro has one stack of handlers for all threads: one thread at a time runs a model under them.
-HANDLERS = threading.RLock()
 
 
 class Rows(NamedTuple):
@@ -118,10 +116,10 @@ def log_prior(model: Model, context: Context, values: dict[str, Array]) -> Float
 
 def free_sites(model: Model, context: Context, supports: dict[str, Any]) -> list[str]:
     """The sites that no update in closed form moves: these follow the gradient of the bound."""
-    settled = {model.readout.site(name) for name in ("loadings", "baseline", "latent_scale", "global_scale")}
+    settled = set(model.readout.settled)
     settled |= {name for name in supports if name in maximize.observation_sites(model, context)}
     for latent in model.chains:
-        settled |= {latent.site(name) for name in latent.settled}
+        settled |= {latent.site(name) for name in model.settled(latent)}
     if model.templates is not None:
         settled |= {model.templates.site(name) for name in ("weights", "coefficients")}
     return [name for name in supports if name not in settled]
@@ -185,10 +183,11 @@ class EM:
         data = stacked(batches)
         rows = stacked([(chunk.moments, chunk.share) for chunk in chunks])
         theta = parameters_at(model, context, values)
-        location = model.observation.baseline_location(context)
-        penalty = model.readout.penalty(theta.loadings, values, location)
-        theta, curvature = maximize.readout(model, theta, data, rows, penalty)
-        values |= model.readout.maximize(theta.loadings, curvature, values)
+        curvature = state.curvature
+        if model.readout.names:
+            penalty = model.penalty(context, theta, values)
+            theta, curvature = maximize.readout(model, theta, data, rows, penalty)
+            values |= model.readout.maximize(theta.loadings, curvature, values)
         values |= maximize.observation(model, context, self.supports, values, theta, data, rows)
         if self.free:
             gradient = jax.tree.map(lambda *parts: sum(parts), *[chunk.gradient for chunk in chunks])
@@ -197,8 +196,7 @@ class EM:
             optimizer = state.optimizer
         found, basis = maximize.latents(model, context, values, total)
         values |= found
-        values[model.readout.site("loadings")] = theta.loadings @ basis
-        values[model.readout.site("baseline")] = theta.baseline
+        values |= model.readout.values(theta.baseline, theta.loadings @ basis)
         inverse = matrices.diagonal_blocks([jnp.eye(1, dtype=basis.dtype), jnp.linalg.inv(basis)])
         if model.templates is not None and model.templates.on is not None:
             site, place = model.templates.site("coefficients"), model.template_place
@@ -221,6 +219,16 @@ class EM:
         total = jax.tree.map(lambda a, b: -(a + b), gradient, jax.grad(prior)(raw))
         change, optimizer = self.adam.update(total, optimizer, raw)
         return values | self.constrained(optax.apply_updates(raw, change)), optimizer
+
+
+def flat(batches: tuple[Batch, ...], rows: tuple[Rows, ...], trials: int, components: int) -> tuple[Batch, Rows]:
+    """Data and rows of all chunks with one axis of trials, without those that filled up the last chunk."""
+
+    def whole(parts, number):
+        return jax.tree.map(lambda *arrays: jnp.concatenate(arrays)[:number], *parts)
+
+    joined = whole(rows, trials * components)
+    return whole(batches, trials), joined._replace(step_size=jnp.ones_like(joined.step_size))
 
 
 def stacked(trees):

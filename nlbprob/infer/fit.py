@@ -8,6 +8,7 @@ import optax
 
 from nlbprob.blocks import spec
 from nlbprob.errors import InputError, suggestion
+from nlbprob.functions.model import resolved
 from nlbprob.infer import guides, predict
 from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.stages import Run
@@ -26,7 +27,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def fit(
-    model: Model,
+    model: Model | Callable,
     trials: "Trials",
     *,
     seed: int | Sequence[int] = 0,
@@ -44,7 +45,7 @@ def fit(
 
     The bound is log p(theta) - log q(theta) + sum over trials of E_q(x)[log p(y | x, theta)] - KL(q(x) || p(x |
     theta)), with q(x) the structured posterior of `nlbprob.infer.local` and q(theta) the family that `posterior` names.
-
+    model: or a NumPyro function, see `nlbprob.functions.model`.
     seed: of the start's jitter, the minibatches and all draws; two fits with one seed on one machine are identical. Of
     several, seed=[0, 1, 2], the one whose EM ends with the highest bound goes on to SVI, as it would alone;
     `posterior.config["seeds"]` tells the bound of each (exact at its parameters, where SVI's are noisy estimates).
@@ -59,7 +60,7 @@ def fit(
     Raises InputError where model and trials do not fit together; on Ctrl-C `Interrupted`, with the posterior so far.
     """
     check_family(posterior)
-    seeds, model = several(seed), model.resolve(trials)
+    seeds, model = several(seed), resolved(model, trials)
     check_counts(trials)
     settings = {
         "model": spec.to_json(model),
@@ -103,7 +104,7 @@ def several(seed: int | Sequence[int]) -> list[int]:
 
 def iterations(model: Model) -> int:
     """How many iterations of EM a model takes by default."""
-    closed = all(block.settled for block in model.chains) and not model.effects
+    closed = all(model.settled(block) for block in model.chains) and not model.effects
     return 30 if closed else 60
 
 

@@ -53,11 +53,11 @@ class ParameterGuide:
     curvature, neuron by neuron, rescaled, and a few directions in which any of them move together; "map": point
     estimates.
     shapes: a value (or its shape) of every site; supports: NumPyro constraints by site; neuron_sites: names of the
-    readout's sites, the baseline first, which are the columns of the group "neuron"; the entries of all others are
-    the rows of "rest".
+    readout's sites, the baseline first, which are the columns of the group "neuron" (there may be none); the entries
+    of all others are the rows of "rest".
     """
 
-    def __init__(self, family: str, shapes, supports, neuron_sites: tuple[str, str]):
+    def __init__(self, family: str, shapes, supports, neuron_sites: tuple[str, ...]):
         self.family = family
         neuron: dict[str, Part] = {}
         rest: dict[str, Part] = {}

@@ -170,12 +170,11 @@ def site_values(model: Model, context: Context, start: Start) -> dict[str, jnp.n
         values |= effect.start(context)
     values |= model.readout.start(model.dim)
     mean = jnp.asarray(start.mean, dtype)
-    # The latents are found in log rates: d predictor / d log mean turns their loadings into those of the predictor.
-    baseline, gain = jax.jvp(model.observation.predictor_of_mean, (mean,), (mean,))
-    values[model.readout.site("loadings")] = np.asarray(gain)[:, None] * start.loadings @ whole
-    values[model.readout.site("baseline")] = baseline
     for name, value in model.observation.start(mean, jnp.asarray(start.variance, dtype)).items():
         values[model.observation.site(name)] = value
+    # The latents are found in log rates: d predictor / d log mean turns their loadings into those of the predictor.
+    baseline, gain = jax.jvp(model.observation.predictor_of_mean, (mean,), (mean,))
+    values |= model.place(context, values, baseline, np.asarray(gain)[:, None] * start.loadings @ whole)
     return {name: jnp.asarray(value, dtype) for name, value in values.items()}
 
 
@@ -202,8 +201,8 @@ def from_pilot(model: Model, context: Context, trials: "Trials", values: dict[st
             found |= own
         bases.append(np.asarray(basis, float))
     whole: Any = scipy.linalg.block_diag(*bases)
-    site = model.readout.site("loadings")
-    found[site] = np.asarray(values[site], float) @ whole
+    loadings = np.asarray(model.readout.loadings(values), float) @ whole
+    found |= model.readout.values(values[model.readout.names[0]], loadings)
     if model.templates is not None and model.templates.on is not None:
         place, site = model.template_place, model.templates.site("coefficients")
         found[site] = np.asarray(values[site], float) @ np.linalg.inv(whole[place, place]).T
@@ -230,7 +229,7 @@ def regression(before: np.ndarray, after: np.ndarray) -> Chain:
 def pilot_model(model: Model) -> Model | None:
     """The simpler model whose fit a model starts from, where one of its blocks asks for it."""
     pilots = [block.pilot() if isinstance(block, Latent) else None for block in model.latents]
-    if not any(pilots):
+    if not any(pilots) or not model.readout.names:
         return None
     latents = [pilot or block for pilot, block in zip(pilots, model.latents, strict=True)]
     return dataclasses.replace(model, latents=latents)

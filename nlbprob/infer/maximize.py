@@ -42,7 +42,7 @@ def statistics(model: Model, theta: Parameters, given: Problem, batch: Batch, lo
     found: list[Any] = []
     parts = zip(model.chains, theta.dynamics, given.chains, state_slices(given), local.paths, strict=True)
     for block, own, chain, place, path in parts:
-        if not block.settled:
+        if not model.settled(block):
             found.append(None)
             continue
         apart = chain.initial_mean - own.chain.initial_mean
@@ -74,7 +74,7 @@ def part(smoothed: Smoothed, place: slice) -> Smoothed:
 def latents(model: Model, context: Context, values: dict[str, Any], total: tuple[Any, ...]):
     """Site values of the blocks with closed forms, and the basis in which all are normalised: x = basis z."""
     found, bases, number = {}, [], 0
-    dtype = values[model.readout.site("baseline")].dtype
+    dtype = jnp.result_type(float)
     for block in model.latents:
         identity = jnp.eye(block.n_latents, dtype=dtype)
         if isinstance(block, Latent):

@@ -4,6 +4,7 @@ seen.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,8 @@ class Posterior:
 
         Latents are turned only inside a block that does not mind: dense dynamics, regimes, templates.
         """
-        loadings = np.asarray(self.values[self.model.readout.site("loadings")], float)
+        names = self.model.readout.names
+        loadings = np.asarray(self.model.readout.loadings(self.values) if names else self.centre.loadings, float)
         whole = np.eye(self.model.dim)
         for block in self.model.latents:
             place = self.model.slices[block.name]
@@ -99,14 +101,17 @@ class Posterior:
         """
         with predict.precision(self.config["precision"]):
             theta = jit(self._derive)(jax.tree.map(jnp.asarray, self.values))
-        readout = self.model.readout
-        baseline, loadings = (np.asarray(self.draws[readout.site(name)], float) for name in ("baseline", "loadings"))
-        rows = np.concatenate([baseline[:, :, None], loadings], 2)
-        if len(rows) < 2 or self.config["posterior"] == "map":
-            return jax.tree.map(np.asarray, theta)
+        theta = jax.tree.map(np.asarray, theta)
+        if len(next(iter(self.draws.values()))) < 2 or self.config["posterior"] == "map":
+            return theta
+        if names := self.model.readout.names:
+            parts = [self.draws[name] for name in names]
+        else:
+            parts = [np.asarray(self._derived_draws.baseline), np.asarray(self._derived_draws.loadings)]
+        rows = np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], 2).astype(float)
         rows = rows - rows.mean(0)
         covariance = np.einsum("sni,snj->nij", rows, rows) / (len(rows) - 1)
-        return jax.tree.map(np.asarray, theta._replace(uncertainty=covariance.astype(theta.loadings.dtype)))
+        return theta._replace(uncertainty=covariance.astype(theta.loadings.dtype))
 
     def check(self, trials: "Trials") -> None:
         """Raise InputError unless the trials are of the recording's neurons and bin width."""
@@ -193,10 +198,14 @@ class Posterior:
         return parameters_at(self.model, self.context, values)
 
     @functools.cached_property
-    def _canonical_draws(self) -> dict[str, np.ndarray]:
+    def _derived_draws(self) -> Parameters:
         with predict.precision(self.config["precision"]):
             derive = jit(lambda values: jax.lax.map(self._derive, values))
-            return self._canonical(derive(jax.tree.map(jnp.asarray, self.draws)))
+            return jax.tree.map(np.asarray, derive(jax.tree.map(jnp.asarray, self.draws)))
+
+    @functools.cached_property
+    def _canonical_draws(self) -> dict[str, np.ndarray]:
+        return self._canonical(self._derived_draws)
 
     def _canonical(self, theta: Parameters) -> dict[str, np.ndarray]:
         turn = self.rotation
@@ -246,8 +255,10 @@ class Posterior:
         return store.save(self, Path(folder))
 
     @staticmethod
-    def load(folder: str | Path, model: Model | None = None) -> "Posterior":
-        """Read what `save` wrote. `model` is needed only where it used blocks or priors that are not nlbprob's."""
+    def load(folder: str | Path, model: Model | Callable | None = None) -> "Posterior":
+        """Read what `save` wrote. `model` is needed only where it was a NumPyro function, or used blocks or priors that
+        are not nlbprob's.
+        """
         from nlbprob.infer import store
 
         return store.load(Path(folder), model)

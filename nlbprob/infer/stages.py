@@ -13,7 +13,7 @@ import numpyro
 from nlbprob.blocks.base import Context
 from nlbprob.infer import failures, guides, information, initialize, predict, svi, verdict
 from nlbprob.infer.ahead import Ahead, concurrently, jit, threads
-from nlbprob.infer.em import EM, EMState, Rows, empty_rows, parameter_sites, parameters_at
+from nlbprob.infer.em import EM, EMState, Rows, empty_rows, flat, parameter_sites, parameters_at
 from nlbprob.infer.initialize import pilot_model
 from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.problem import Batch
@@ -99,8 +99,8 @@ class Run:
             chunks = (self.expect.shapes,) * len(self.batches)
             self.maximize = self.ahead.compile(self.em.maximization, self.start, self.batches, chunks)
         steps = self.settings["svi_steps"]
-        names = (model.readout.site("baseline"), model.readout.site("loadings"))
-        self.guide = guides.ParameterGuide(family, self.sites, self.em.supports, names)
+        self.guide = guides.ParameterGuide(family, self.sites, self.em.supports, model.readout.names)
+        self.flat = functools.partial(flat, trials=self.trials.n_trials, components=model.n_components)
         self.sample, self.locate = jit(self.guide.draws), jit(self.guide.locations)
         self.moments = predict.compile_moments(model, causal=False)
         self.optimizer, self.custom = optimizer or svi.default_optimizer(steps), guide
@@ -115,7 +115,7 @@ class Run:
         """Set the second stage compiling, where its guide is known beforehand."""
         self.prepared, self.square, raw = True, None, None
         if self.custom is None and self.settings["svi_steps"]:
-            data, store = jax.eval_shape(self.flat, self.batches, self.start)
+            data, store = jax.eval_shape(self.flat, self.batches, self.start.rows)
             if self.spread:
                 square = information.squares(self.em, self.guide.rest)
                 self.square = self.ahead.compile(square, self.sites, self.batches[0], self.expect.shapes)
@@ -123,16 +123,6 @@ class Run:
             frames = jax.eval_shape(self.frames, self.start, raw)
             shapes = (jnp.asarray(self.index[0]), data, frames, store)
             self.loop = svi.Loop(self.model, self.context, self.guide, self.optimizer, shapes, self.ahead)
-
-    def flat(self, batches: tuple[Batch, ...], state: EMState) -> tuple[Batch, Rows]:
-        """Data and sites with one axis of trials, without those that filled up the last chunk."""
-        count, components = self.trials.n_trials, self.model.n_components
-
-        def whole(parts, number):
-            return jax.tree.map(lambda *arrays: jnp.concatenate(arrays)[:number], *parts)
-
-        rows = whole(state.rows, count * components)
-        return whole(batches, count), rows._replace(step_size=jnp.ones_like(rows.step_size))
 
     @property
     def spread(self) -> bool:
@@ -255,7 +245,7 @@ class Run:
         assert self.state is not None
         seed, guide = self.settings["seed"], self.guide
         keys = jax.random.split(jax.random.key(seed), KEPT_DRAWS)
-        data, store = jit(self.flat)(self.batches, self.state)
+        data, store = jit(self.flat)(self.batches, self.state.rows)
         scales = None
         if self.spread:
             # Taken at the values of the last E-step: the basis of the last M-step is nearly the same.

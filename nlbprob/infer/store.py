@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from nlbprob.blocks import spec
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
+from nlbprob.functions.model import function_model
+from nlbprob.infer.em import parameter_sites
 from nlbprob.infer.posterior import Posterior
 from nlbprob.model import Model
 
@@ -38,7 +41,19 @@ def save(posterior: Posterior, folder: Path) -> Path:
     return folder
 
 
-def load(folder: Path, model: Model | None = None) -> Posterior:
+def check_sites(model: Model, context: Context, values: dict[str, np.ndarray]) -> None:
+    """Raise InputError where a function's sites are not those that were saved."""
+    sites = {name: site.shape.shape for name, site in parameter_sites(model, context).items()}
+    saved = {name: value.shape for name, value in values.items()}
+    if sites != saved:
+        wrong = sorted(name for name in sites.keys() | saved.keys() if sites.get(name) != saved.get(name))
+        raise InputError(
+            f"The saved posterior is of another function: the sites {', '.join(wrong)} are missing or of another shape "
+            "in one of the two. Load it with the function, and the options, that were fitted."
+        )
+
+
+def load(folder: Path, model: Model | Callable | None = None) -> Posterior:
     """Read a folder that `save` wrote. Raises InputError where there is none or it is not whole."""
     try:
         facts = json.loads((folder / "posterior.json").read_text())
@@ -53,7 +68,6 @@ def load(folder: Path, model: Model | None = None) -> Posterior:
         group, _, name = key.partition("/")
         if name:
             groups[group][name] = value
-    model = spec.from_json(facts["model"]) if model is None else model
     context = Context(
         facts["bin_ms"],
         arrays["bin_weights"],
@@ -61,5 +75,8 @@ def load(folder: Path, model: Model | None = None) -> Posterior:
         facts["covariates"],
         tuple(facts["conditions"]),
     )
-    assert model is not None
-    return Posterior(model, context, neuron_ids=arrays["neuron_ids"], config=facts["config"], **groups)
+    found = spec.from_json(facts["model"]) if model is None else model
+    if not isinstance(found, Model):
+        found = function_model(found, context)
+        check_sites(found, context, groups["values"])
+    return Posterior(found, context, neuron_ids=arrays["neuron_ids"], config=facts["config"], **groups)

@@ -125,7 +125,8 @@ def model_html(view: View) -> str:
         kind = f"<b>{escape(type(block).__name__)}</b>{options(block)}"
         text = formula(first_paragraph(block))
         lines.append(f'<li>{escape(role)}: {kind}<span class="formula">{text}</span></li>')
-    total = formula(first_paragraph(view.posterior.model))
+    model = view.posterior.model
+    total = formula(first_paragraph(getattr(model, "function", model)))
     return f'<span class="formula">{total}</span><ul class="blocks">{"".join(lines)}</ul>'
 
 

@@ -1,0 +1,64 @@
+"""Calls of blocks inside a plain NumPyro function, as messages that NumPyro's handlers can answer."""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpyro
+import numpyro.primitives
+
+from nlbprob.blocks.base import Context
+from nlbprob.errors import InputError
+
+if TYPE_CHECKING:
+    from nlbprob.blocks.observation import Observation
+    from nlbprob.data.trials import Trials
+
+#: NumPyro has one stack of handlers for all threads: one thread at a time runs a model under them.
+HANDLERS = threading.RLock()
+
+
+def announced(kind: str, function: Callable, *arguments: Any) -> Any:
+    """function(*arguments), unless a handler around it answers the message of this kind with a value."""
+    message: Any = {"type": kind, "fn": function, "args": arguments, "kwargs": {}, "value": None}
+    return numpyro.primitives.apply_stack(message)["value"]
+
+
+def observe(observation: "Observation", predictor: Any, trials: "Trials"):
+    """Observe the counts of the trials inside a NumPyro function: y ~ observation(predictor) where they are seen.
+
+    predictor: eta [trial, time, neuron]; axes may be missing or of length one where it does not vary.
+    Samples the observation's own parameters and the observed site "spikes" (plates trial, time, neuron), and records
+    the deterministic site "rates", spikes per bin. Under `nlbprob.fit` the predictor has to be affine in the latents of
+    the same trial and bin, eta = C x + offset; the trajectories are then integrated out with exact one-dimensional
+    integrals. Returns the counts. Raises InputError where the shapes do not fit each other.
+    """
+    shape = trials.counts.shape
+    try:
+        predictor = jnp.broadcast_to(predictor, shape)
+    except ValueError as error:
+        raise InputError(
+            f"observe: a predictor of shape {jnp.shape(predictor)} is not [trial, time, neuron], here {shape}. "
+            "Loadings are [neuron, latent]: write x @ loadings.T + baseline."
+        ) from error
+    return announced("observe", observed, observation, predictor, trials)
+
+
+def observed(observation: "Observation", predictor, trials: "Trials"):
+    """The sites of `observe` where no handler stands in for them."""
+    observation.check(trials)
+    return spikes(observation, observation.parameters(Context.of(trials)), predictor, trials)
+
+
+def spikes(observation: "Observation", parameters: dict[str, Any], predictor, trials: "Trials", known: bool = True):
+    """The site "spikes" of counts given their predictors, masked by what is seen, and its mean "rates"."""
+    likelihood = observation.distribution(predictor, parameters)
+    numpyro.deterministic("rates", likelihood.mean)
+    counts = jnp.asarray(trials.counts).astype(predictor.dtype) if known else None
+    with (
+        numpyro.plate("trial", trials.n_trials, dim=-3),
+        numpyro.plate("time", trials.n_bins, dim=-2),
+        numpyro.plate("neuron", trials.n_neurons, dim=-1),
+    ):
+        return numpyro.sample("spikes", likelihood.mask(jnp.asarray(trials.seen)), obs=counts)

@@ -1,0 +1,1 @@
+"""Plain NumPyro functions that call blocks, as models that inference takes."""

@@ -1,0 +1,215 @@
+"""A NumPyro function that calls blocks, under the interface that inference knows of a `Model`.
+
+A function of trials gets its latents from blocks, x = nlb.LDS(8)(trials), and ends with one `nlb.observe`, whose
+predictor is x @ loadings.T + offset; loadings and offset may be made of any continuous sites. Where loadings [neuron,
+latent] and baselines [neuron] are sites themselves, they get Newton steps and a normal for each neuron, as those of a
+`Model` do; all other sites follow gradients and get independent normals.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.handlers
+import optax
+from jax import lax
+from numpyro.distributions import biject_to
+from numpyro.infer import init_to_median
+
+from nlbprob.blocks.base import Context
+from nlbprob.blocks.effects import Effect
+from nlbprob.data.trials import Trials
+from nlbprob.errors import InputError
+from nlbprob.functions import probe, program, view
+from nlbprob.functions.readout import SiteReadout, tangent_normal
+from nlbprob.model import Model, Parameters
+
+#: Steps of Adam, and their rate, that lead sites to where baselines and loadings start.
+PLACING_STEPS, PLACING_RATE = 400, 0.05
+#: Draws whose median is where a site starts.
+MEDIAN_OF = 101
+
+
+class Program:
+    """A function of trials, and what its runs showed.
+
+    form: of its predictor; sites: the shape and support of its own; dims: latents of each block; bins: of the views
+    that it is run on for its parameters.
+    """
+
+    def __init__(self, function: Callable, context: Context):
+        one = silent(context)
+        self.function, self.bin_ms = function, context.bin_ms
+        self.bins = probe.smallest_bins(function, context, one)
+        self.parts = probe.parts(function, self.empty(context), one)
+        self.sites = self.parts.sites
+        self.dims = {block.name: block.n_latents for block in self.parts.blocks}
+        self.form = probe.form(function, self.parts, context, self.bins)
+
+    def __repr__(self) -> str:
+        return f"the function {getattr(self.function, '__qualname__', self.function)!r}"
+
+    def empty(self, context: Context) -> view.View:
+        """A view of trials of which nothing is known."""
+        return view.blank(context, probe.TRIALS, self.bins)
+
+
+@dataclasses.dataclass(frozen=True)
+class FunctionEffect(Effect):
+    """What the function adds to the predictor besides c_n'x + d_n, if anything."""
+
+    program: Any
+    name: str = "(function)"
+    priors: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def covariates(self, trials):
+        return view.covariates(trials) if self.program.form.varies else {}
+
+    def parameters(self, context):
+        raise AssertionError("The sites of a function are sampled by the function.")
+
+    def offset(self, parameters, covariates, counts, seen):
+        """`parameters`: the values of all sites, and the baselines, which are counted elsewhere."""
+        if not self.program.form.varies:
+            return 0.0
+        values, baseline = parameters
+        here = view.view(covariates, counts, seen, self.program.bin_ms)
+        none = program.zeros(self.program.dims, here)
+        return program.predictor(self.program.function, values, here, none) - baseline
+
+    def start(self, context):
+        """Medians of the priors."""
+        median, empty = init_to_median(num_samples=MEDIAN_OF), self.program.empty(context)
+
+        def sample(key):
+            seeded = numpyro.handlers.seed(self.program.function, key)
+            at_median = numpyro.handlers.substitute(seeded, substitute_fn=median)
+            return program.own_sites(at_median, empty, self.program.dims)
+
+        return jax.jit(sample)(jax.random.key(0))
+
+
+@dataclasses.dataclass(frozen=True)
+class FunctionModel(Model):
+    """A NumPyro function of trials as a model: eta = C x + offset, C and offset whatever it makes of its sites.
+
+    program: the function; the other fields are what its calls showed. Made by `resolved`.
+    """
+
+    program: Any = None
+
+    @property
+    def function(self) -> Callable:
+        """The function itself."""
+        return self.program.function
+
+    def parameters(self, context: Context) -> Parameters:
+        """Sample the function's sites; loadings and baselines are those sites, or the slope and offset at its sites."""
+        function, empty = self.function, self.program.empty(context)
+        found = program.sample(function, {block.name: block for block in self.chains}, context, empty)
+        if self.readout.names:
+            loadings, baseline = self.readout.loadings(found.values), found.values[self.readout.names[0]]
+        else:
+            offset, loadings = program.linear(function, found.values, empty, self.program.dims)
+            baseline = offset[0, 0]
+        dynamics = tuple(found.dynamics[block.name] for block in self.chains)
+        effects = ((found.values, baseline),) if self.effects else ()
+        return Parameters(dynamics, loadings, baseline, found.observation, None, effects)
+
+    def offset(self, theta: Parameters, covariates, counts, seen):
+        """What adds to C x in each predictor."""
+        if self.effects and self.readout.names:
+            ((values, _),) = theta.effects
+            values = values | {self.readout.names[0]: jnp.zeros_like(theta.baseline)}
+            theta = theta._replace(effects=((values, 0.0),))
+        return super().offset(theta, covariates, counts, seen)
+
+    def penalty(self, context: Context, theta: Parameters, values: dict[str, Any]):
+        """The normal that touches the prior of baselines and loadings, where these are sites."""
+
+        def density(own):
+            substituted: Any = numpyro.handlers.substitute(program.sample, data=values | own)
+            blocks = {block.name: block for block in self.chains}
+            with program.HANDLERS, numpyro.handlers.block():
+                return substituted(self.function, blocks, context, self.program.empty(context)).density
+
+        own = {name: values[name] for name in self.readout.names}
+        parts = tangent_normal(density, own)
+        rows = [[part[name].reshape(len(theta.baseline), -1) for name in self.readout.names] for part in parts]
+        location, precision = (jnp.concatenate(columns, 1) for columns in rows)
+        return location, precision
+
+    def place(self, context: Context, values: dict[str, Any], baseline, loadings) -> dict[str, Any]:
+        """Site values at which baselines and loadings are as given: by descent where these are no sites."""
+        if self.readout.names:
+            return self.readout.values(baseline, loadings)
+        names, empty = list(self.program.sites), self.program.empty(context)
+        support = {name: biject_to(self.program.sites[name][1]) for name in names}
+        adam, goal = optax.adam(PLACING_RATE), (jnp.asarray(baseline), jnp.asarray(loadings))
+
+        def distance(raw):
+            at = {name: support[name](raw[name]) for name in names}
+            offset, slope = program.linear(self.function, at, empty, self.program.dims)
+            return ((offset[0, 0] - goal[0]) ** 2).mean() + ((slope - goal[1]) ** 2).mean()
+
+        def step(state, _):
+            raw, optimizer = state
+            change, optimizer = adam.update(jax.grad(distance)(raw), optimizer, raw)
+            moved: Any = optax.apply_updates(raw, change)
+            return (moved, optimizer), None
+
+        @jax.jit
+        def descend(raw):
+            (raw, _), _ = lax.scan(step, (raw, adam.init(raw)), length=PLACING_STEPS)
+            return {name: support[name](raw[name]) for name in names}
+
+        return descend({name: support[name].inv(values[name]) for name in names})
+
+    def __call__(self, trials: Trials, observed: bool = True):
+        """The function, with the deterministic "latents" besides. observed=False draws the counts too."""
+        function = self.function if observed else numpyro.handlers.uncondition(self.function)
+        with program.Latents() as found:
+            returned = function(trials)
+        numpyro.deterministic("latents", jnp.concatenate([found[block.name] for block in self.chains], -1))
+        return returned
+
+
+def resolved(model: Any, trials: Trials) -> Model:
+    """A `Model`, or a NumPyro function of trials, with the number of latents settled for these trials.
+
+    Raises InputError where it cannot be fitted to them.
+    """
+    if isinstance(model, Model):
+        return model.resolve(trials)
+    return function_model(model, Context.of(trials)).resolve(trials)
+
+
+def silent(context: Context) -> Trials:
+    """One bin of one trial of so many neurons: all that a block needs to settle its number of latents."""
+    neurons = context.n_neurons
+    shape, columns = (1, 1, neurons), {"id": np.arange(neurons), "heldout": np.zeros(neurons, bool)}
+    table = {"id": np.arange(1), "split": np.array(["train"])}
+    return Trials(np.zeros(shape, np.uint8), np.ones(shape, bool), context.bin_ms, columns, table, np.zeros(1))
+
+
+def function_model(function: Any, context: Context) -> FunctionModel:
+    """The model of a function, in the context of a fit. Raises InputError where it is none that can be fitted."""
+    if not callable(function):
+        raise InputError(
+            f"fit: a model is an nlb.Model(...) or a NumPyro function of trials, not {type(function).__name__}."
+        )
+    try:
+        ran = Program(function, context)
+    except jax.errors.TracerArrayConversionError as error:
+        raise InputError(
+            "fit: the function turns something of the trials, or a sampled value, into a NumPy array. Write its "
+            f"mathematics with jax.numpy. {str(error).splitlines()[0]}"
+        ) from error
+    names = ran.form.readout
+    readout = SiteReadout(names, tuple(ran.dims.values()) if names else ())
+    effects = (FunctionEffect(ran),) if set(ran.sites) - set(names) or ran.form.varies else ()
+    return FunctionModel(ran.parts.blocks, ran.parts.observation, readout, effects, ran)

@@ -1,0 +1,93 @@
+"""What a NumPyro function sees of trials while it is fitted: arrays of JAX under the names that `Trials` has."""
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nlbprob.blocks.base import Context
+from nlbprob.errors import InputError
+
+if TYPE_CHECKING:
+    from nlbprob.data.trials import Trials
+
+#: Prefixes the names of the covariates that a view is made of.
+PREFIX = "trials."
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["counts", "seen", "time_ms", "condition_index", "inputs"],
+    meta_fields=["bin_ms"],
+)
+@dataclasses.dataclass(frozen=True, eq=False)
+class View:
+    """Some trials in a function under `fit`: counts (zero where unseen), inputs (zero where NaN) and the like."""
+
+    counts: Any
+    seen: Any
+    bin_ms: float
+    time_ms: Any
+    condition_index: Any
+    inputs: dict[str, Any]
+
+    @property
+    def n_trials(self) -> int:
+        """Number of trials."""
+        return self.counts.shape[0]
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins."""
+        return self.counts.shape[1]
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons."""
+        return self.counts.shape[2]
+
+    def __getattr__(self, name: str):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise InputError(
+            f"A NumPyro function that is fitted cannot read trials.{name}: it sees counts, seen, inputs, "
+            "condition_index, time_ms, bin_ms, n_trials, n_bins and n_neurons. Let the function close over arrays that "
+            "belong to neurons; give what belongs to trials as Trials.replace(inputs={...})."
+        )
+
+
+def covariates(trials: "Trials") -> dict[str, Any]:
+    """What a view needs to know of each trial besides its counts."""
+    found = {f"{PREFIX}inputs.{name}": np.nan_to_num(value) for name, value in trials.inputs.items()}
+    found[f"{PREFIX}time_ms"] = np.tile(np.asarray(trials.time_ms, np.float32), (trials.n_trials, 1))
+    index = trials.condition_index if trials.condition else np.full(trials.n_trials, -1)
+    return found | {f"{PREFIX}condition_index": index}
+
+
+def view(covariates: dict[str, Any], counts, seen, bin_ms: float) -> View:
+    """The view of a batch of trials. The first trial of a batch is never one that fills up a chunk."""
+    own = f"{PREFIX}inputs."
+    inputs = {name.removeprefix(own): value for name, value in covariates.items() if name.startswith(own)}
+    time_ms, condition = covariates[f"{PREFIX}time_ms"][0], covariates[f"{PREFIX}condition_index"]
+    return View(jnp.where(seen, counts, 0), seen, bin_ms, time_ms, condition, inputs)
+
+
+def blank(context: Context, trials: int, bins: int) -> View:
+    """A view of trials in which nothing is known."""
+    shape = (trials, bins, context.n_neurons)
+    inputs = {name: jnp.zeros((trials, bins, width)) for name, width in context.covariates.items()}
+    times = jnp.arange(bins) * context.bin_ms
+    counts, seen = jnp.zeros(shape, jnp.uint8), jnp.ones(shape, bool)
+    return View(counts, seen, context.bin_ms, times, jnp.zeros(trials, int), inputs)
+
+
+def made_up(context: Context, trials: int, bins: int, seed: int = 0) -> View:
+    """A view of trials that differ in everything that a function can see."""
+    random, empty = np.random.default_rng(seed), blank(context, trials, bins)
+    counts = jnp.asarray(random.integers(0, 3, empty.counts.shape), jnp.uint8)
+    inputs = {name: jnp.asarray(random.standard_normal(value.shape)) for name, value in empty.inputs.items()}
+    condition = jnp.asarray(np.arange(trials) % max(1, len(context.conditions)))
+    return dataclasses.replace(empty, counts=counts, inputs=inputs, condition_index=condition)
