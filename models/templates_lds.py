@@ -10,9 +10,11 @@ import nlbprob as nlb
 def model(
     *,
     components: int | None = None,  # number of templates; by default that of the conditions, or 8
-    dim: int | None = None,  # number of latents; by default the square root of the number of neurons, at most 24
+    template_dim: int | None = None,  # latents of the templates; by default 0.8 sqrt(neurons), at most 10
+    dim: int = 5,  # latents of the deviations, which are simpler than what all trials of a kind share
     smoothness_ms: float = 120.0,  # timescale of the templates
+    loading_scale: float = 0.25,  # size of one latent's effect on a log rate: the latents share the work
 ):
-    """Poisson counts driven by templates and a linear dynamical system on the same latents."""
-    templates = nlb.Templates(components, on="lds", smoothness_ms=smoothness_ms)
-    return nlb.Model(latents=[templates, nlb.LDS(dim)])
+    """Poisson counts driven by templates, and by a linear dynamical system with latents of its own."""
+    templates = nlb.Templates(components, dim=template_dim, smoothness_ms=smoothness_ms)
+    return nlb.Model(latents=[templates, nlb.LDS(dim)], readout=nlb.LinearReadout(loading_scale=loading_scale))

@@ -35,7 +35,7 @@ class Templates(Block):
 
     components: how many; None takes the number of the training trials' conditions, or 8 where they have none. The
     conditions only say where the fit starts: a trial's component is always inferred from its spikes.
-    dim: number of latents of its own, with loadings of their own. on: the name of a latent block to whose latents the
+    dim: number of latents of its own, with loadings of their own; None takes 0.8 sqrt(neurons), at most 10. on: the name of a latent block to whose latents the
     trajectories add instead (then `dim` is that block's).
     Sites: weights [component] ~ Dirichlet(1); coefficients [component, basis, latent], in units of s_j, ~ N(0, 1).
     """
@@ -64,7 +64,7 @@ class Templates(Block):
         components = self.components
         if components is None:
             components = len(trials.condition_labels) if trials.condition else 8
-        dim = self.dim or min(8, max(1, round(math.sqrt(trials.n_neurons) / 2)))
+        dim = self.dim or min(10, max(1, round(0.8 * math.sqrt(trials.n_neurons))))
         return dataclasses.replace(self, components=components, dim=None if self.on else dim)
 
     def check(self, trials: "Trials") -> None:
