@@ -35,8 +35,8 @@ class Templates(Block):
 
     components: how many; None takes the number of the training trials' conditions, or 8 where they have none. The
     conditions only say where the fit starts: a trial's component is always inferred from its spikes.
-    dim: number of latents of its own, with loadings of their own; None takes 0.8 sqrt(neurons), at most 10. on: the name of a latent block to whose latents the
-    trajectories add instead (then `dim` is that block's).
+    dim: number of latents of its own, with loadings of their own; None takes 0.8 sqrt(neurons), at most 10.
+    on: the name of a latent block to whose latents the trajectories add instead (then `dim` is that block's).
     Sites: weights [component] ~ Dirichlet(1); coefficients [component, basis, latent], in units of s_j, ~ N(0, 1).
     """
 
