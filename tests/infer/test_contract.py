@@ -61,15 +61,19 @@ def fitted(name):
 
 
 def test_it_is_a_numpyro_model_with_named_dimensions(name):
-    model = MODELS[name]()
-    drawn = Predictive(model, num_samples=2)(jax.random.key(0), recording(), observed=False)
+    model, trials = MODELS[name](), recording()
+    predictive = Predictive(model, num_samples=2)
+    drawn = jax.eval_shape(lambda key: predictive(key, trials, observed=False), jax.random.key(0))
     assert drawn["spikes"].shape == (2, 12, 10, 8)
     assert drawn["latents"].shape == (2, 12, 10, model.dim)
-    traced = numpyro.handlers.trace(numpyro.handlers.seed(model, 0)).get_trace(recording())
-    for site in traced.values():
-        if site["type"] == "sample" and not site["is_observed"]:
-            assert len(site["infer"].get("event_dims", [])) == len(site["fn"].event_shape)
-            assert np.isfinite(site["fn"].log_prob(site["value"])).all()
+
+    def log_probs(key):
+        traced = numpyro.handlers.trace(numpyro.handlers.seed(model, key)).get_trace(trials)
+        sites = [site for site in traced.values() if site["type"] == "sample" and not site["is_observed"]]
+        assert all(len(site["infer"].get("event_dims", [])) == len(site["fn"].event_shape) for site in sites)
+        return [site["fn"].log_prob(site["value"]) for site in sites]
+
+    assert all(np.isfinite(value).all() for value in jax.jit(log_probs)(jax.random.key(0)))
 
 
 def test_the_fit_raises_the_bound_and_predicts(name):

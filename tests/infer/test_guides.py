@@ -74,7 +74,9 @@ def test_the_low_rank_density_is_that_of_one_normal(changed):
 def test_low_rank_draws_have_its_moments(changed):
     guide, frames, params = changed
     mean, covariance = moments(guide, frames, params)
-    draws = flat(jax.tree.map(np.asarray, guide.draws(params, frames, jax.random.key(0), 20_000)))
+    draws = flat(
+        jax.tree.map(np.asarray, jax.jit(guide.draws)(params, frames, jax.random.split(jax.random.key(0), 20_000)))
+    )
     scale = np.sqrt(np.diag(covariance))
     np.testing.assert_allclose((draws.mean(0) - mean) / scale, 0.0, atol=0.04)
     np.testing.assert_allclose(np.cov(draws.T) / np.outer(scale, scale), covariance / np.outer(scale, scale), atol=0.05)
