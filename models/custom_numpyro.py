@@ -34,6 +34,6 @@ def model(
             baseline = numpyro.sample("baseline", dist.Normal(center, width))
             prior = dist.Normal(0.0, loading_scale * jnp.ones(x.shape[-1])).to_event(1)
             loadings = numpyro.sample("loadings", prior)  # [neuron, latent]
-        nlb.observe(nlb.Poisson(), x @ loadings.T + baseline, trials)
+        nlb.observe(nlb.Poisson(), x @ jnp.transpose(loadings) + baseline, trials)
 
     return neurons_of_one_population
