@@ -1,5 +1,6 @@
 """Variational EM, the fast start of a fit: closed forms, Newton steps for the readout, gradients for the rest."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -130,7 +131,8 @@ class EM:
 
     def __init__(self, model: Model, context: Context):
         self.model, self.context = model, context
-        self.supports = {name: site.support for name, site in parameter_sites(model, context).items()}
+        self.sites = parameter_sites(model, context)
+        self.supports = {name: site.support for name, site in self.sites.items()}
         self.free = free_sites(model, context, self.supports)
         self.adam = optax.adam(RATE)
 
@@ -219,6 +221,11 @@ class EM:
         total = jax.tree.map(lambda a, b: -(a + b), gradient, jax.grad(prior)(raw))
         change, optimizer = self.adam.update(total, optimizer, raw)
         return values | self.constrained(optax.apply_updates(raw, change)), optimizer
+
+
+def bound(chunks: Iterable[Chunk]) -> float:
+    """The bound of all trials, nats; trials that fill the last chunk have seen nothing, and theirs is zero."""
+    return float(sum(chunk.elbo.sum() for chunk in chunks))
 
 
 def flat(batches: tuple[Batch, ...], rows: tuple[Rows, ...], trials: int, components: int) -> tuple[Batch, Rows]:

@@ -13,6 +13,7 @@ from nlbprob.blocks.switching import SwitchingLinearGaussian
 from nlbprob.errors import InputError
 from nlbprob.infer import predict, switching
 from nlbprob.infer.ahead import jit
+from nlbprob.infer.draws import DRAWS_TOGETHER
 from nlbprob.infer.fit import fit
 from nlbprob.infer.problem import Batch, Problem, averaged, combined, lift, state_slices
 from nlbprob.infer.progress import Progress
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
     from nlbprob.infer.posterior import Posterior
 
-#: Draws that are made at once.
-DRAWS_TOGETHER = 8
 #: Below this many effective draws a trial's evidence is doubtful.
 LEAST_DRAWS = 10.0
 #: How each fold is fitted: the evidence is that at the parameters' centre.

@@ -13,7 +13,7 @@ import numpyro
 from nlbprob.blocks.base import Context
 from nlbprob.infer import failures, guides, information, initialize, predict, svi, verdict
 from nlbprob.infer.ahead import Ahead, concurrently, jit, threads
-from nlbprob.infer.em import EM, EMState, Rows, empty_rows, flat, parameter_sites, parameters_at
+from nlbprob.infer.em import EM, EMState, Rows, bound, empty_rows, flat, parameters_at
 from nlbprob.infer.initialize import pilot_model
 from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.problem import Batch
@@ -88,7 +88,7 @@ class Run:
         model, context = self.model, self.context
         neurons, width, dtype = self.trials.n_neurons, 1 + model.dim, jnp.result_type(float)
         self.em = EM(model, context)
-        self.sites = {name: site.shape for name, site in parameter_sites(model, context).items()}
+        self.sites = {name: site.shape for name, site in self.em.sites.items()}
         size, bins = self.batches[0].seen.shape[:2]
         rows = empty_rows(model, size, bins, dtype)
         curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / guides.START_SCALE**2, (neurons, width, width))
@@ -151,7 +151,7 @@ class Run:
             for seed in self.seeds:
                 self.restart(seed)
                 self.variational_em(init)
-                bounds.append({"seed": seed, "elbo": float(sum(chunk.elbo.sum() for chunk in self.chunks))})
+                bounds.append({"seed": seed, "elbo": bound(self.chunks)})
                 if not best or bounds[-1]["elbo"] > best["elbo"]:
                     best = bounds[-1] | {name: getattr(self, name) for name in FOUND}
         finally:
@@ -178,7 +178,7 @@ class Run:
         for found, chunks in self.iterate(state, self.expect, maximize, iterations, "em", meanwhile):
             self.before, self.chunks = values, chunks
             self.state, values = found, found.values
-            bounds.append(float(sum(chunk.elbo.sum() for chunk in chunks)))
+            bounds.append(bound(chunks))
             settled = verdict.settled(bounds, bool(self.em.free))
             if settled:
                 self.progress.skip(iterations - len(bounds))
@@ -230,12 +230,10 @@ class Run:
             pairs = zip(self.batches, state.rows, strict=True)
             found = concurrently(update, pairs, compiled=stage == "em", meanwhile=meanwhile)
             chunks, meanwhile = tuple(found), None
-            # Trials that fill the last chunk have seen nothing: their bound is zero.
-            elbo = float(sum(chunk.elbo.sum() for chunk in chunks))
             failures.check_expectation(state.values, chunks, self.trials, iteration)
             if iterations:
                 state, steps = maximize(state, self.batches, chunks), LATER_STEPS
-                self.record(stage, elbo)
+                self.record(stage, bound(chunks))
             else:
                 state = state._replace(rows=tuple(chunk.rows for chunk in chunks))
             yield state, chunks

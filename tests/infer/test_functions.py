@@ -31,14 +31,19 @@ def plain(trials):
     nlb.observe(nlb.Poisson(), x @ loadings.T + baseline, trials)
 
 
-def scaled(trials):
-    """Loadings that are no site of their own."""
+def scaled_predictor(trials):
+    """The predictor of an LDS with loadings that are no site of their own."""
     x = nlb.LDS(2)(trials)
     size = numpyro.sample("size", dist.HalfNormal(1.0))
     with numpyro.plate("neuron", trials.n_neurons):
         weights = numpyro.sample("weights", dist.Normal(0.0, 0.5).expand([2]).to_event(1))
         level = numpyro.sample("level", dist.Normal(PRIOR_LEVEL, 2.0))
-    nlb.observe(nlb.Poisson(), x @ (size * weights).T + level, trials)
+    return x @ (size * weights).T + level
+
+
+def scaled(trials):
+    """Loadings that are no site of their own."""
+    nlb.observe(nlb.Poisson(), scaled_predictor(trials), trials)
 
 
 def driven(trials):
@@ -115,14 +120,10 @@ def fitted_driven():
 
     def function(trials):
         """Loadings that are no site, and an input."""
-        x = nlb.LDS(2)(trials)
-        size = numpyro.sample("size", dist.HalfNormal(1.0))
+        predictor = scaled_predictor(trials)
         with numpyro.plate("neuron", trials.n_neurons):
-            weights = numpyro.sample("weights", dist.Normal(0.0, 0.5).expand([2]).to_event(1))
-            level = numpyro.sample("level", dist.Normal(PRIOR_LEVEL, 2.0))
             gain = numpyro.sample("gain", dist.Normal(0.0, 0.3))
-        predictor = x @ (size * weights).T + level + gain * trials.inputs["stimulus"][..., :1]
-        nlb.observe(nlb.Poisson(), predictor, trials)
+        nlb.observe(nlb.Poisson(), predictor + gain * trials.inputs["stimulus"][..., :1], trials)
 
     return function, trials, nlb.fit(function, trials, em_iterations=6, svi_steps=5, progress=False)
 
