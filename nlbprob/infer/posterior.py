@@ -35,7 +35,7 @@ class Posterior:
     history: columns "stage", "iteration", "elbo" (nats, all training trials), "seconds"; config: JSON-able settings.
 
     Latents are given in a canonical basis: orthogonal directions of the loadings, ordered by the variance of the
-    predictors that they explain, the largest loading positive. `rotation` [state, latent] leads from the model's
+    predictors that they explain, the largest loading positive. `rotation` [latent, latent] leads from the model's
     basis to it.
     """
 
@@ -190,7 +190,7 @@ class Posterior:
 
     @functools.cached_property
     def parameter_mean(self) -> dict[str, np.ndarray]:
-        """The same at the centre of the posterior, without the sample axis."""
+        """What `parameters` gives, at the centre of the posterior and without the sample axis."""
         one = self._canonical(jax.tree.map(lambda a: a[None], self.centre._replace(uncertainty=None)))
         return {name: np.asarray(value) for name, value in self.values.items()} | {k: v[0] for k, v in one.items()}
 
