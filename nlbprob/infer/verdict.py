@@ -163,7 +163,7 @@ def collapsed(posterior: "Posterior") -> Iterator[Finding]:
 
 def pruned(posterior: "Posterior") -> Iterator[Finding]:
     """Latents that hardly reach any neuron."""
-    loadings = np.asarray(posterior.values[posterior.model.readout.site("loadings")], float) @ posterior.rotation
+    loadings = posterior.own_loadings @ posterior.rotation
     squares = (loadings**2).sum(0)
     small = np.flatnonzero(squares < SMALL_LATENT * squares.sum())
     if small.size:
