@@ -40,6 +40,7 @@ def fit(
     init: Posterior | None = None,
     precision: str = "float32",
     progress: bool = True,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Posterior:
     """Fit a model to every seen entry of the trials: variational EM, then SVI for the posterior over parameters.
 
@@ -55,7 +56,8 @@ def fit(
     earlier where its bound has settled. None takes at most 30 iterations of EM, or 60 where some follow gradients.
     batch_size: trials in an SVI step; None takes a quarter, at least 32. guide: a NumPyro guide class or function of
     the model to use instead, such as numpyro.infer.autoguide.AutoNormal. optimizer: an optax optimizer for SVI. init: a
-    posterior of the same model and neurons to start from. precision: "float32" or "float64".
+    posterior of the same model and neurons to start from. precision: "float32" or "float64". meanwhile: called once,
+    before SVI starts, which leaves all cores but one idle: to set other work going on a thread.
 
     Raises InputError where model and trials do not fit together; on Ctrl-C `Interrupted`, with the posterior so far.
     """
@@ -78,6 +80,8 @@ def fit(
         try:
             run.prepare(posterior, guide, optimizer)
             run.first_stage(init)
+            if meanwhile is not None:
+                meanwhile()
             run.parameter_posterior()
         except KeyboardInterrupt as stop:
             raise Interrupted(run.posterior()) from stop

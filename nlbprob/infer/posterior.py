@@ -145,6 +145,14 @@ class Posterior:
         self.check(trials)
         return predict.latents(self, trials, causal)
 
+    def rates_and_latents(self, trials: "Trials") -> "tuple[xarray.DataArray, xarray.Dataset]":
+        """What `rates` and `latents` say of the trials, inferred once: this is what takes the time of either."""
+        self.check(trials)
+        with predict.precision(self.config["precision"]):
+            found = list(predict.by_chunk(self, trials, causal=False))
+        rates = predict.labeled(predict.rates(self, trials, False, found), trials)
+        return rates, predict.latents(self, trials, False, found)
+
     def components(self, trials: "Trials") -> "xarray.DataArray":
         """p(component | what is seen) [trial, component], for a model with templates."""
         self.check(trials)

@@ -166,8 +166,8 @@ def gathered(parts: list, rows: list[slice]):
     return jax.tree.map(lambda *pieces: np.concatenate(pieces), *kept)
 
 
-def rates(posterior: "Posterior", trials: "Trials", causal: bool) -> np.ndarray:
-    """Expected counts [trial, time, neuron] given what is seen."""
+def rates(posterior: "Posterior", trials: "Trials", causal: bool, found=None) -> np.ndarray:
+    """Expected counts [trial, time, neuron] given what is seen; found: what `by_chunk` gives, where it is known."""
     model = posterior.model
 
     @jit
@@ -177,12 +177,16 @@ def rates(posterior: "Posterior", trials: "Trials", causal: bool) -> np.ndarray:
         return mixed(model.observation.expected_count(location, variance, given.observation), moments.share)
 
     with precision(posterior.config["precision"]):
-        found = [(rows, expected(*rest)) for rows, *rest in by_chunk(posterior, trials, causal)]
+        found = by_chunk(posterior, trials, causal) if found is None else found
+        found = [(rows, expected(*rest)) for rows, *rest in found]
         return gathered([part for _, part in found], [rows for rows, _ in found])
 
 
-def latents(posterior: "Posterior", trials: "Trials", causal: bool):
-    """Posterior moments of the latents in the canonical basis; over all components where there are templates."""
+def latents(posterior: "Posterior", trials: "Trials", causal: bool, found=None):
+    """Posterior moments of the latents in the canonical basis; over all components where there are templates.
+
+    found: what `by_chunk` gives, where it is known.
+    """
     import xarray
 
     rotation = posterior.rotation
@@ -196,7 +200,8 @@ def latents(posterior: "Posterior", trials: "Trials", causal: bool):
         return mean, mixed(second, moments.share) - mean[..., :, None] * mean[..., None, :]
 
     with precision(posterior.config["precision"]):
-        found = [(rows, overall(moments)) for rows, _, _, moments in by_chunk(posterior, trials, causal)]
+        found = by_chunk(posterior, trials, causal) if found is None else found
+        found = [(rows, overall(moments)) for rows, _, _, moments in found]
         mean, covariance = gathered([part for _, part in found], [rows for rows, _ in found])
     coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": posterior.model.latent_names}
     dims = ("trial", "time", "latent")
