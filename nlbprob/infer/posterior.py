@@ -52,9 +52,10 @@ class Posterior:
 
     def __repr__(self) -> str:
         family, dim = self.config["posterior"], self.model.dim
+        bound = f"ELBO {self.elbo[-1]:.1f} nats after {len(self.elbo)} iterations" if len(self.elbo) else "not iterated"
         return (
             f"Posterior: {dim} latents, {len(self.neuron_ids)} neurons, bins of {self.context.bin_ms:g} ms; "
-            f"parameters {family!r}, ELBO {self.elbo[-1]:.1f} nats after {len(self.elbo)} iterations\n{self.verdict}"
+            f"parameters {family!r}, {bound}\n{self.verdict}"
         )
 
     @property
