@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.calls import announced
@@ -131,6 +131,11 @@ class Latent(Block, abc.ABC):
     def n_states(self) -> int:
         """The length of the state, which may be larger than the number of latents."""
         return self.n_latents
+
+    @property
+    def latent_modes(self) -> Int[np.ndarray, " latent"]:
+        """Which mode each latent belongs to: those of one may be rotated among themselves, modes may be exchanged."""
+        return np.zeros(self.n_latents, int) if self.rotatable else np.arange(self.n_latents)
 
     @property
     def latent_names(self) -> list[str]:

@@ -72,6 +72,10 @@ class LDS(Latent):
         return ("decay_ms", "rotation_hz", "initial_mean", "initial_covariance") if self.rotatable else ()
 
     @property
+    def latent_modes(self):
+        return super().latent_modes if self.rotatable else mode_of_state(self.n_latents, self.dynamics == "modal")
+
+    @property
     def n_pairs(self) -> int:
         """How many pairs of latents rotate, in modal dynamics."""
         return self.n_latents // 2 if self.dynamics == "modal" else 0

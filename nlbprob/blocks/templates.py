@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from nlbprob.blocks.base import Block, Context
 from nlbprob.errors import InputError
@@ -85,6 +85,11 @@ class Templates(Block):
     def n_latents(self) -> int:
         """How many latents it has of its own."""
         return 0 if self.on else (self.dim or 0)
+
+    @property
+    def latent_modes(self) -> Int[np.ndarray, " latent"]:
+        """Which mode each latent belongs to: all of one, which may be rotated among themselves."""
+        return np.zeros(self.n_latents, int)
 
     @property
     def latent_names(self) -> list[str]:

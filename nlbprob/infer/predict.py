@@ -222,6 +222,25 @@ def components(posterior: "Posterior", trials: "Trials"):
     return xarray.DataArray(share, coords, ("trial", "component"), "components")
 
 
+def regimes(posterior: "Posterior", trials: "Trials"):
+    """p(regime | what is seen) of each bin, by block, over all components where there are templates."""
+    import xarray
+
+    names = [block.name for block in posterior.model.chains]
+
+    @jit
+    def marginals(moments):
+        paths = zip(names, moments.paths, strict=True)
+        return {name: mixed(path.marginal, moments.share) for name, path in paths if path is not None}
+
+    with precision(posterior.config["precision"]):
+        found = [(rows, marginals(moments)) for rows, _, _, moments in by_chunk(posterior, trials, causal=False)]
+        shares = gathered([part for _, part in found], [rows for rows, _ in found])
+    coords = {"trial": trials.table["id"], "time": trials.time_ms}
+    variables = {name: (("trial", "time", f"{name}_regime"), share) for name, share in shares.items()}
+    return xarray.Dataset(variables, coords)
+
+
 def labeled(rates: np.ndarray, trials: "Trials") -> "xarray.DataArray":
     """Rates with named dimensions, trial and neuron ids and times in ms."""
     import xarray
