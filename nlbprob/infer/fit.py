@@ -56,8 +56,8 @@ def fit(
     earlier where its bound has settled. None takes at most 30 iterations of EM, or 60 where some follow gradients.
     batch_size: trials in an SVI step; None takes a quarter, at least 32. guide: a NumPyro guide class or function of
     the model to use instead, such as numpyro.infer.autoguide.AutoNormal. optimizer: an optax optimizer for SVI. init: a
-    posterior of the same model and neurons to start from. precision: "float32" or "float64". meanwhile: called once,
-    before SVI starts, which leaves all cores but one idle: to set other work going on a thread.
+    posterior of the same model and neurons to start from. precision: "float32" or "float64". meanwhile: called before
+    SVI, which leaves all cores but one idle: to set other work going on a thread.
 
     Raises InputError where model and trials do not fit together; on Ctrl-C `Interrupted`, with the posterior so far.
     """
@@ -77,16 +77,21 @@ def fit(
         if init is not None:
             init.check(trials)
             run.context = init.context
-        try:
-            run.prepare(posterior, guide, optimizer)
-            run.first_stage(init)
-            if meanwhile is not None:
-                meanwhile()
-            run.parameter_posterior()
-        except KeyboardInterrupt as stop:
-            raise Interrupted(run.posterior()) from stop
-        finally:
-            run.close()
+        return both_stages(run, (posterior, guide, optimizer), init, meanwhile)
+
+
+def both_stages(run: Run, second: tuple, init: Posterior | None, meanwhile: Callable[[], object] | None) -> Posterior:
+    """Carry out a fit; second: family, guide and optimizer of the second stage. Raises Interrupted on Ctrl-C."""
+    try:
+        run.prepare(*second)
+        run.first_stage(init)
+        if meanwhile is not None:
+            meanwhile()
+        run.parameter_posterior()
+    except KeyboardInterrupt as stop:
+        raise Interrupted(run.posterior()) from stop
+    finally:
+        run.close()
     found = run.posterior()
     assert found is not None
     return found
