@@ -154,7 +154,7 @@ class Latent(Block, abc.ABC):
     def check(self, trials: "Trials") -> None:
         """Raise InputError where the block cannot be fitted to these trials."""
 
-    def covariates(self, trials: "Trials") -> dict[str, Any]:
+    def covariates(self, trials: "Trials", context: Context) -> dict[str, Any]:
         """What the block has to know of each trial, by name."""
         return designs(self.inputs, trials)
 
@@ -195,7 +195,7 @@ class Latent(Block, abc.ABC):
 
     def trajectories(self, dynamics: Dynamics, trials: "Trials"):
         """Sample x [trial, time, latent] of all trials at given parameters."""
-        covariates = {name: jnp.asarray(value) for name, value in self.covariates(trials).items()}
+        covariates = {name: jnp.asarray(value) for name, value in self.covariates(trials, Context.of(trials)).items()}
         chain = self.for_trials(dynamics, covariates)
         with numpyro.plate("trial", trials.n_trials, dim=-1):
             prior = LinearGaussianMarkov.from_chain(chain, trials.n_bins)

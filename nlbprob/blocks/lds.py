@@ -80,9 +80,9 @@ class LDS(Latent):
         """How many pairs of latents rotate, in modal dynamics."""
         return self.n_latents // 2 if self.dynamics == "modal" else 0
 
-    def covariates(self, trials):
-        own = {"condition": trials.condition_index} if self.initial == "condition" else {}
-        return super().covariates(trials) | own
+    def covariates(self, trials, context):
+        own = {"condition": context.condition_index(trials)} if self.initial == "condition" else {}
+        return super().covariates(trials, context) | own
 
     def check(self, trials):
         if self.initial == "condition" and not trials.condition:

@@ -73,10 +73,10 @@ def fit(
         "train_trials": trials.n_trials,
     }
     with predict.precision(precision):
-        run = Run(model, trials, settings, seeds, batch_size, progress)
         if init is not None:
             init.check(trials)
-            run.context = init.context
+        context = None if init is None else init.context
+        run = Run(model, trials, settings, seeds, batch_size, progress, context)
         return both_stages(run, (posterior, guide, optimizer), init, meanwhile)
 
 

@@ -48,9 +48,9 @@ def chunk_size(model: "Model", trials: "Trials") -> int:
     return min(CHUNK_TRIALS, power, most_trials(model, trials.n_bins, trials.n_neurons))
 
 
-def chunks(model: "Model", trials: "Trials", size: int) -> Iterator[tuple[slice, Batch]]:
+def chunks(model: "Model", context: Context, trials: "Trials", size: int) -> Iterator[tuple[slice, Batch]]:
     """The trials in chunks of `size`; the last is filled up with trials of which nothing is seen."""
-    arrays: Any = Batch._make((trials.counts, trials.seen, model.covariates(trials)))
+    arrays: Any = Batch._make((trials.counts, trials.seen, model.covariates(trials, context)))
     for start in range(0, trials.n_trials, size):
         rows = slice(start, min(start + size, trials.n_trials))
         fill = size - (rows.stop - rows.start)
@@ -128,7 +128,7 @@ def shapes(model: "Model", context: Context, trials: "Trials", values, uncertain
         neurons, latents = theta.loadings.shape
         covariance = jax.ShapeDtypeStruct((neurons, 1 + latents, 1 + latents), theta.loadings.dtype)
         theta = theta._replace(uncertainty=covariance)
-    _, batch = next(chunks(model, trials, chunk_size(model, trials)))
+    _, batch = next(chunks(model, context, trials, chunk_size(model, trials)))
     return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), (theta, batch))
 
 
@@ -142,7 +142,7 @@ def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator
         rows, batch = chunk
         return rows, theta, batch, moments(theta, batch)
 
-    yield from concurrently(find, chunks(model, trials, size))
+    yield from concurrently(find, chunks(model, posterior.context, trials, size))
 
 
 def mixed(values, share):

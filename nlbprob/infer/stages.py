@@ -46,12 +46,13 @@ class Run:
         seeds: Sequence[int],
         batch_size: int | None,
         progress: bool,
+        context: Context | None = None,
     ):
         self.model, self.trials, self.settings, self.seeds = model, trials, settings, seeds
-        self.context = Context.of(trials)
+        self.context = context or Context.of(trials)
         most = predict.most_trials(model, trials.n_bins, trials.n_neurons)
         size = -(-trials.n_trials // max(threads(), -(-trials.n_trials // most)))
-        self.batches = tuple(batch for _, batch in predict.chunks(model, trials, size))
+        self.batches = tuple(batch for _, batch in predict.chunks(model, self.context, trials, size))
         default = max(LEAST_BATCH, -(-trials.n_trials // 4))
         self.batch_size = min(trials.n_trials, default if batch_size is None else max(1, batch_size))
         self.draws: dict[str, np.ndarray] | None = None
