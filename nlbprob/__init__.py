@@ -47,6 +47,7 @@ PUBLIC = {
     "simulate": "nlbprob.simulation",
     "Posterior": "nlbprob.infer.posterior",
     "fit": "nlbprob.infer.fit",
+    "align": "nlbprob.infer.align",
     "choose": "nlbprob.infer.choose",
     "check_correlations": "nlbprob.infer.checks",
     "check_counts": "nlbprob.infer.checks",

@@ -155,11 +155,12 @@ class Model:
             block.check(trials)
         self.observation.check(trials)
 
-    def covariates(self, trials: "Trials") -> dict[str, np.ndarray]:
-        """What the blocks have to know of each trial besides its counts, by name."""
+    def covariates(self, trials: "Trials", context: Context | None = None) -> dict[str, np.ndarray]:
+        """What the blocks have to know of each trial besides its counts, by name; context: by default of these."""
+        context = Context.of(trials) if context is None else context
         found: dict[str, np.ndarray] = {}
         for block in (*self.chains, *self.effects):
-            found |= block.covariates(trials)
+            found |= block.covariates(trials, context)
         return found
 
     def emission(self, dynamics: Sequence[Dynamics]) -> Float[Array, "latent state"] | None:

@@ -3,6 +3,7 @@
 import concurrent.futures
 import dataclasses
 import datetime
+import functools
 import importlib.metadata
 import json
 import pathlib
@@ -67,6 +68,7 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
     the recording do not fit each other.
     """
     from nlbprob.reporting import write_report
+    from nlbprob.scoring.baselines import baselines
     from nlbprob.scoring.rates import check_rates, rate_array
     from nlbprob.scoring.submission import write_submission
 
@@ -86,17 +88,26 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
     shutil.copyfile(file.path, folder / "model.py")
     config = describe(settings, trials)
     write_json(folder / "config.json", config)
-    posterior = fit_posterior(model, trials, settings, folder, init, progress)
-    visible = trials.hide_heldout(*on)
-    rates = posterior.rates(visible)
-    check_rates(rate_array(rates, trials), trials.counts, trials.bin_ms, trials.seen)
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # draws are XLA's work, scores and figures Python's
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        others = functools.cache(lambda: pool.submit(baselines, trials, fit, on))
+        posterior = fit_posterior(model, trials, settings, folder, init, progress, meanwhile=others)
+        visible = trials.hide_heldout(*on)
+        rates, latents = posterior.rates_and_latents(visible)
+        check_rates(rate_array(rates, trials), trials.counts, trials.bin_ms, trials.seen)
+        others = others().result()
+        # Draws are XLA's work, scores and figures Python's.
         drawn = pool.submit(write_draws, folder / "posterior.nc", posterior, visible.split(*on), settings.draws)
-        metrics = measure(rates, trials, settings) | {"verdict": posterior.verdict}
+        metrics = measure(rates, trials, settings, others) | {"verdict": posterior.verdict}
         write_json(folder / "metrics.json", metrics)
         write_submission(folder / "submission.h5", rates, trials, fit, on)
         write_report(
-            folder / "report.html", posterior=posterior, trials=trials, metrics=metrics, config=config, rates=rates
+            folder / "report.html",
+            posterior=posterior,
+            trials=trials,
+            metrics=metrics,
+            config=config,
+            rates=rates,
+            latents=latents,
         )
         drawn.result()
     return metrics
@@ -110,14 +121,15 @@ def write_draws(path: pathlib.Path, posterior, trials, draws: int) -> None:
         print(f"{path.name} is left out. {error}")
 
 
-def fit_posterior(model, trials, settings: Settings, folder: pathlib.Path, init, progress: bool):
+def fit_posterior(model, trials, settings: Settings, folder: pathlib.Path, init, progress: bool, meanwhile=None):
     """Fit `model` to the trials of `fit_on` from `init` on, and save the posterior, on Ctrl-C too."""
     from nlbprob.infer.fit import Interrupted, fit
 
     given = {name: getattr(settings, name) for name in ("seed", "posterior", "em_iterations", "svi_steps")}
     given = {name: value for name, value in given.items() if value is not None}
     try:
-        posterior = fit(model, trials.split(*settings.splits[0]), **given, init=init, progress=progress)
+        learned = trials.split(*settings.splits[0])
+        posterior = fit(model, learned, **given, init=init, progress=progress, meanwhile=meanwhile)
     except Interrupted as stop:
         if stop.posterior is None:
             raise
@@ -135,12 +147,11 @@ def read_posterior(folder: str | pathlib.Path, model=None):
     return Posterior.load(inside if inside.is_dir() else folder, model)
 
 
-def measure(rates, trials, settings: Settings) -> dict:
-    """The content of metrics.json: the scores of `rates` on the split `score_on`, with those of the baselines.
+def measure(rates, trials, settings: Settings, others) -> dict:
+    """The content of metrics.json: the scores of `rates` on the split `score_on`, with those of the baselines `others`.
 
     A data set of the benchmark is scored against the benchmark's own targets, so that its numbers can be compared.
     """
-    from nlbprob.scoring.baselines import baselines
     from nlbprob.scoring.benchmark import benchmark_scores, benchmark_target
     from nlbprob.scoring.scores import score
 
@@ -151,11 +162,11 @@ def measure(rates, trials, settings: Settings) -> dict:
         return score(guess, trials, fit, on) if target is None else benchmark_scores(guess, trials, target)
 
     scores = scored(rates).to_dict()
-    others = {name: scored(guess) for name, guess in baselines(trials, fit, on).items()}
+    scored_others = {name: scored(guess) for name, guess in others.items()}
     return {
         settings.score_on: scores.pop("values"),
-        "baselines": {name: other.values for name, other in others.items()},
-        "baseline_intervals": {name: other.intervals for name, other in others.items()},
+        "baselines": {name: other.values for name, other in scored_others.items()},
+        "baseline_intervals": {name: other.intervals for name, other in scored_others.items()},
         "fit_on": settings.fit_on,
         **scores,
     }

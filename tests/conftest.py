@@ -8,12 +8,15 @@ import pytest
 from jaxtyping import install_import_hook
 
 # All of this must come before the first import of jax and of nlbprob.
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2".strip()
+FLAGS = "--xla_force_host_platform_device_count=2 --xla_cpu_parallel_codegen_split_count=1"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}".strip()
 install_import_hook("nlbprob", "beartype.beartype")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-# Compilation takes most of the tests' time: what was compiled once, in this run or an earlier one, is not again.
+# Compilation takes most of the tests' time: programs are not optimized, which they are too small to gain from, and what
+# was compiled once, in this run or an earlier one, is not again.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")

@@ -6,7 +6,6 @@ What takes the time is compilation. With one shape, and few models, most pages f
 import collections
 import re
 
-import jax
 import numpy as np
 import pytest
 
@@ -24,7 +23,7 @@ BINS, FORWARD, NEURONS, BIN_MS = 12, 2, 48, 20.0
 
 @pytest.fixture
 def short(monkeypatch):
-    """Fits without iterations, compiled in a hurry."""
+    """Fits without iterations."""
     whole = {name: getattr(nlbprob, name) for name in ("fit", "choose", "kfold")}
 
     def fit(model, trials, **options):
@@ -40,9 +39,6 @@ def short(monkeypatch):
     for name in ("choose", "kfold"):
         monkeypatch.setattr(nlbprob, name, folds(name))
     monkeypatch.setattr("nlbprob.infer.stages.PILOT_ITERATIONS", 0)
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def cut(names):

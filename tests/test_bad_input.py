@@ -66,10 +66,10 @@ def test_one_line_names_what_is_wrong(recordings, tmp_path, capsys, file, option
 )
 def test_a_run_refuses_impossible_rates(recordings, tmp_path, capsys, monkeypatch, change, message):
     class Impossible:
-        def rates(self, trials):
-            return change(1e-3 + trials.counts)
+        def rates_and_latents(self, trials):
+            return change(1e-3 + trials.counts), None
 
-    monkeypatch.setattr("nlbprob.run.fit_posterior", lambda *given: Impossible())
+    monkeypatch.setattr("nlbprob.run.fit_posterior", lambda *_, **__: Impossible())
     words = ["fit", "poisson_lds", str(recordings / "good.nwb"), "--out", str(tmp_path / "run"), *BASE]
     assert main(words) == 2
     assert re.search(f"rates.*{message}|{message}.*rates", capsys.readouterr().err)

@@ -98,6 +98,9 @@ class MeanRates:
         assert not trials.seen[trials.table["split"] == "val"][..., trials.heldout].any()
         return np.broadcast_to(trials.counts.mean(axis=(0, 1)), trials.counts.shape).copy()
 
+    def rates_and_latents(self, trials):
+        return self.rates(trials), None
+
     def to_arviz(self, trials, draws):
         import xarray
 
@@ -112,7 +115,7 @@ def settings(monkeypatch, tmp_path):
     notes = {"notes": ["unit 3 is silent"], "file": "a.nwb"}
     trials = Trials.from_arrays(counts, 5.0, source=notes)
     monkeypatch.setattr("nlbprob.data.nwb.load", lambda path, **options: trials)
-    monkeypatch.setattr(run, "fit_posterior", lambda *_: MeanRates())
+    monkeypatch.setattr(run, "fit_posterior", lambda *_, **__: MeanRates())
     monkeypatch.setattr("nlbprob.reporting.write_report", lambda path, **_: path.write_text(""))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text("def model(*, dim=3, scale=0.5):\n    return dim\n")

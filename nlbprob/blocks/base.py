@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from nlbprob.errors import InputError, suggestion
 
@@ -42,6 +42,17 @@ class Context:
             {name: value.shape[2] for name, value in trials.inputs.items()},
             tuple(trials.condition_labels) if trials.condition else (),
         )
+
+    def condition_index(self, trials: "Trials") -> Int[np.ndarray, " trial"]:
+        """Position of each trial's condition in `conditions`; -1 where it is missing or was not in the training data.
+
+        (Trials number the conditions that they hold themselves, and a few of them need not hold all.)
+        """
+        if not trials.condition:
+            return np.full(trials.n_trials, -1)
+        places = {label: place for place, label in enumerate(self.conditions)}
+        known = [places.get(label, -1) for label in trials.condition_labels]
+        return np.array([*known, -1])[trials.condition_index]
 
     @property
     def n_bins(self) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Effect(Block, abc.ABC):
     """A term of the predictor, eta = c'x + d + effect, known given its parameters."""
 
-    def covariates(self, trials: "Trials") -> dict[str, Any]:
+    def covariates(self, trials: "Trials", context: Context) -> dict[str, Any]:
         """What it has to know of each trial besides its counts, by name."""
         return {}
 
@@ -55,7 +55,7 @@ class InputEffect(Effect):
         object.__setattr__(self, "inputs", tuple(self.inputs))
         self.check_priors(("weights",))
 
-    def covariates(self, trials):
+    def covariates(self, trials, context):
         return designs(self.inputs, trials)
 
     def parameters(self, context):

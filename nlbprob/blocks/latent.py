@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.calls import announced
@@ -133,6 +133,11 @@ class Latent(Block, abc.ABC):
         return self.n_latents
 
     @property
+    def latent_modes(self) -> Int[np.ndarray, " latent"]:
+        """Which mode each latent belongs to: those of one may be rotated among themselves, modes may be exchanged."""
+        return np.zeros(self.n_latents, int) if self.rotatable else np.arange(self.n_latents)
+
+    @property
     def latent_names(self) -> list[str]:
         """What its latents are called in labels."""
         return [f"{self.name}[{number}]" for number in range(self.n_latents)]
@@ -149,7 +154,7 @@ class Latent(Block, abc.ABC):
     def check(self, trials: "Trials") -> None:
         """Raise InputError where the block cannot be fitted to these trials."""
 
-    def covariates(self, trials: "Trials") -> dict[str, Any]:
+    def covariates(self, trials: "Trials", context: Context) -> dict[str, Any]:
         """What the block has to know of each trial, by name."""
         return designs(self.inputs, trials)
 
@@ -190,7 +195,7 @@ class Latent(Block, abc.ABC):
 
     def trajectories(self, dynamics: Dynamics, trials: "Trials"):
         """Sample x [trial, time, latent] of all trials at given parameters."""
-        covariates = {name: jnp.asarray(value) for name, value in self.covariates(trials).items()}
+        covariates = {name: jnp.asarray(value) for name, value in self.covariates(trials, Context.of(trials)).items()}
         chain = self.for_trials(dynamics, covariates)
         with numpyro.plate("trial", trials.n_trials, dim=-1):
             prior = LinearGaussianMarkov.from_chain(chain, trials.n_bins)

@@ -72,13 +72,17 @@ class LDS(Latent):
         return ("decay_ms", "rotation_hz", "initial_mean", "initial_covariance") if self.rotatable else ()
 
     @property
+    def latent_modes(self):
+        return super().latent_modes if self.rotatable else mode_of_state(self.n_latents, self.dynamics == "modal")
+
+    @property
     def n_pairs(self) -> int:
         """How many pairs of latents rotate, in modal dynamics."""
         return self.n_latents // 2 if self.dynamics == "modal" else 0
 
-    def covariates(self, trials):
-        own = {"condition": trials.condition_index} if self.initial == "condition" else {}
-        return super().covariates(trials) | own
+    def covariates(self, trials, context):
+        own = {"condition": context.condition_index(trials)} if self.initial == "condition" else {}
+        return super().covariates(trials, context) | own
 
     def check(self, trials):
         if self.initial == "condition" and not trials.condition:

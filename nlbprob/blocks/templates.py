@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from nlbprob.blocks.base import Block, Context
 from nlbprob.errors import InputError
@@ -37,7 +37,8 @@ class Templates(Block):
     conditions only say where the fit starts: a trial's component is always inferred from its spikes.
     dim: number of latents of its own, with loadings of their own; None takes 0.8 sqrt(neurons), at most 10.
     on: the name of a latent block to whose latents the trajectories add instead (then `dim` is that block's).
-    Sites: weights [component] ~ Dirichlet(1); coefficients [component, basis, latent], in units of s_j, ~ N(0, 1).
+    Sites: weights [component] ~ Dirichlet(1); coefficients [component, basis, latent], in units of s_j, ~ N(0, 1). In
+    `priors` another Dirichlet and another Normal may be given.
     """
 
     components: int | None = None
@@ -52,6 +53,9 @@ class Templates(Block):
 
     def __post_init__(self):
         self.check_priors(("weights", "coefficients"))
+        for parameter, kind in (("weights", dist.Dirichlet), ("coefficients", dist.Normal)):
+            if not isinstance(self.priors.get(parameter, kind), kind | type):
+                raise InputError(f"Templates(priors={{{parameter!r}: ...}}): give a numpyro {kind.__name__}.")
         for field in ("components", "dim"):
             value = getattr(self, field)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -85,6 +89,11 @@ class Templates(Block):
     def n_latents(self) -> int:
         """How many latents it has of its own."""
         return 0 if self.on else (self.dim or 0)
+
+    @property
+    def latent_modes(self) -> Int[np.ndarray, " latent"]:
+        """Which mode each latent belongs to: all of one, which may be rotated among themselves."""
+        return np.zeros(self.n_latents, int)
 
     @property
     def latent_names(self) -> list[str]:

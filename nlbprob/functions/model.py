@@ -66,8 +66,8 @@ class FunctionEffect(Effect):
     name: str = "(function)"
     priors: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def covariates(self, trials):
-        return view.covariates(trials) if self.program.form.varies else {}
+    def covariates(self, trials, context):
+        return view.covariates(trials, context) if self.program.form.varies else {}
 
     def parameters(self, context):
         raise AssertionError("The sites of a function are sampled by the function.")

@@ -59,12 +59,11 @@ class View:
         )
 
 
-def covariates(trials: "Trials") -> dict[str, Any]:
+def covariates(trials: "Trials", context: Context) -> dict[str, Any]:
     """What a view needs to know of each trial besides its counts."""
     found = {f"{PREFIX}inputs.{name}": np.nan_to_num(value) for name, value in trials.inputs.items()}
     found[f"{PREFIX}time_ms"] = np.tile(np.asarray(trials.time_ms, np.float32), (trials.n_trials, 1))
-    index = trials.condition_index if trials.condition else np.full(trials.n_trials, -1)
-    return found | {f"{PREFIX}condition_index": index}
+    return found | {f"{PREFIX}condition_index": context.condition_index(trials)}
 
 
 def view(covariates: dict[str, Any], counts, seen, bin_ms: float) -> View:

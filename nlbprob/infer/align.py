@@ -1,153 +1,246 @@
-"""A common start for stitched sessions: the principal components of each, turned until all move alike.
+"""Labels that agree: which latent, regime and template is which, across draws and across fits.
 
-Principal components over the neurons of all sessions would be components of one session each, since no trial sees the
-neurons of two. So every session gets components of its own, which are then turned into those of the others, and what
-they say of the neurons that a trial does not see is filled in. All that follows takes the result for one recording.
+A likelihood does not know the names of latents: those of one mode may be rotated among themselves, modes of one block,
+regimes and templates may be exchanged, and two seeds end with different ones. Latents are matched by their loadings
+(orthogonal Procrustes; Schonemann 1966, Psychometrika 31), modes, regimes and templates by the best assignment.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
 
-from nlbprob.data.stitch import members
+from nlbprob.blocks import spec
+from nlbprob.errors import InputError
+from nlbprob.infer.em import parameter_sites
+from nlbprob.infer.sessions import polar
+from nlbprob.model import Model
 
 if TYPE_CHECKING:
+    import xarray
+
     from nlbprob.data.trials import Trials
-
-#: Steps in time, in bins, over which the movements of sessions are compared.
-LAGS = (0, 1, 2, 4, 8, 16)
-#: Turns that the search for the best one starts from, and steps of each search.
-STARTS, STEPS = 10, 100
+    from nlbprob.infer.posterior import Posterior
 
 
-class Movement(NamedTuple):
-    """How the latents of some sessions move.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Aligned:
+    """Posteriors with the labels of one of them.
 
-    mean: their averages over trials of a condition, with the number of trials of each bin; lagged: covariances
-    E[x_{t+lag} x_t'] about these averages; bins: how many they are taken over; loadings: of all neurons, 0 for others.
+    posteriors: in the order in which they were given; match: how well each agrees with the reference, by posterior:
+    "loadings_r2", 1 - |C - D|^2 / |C|^2 of the reference's loadings C and its own, aligned, D, and for each block of
+    templates or regimes "NAME_agreement", the share of trials, or of bins, that most probably have the same label.
     """
 
-    mean: Float[np.ndarray, "condition time latent"]
-    trials: Float[np.ndarray, "condition time"]
-    lagged: Float[np.ndarray, "lag latent latent"]
-    bins: float
-    loadings: Float[np.ndarray, "neuron latent"]
+    posteriors: "list[Posterior]"
+    match: "xarray.Dataset"
 
-    def turned(self, turn: Float[np.ndarray, "latent latent"]) -> "Movement":
-        """The movement of the latents `turn` x."""
-        lagged = turn @ self.lagged @ turn.T
-        return self._replace(mean=self.mean @ turn.T, lagged=lagged, loadings=self.loadings @ turn.T)
+    def to_arviz(
+        self, trials: "Trials", draws: int = 200, log_likelihood: str = "neuron", seed: int = 0
+    ) -> "xarray.DataTree":
+        """One tree with a chain for each posterior, of `draws` draws each; see `Posterior.to_arviz`.
 
-    def joined(self, other: "Movement") -> "Movement":
-        """The movement of the sessions of both, whose latents are the same."""
-        trials, bins = self.trials + other.trials, self.bins + other.bins
-        total = self.mean * self.trials[..., None] + other.mean * other.trials[..., None]
-        lagged = (self.bins * self.lagged + other.bins * other.lagged) / bins
-        loadings = np.where(self.loadings.any(1, keepdims=True), self.loadings, other.loadings)
-        return Movement(total / np.maximum(trials, 1)[..., None], trials, lagged, bins, loadings)
+        r_hat then tells whether the fits agree. It means nothing for sites in the basis that a fit happened to have
+        (of a dense LDS "rotation_hz", "initial_mean" and "initial_covariance"; of a SwitchingLDS its matrices): look at
+        what is derived of them in the common basis, such as "transition_matrix", or at the modes of `dynamics`.
+        """
+        chains = enumerate(self.posteriors)
+        return joined([one.to_arviz(trials, draws, log_likelihood, seed + number) for number, one in chains])
 
 
-def filled(
-    weighted: Float[np.ndarray, "trial time neuron"],
-    trials: "Trials",
-    inside: Bool[np.ndarray, "trial time"],
-    dim: int,
-    random: np.random.Generator,
-) -> Float[np.ndarray, "trial time neuron"]:
-    """Smoothed log counts of stitched sessions, those of the neurons that a trial does not see filled in.
+def align(posteriors: "Sequence[Posterior]", trials: "Trials | None" = None, *, to: int = 0) -> Aligned:
+    """Express posteriors of one model and the same neurons, from several seeds, in the labels of one of them.
 
-    The session with the most spikes gives the latents; the others are turned to fit, one by one, in the order of their
-    spikes. weighted: of every neuron, about any mean; inside: the bins of each trial.
+    Latents: the modes of each block are assigned to those of the reference and then rotated, so that the loadings are
+    as near to its own as can be, min |C - D P R|. A mode is the whole block where its prior does not mind a rotation
+    (dense dynamics, regimes, templates), a pair of modal dynamics, or else a single latent, which only changes its
+    sign. Regimes and templates: assigned so that as many bins, or trials, as can be have the same label.
+
+    trials: those whose regimes and templates are compared; needed where the model has such. to: the place of the
+    reference, which stays as it is. What is aligned is the same fit: its rates and evidence do not change.
+    Raises InputError where the posteriors are not of one model and the same neurons.
+
+    >>> seeds = [nlb.fit(model, trials, seed=seed) for seed in range(4)]  # doctest: +SKIP
+    >>> az.summary(nlb.align(seeds).to_arviz(trials), var_names=["loadings"])  # doctest: +SKIP
     """
-    found, known = weighted.copy(), None
-    latents, groups = np.zeros((*weighted.shape[:2], dim)), conditions(trials)
-    sessions = [(np.flatnonzero(rows), np.flatnonzero(units)) for rows, units in members(trials).values()]
-    spikes = [int(trials.counts[rows].sum(where=trials.seen[rows])) for rows, _ in sessions]
-    sessions = [sessions[place] for place in np.argsort(spikes)[::-1] if spikes[place]]
-    for rows, units in sessions:
-        block = np.ix_(rows, np.arange(trials.n_bins), units)
-        found[block] -= weighted[block][inside[rows]].mean(0)
-        scores, own = own_components(found[block], inside[rows], dim)
-        loadings = np.zeros((trials.n_neurons, dim))
-        loadings[units] = own
-        moved = movement(scores, inside[rows], groups[:, rows], loadings)
-        turn = np.eye(dim) if known is None else alignment(known, moved, random)
-        known = moved if known is None else known.joined(moved.turned(turn))
-        latents[rows] = scores @ turn.T
-    assert known is not None  # `fit` demands a spike
-    for rows, units in sessions:
-        others = np.setdiff1d(np.arange(trials.n_neurons), units)
-        found[np.ix_(rows, np.arange(trials.n_bins), others)] = latents[rows] @ known.loadings[others].T
+    import xarray
+
+    posteriors = list(posteriors)
+    if not -len(posteriors) <= to < len(posteriors):
+        raise InputError(f"align(to={to}): there are {len(posteriors)} posteriors; give the place of one of them.")
+    reference = posteriors[to]
+    for one in posteriors:
+        check_alike(reference, one)
+    labels = labels_of(reference, trials)
+    found, matches = [], []
+    for one in posteriors:
+        aligned, match = (one, perfect(labels)) if one is reference else matched(reference, labels, one, trials)
+        found.append(aligned)
+        matches.append(match)
+    table = {name: ("posterior", np.array([match[name] for match in matches])) for name in matches[0]}
+    return Aligned(found, xarray.Dataset(table, {"posterior": np.arange(len(found))}))
+
+
+def check_alike(reference: "Posterior", other: "Posterior") -> None:
+    """Raise InputError unless both are of one model, as it was fitted, and of the same neurons."""
+    if not np.array_equal(np.asarray(reference.neuron_ids).astype(str), np.asarray(other.neuron_ids).astype(str)):
+        raise InputError("align: the posteriors are of different neurons, or of another order of them; fit the same.")
+    shapes = [{name: np.shape(value) for name, value in one.values.items()} for one in (reference, other)]
+    if shapes[0] != shapes[1] or spec.to_json(reference.model) != spec.to_json(other.model):
+        raise InputError("align: the posteriors are of different models; align fits of one model, from several seeds.")
+
+
+def canonical_rotation(model: Model, loadings: Float[np.ndarray, "neuron latent"]) -> np.ndarray:
+    """The orthogonal R for which loadings C R are canonical: orthogonal, by size, the largest of each latent positive.
+
+    Latents are turned only inside a block that does not mind.
+    """
+    whole = np.eye(model.dim)
+    for block in model.latents:
+        place = model.slices[block.name]
+        if block.rotatable and block.n_latents:
+            _, _, axes = np.linalg.svd(loadings[:, place], full_matrices=False)
+            whole[place, place] = axes.T
+    turned = loadings @ whole
+    signs = np.sign(turned[np.abs(turned).argmax(0), np.arange(turned.shape[1])])
+    return whole * np.where(signs == 0, 1, signs)
+
+
+def nearest_rotation(
+    model: Model, loadings: Float[np.ndarray, "neuron latent"], known: Float[np.ndarray, "neuron latent"]
+) -> Float[np.ndarray, "latent latent"]:
+    """The orthogonal R for which loadings C R are nearest to those known; only latents of one mode are turned."""
+    whole = np.zeros((model.dim, model.dim))
+    for block in model.latents:
+        start = model.slices[block.name].start
+        for mode in np.unique(block.latent_modes):
+            own = start + np.flatnonzero(block.latent_modes == mode)
+            whole[np.ix_(own, own)] = polar(loadings[:, own].T @ known[:, own])
+    return whole
+
+
+def mode_order(
+    modes: Int[np.ndarray, " latent"],
+    loadings: Float[np.ndarray, "neuron latent"],
+    known: Float[np.ndarray, "neuron latent"],
+) -> Int[np.ndarray, " mode"]:
+    """The mode of a block that goes to each place, so that its loadings, once turned, are nearest to those known.
+
+    Turned as well as can be, c'd of two modes is the sum of the singular values of known_i' loadings_j.
+    """
+    labels, sizes = np.unique(modes, return_counts=True)
+    gain = np.full((len(labels), len(labels)), -np.inf)
+    for i in labels:
+        for j in labels[sizes == sizes[i]]:
+            gain[i, j] = np.linalg.norm(known[:, modes == i].T @ loadings[:, modes == j], "nuc")
+    return linear_sum_assignment(gain, maximize=True)[1]
+
+
+def labels_of(posterior: "Posterior", trials: "Trials | None") -> dict[str, Float[np.ndarray, "place label"]]:
+    """By block: how probable each template is of each trial, each regime of each bin inside a trial."""
+    switching = any(block.n_regimes for block in posterior.model.chains)
+    templates, found = posterior.model.templates, {}
+    if not switching and templates is None:
+        return found
+    if trials is None:
+        raise InputError("align: the model has regimes or templates, which are matched by trials; give trials=... too.")
+    if templates is not None:
+        found[templates.name] = np.asarray(posterior.components(trials))
+    if switching:
+        inside = np.arange(trials.n_bins) < trials.lengths[:, None]
+        regimes = posterior.regimes(trials)
+        found |= {str(name): np.asarray(regimes[name])[inside] for name in regimes.data_vars}
     return found
 
 
-def conditions(trials: "Trials") -> Float[np.ndarray, "condition trial"]:
-    """1 where a trial is of a condition; all trials are of one where no condition is named."""
-    if not trials.condition_labels:
-        return np.ones((1, trials.n_trials))
-    return (trials.condition_index == np.arange(len(trials.condition_labels))[:, None]).astype(float)
+def perfect(labels: Mapping[str, Any]) -> dict[str, float]:
+    """How well a posterior agrees with itself."""
+    return {"loadings_r2": 1.0} | {f"{name}_agreement": 1.0 for name in labels}
 
 
-def own_components(rows: Float[np.ndarray, "trial time own"], inside: Bool[np.ndarray, "trial time"], dim: int):
-    """Principal components of a session on unit scale, 0 outside its trials, and loadings; `dim` of them, at most that
-    many not 0.
-    """
-    within = rows[inside].astype(np.float64)
-    _, vectors = np.linalg.eigh(within.T @ within)
-    vectors = vectors[:, ::-1][:, :dim]
-    scale = np.maximum((within @ vectors).std(0), 1e-3)
-    scores = np.where(inside[..., None], rows @ vectors / scale, 0.0)
-    lacking = dim - vectors.shape[1]
-    return np.pad(scores, ((0, 0), (0, 0), (0, lacking))), np.pad(vectors * scale, ((0, 0), (0, lacking)))
+def matched(
+    reference: "Posterior", labels: Mapping[str, np.ndarray], own: "Posterior", trials: "Trials | None"
+) -> "tuple[Posterior, dict[str, float]]":
+    """A posterior in the labels of the reference, and how well the two agree."""
+    known, loadings, model = reference.own_loadings @ reference.rotation, own.own_loadings, own.model
+    modes = {}
+    for block in model.latents:
+        place = model.slices[block.name]
+        modes[block.name] = mode_order(block.latent_modes, loadings[:, place], known[:, place])
+    match: dict[str, float] = {"loadings_r2": 0.0}
+    regimes = {}
+    for name, probable in labels_of(own, trials).items():
+        regimes[name] = linear_sum_assignment(labels[name].T @ probable, maximize=True)[1]
+        same = labels[name].argmax(1) == probable[:, regimes[name]].argmax(1)
+        match[f"{name}_agreement"] = float(same.mean())
+    moved = relabeled(own, modes, regimes)
+    basis = nearest_rotation(model, moved.own_loadings, known)
+    rest = known - moved.own_loadings @ basis
+    match["loadings_r2"] = float(1 - (rest**2).sum() / (known**2).sum())
+    found = dataclasses.replace(moved, basis=basis)
+    vars(found)["moments"] = own.moments  # the model is the same, and so is what is compiled for it
+    return found, match
 
 
-def movement(
-    latents: Float[np.ndarray, "trial time latent"],
-    inside: Bool[np.ndarray, "trial time"],
-    groups: Float[np.ndarray, "condition trial"],
-    loadings: Float[np.ndarray, "neuron latent"],
-) -> Movement:
-    """How the latents of a session move; they are 0 outside its trials. groups: 1 where a trial is of a condition."""
-    trials = groups @ inside
-    mean = np.einsum("ck,ktl->ctl", groups, latents) / np.maximum(trials, 1)[..., None]
-    rest = np.where(inside[..., None], latents - np.einsum("ck,ctl->ktl", groups, mean), 0.0)
-    bins = rest.shape[1]
-    lagged = [
-        np.einsum("kti,ktj->ij", rest[:, lag:], rest[:, : bins - lag]) / max(inside[:, lag:].sum(), 1)
-        for lag in LAGS
-        if lag < bins
-    ]
-    return Movement(mean, trials, np.stack(lagged), float(inside.sum()), loadings)
+def relabeled(
+    posterior: "Posterior", modes: Mapping[str, Int[np.ndarray, " mode"]], labels: Mapping[str, np.ndarray]
+) -> "Posterior":
+    """The same posterior with modes and labels of its blocks exchanged; of each block, which one goes to each place."""
+    model = posterior.model
+    latents = {
+        block.name: np.concatenate([np.flatnonzero(block.latent_modes == mode) for mode in modes[block.name]])
+        for block in model.latents
+        if block.n_latents
+    }
+    whole = np.concatenate([model.slices[name].start + own for name, own in latents.items()])
+    if not model.readout.names and (whole != np.arange(model.dim)).any():
+        raise InputError("align: latents cannot be exchanged, for the function's loadings are no sites of their own.")
+    orders: dict[str, dict[str, np.ndarray]] = {model.readout.name: {"latent": whole}}
+    for block in model.latents:
+        carrier = block.name if block.n_latents else str(getattr(block, "on", ""))  # templates on another's latents
+        own, name = latents[carrier], block.name
+        orders[name] = dict.fromkeys(("latent", "latent_2", f"{name}_latent"), own)
+        orders[name] |= dict.fromkeys((f"{name}_mode", f"{name}_pair"), modes[name])
+        if name in labels:
+            orders[name] |= dict.fromkeys(("regime", "regime_2", "component"), labels[name])
+    dims = {name: site.dims for name, site in parameter_sites(model, posterior.context).items()}
+    start = 0
+    for name in model.readout.names[1:]:  # sites of a function's own do not name their axes
+        width = posterior.values[name].shape[1]
+        orders[name] = {"own": whole[start : start + width] - start}
+        dims[name], start = ("neuron", "own"), start + width
+
+    def exchanged(name: str, value: np.ndarray, axis: int) -> np.ndarray:
+        own = orders.get(name) or orders.get(name.rpartition(".")[0], {})
+        for dim in dims[name]:
+            if dim in own:
+                order = own[dim][own[dim] < value.shape[axis]]  # of pairs: the modes that are pairs come first
+                value = np.take(value, order, axis)
+            axis += 1
+        return value
+
+    values = {name: exchanged(name, np.asarray(value), 0) for name, value in posterior.values.items()}
+    draws = {name: exchanged(name, np.asarray(value), 1) for name, value in posterior.draws.items()}
+    shares = posterior.config.get("occupancy", {})
+    shares = {name: [share[place] for place in labels.get(name, range(len(share)))] for name, share in shares.items()}
+    config = posterior.config | ({"occupancy": shares} if shares else {})
+    return dataclasses.replace(posterior, values=values, draws=draws, config=config)
 
 
-def alignment(known: Movement, own: Movement, random: np.random.Generator) -> Float[np.ndarray, "latent latent"]:
-    """The orthogonal T for which T x of the session `own` moves most like the latents `known`.
+def joined(trees: "list[xarray.DataTree]") -> "xarray.DataTree":
+    """Trees of single chains as one; what has no chains, such as the data, is that of the first."""
+    import xarray
 
-    It maximises sum_ct w_ct m_ct'T n_ct + tr(T'C'D) dim / |D|^2 + mean over lags of tr(G'T H T'): averages m and n of
-    each condition and bin, loadings C and D of the neurons that both have, lagged covariances G and H. Each step goes
-    to the nearest orthogonal matrix of the gradient plus a multiple of T that makes the objective convex, so that it
-    never falls. The search starts from what averages and loadings say alone, and from random turns.
-    """
-    weight = known.trials * own.trials / np.maximum(known.trials + own.trials, 1)
-    averages = np.einsum("ct,cti,ctj->ij", weight, known.mean, own.mean) / max(weight.sum(), 1e-9)
-    loadings = known.loadings.T @ own.loadings * (len(averages) / max((own.loadings**2).sum(), 1e-9))
-    linear, first, second = averages + loadings, known.lagged, own.lagged
-    convex = 2 * np.mean(np.linalg.norm(first, 2, axis=(1, 2)) * np.linalg.norm(second, 2, axis=(1, 2)))
-
-    def pull(turn):
-        return (first @ turn @ second.mT + first.mT @ turn @ second).mean(0)
-
-    def climb(turn):
-        for _ in range(STEPS):
-            turn = polar(linear + pull(turn) + convex * turn)
-        return turn
-
-    starts = [polar(linear), *(polar(random.standard_normal(linear.shape)) for _ in range(STARTS - 1))]
-    return max(map(climb, starts), key=lambda turn: ((linear + 0.5 * pull(turn)) * turn).sum())
-
-
-def polar(matrix: Float[np.ndarray, "latent latent"]) -> Float[np.ndarray, "latent latent"]:
-    """The nearest orthogonal matrix."""
-    left, _, right = np.linalg.svd(matrix)
-    return left @ right
+    groups = {}
+    for name in trees[0].children:
+        parts = [tree.children[name].to_dataset() for tree in trees]
+        if "chain" in parts[0].dims:
+            parts = [part.assign_coords(chain=[number]) for number, part in enumerate(parts)]
+            whole = xarray.concat(parts, "chain", data_vars="all", coords="minimal", compat="override", join="outer")
+            groups[f"/{name}"] = whole.assign_attrs(parts[0].attrs)
+        else:
+            groups[f"/{name}"] = parts[0]
+    return xarray.DataTree.from_dict(groups)

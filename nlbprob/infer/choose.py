@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nlbprob.errors import InputError, suggestion
+from nlbprob.functions.model import resolved
 from nlbprob.infer.fit import fit
 from nlbprob.infer.progress import Progress
 from nlbprob.model import Model
@@ -42,7 +43,7 @@ class Choice:
     """
 
     keywords: dict[str, Any]
-    model: Model
+    model: Model | Callable
     split: str
     measure: str
     table: "xarray.Dataset"
@@ -65,7 +66,7 @@ class Choice:
 
 
 def choose(
-    model: str | Callable[..., Model],
+    model: str | Callable[..., Any],
     trials: "Trials",
     *,
     folds: int = 3,
@@ -82,7 +83,8 @@ def choose(
     trials hold no neuron out, a quarter of the neurons, drawn by `seed`, is hidden instead. Standard errors come from
     a bootstrap over trials. Nothing but these trials is looked at.
 
-    model: a function of keywords that returns a `Model`, or the name of a model (file) as `load_model` takes it.
+    model: a function of keywords that returns a `Model` or a NumPyro function of trials, or the name of a model (file)
+    as `load_model` takes it.
     grids: for each keyword the values to try, or one value for all, as in `dim=[4, 8, 12], components=9`; every
     combination is tried. folds: at least 2, shuffled by `seed`, which is also that of every fit.
     rule: "best" takes the highest score. "one-standard-error" takes the first candidate whose score is less than a
@@ -129,16 +131,19 @@ def combinations(grids: dict[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(grids, combination, strict=True)) for combination in itertools.product(*values)]
 
 
-def built(build: Callable[..., Model], keywords: dict[str, Any], trials: "Trials") -> Model:
+def built(build: Callable[..., Any], keywords: dict[str, Any], trials: "Trials") -> Model | Callable:
     """The model of these keywords, checked against the trials."""
     try:
         inspect.signature(build).bind(**keywords)
     except TypeError as error:
         raise InputError(f"choose: the model cannot be made with {words(keywords)}: {error}.") from None
     model = build(**keywords)
-    if not isinstance(model, Model):
-        raise InputError(f"choose: model({words(keywords)}) is of type {type(model).__name__}; return an nlb.Model.")
-    model.resolve(trials)
+    if not isinstance(model, Model) and not callable(model):
+        raise InputError(
+            f"choose: model({words(keywords)}) is of type {type(model).__name__}; return an nlb.Model, or a NumPyro "
+            "function of trials."
+        )
+    resolved(model, trials)
     return model
 
 
@@ -156,7 +161,7 @@ def with_heldout(trials: "Trials", seed: int) -> "tuple[Trials, str]":
     return trials.replace(neurons=neurons), f"bits per spike of {count} hidden neurons (drawn, seed {seed})"
 
 
-def judged(model: Model, trials: "Trials", learned, held, options: dict[str, Any]) -> TrialSums:
+def judged(model: Model | Callable, trials: "Trials", learned, held, options: dict[str, Any]) -> TrialSums:
     """What the score of a fold needs: the model fitted to the trials `learned` predicts the trials `held`."""
     posterior = fit(model, trials.select(trials=learned), **options)
     fold = trials.select(trials=held)

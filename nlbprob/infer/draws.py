@@ -11,7 +11,7 @@ from nlbprob.infer import local as local_inference
 from nlbprob.infer import predict, switching
 from nlbprob.infer.ahead import concurrently, jit
 from nlbprob.infer.em import parameters_at
-from nlbprob.infer.problem import lift, problem
+from nlbprob.infer.problem import Batch, lift, problem
 from nlbprob.numerics import hmm, kalman
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function)
         found = predict.by_chunk(posterior, trials, causal=False)
         pieces = [(rows, batch, settled) for rows, _, batch, settled in found]
         size = len(pieces[0][1].counts)
+        if len(pieces) == 1:  # nothing is drawn of trials that only fill up the chunk
+            pieces, size = [trimmed(*pieces[0], size)], trials.n_trials
         # Several draws at once: loops over time are slow for their many small steps, not for the size of each.
         largest = size * trials.n_bins * trials.n_neurons * model.n_components
         together = max(1, min(DRAWS_TOGETHER, predict.CHUNK_NUMBERS // largest))
@@ -78,3 +80,9 @@ def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function)
 
         for block in concurrently(joint, range(0, count, together)):
             yield from block
+
+
+def trimmed(rows: slice, batch: Batch, settled: predict.Moments, size: int):
+    """A chunk of `size` trials without those beyond `rows`; some arrays have several rows a trial."""
+    kept = jax.tree.map(lambda a: a[: len(a) // size * (rows.stop - rows.start)], (batch, settled))
+    return rows, *kept

@@ -1,5 +1,6 @@
 """The evidence of single trials, and models compared by it: the bound made almost exact by importance weights."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -11,6 +12,7 @@ from nlbprob.blocks.latent import Dynamics
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.blocks.switching import SwitchingLinearGaussian
 from nlbprob.errors import InputError
+from nlbprob.functions.model import resolved
 from nlbprob.infer import predict, switching
 from nlbprob.infer.ahead import jit
 from nlbprob.infer.draws import DRAWS_TOGETHER
@@ -57,7 +59,7 @@ def log_evidence(
     parts, places = [], []
     with predict.precision(posterior.config["precision"]):
         theta = jax.tree.map(jnp.asarray, posterior.centre._replace(uncertainty=None))
-        for rows, batch in predict.chunks(model, trials, size):
+        for rows, batch in predict.chunks(model, posterior.context, trials, size):
             keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), rows.start), draws)
             elbo, logs = weights(theta, batch, keys)
             parts.append({"elbo": elbo, **summary(jnp.moveaxis(logs, 0, 1))})
@@ -123,7 +125,7 @@ def switched(given: Problem, paths, state):
 
 
 def kfold(
-    model: Model,
+    model: Model | Callable,
     trials: "Trials",
     folds: int = 5,
     seed: int = 0,
@@ -138,8 +140,9 @@ def kfold(
     folds; p is by how much that of trials which were learned from is higher. Comparing models: the same trials, folds
     and seed for all, `az.compare({"lds": nlb.kfold(...), "templates": nlb.kfold(...)})`.
 
-    folds: at least 2, shuffled by `seed`, which is also that of fits and draws. fit_options: keywords of `fit`, by
-    default {"posterior": "map", "svi_steps": 0}: the evidence is that at the parameters' centre.
+    model: or a NumPyro function of trials. folds: at least 2, shuffled by `seed`, which is also that of fits and draws.
+    fit_options: keywords of `fit`, by default {"posterior": "map", "svi_steps": 0}: the evidence is that at the
+    parameters' centre.
     Returns ArviZ's `ELPDData`; `elpd_i` [trial] has the coordinates "elbo", "error", "effective_draws" and "fold";
     `warning` is set where a trial has fewer than ten effective draws. Why not leave-one-out by importance sampling
     (`az.loo`): a trial carries so many effective parameters that its k is mostly above 0.7.
@@ -147,7 +150,7 @@ def kfold(
     import xarray
     from arviz_stats.utils import ELPDDataLOOKFold
 
-    model = model.resolve(trials)
+    model = resolved(model, trials)
     options = FOLD_OPTIONS | (fit_options or {}) | {"seed": seed, "progress": False}
     pairs = cross_validation(trials, folds, seed)
     bar = Progress(folds, progress, unit="fold", first="fitting folds")

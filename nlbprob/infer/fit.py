@@ -40,6 +40,7 @@ def fit(
     init: Posterior | None = None,
     precision: str = "float32",
     progress: bool = True,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Posterior:
     """Fit a model to every seen entry of the trials: variational EM, then SVI for the posterior over parameters.
 
@@ -55,7 +56,8 @@ def fit(
     earlier where its bound has settled. None takes at most 30 iterations of EM, or 60 where some follow gradients.
     batch_size: trials in an SVI step; None takes a quarter, at least 32. guide: a NumPyro guide class or function of
     the model to use instead, such as numpyro.infer.autoguide.AutoNormal. optimizer: an optax optimizer for SVI. init: a
-    posterior of the same model and neurons to start from. precision: "float32" or "float64".
+    posterior of the same model and neurons to start from. precision: "float32" or "float64". meanwhile: called before
+    SVI, which leaves all cores but one idle: to set other work going on a thread.
 
     Raises InputError where model and trials do not fit together; on Ctrl-C `Interrupted`, with the posterior so far.
     """
@@ -71,18 +73,25 @@ def fit(
         "train_trials": trials.n_trials,
     }
     with predict.precision(precision):
-        run = Run(model, trials, settings, seeds, batch_size, progress)
         if init is not None:
             init.check(trials)
-            run.context = init.context
-        try:
-            run.prepare(posterior, guide, optimizer)
-            run.first_stage(init)
-            run.parameter_posterior()
-        except KeyboardInterrupt as stop:
-            raise Interrupted(run.posterior()) from stop
-        finally:
-            run.close()
+        context = None if init is None else init.context
+        run = Run(model, trials, settings, seeds, batch_size, progress, context)
+        return both_stages(run, (posterior, guide, optimizer), init, meanwhile)
+
+
+def both_stages(run: Run, second: tuple, init: Posterior | None, meanwhile: Callable[[], object] | None) -> Posterior:
+    """Carry out a fit; second: family, guide and optimizer of the second stage. Raises Interrupted on Ctrl-C."""
+    try:
+        run.prepare(*second)
+        run.first_stage(init)
+        if meanwhile is not None:
+            meanwhile()
+        run.parameter_posterior()
+    except KeyboardInterrupt as stop:
+        raise Interrupted(run.posterior()) from stop
+    finally:
+        run.close()
     found = run.posterior()
     assert found is not None
     return found

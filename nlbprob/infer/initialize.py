@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.latent import Begin, Latent
-from nlbprob.infer import align
+from nlbprob.infer import sessions
 from nlbprob.model import Model
 from nlbprob.numerics.gaussian import Chain
 
@@ -61,7 +61,7 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
     dynamics are a ridge regression of each bin on the one before. Templates start as the mean trajectories of the
     conditions where their number fits, else of clusters of trials; the other latents then describe what is left.
     `seed` jitters the components slightly, so that several starts differ. Of stitched sessions the neurons that a trial
-    does not see are filled in first; see `nlbprob.infer.align`.
+    does not see are filled in first; see `nlbprob.infer.sessions`.
     """
     logs, mean = smoothed_log_counts(trials)
     inside = np.arange(trials.n_bins) < trials.lengths[:, None]
@@ -70,7 +70,7 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
     random = np.random.default_rng(seed)
     weighted = logs * weight
     if "sessions" in trials.source:
-        weighted = align.filled(weighted, trials, inside, model.dim, random)
+        weighted = sessions.filled(weighted, trials, inside, model.dim, random)
     groups = None
     if model.templates is not None:
         groups = template_groups(model.templates.n_components, trials, weighted, inside, random)

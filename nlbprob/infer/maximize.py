@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpyro.distributions as dist
 import numpyro.handlers
 from jax import lax
 from jaxtyping import Array, Float
@@ -98,14 +99,18 @@ def templates(model: Model, context: Context, values: dict[str, Any], total: tup
     current = values[site]
     components, count, width = current.shape
     bins = basis.shape[0]
-    slope = jnp.einsum("tj,ktl->kjl", basis, stats.slope[:, :bins, place]) - current
+    prior: Any = model.templates.priors.get("coefficients", dist.Normal(0.0, 1.0))
+    precision = jnp.broadcast_to(1 / jnp.square(prior.scale), current.shape)
+    slope = jnp.einsum("tj,ktl->kjl", basis, stats.slope[:, :bins, place]) - precision * (current - prior.loc)
     curvature = jnp.einsum("tj,ti,ktlm->kjlim", basis, basis, stats.curvature[:, :bins, place, place])
-    curvature = curvature.reshape(components, count * width, -1) + jnp.eye(count * width, dtype=slope.dtype)
+    curvature = curvature.reshape(components, count * width, -1)
+    curvature = curvature + jnp.eye(count * width, dtype=slope.dtype) * precision.reshape(components, 1, -1)
     change = jnp.linalg.solve(curvature, slope.reshape(components, -1, 1)).reshape(current.shape)
     # The curvature is that of a Poisson likelihood at the present rates: far from the optimum a whole step overshoots.
     size = jnp.minimum(1.0, 1.0 / jnp.maximum(jnp.abs(jnp.einsum("tj,kjl->ktl", basis, change)).max(), 1e-6))
-    weights = (stats.trials + 1.0) / (stats.trials + 1.0).sum()
-    return {site: current + size * change, model.templates.site("weights"): weights}
+    spread: Any = model.templates.priors.get("weights", dist.Dirichlet(jnp.ones(components)))
+    weights = stats.trials + spread.concentration
+    return {site: current + size * change, model.templates.site("weights"): weights / weights.sum()}
 
 
 def readout_objective(model: Model, theta: Parameters, data: Batch, rows, penalty):

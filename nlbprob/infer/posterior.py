@@ -17,6 +17,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
 from nlbprob.infer import predict
 from nlbprob.infer.ahead import jit
+from nlbprob.infer.align import canonical_rotation
 from nlbprob.infer.em import parameters_at
 from nlbprob.model import Model, Parameters
 
@@ -35,8 +36,9 @@ class Posterior:
     history: columns "stage", "iteration", "elbo" (nats, all training trials), "seconds"; config: JSON-able settings.
 
     Latents are given in a canonical basis: orthogonal directions of the loadings, ordered by the variance of the
-    predictors that they explain, the largest loading positive. `rotation` [latent, latent] leads from the model's
-    basis to it.
+    predictors that they explain, the largest loading positive; or in that of another fit, `basis`, see `nlbprob.align`.
+    `rotation` [latent, latent] leads from the model's basis to it. One rotation serves all draws: these are around one
+    mode, and to turn each towards the centre would only add the noise of its loadings to its dynamics.
     """
 
     model: Model
@@ -46,12 +48,14 @@ class Posterior:
     neuron_ids: np.ndarray
     history: dict[str, np.ndarray]
     config: dict[str, Any]
+    basis: np.ndarray | None = None
 
     def __repr__(self) -> str:
         family, dim = self.config["posterior"], self.model.dim
+        bound = f"ELBO {self.elbo[-1]:.1f} nats after {len(self.elbo)} iterations" if len(self.elbo) else "not iterated"
         return (
             f"Posterior: {dim} latents, {len(self.neuron_ids)} neurons, bins of {self.context.bin_ms:g} ms; "
-            f"parameters {family!r}, ELBO {self.elbo[-1]:.1f} nats after {len(self.elbo)} iterations\n{self.verdict}"
+            f"parameters {family!r}, {bound}\n{self.verdict}"
         )
 
     @property
@@ -72,17 +76,13 @@ class Posterior:
 
         Latents are turned only inside a block that does not mind: dense dynamics, regimes, templates.
         """
+        return self.basis if self.basis is not None else canonical_rotation(self.model, self.own_loadings)
+
+    @property
+    def own_loadings(self) -> Float[np.ndarray, "neuron latent"]:
+        """The loadings C in the model's own basis, at the centre of their posterior."""
         names = self.model.readout.names
-        loadings = np.asarray(self.model.readout.loadings(self.values) if names else self.centre.loadings, float)
-        whole = np.eye(self.model.dim)
-        for block in self.model.latents:
-            place = self.model.slices[block.name]
-            if block.rotatable and block.n_latents:
-                _, _, axes = np.linalg.svd(loadings[:, place], full_matrices=False)
-                whole[place, place] = axes.T
-        turned = loadings @ whole
-        signs = np.sign(turned[np.abs(turned).argmax(0), np.arange(turned.shape[1])])
-        return whole * np.where(signs == 0, 1, signs)
+        return np.asarray(self.model.readout.loadings(self.values) if names else self.centre.loadings, float)
 
     @functools.cached_property
     def moments(self):
@@ -146,12 +146,27 @@ class Posterior:
         self.check(trials)
         return predict.latents(self, trials, causal)
 
+    def rates_and_latents(self, trials: "Trials") -> "tuple[xarray.DataArray, xarray.Dataset]":
+        """What `rates` and `latents` say of the trials, inferred once: this is what takes the time of either."""
+        self.check(trials)
+        with predict.precision(self.config["precision"]):
+            found = list(predict.by_chunk(self, trials, causal=False))
+        rates = predict.labeled(predict.rates(self, trials, False, found), trials)
+        return rates, predict.latents(self, trials, False, found)
+
     def components(self, trials: "Trials") -> "xarray.DataArray":
         """p(component | what is seen) [trial, component], for a model with templates."""
         self.check(trials)
         if self.model.templates is None:
             raise InputError("components: the model has no templates.")
         return predict.components(self, trials)
+
+    def regimes(self, trials: "Trials") -> "xarray.Dataset":
+        """p(regime | what is seen) of each block that switches, by its name [trial, time, NAME_regime]."""
+        self.check(trials)
+        if not any(block.n_regimes for block in self.model.chains):
+            raise InputError("regimes: no block of the model switches.")
+        return predict.regimes(self, trials)
 
     def sample_latents(self, trials: "Trials", draws: int = 200, seed: int = 0) -> "xarray.DataArray":
         """Whole trajectories from the posterior [sample, trial, time, latent]; parameters vary from draw to draw."""

@@ -48,9 +48,9 @@ def chunk_size(model: "Model", trials: "Trials") -> int:
     return min(CHUNK_TRIALS, power, most_trials(model, trials.n_bins, trials.n_neurons))
 
 
-def chunks(model: "Model", trials: "Trials", size: int) -> Iterator[tuple[slice, Batch]]:
+def chunks(model: "Model", context: Context, trials: "Trials", size: int) -> Iterator[tuple[slice, Batch]]:
     """The trials in chunks of `size`; the last is filled up with trials of which nothing is seen."""
-    arrays: Any = Batch._make((trials.counts, trials.seen, model.covariates(trials)))
+    arrays: Any = Batch._make((trials.counts, trials.seen, model.covariates(trials, context)))
     for start in range(0, trials.n_trials, size):
         rows = slice(start, min(start + size, trials.n_trials))
         fill = size - (rows.stop - rows.start)
@@ -128,7 +128,7 @@ def shapes(model: "Model", context: Context, trials: "Trials", values, uncertain
         neurons, latents = theta.loadings.shape
         covariance = jax.ShapeDtypeStruct((neurons, 1 + latents, 1 + latents), theta.loadings.dtype)
         theta = theta._replace(uncertainty=covariance)
-    _, batch = next(chunks(model, trials, chunk_size(model, trials)))
+    _, batch = next(chunks(model, context, trials, chunk_size(model, trials)))
     return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), (theta, batch))
 
 
@@ -142,7 +142,7 @@ def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator
         rows, batch = chunk
         return rows, theta, batch, moments(theta, batch)
 
-    yield from concurrently(find, chunks(model, trials, size))
+    yield from concurrently(find, chunks(model, posterior.context, trials, size))
 
 
 def mixed(values, share):
@@ -166,8 +166,8 @@ def gathered(parts: list, rows: list[slice]):
     return jax.tree.map(lambda *pieces: np.concatenate(pieces), *kept)
 
 
-def rates(posterior: "Posterior", trials: "Trials", causal: bool) -> np.ndarray:
-    """Expected counts [trial, time, neuron] given what is seen."""
+def rates(posterior: "Posterior", trials: "Trials", causal: bool, found=None) -> np.ndarray:
+    """Expected counts [trial, time, neuron] given what is seen; found: what `by_chunk` gives, where it is known."""
     model = posterior.model
 
     @jit
@@ -177,12 +177,16 @@ def rates(posterior: "Posterior", trials: "Trials", causal: bool) -> np.ndarray:
         return mixed(model.observation.expected_count(location, variance, given.observation), moments.share)
 
     with precision(posterior.config["precision"]):
-        found = [(rows, expected(*rest)) for rows, *rest in by_chunk(posterior, trials, causal)]
+        found = by_chunk(posterior, trials, causal) if found is None else found
+        found = [(rows, expected(*rest)) for rows, *rest in found]
         return gathered([part for _, part in found], [rows for rows, _ in found])
 
 
-def latents(posterior: "Posterior", trials: "Trials", causal: bool):
-    """Posterior moments of the latents in the canonical basis; over all components where there are templates."""
+def latents(posterior: "Posterior", trials: "Trials", causal: bool, found=None):
+    """Posterior moments of the latents in the canonical basis; over all components where there are templates.
+
+    found: what `by_chunk` gives, where it is known.
+    """
     import xarray
 
     rotation = posterior.rotation
@@ -196,7 +200,8 @@ def latents(posterior: "Posterior", trials: "Trials", causal: bool):
         return mean, mixed(second, moments.share) - mean[..., :, None] * mean[..., None, :]
 
     with precision(posterior.config["precision"]):
-        found = [(rows, overall(moments)) for rows, _, _, moments in by_chunk(posterior, trials, causal)]
+        found = by_chunk(posterior, trials, causal) if found is None else found
+        found = [(rows, overall(moments)) for rows, _, _, moments in found]
         mean, covariance = gathered([part for _, part in found], [rows for rows, _ in found])
     coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": posterior.model.latent_names}
     dims = ("trial", "time", "latent")
@@ -215,6 +220,25 @@ def components(posterior: "Posterior", trials: "Trials"):
         share = gathered([part for _, part in found], [rows for rows, _ in found])
     coords = {"trial": trials.table["id"], "component": np.arange(share.shape[1])}
     return xarray.DataArray(share, coords, ("trial", "component"), "components")
+
+
+def regimes(posterior: "Posterior", trials: "Trials"):
+    """p(regime | what is seen) of each bin, by block, over all components where there are templates."""
+    import xarray
+
+    names = [block.name for block in posterior.model.chains]
+
+    @jit
+    def marginals(moments):
+        paths = zip(names, moments.paths, strict=True)
+        return {name: mixed(path.marginal, moments.share) for name, path in paths if path is not None}
+
+    with precision(posterior.config["precision"]):
+        found = [(rows, marginals(moments)) for rows, _, _, moments in by_chunk(posterior, trials, causal=False)]
+        shares = gathered([part for _, part in found], [rows for rows, _ in found])
+    coords = {"trial": trials.table["id"], "time": trials.time_ms}
+    variables = {name: (("trial", "time", f"{name}_regime"), share) for name, share in shares.items()}
+    return xarray.Dataset(variables, coords)
 
 
 def labeled(rates: np.ndarray, trials: "Trials") -> "xarray.DataArray":

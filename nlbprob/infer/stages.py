@@ -46,12 +46,13 @@ class Run:
         seeds: Sequence[int],
         batch_size: int | None,
         progress: bool,
+        context: Context | None = None,
     ):
         self.model, self.trials, self.settings, self.seeds = model, trials, settings, seeds
-        self.context = Context.of(trials)
+        self.context = context or Context.of(trials)
         most = predict.most_trials(model, trials.n_bins, trials.n_neurons)
         size = -(-trials.n_trials // max(threads(), -(-trials.n_trials // most)))
-        self.batches = tuple(batch for _, batch in predict.chunks(model, trials, size))
+        self.batches = tuple(batch for _, batch in predict.chunks(model, self.context, trials, size))
         default = max(LEAST_BATCH, -(-trials.n_trials // 4))
         self.batch_size = min(trials.n_trials, default if batch_size is None else max(1, batch_size))
         self.draws: dict[str, np.ndarray] | None = None
@@ -113,15 +114,17 @@ class Run:
 
     def prepare_second(self) -> None:
         """Set the second stage compiling, where its guide is known beforehand."""
-        self.prepared, self.square, raw = True, None, None
+        self.prepared, compile, scale = True, self.ahead.compile, None
+        self.flatten = compile(self.flat, self.batches, self.start.rows)
+        if self.spread:
+            square = information.squares(self.em, self.guide.rest)
+            self.square = compile(square, self.sites, self.batches[0], self.expect.shapes)
+            self.scale = compile(self.scales, self.sites, self.square.shapes, *self.flatten.shapes)
+            scale = self.scale.shapes
+        self.frame = compile(self.frames, self.start, scale)
         if self.custom is None and self.settings["svi_steps"]:
-            data, store = jax.eval_shape(self.flat, self.batches, self.start.rows)
-            if self.spread:
-                square = information.squares(self.em, self.guide.rest)
-                self.square = self.ahead.compile(square, self.sites, self.batches[0], self.expect.shapes)
-                raw = jax.eval_shape(self.scales, self.sites, self.square.shapes, data, store)
-            frames = jax.eval_shape(self.frames, self.start, raw)
-            shapes = (jnp.asarray(self.index[0]), data, frames, store)
+            data, store = self.flatten.shapes
+            shapes = (jnp.asarray(self.index[0]), data, self.frame.shapes, store)
             self.loop = svi.Loop(self.model, self.context, self.guide, self.optimizer, shapes, self.ahead)
 
     @property
@@ -243,15 +246,15 @@ class Run:
         assert self.state is not None
         seed, guide = self.settings["seed"], self.guide
         keys = jax.random.split(jax.random.key(seed), KEPT_DRAWS)
-        data, store = jit(self.flat)(self.batches, self.state.rows)
+        data, store = self.flatten(self.batches, self.state.rows)
         scales = None
         if self.spread:
             # Taken at the values of the last E-step: the basis of the last M-step is nearly the same.
-            square = self.square or jit(information.squares(self.em, self.guide.rest))
-            found = [square(self.before, *one) for one in zip(self.batches, self.chunks, strict=True)]
+            pairs = zip(self.batches, self.chunks, strict=True)
+            found = concurrently(lambda one: self.square(self.before, *one), pairs, compiled=True)
             total = jax.tree.map(lambda *parts: sum(parts), *found)
-            scales = jit(self.scales)(self.state.values, total, data, store)
-        frames = jit(self.frames)(self.state, scales)
+            scales = self.scale(self.state.values, total, data, store)
+        frames = self.frame(self.state, scales)
         if self.custom is not None:
             own = guides.started(self.custom, self.state.values)
             self.loop = svi.Loop(self.model, self.context, own, self.optimizer, (), None)

@@ -25,7 +25,7 @@ def save(posterior: Posterior, folder: Path) -> Path:
     arrays: dict[str, Any] = {
         "neuron_ids": np.asarray(posterior.neuron_ids),
         "bin_weights": posterior.context.bin_weights,
-    }
+    } | ({} if posterior.basis is None else {"basis": posterior.basis})
     for group in ("values", "draws", "history"):
         arrays |= {f"{group}/{name}": np.asarray(value) for name, value in getattr(posterior, group).items()}
     np.savez_compressed(folder / "posterior.npz", **arrays)
@@ -79,4 +79,5 @@ def load(folder: Path, model: Model | Callable | None = None) -> Posterior:
     if not isinstance(found, Model):
         found = function_model(found, context)
         check_sites(found, context, groups["values"])
-    return Posterior(found, context, neuron_ids=arrays["neuron_ids"], config=facts["config"], **groups)
+    ids, basis = arrays["neuron_ids"], arrays.get("basis")
+    return Posterior(found, context, neuron_ids=ids, config=facts["config"], basis=basis, **groups)

@@ -38,12 +38,12 @@ class Finding(NamedTuple):
 
 
 def settled(bounds: Sequence[float] | Float[np.ndarray, " step"], gradient: bool) -> bool:
-    """Whether the last EM iteration raised the bound by less than `SETTLED` of all that it has risen.
+    """Whether the last EM iteration moved the bound by less than `SETTLED` of all that it has risen.
 
-    gradient: some parameters follow gradients.
+    gradient: some parameters follow gradients, which may overshoot: a bound that falls by more has not settled.
     """
     share = SETTLED_GRADIENT if gradient else SETTLED
-    return len(bounds) >= LEAST_ITERATIONS and bool(bounds[-1] - bounds[-2] < share * (bounds[-1] - bounds[0]))
+    return len(bounds) >= LEAST_ITERATIONS and bool(abs(bounds[-1] - bounds[-2]) < share * (bounds[-1] - bounds[0]))
 
 
 def occupancy(model: "Model", batches: "Sequence[Batch]", chunks: "Sequence[Chunk]") -> dict[str, list[float]]:
@@ -163,7 +163,7 @@ def collapsed(posterior: "Posterior") -> Iterator[Finding]:
 
 def pruned(posterior: "Posterior") -> Iterator[Finding]:
     """Latents that hardly reach any neuron."""
-    loadings = np.asarray(posterior.values[posterior.model.readout.site("loadings")], float) @ posterior.rotation
+    loadings = posterior.own_loadings @ posterior.rotation
     squares = (loadings**2).sum(0)
     small = np.flatnonzero(squares < SMALL_LATENT * squares.sum())
     if small.size:

@@ -94,14 +94,16 @@ def score(
     the trials of `on`, predicted from `trials.hide_heldout(on)`.
     trials: with the held-out counts seen, so not the hidden copy.
     bootstrap: number of resamples of the trials of `on` for 90% intervals (decoder and PSTH target as they are, the
-    null rates of bits per spike anew in each; see `bootstrap.interval`); 0 for none. seed: of the resamples.
+    null rates of bits per spike anew in each; see `bootstrap.interval`); 0 for none. A single trial tells nothing of
+    the spread over trials: its intervals are None. seed: of the resamples.
     Raises InputError where rates are NaN, zero, negative or in Hz, or do not fit the trials, or a split has no trial.
     Pei et al. (2021), arXiv 2109.04463.
     """
     array = rate_array(rates, trials)
     fitted, scored = in_splits(trials, fit, "fit"), in_splits(trials, on, "on")
     check_rates(array, trials.counts, trials.bin_ms, trials.seen)
-    weights = resamples(int(scored.sum()), bootstrap, seed)
+    count = int(scored.sum())
+    weights = resamples(count, bootstrap if count > 1 else 0, seed)
     window = np.arange(trials.n_bins) < trials.window_bins
     measures = {
         "co-bps": likelihood(array, trials, scored, window, trials.heldout, weights),

@@ -1,8 +1,10 @@
 """The demonstration, run as a user runs it: it finds the truth, and says what to do next."""
 
+import contextlib
 import json
 import re
 
+import jax
 import numpy as np
 import pytest
 
@@ -13,11 +15,23 @@ from nlbprob.run import FILES
 pytestmark = pytest.mark.timeout(300)
 
 
+@contextlib.contextmanager
+def optimized():
+    """Programs are optimized as a user's are: this recording is large enough to gain from it."""
+    name = "jax_disable_most_optimizations"
+    before = jax.config.read(name)
+    jax.config.update(name, False)
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """The run's folder."""
     out = tmp_path_factory.mktemp("demo") / "run"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, optimized():
         patch.chdir(out.parent)
         printed = out.with_name("printed.txt")
         with printed.open("w") as stream:

@@ -18,6 +18,37 @@ from nlbprob.simulation import simulate
 from tests.conftest import holes
 
 
+class Programs:
+    """What tests ask of a model, compiled once for all values and trials of the same shapes."""
+
+    known = {}
+
+    def __init__(self, model, context):
+        def find(values, batch):
+            return problem_of(model, em.parameters_at(model, context, values), batch)[0]
+
+        def solve(given, batch, sites, steps):
+            local = local_inference.begin(given, sites)
+            return local_inference.iterate(given, model.observation, batch, local, steps)
+
+        def step(given, batch, local):
+            return local_inference.step(given, model.observation, batch, local)
+
+        def bound(values, batch, local):
+            return local_inference.bound(find(values, batch), model.observation, batch, local).sum()
+
+        self.find, self.solve, self.step, self.slope = map(jax.jit, (find, solve, step, jax.grad(bound)))
+        self.owners = model, context
+
+    @classmethod
+    def of(cls, *owners):
+        """The programs of these very objects, which do not hash; they are kept, so that no other takes their place."""
+        key = tuple(map(id, owners))
+        if key not in cls.known:
+            cls.known[key] = cls(*owners)
+        return cls.known[key]
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A model, trials drawn from it, the parameters they were drawn with."""
@@ -27,14 +58,15 @@ class Case:
     values: dict
     context: Context
 
+    @property
+    def programs(self):
+        return Programs.of(self.model, self.context)
+
+    def device_values(self):
+        return jax.tree.map(jnp.asarray, self.values)
+
     def given(self):
-        values = jax.tree.map(jnp.asarray, self.values)
-
-        @jax.jit
-        def find(values, batch):
-            return problem_of(self.model, em.parameters_at(self.model, self.context, values), batch)[0]
-
-        return find(values, self.batch())
+        return self.programs.find(self.device_values(), self.batch())
 
     def batch(self):
         covariates = jax.tree.map(jnp.asarray, self.model.covariates(self.trials))
@@ -44,19 +76,34 @@ class Case:
         return local_inference.empty_sites(*self.trials.counts.shape[:2], self.model.dim, jnp.result_type(float))
 
     def converged(self, steps=60):
-        @jax.jit
-        def solve(given, batch, sites):
-            local = local_inference.begin(given, sites)
-            return local_inference.iterate(given, self.model.observation, batch, local, steps)
+        return self.programs.solve(self.given(), self.batch(), self.sites(), steps)
 
-        return solve(self.given(), self.batch(), self.sites())
+    def bounds(self, steps):
+        """The bound of each trial after each of so many steps from the prior: [step, trial]."""
+        given, batch, found = self.given(), self.batch(), []
+        local = local_inference.begin(given, self.sites())
+        for _ in range(steps):
+            local = self.programs.step(given, batch, local)
+            found.append(np.asarray(local.elbo))
+        return np.array(found)
+
+    def slopes(self, local):
+        """The gradient of the bound of all trials in every site, with the local posterior held fixed."""
+        return self.programs.slope(self.device_values(), self.batch(), local)
+
+
+#: What `problem` has made, by the observation's form, since blocks do not hash.
+MADE = {}
 
 
 def problem(observation=None, **design):
-    """A problem whose counts are Poisson whatever the model's observation is (blocks do not hash, their forms do)."""
+    """A problem whose counts are Poisson whatever the model's observation is."""
     observation = observation or nlb.Poisson()
-    found = drawn(repr(observation), **design)
-    return dataclasses.replace(found, model=dataclasses.replace(found.model, observation=observation))
+    key = repr(observation), *design.items()
+    if key not in MADE:
+        found = drawn(repr(observation), **design)
+        MADE[key] = dataclasses.replace(found, model=dataclasses.replace(found.model, observation=observation))
+    return MADE[key]
 
 
 @functools.cache

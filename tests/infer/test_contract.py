@@ -115,6 +115,13 @@ def test_arviz_gets_labelled_draws(name):
         assert posterior["component"].dims == ("chain", "draw", "trial")
 
 
+def test_trials_that_lack_a_condition_keep_the_meaning_of_the_others():
+    posterior, trials = fitted("dense"), recording()
+    later = np.flatnonzero(trials.condition_index == 1)
+    alone = np.asarray(posterior.rates(trials.select(trials=later)))
+    np.testing.assert_allclose(alone, np.asarray(posterior.rates(trials))[later], rtol=2e-3)
+
+
 @pytest.mark.parametrize("name", ["dense", "stacked", "templates", "effects"])
 def test_gradients_of_the_bound_match_finite_differences_of_the_optimised_bound(name):
     trials = recording()

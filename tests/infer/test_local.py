@@ -1,6 +1,7 @@
 """The structured posterior and its bound against exact answers."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -61,12 +62,7 @@ def test_with_poisson_counts_the_bound_is_below_the_evidence_and_close(double, l
 
 
 def test_the_bound_rises_at_every_step(double):
-    case = problem()
-    local = local_inference.begin(case.given(), case.sites())
-    bounds = []
-    for _ in range(12):
-        local = local_inference.step(case.given(), case.model.observation, case.batch(), local)
-        bounds.append(np.asarray(local.elbo))
+    bounds = problem().bounds(12)
     assert np.all(np.diff(bounds, axis=0) >= -1e-9)
     assert np.all(bounds[-1] > bounds[0])
 
@@ -79,15 +75,9 @@ def optimised_bound(case, values):
 @pytest.mark.parametrize("name", ["loadings", "baseline", "lds.decay_ms", "lds.rotation_hz", "lds.initial_mean"])
 def test_gradient_of_the_bound_matches_finite_differences_of_the_optimised_bound(double, name):
     case = problem()
-    local = case.converged(200)
-
-    def bound(value):
-        given = dataclasses.replace(case, values=case.values | {name: value}).given()
-        return local_inference.bound(given, case.model.observation, case.batch(), local).sum()
-
-    value = jnp.asarray(case.values[name])
-    direction = value * 0 + jax.random.normal(jax.random.key(0), value.shape) * jnp.maximum(jnp.abs(value), 0.1)
-    slope = (jax.grad(bound)(value) * direction).sum()
+    value = np.asarray(case.values[name])
+    direction = np.random.default_rng(0).standard_normal(value.shape) * np.maximum(np.abs(value), 0.1)
+    slope = (case.slopes(case.converged(200))[name] * direction).sum()
     step = 1e-4
     ahead, behind = (optimised_bound(case, case.values | {name: value + s * direction}) for s in (step, -step))
     assert float(slope) == pytest.approx(float(ahead - behind) / (2 * step), rel=1e-4)
@@ -105,9 +95,13 @@ def test_numpyros_trace_elbo_agrees_within_its_monte_carlo_error(double):
     model = numpyro.handlers.block(
         numpyro.handlers.substitute(case.model, data=fixed), hide_fn=lambda site: site["name"] in fixed
     )
-    losses = jax.vmap(lambda key: Trace_ELBO().loss(key, {}, model, guide, case.trials))(
-        jax.random.split(jax.random.key(0), 4000)
-    )
+
+    @jax.jit
+    @jax.vmap
+    def losses_of(key):
+        return Trace_ELBO().loss(key, {}, model, guide, case.trials)
+
+    losses = losses_of(jax.random.split(jax.random.key(0), 4000))
     error = float(losses.std()) / np.sqrt(len(losses))
     assert -float(losses.mean()) == pytest.approx(float(local.elbo.sum()), abs=4 * error)
     assert error < 0.05
@@ -169,17 +163,15 @@ def test_the_sites_are_the_gradient_of_the_expected_likelihood(double):
     root = 0.2 * np.random.default_rng(0).standard_normal((6, 3, 3))
     uncertain = case.given()._replace(uncertainty=jnp.asarray(np.einsum("nij,nkj->nik", root, root)))
     smoothed = case.converged().smoothed
+
+    @jax.jit
+    @functools.partial(jax.grad, argnums=(0, 1), has_aux=True)
+    def slopes_and_sites(mean, covariance, given):
+        value, sites = local_inference.expected_log_likelihood(given, nlb.Poisson(), case.batch(), mean, covariance)
+        return value.sum(), sites
+
     for given in (case.given(), uncertain):
-
-        def total(mean, covariance, given=given):
-            return local_inference.expected_log_likelihood(given, nlb.Poisson(), case.batch(), mean, covariance)[
-                0
-            ].sum()
-
-        in_mean, in_covariance = jax.grad(total, argnums=(0, 1))(smoothed.mean, smoothed.covariance)
-        _, sites = local_inference.expected_log_likelihood(
-            given, nlb.Poisson(), case.batch(), smoothed.mean, smoothed.covariance
-        )
+        (in_mean, in_covariance), sites = slopes_and_sites(smoothed.mean, smoothed.covariance, given)
         np.testing.assert_allclose(sites.precision, -2 * in_covariance, atol=1e-9)
         pulled = np.einsum("btij,btj->bti", sites.precision, smoothed.mean)
         np.testing.assert_allclose(sites.linear, in_mean + pulled, atol=1e-9)
@@ -187,10 +179,11 @@ def test_the_sites_are_the_gradient_of_the_expected_likelihood(double):
 
 def test_filter_kinds_give_one_bound(double):
     case = problem()
-    local = case.converged()
-    given = case.given()
-    both = [
-        kalman.smooth(given.chains[0], local.sites, kalman.filter(given.chains[0], local.sites, parallel), parallel)
-        for parallel in (False, True)
-    ]
+    given, sites = case.given(), case.converged().sites
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def smoothed(parallel, chain):
+        return kalman.smooth(chain, sites, kalman.filter(chain, sites, parallel), parallel)
+
+    both = [smoothed(parallel, given.chains[0]) for parallel in (False, True)]
     np.testing.assert_allclose(both[0].divergence, both[1].divergence, rtol=1e-9)

@@ -96,6 +96,12 @@ def test_latents_come_in_the_canonical_basis(fitted, recording):
     assert np.linalg.eigvalsh(latents["covariance"]).min() > 0
 
 
+def test_rates_and_latents_at_once_are_those_of_each(fitted, visible):
+    rates, latents = fitted.rates_and_latents(visible)
+    assert rates.identical(fitted.rates(visible))
+    assert latents.identical(fitted.latents(visible))
+
+
 def test_latents_have_unit_second_moment_over_a_trial(fitted, recording):
     latents = fitted.latents(recording.split("train"))
     mean = np.asarray(latents["mean"])

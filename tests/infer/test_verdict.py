@@ -102,6 +102,17 @@ def test_several_seeds_keep_the_best_which_is_that_of_its_own_fit(fitted, record
         nlb.fit(fitted.model, train, seed=[1, 1])
 
 
+@pytest.mark.parametrize("gradient", [False, True])
+def test_a_bound_that_falls_has_not_settled(gradient):
+    assert settled(np.append(RISING[:12], RISING[11] + 0.01), gradient)
+    assert not settled(np.append(RISING[:12], RISING[11] - 5.0), gradient)
+
+
+def test_a_fit_without_iterations_is_shown(fitted):
+    history = {name: column[:0] for name, column in fitted.history.items()}
+    assert "parameters 'neuron', not iterated" in repr(dataclasses.replace(fitted, history=history))
+
+
 def test_a_value_that_is_not_finite_is_named(fitted, recording):
     values = fitted.values | {"lds.decay_ms": np.array([100.0, np.nan], np.float32)}
     broken = dataclasses.replace(fitted, values=values)

@@ -1,5 +1,7 @@
 """Filters and smoothers against dense Gaussian algebra."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,6 +52,13 @@ def on_device(tree, dtype):
     return jax.tree.map(lambda a: jnp.asarray(a, dtype), tree)
 
 
+@functools.partial(jax.jit, static_argnums=2)
+def solved(chain, sites, parallel=False):
+    """Filtered and smoothed moments, and the log normalizer, compiled once for all problems of the same shapes."""
+    filtered = kalman.filter(chain, sites, parallel)
+    return filtered, kalman.smooth(chain, sites, filtered, parallel), kalman.log_normalizer(filtered, sites)
+
+
 @pytest.mark.parametrize("parallel", [False, True])
 @pytest.mark.parametrize("varying", [False, True])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -57,10 +66,7 @@ def on_device(tree, dtype):
 def test_moments_normalizer_and_divergence_are_those_of_the_dense_posterior(seed, dtype, varying, parallel):
     chain, sites = problem(seed, varying=varying)
     with jax.enable_x64(dtype == "float64"):
-        given = on_device((chain, sites), dtype)
-        filtered = kalman.filter(*given, parallel)
-        smoothed = kalman.smooth(*given, filtered, parallel)
-        log_z = kalman.log_normalizer(filtered, given[1])
+        _, smoothed, log_z = solved(*on_device((chain, sites), dtype), parallel)
     trials, bins, state = sites.linear.shape
     prior = oracles.joint(chain, bins)
     close = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
@@ -83,8 +89,7 @@ def test_a_chain_may_differ_from_trial_to_trial(parallel):
     chain, sites = problem(0, varying=True)
     own = by_trial(chain, len(sites.linear))
     with jax.enable_x64(True):
-        given = on_device((own, sites), "float64")
-        smoothed = kalman.smooth(*given, kalman.filter(*given, parallel), parallel)
+        _, smoothed, _ = solved(*on_device((own, sites), "float64"), parallel)
     for trial in range(len(sites.linear)):
         one = own._replace(
             initial_mean=own.initial_mean[trial], offset=own.offset[trial], transition=own.transition[trial]
@@ -96,7 +101,7 @@ def test_a_chain_may_differ_from_trial_to_trial(parallel):
 def test_filtered_moments_are_those_of_the_sites_so_far():
     chain, sites = problem(0)
     with jax.enable_x64(True):
-        filtered = kalman.filter(*on_device((chain, sites), "float64"))
+        filtered, _, _ = solved(*on_device((chain, sites), "float64"))
     for t in range(1, 7):
         mean, dense, _ = oracles.posterior(chain, sites.linear[0, :t], sites.precision[0, :t])
         np.testing.assert_allclose(filtered.mean[0, t - 1], mean[-3:], atol=1e-9)
@@ -109,11 +114,12 @@ def test_gradient_of_the_normalizer_matches_finite_differences(parallel):
     with jax.enable_x64(True):
         chain, sites = on_device((chain, sites), "float64")
 
+        @jax.jit
         def log_z(a):
             moved = chain._replace(transition=a)
             return kalman.log_normalizer(kalman.filter(moved, sites, parallel), sites).sum()
 
-        gradient = jax.grad(log_z)(chain.transition)
+        gradient = jax.jit(jax.grad(log_z))(chain.transition)
         step = 1e-5 * jax.random.normal(jax.random.key(0), (3, 3))
         change = (log_z(chain.transition + step) - log_z(chain.transition - step)) / 2
         np.testing.assert_allclose((gradient * step).sum(), change, rtol=1e-6)
@@ -126,7 +132,7 @@ def test_strong_sites_and_tiny_noise_stay_finite_in_float32():
     )
     sites = Sites(jnp.full((1, bins, state), 3e4), jnp.broadcast_to(1e4 * jnp.eye(state), (1, bins, state, state)))
     for parallel in (False, True):
-        smoothed = kalman.smooth(chain, sites, kalman.filter(chain, sites, parallel), parallel)
+        _, smoothed, _ = solved(chain, sites, parallel)
         np.testing.assert_allclose(smoothed.mean[0, 5:], 3.0, rtol=1e-3)
         assert np.linalg.eigvalsh(np.asarray(smoothed.covariance, float)).min() > 0
 
@@ -137,7 +143,7 @@ def test_one_bin():
     with jax.enable_x64(True):
         given = on_device((chain, sites), "float64")
         for parallel in (False, True):
-            smoothed = kalman.smooth(*given, kalman.filter(*given, parallel), parallel)
+            _, smoothed, _ = solved(*given, parallel)
             mean, dense, _ = oracles.posterior(chain, sites.linear[0], sites.precision[0])
             np.testing.assert_allclose(smoothed.mean[0, 0], mean, atol=1e-12)
             np.testing.assert_allclose(smoothed.covariance[0, 0], dense, atol=1e-12)
@@ -147,10 +153,9 @@ def test_trajectories_sampled_backward_have_the_smoothed_moments():
     chain, sites = problem(0, trials=1, bins=4)
     with jax.enable_x64(True):
         given = on_device((chain, sites), "float64")
-        filtered = kalman.filter(*given)
-        smoothed = kalman.smooth(*given, filtered)
+        filtered, smoothed, _ = solved(*given)
         keys = jax.random.split(jax.random.key(0), 20_000)
-        draws = np.asarray(jax.vmap(lambda key: kalman.sample(key, given[0], filtered))(keys))[:, 0]
+        draws = np.asarray(jax.jit(jax.vmap(lambda key: kalman.sample(key, given[0], filtered)))(keys))[:, 0]
     np.testing.assert_allclose(draws.mean(0), smoothed.mean[0], atol=0.03)
     centred = draws - draws.mean(0)
     covariance = np.einsum("sti,stj->tij", centred, centred) / len(draws)

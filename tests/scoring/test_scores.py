@@ -89,6 +89,10 @@ def test_words_carry_bin_width_and_split_in_every_line(make_trials):
 def test_seed_and_number_of_resamples(make_trials):
     trials, rates = make_trials()
     assert score(rates, trials, bootstrap=0).intervals["co-bps"] is None
+    one = trials.replace(table=trials.table | {"split": np.where(np.arange(trials.n_trials) == 0, "val", "train")})
+    single = score(rates, one, bootstrap=50)
+    assert single.values["co-bps"] is not None
+    assert set(single.intervals.values()) == {None}
     assert score(rates, trials, seed=1).intervals == score(rates, trials, seed=1).intervals
     assert score(rates, trials, seed=1).intervals != score(rates, trials, seed=2).intervals
     both = score(rates, trials, fit="train", on=["train", "val"])

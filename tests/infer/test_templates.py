@@ -1,0 +1,40 @@
+"""Templates: what their priors do in EM."""
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+
+import nlbprob as nlb
+from nlbprob.blocks.base import Context
+from nlbprob.infer import maximize
+from tests.conftest import SHORT
+
+
+def test_without_data_an_update_goes_to_the_priors(recording):
+    priors = {"coefficients": dist.Normal(0.3, 0.5), "weights": dist.Dirichlet(jnp.array([1.0, 3.0]))}
+    model = nlb.Model(latents=[nlb.Templates(2, on="lds", priors=priors), nlb.LDS(2)]).resolve(recording)
+    context = Context.of(recording)
+    values = {name: jnp.asarray(value) for name, value in model.templates.start(context, 2).items()}
+    bins = context.n_bins
+    nothing = maximize.TemplateStatistics(jnp.zeros((2, bins, 2)), jnp.zeros((2, bins, 2, 2)), jnp.zeros(2))
+    for _ in range(20):  # whole steps, once they are short enough
+        values = maximize.templates(model, context, values, (nothing,))
+    np.testing.assert_allclose(values["templates.coefficients"], 0.3, rtol=1e-4)
+    np.testing.assert_allclose(values["templates.weights"], [0.25, 0.75], rtol=1e-5)
+
+
+def test_a_prior_of_another_kind_is_refused():
+    with pytest.raises(nlb.InputError, match="'coefficients'.*numpyro Normal"):
+        nlb.Templates(2, priors={"coefficients": dist.Laplace(0.0, 1.0)})
+
+
+def test_choose_and_kfold_take_numpyro_functions(recording):
+    """Sizes of the custom model are chosen, and it is compared, like any other."""
+    trials, options = recording.split("train"), SHORT | {"em_iterations": 2, "svi_steps": 0}
+    options.pop("progress")
+    choice = nlb.choose("custom_numpyro", trials, folds=2, dim=[1], fit_options=options, progress=False)
+    assert callable(choice.model)
+    assert not isinstance(choice.model, nlb.Model)
+    found = nlb.kfold(choice.model, trials, folds=2, draws=10, fit_options=options, progress=False)
+    assert np.isfinite(found.elpd)
