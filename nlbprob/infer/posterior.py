@@ -153,6 +153,14 @@ class Posterior:
             raise InputError("components: the model has no templates.")
         return predict.components(self, trials)
 
+    def regimes(self, trials: "Trials") -> "xarray.DataArray":
+        """p(regime | what is seen) [trial, time, regime], for a model with one block that switches."""
+        self.check(trials)
+        switching = [place for place, block in enumerate(self.model.chains) if block.n_regimes]
+        if len(switching) != 1:
+            raise InputError(f"regimes: {len(switching)} of the model's blocks switch; it takes one SwitchingLDS.")
+        return predict.regimes(self, trials, switching[0])
+
     def sample_latents(self, trials: "Trials", draws: int = 200, seed: int = 0) -> "xarray.DataArray":
         """Whole trajectories from the posterior [sample, trial, time, latent]; parameters vary from draw to draw."""
         import xarray

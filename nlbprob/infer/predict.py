@@ -217,6 +217,21 @@ def components(posterior: "Posterior", trials: "Trials"):
     return xarray.DataArray(share, coords, ("trial", "component"), "components")
 
 
+def regimes(posterior: "Posterior", trials: "Trials", block: int):
+    """p(regime | what is seen) of each bin, for the chain at place `block`, which switches."""
+    import xarray
+
+    @jit
+    def marginal(moments):
+        return mixed(moments.paths[block].marginal, moments.share)
+
+    with precision(posterior.config["precision"]):
+        found = [(rows, marginal(moments)) for rows, _, _, moments in by_chunk(posterior, trials, causal=False)]
+        chance = gathered([part for _, part in found], [rows for rows, _ in found])
+    coords = {"trial": trials.table["id"], "time": trials.time_ms, "regime": np.arange(chance.shape[2])}
+    return xarray.DataArray(chance, coords, ("trial", "time", "regime"), "regimes")
+
+
 def labeled(rates: np.ndarray, trials: "Trials") -> "xarray.DataArray":
     """Rates with named dimensions, trial and neuron ids and times in ms."""
     import xarray

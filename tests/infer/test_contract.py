@@ -111,6 +111,12 @@ def test_arviz_gets_labelled_draws(name):
     assert np.isfinite(posterior["latents"]).all()
     if name in ("switching", "recurrent"):
         assert posterior["slds.regime"].dims == ("chain", "draw", "trial", "time")
+        chance = fitted(name).regimes(recording())
+        assert chance.dims == ("trial", "time", "regime")
+        np.testing.assert_allclose(chance.sum("regime"), 1, atol=1e-4)
+    else:
+        with pytest.raises(nlb.InputError, match="0 of the model's blocks switch"):
+            fitted(name).regimes(recording())
     if name in ("templates", "effects"):
         assert posterior["component"].dims == ("chain", "draw", "trial")
 
