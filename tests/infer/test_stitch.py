@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import scipy.linalg
 import scipy.stats
 
 import nlbprob as nlb
@@ -10,30 +9,11 @@ from nlbprob.blocks.base import Context
 from nlbprob.infer import align, initialize
 from nlbprob.model_file import load_model
 from nlbprob.simulation import blank
+from tests.studies import load
 
 DIM, BIN_MS = 2, 20.0
-
-
-def simulated(seed, neurons=12, trials=150, bins=40):
-    """Two sessions without a common neuron or trial, drawn from one plane that turns, at 8 Hz a neuron."""
-    random = np.random.default_rng(seed)
-    design = nlb.stitch({f"day{day}": blank(trials, bins, neurons, BIN_MS, seed + day) for day in (1, 2)})
-    loadings = 0.6 * random.standard_normal((2 * neurons, DIM))
-    start = random.standard_normal(DIM)
-    values = {
-        "lds.frequency_hz": [1.5],
-        "lds.decay_ms": [400.0],
-        "lds.initial_mean": 1.5 * start / np.linalg.norm(start),
-        "lds.initial_scale": np.full(DIM, 0.5),
-        "loadings": loadings,
-        "baseline": np.log(8.0 * BIN_MS / 1000) - 0.5 * (loadings**2).sum(1),
-    }
-    return nlb.simulate(nlb.Model(latents=[nlb.LDS(DIM, dynamics="modal")]), design, seed=seed, values=values)
-
-
-def angle(one, other):
-    """The largest angle between the spaces of the columns, in degrees."""
-    return np.degrees(scipy.linalg.subspace_angles(np.asarray(one, float), np.asarray(other, float)).max())
+recovery = load("recovery")
+angle, simulated = recovery.angle, recovery.two_sessions
 
 
 @pytest.mark.parametrize("seed", [0, 1])
