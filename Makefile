@@ -3,6 +3,7 @@
 # make validate   recovery and coverage on simulated data, into docs/validation.md: about 45 minutes;
 #                 ARGS="--seeds 2 --only modal" for a part
 # make lint   style and types
+# make docs   the documentation site, in site/
 # PYTHON=...  the Python to make the environment with; VENV=... another folder for it
 
 VENV ?= .venv
@@ -10,7 +11,7 @@ CANDIDATES = $(or $(PYTHON),python3 python3.12 python3.13 python3.14)
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 FILES = pyproject.toml constraints.txt
 
-.PHONY: help demo test validate lint clean
+.PHONY: help demo test validate lint docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -29,8 +30,12 @@ lint: $(VENV)/.installed-test
 	@$(VENV)/bin/python -m ruff format --check
 	@$(VENV)/bin/python -m pyright
 
+docs: $(VENV)/.installed-test
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --quiet
+	@echo "The documentation is in site/: open site/index.html in a browser."
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.installed: $(FILES) | $(VENV)/bin/python
 	@echo "Installing nlbprob and what it needs into $(VENV): about a minute ..."
@@ -39,7 +44,7 @@ $(VENV)/.installed: $(FILES) | $(VENV)/bin/python
 
 $(VENV)/.installed-test: $(FILES) | $(VENV)/bin/python
 	@echo "Installing nlbprob, what it needs and what its tests need into $(VENV): about two minutes ..."
-	@$(PIP) install --constraint constraints.txt --editable '.[test,lint]'
+	@$(PIP) install --constraint constraints.txt --editable '.[test,lint,docs]'
 	@touch $(VENV)/.installed $@
 
 # A candidate counts only if it runs and says itself that it is 3.12 or newer: a version manager's shim may do neither.

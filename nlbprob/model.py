@@ -47,8 +47,10 @@ class Parameters(NamedTuple):
 class Model:
     """y[trial, time, neuron] ~ observation(c_n'x + d_n + effects), x the concatenated latents of the trial.
 
-    latents: blocks of trajectories, and at most one block of templates; effects: what else adds to the predictor, such
-    as InputEffect or History. Calling a model on `Trials` is a NumPyro model: sites of the blocks' parameters, one
+    latents: blocks of trajectories, and at most one block of templates. observation: of a count given its predictor.
+    readout: from latents to predictors. effects: what else adds to the predictor, such as InputEffect or History.
+
+    Calling a model on `Trials` is a NumPyro model: sites of the blocks' parameters, one
     site of trajectories a latent block, the deterministic "latents" and "rates" (spikes per bin), and the observed
     counts "spikes" in the plates trial, time, neuron.
 

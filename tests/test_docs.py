@@ -1,56 +1,165 @@
-"""Every example in docs/ runs, and prints what is shown below it, up to the numbers."""
+"""Every example in docs/ runs, and prints what is shown below it; the site builds from what is there."""
 
+import importlib.util
+import os
 import pathlib
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 
 import pytest
 
+import nlbprob
 from nlbprob.cli import main
+from nlbprob.commands import fit, new
+from nlbprob.commands.parser import Parser
+from nlbprob.model_file import find_model
 from tests import reaches
+from tests.pages import ABOUT, BLOCK, check_shown, cut, form, short, spaced  # noqa: F401
 
-PAGES = sorted((pathlib.Path(__file__).resolve().parent.parent / "docs").glob("*.md"))
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-#: The shortest fit there is; pages show the output of the usual one, and numbers are not compared.
-SHORT = ["--em-iterations", "1", "--svi-steps", "0", "--posterior", "map", "--draws", "2"]
+DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
+PAGES = sorted(page for page in DOCS.rglob("*.md") if "```" in page.read_text(encoding="utf-8"))
+NEEDS = re.compile(r"^<!-- needs: (\S+) -->$", re.MULTILINE)
+#: Options of the shortest fit from the command line.
+SHORT_COMMAND = ["--em-iterations", "1", "--svi-steps", "0", "--posterior", "map", "--draws", "2"]
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where examples run: with recording.nwb, and data/ with an mc_maze_small; nothing is downloaded."""
-    monkeypatch.setenv("NLBPROB_DATA", str(tmp_path / "ledger"))
+    """Where a page's examples run."""
     monkeypatch.chdir(tmp_path)
-    drawn = reaches.write_reaches(tmp_path / "data")
-    (train,) = (tmp_path / "data").rglob("*desc-train*.nwb")
-    shutil.copy(train, "recording.nwb")
-    monkeypatch.setattr("nlbprob.data.dandi.download", lambda dataset, to: [train])
-    targets = tmp_path / "data" / "eval_data_test.h5"
-    monkeypatch.setattr(
-        "nlbprob.data.dandi.download_test_targets", lambda to: reaches.write_truth(targets, *drawn, bin_ms=20)
-    )
     return tmp_path
 
 
+def prepare_benchmark(folder, monkeypatch):
+    """A data/ with an mc_maze_small, where nothing is downloaded."""
+    monkeypatch.setenv("NLBPROB_DATA", str(folder / "ledger"))
+    drawn = reaches.write_reaches(folder / "data")
+    (train,) = (folder / "data").rglob("*desc-train*.nwb")
+    monkeypatch.setattr("nlbprob.data.dandi.download", lambda dataset, to: [train])
+    targets = folder / "data" / "eval_data_test.h5"
+    monkeypatch.setattr(
+        "nlbprob.data.dandi.download_test_targets", lambda to: reaches.write_truth(targets, *drawn, bin_ms=20)
+    )
+
+
+def prepare_recording(folder, name, root):
+    """The real recording of that name; skips where it is absent."""
+    path = root.parent / "shared" / "data" / name
+    if not path.is_file():
+        pytest.skip(f"needs the real recording {name} in a folder `shared` beside the project ({path} is not there)")
+    shutil.copy(path, folder / name)
+
+
 @pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore:All-NaN slice")  # an area whose few neurons are silent in the few bins left
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_examples_run_and_print_what_is_shown(page, folder, capsys):
-    names, printed = {}, ""
-    for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+def test_examples_run_and_print_what_is_shown(page, folder, short, root, monkeypatch, capsys):  # noqa: F811
+    content = page.read_text(encoding="utf-8")
+    for name in NEEDS.findall(content):
+        prepare_recording(folder, name, root)
+    if "mc_maze_small" in content:
+        prepare_benchmark(folder, monkeypatch)
+    names, printed = {"__name__": "page"}, []
+    blocks = BLOCK.findall(content)
+    assert 2 * len(blocks) == len(re.findall("^```", content, re.MULTILINE))
+    for mark, kind, title, text in blocks:
         if kind == "text":
-            missing = [line for line in text.splitlines() if line and plain(line) not in map(plain, printed)]
-            assert not missing, "\n".join([*missing, "are not among", *printed])
+            if title in ("", ABOUT):
+                check_shown(text, printed, form if title else spaced)
             continue
-        if kind == "python":
-            exec(compile(text, str(page), "exec"), names)
-        elif kind == "sh":
-            for line in text.replace("\\\n", " ").splitlines():
-                command, *words = shlex.split(line, comments=True)
-                assert command == "nlbprob", line
-                assert main([*words, *(SHORT if words[0] == "fit" else [])]) == 0, capsys.readouterr().err
-        printed = capsys.readouterr().out.splitlines()
+        if mark == "options are checked, not run":
+            check_options(text)
+        elif mark != "shown only":
+            if kind == "python":
+                exec(compile(text, str(page), "exec"), names)
+            else:
+                run_commands(text, capsys)
+            printed = capsys.readouterr().out.splitlines()
+            if "nlb.fit(" in content:
+                cut(names)
 
 
-def plain(line: str) -> str:
-    """A line with every number as 0, and without what lines columns up."""
-    return " ".join(re.sub(r"-?\d+(\.\d+)?", "0", line).split())
+def words_of(text):
+    """The words of each command in a block, without the program's name."""
+    for line in text.replace("\\\n", " ").splitlines():
+        program, *words = shlex.split(line, comments=True)
+        assert program == "nlbprob", line
+        yield words
+
+
+def run_commands(text, capsys):
+    """Run each command, fits cut short."""
+    for words in words_of(text):
+        assert main([*words, *(SHORT_COMMAND if words[0] == "fit" else [])]) == 0, capsys.readouterr().err
+
+
+def check_options(text):
+    """Every command has the options that are given, and so has its model."""
+    for verb, *words in words_of(text):
+        parser = Parser(prog=f"nlbprob {verb}")
+        {"fit": fit, "new": new}[verb].add_arguments(parser)
+        arguments = parser.parse_args(words)
+        if verb == "fit":
+            find_model(arguments.model).parse(arguments.model_options)
+
+
+@pytest.mark.parametrize("name", ["blocks", "functions"])
+def test_an_own_model_is_fitted_and_scored_in_under_fifty_lines(name):
+    program, content = "", (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    for mark, kind, _, text in BLOCK.findall(content):
+        if kind == "python" and mark != "an aside":
+            program += text
+        if "nlb.score(" in program:
+            break
+    assert all(part in program for part in ("nlb.load(", "nlb.fit(", "hide_heldout(", "nlb.score("))
+    assert len([line for line in program.splitlines() if line.strip()]) < 50
+
+
+def test_reference_names_every_public_name():
+    listed = re.findall(r"^::: (\S+)$", "\n".join(p.read_text() for p in DOCS.glob("reference/*.md")), re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    assert {f"{module}.{name}" for name, module in nlbprob.PUBLIC.items()} <= set(listed)
+
+
+def test_site_builds_without_warnings_and_loads_nothing_from_elsewhere(tmp_path, root):
+    if importlib.util.find_spec("mkdocs") is None:
+        pytest.skip("needs the extra `docs`: pip install 'nlbprob[docs]'")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "WARNING" not in done.stdout + done.stderr
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in (tmp_path / "site").rglob("*.html")}
+    assert {page.stem for page in PAGES} <= set(pages)
+    for name, module in nlbprob.PUBLIC.items():
+        assert any(f'id="{module}.{name}"' in text for text in pages.values()), name
+    loads = r'<(?:script|img|iframe|link)\b[^>]*?(?:src|href)="(?:https?:)?//[^"]*"[^>]*>'
+    assert [tag for text in pages.values() for tag in re.findall(loads, text)] == []
+
+
+@pytest.fixture
+def lay_out():
+    """The layout of docstrings, which mkdocs loads from docs/."""
+    if importlib.util.find_spec("griffe") is None:
+        pytest.skip("needs the extra `docs`: pip install 'nlbprob[docs]'")
+    spec = importlib.util.spec_from_file_location("docstrings", DOCS / "docstrings.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.laid_out
+
+
+def test_arguments_in_docstrings_become_a_list(lay_out):
+    text = "y = f(x).\n\nx: what goes\n    in. y [time], z=True: what comes: out.\nnote: no argument.\nRaises Error."
+    expected = [
+        "y = f(x).",
+        "- **x**: what goes in.\n- **y [time], z=True**: what comes: out. note: no argument.",
+        "Raises Error.",
+    ]
+    assert lay_out(text, {"x", "y", "z"}) == "\n\n".join(expected)
+
+
+def test_doctests_in_docstrings_become_code(lay_out):
+    assert lay_out("Adds.\n\n>>> 1 + 1\n2", set()) == "Adds.\n\n```pycon\n>>> 1 + 1\n2\n```"

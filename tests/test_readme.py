@@ -6,13 +6,7 @@ import pytest
 
 from nlbprob.commands.parser import Parser
 from nlbprob.simulation import reaches, write_nwb
-
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def form(line: str) -> str:
-    """A line with every number as 0 and every gap as one space."""
-    return " ".join(re.sub(r"-?\d+(\.\d+)?%?", "0", line).split())
+from tests.pages import BLOCK, check_shown, form, short  # noqa: F401
 
 
 @pytest.fixture
@@ -24,17 +18,16 @@ def recording(tmp_path, monkeypatch):
 
 
 @pytest.mark.timeout(300)
-def test_python_examples_run_and_print_what_is_shown(root, recording, capsys):
-    names, blocks = {}, BLOCK.findall((root / "README.md").read_text(encoding="utf-8"))
-    assert sum(kind == "python" for kind, _ in blocks) >= 3
-    for (kind, text), (following, shown) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
-        if kind != "python":
-            continue
-        exec(compile(text, "README.md", "exec"), names)
-        printed = capsys.readouterr().out.splitlines()
-        if following == "text":
-            known = {form(line) for line in printed}
-            assert [line for line in shown.splitlines() if form(line) not in known] == [], printed
+def test_python_examples_run_and_print_what_is_shown(root, recording, short, capsys):  # noqa: F811
+    names, printed = {}, []
+    blocks = BLOCK.findall((root / "README.md").read_text(encoding="utf-8"))
+    assert sum(kind == "python" for _, kind, _, _ in blocks) >= 3
+    for _, kind, _, text in blocks:
+        if kind == "text" and printed:
+            check_shown(text, printed, form)
+        elif kind == "python":
+            exec(compile(text, "README.md", "exec"), names)
+            printed = capsys.readouterr().out.splitlines()
 
 
 def test_commands_have_the_options_that_are_shown(root):

@@ -87,14 +87,17 @@ class Trials:
 
     @property
     def n_trials(self) -> int:
+        """Number of trials."""
         return self.counts.shape[0]
 
     @property
     def n_bins(self) -> int:
+        """Number of bins, the forward window included."""
         return self.counts.shape[1]
 
     @property
     def n_neurons(self) -> int:
+        """Number of neurons, held out or not."""
         return self.counts.shape[2]
 
     @property
@@ -104,10 +107,12 @@ class Trials:
 
     @property
     def heldout(self) -> Bool[np.ndarray, " neuron"]:
+        """Which neurons are held out."""
         return self.neurons["heldout"]
 
     @property
     def heldin(self) -> Bool[np.ndarray, " neuron"]:
+        """Which neurons are not held out."""
         return ~self.heldout
 
     @property

@@ -35,11 +35,12 @@ def to_arviz(
     """Joint draws of parameters and trajectories given what is seen in the trials, in ArviZ's layout.
 
     Groups, all draws with the dimensions (chain, draw, ...), one chain:
-    posterior: parameters in the canonical basis, the blocks' sites, "latents" [trial, time, latent], modes of the
-    dynamics; posterior_predictive: "spikes" [trial, time, neuron], drawn from the rates; log_likelihood: "spikes",
-    log p(y | x, theta) summed over the seen entries of each (trial, neuron), of each trial ("trial"), or not summed
-    ("full", NaN where unseen); observed_data: "spikes"; constant_data: "seen", "bin_ms", "heldout", conditions,
-    behavior; sample_stats: "lp" (log p(y | x, theta) of all that is seen, nats) and the ELBO trace of the fit.
+    posterior: parameters in the canonical basis, the blocks' sites, "latents" [trial, time, latent], the template of
+    each trial and the regime of each bin where there are some; posterior_predictive: "spikes" [trial, time, neuron],
+    drawn from the rates; log_likelihood: "spikes", log p(y | x, theta) summed over the seen entries of each (trial,
+    neuron), of each trial ("trial"), or not summed ("full", NaN where unseen); observed_data: "spikes"; constant_data:
+    "seen", "bin_ms", "heldout", conditions, behavior; sample_stats: "lp" (log p(y | x, theta) of all that is seen,
+    nats) and the ELBO trace of the fit.
     Coordinates: trial and neuron ids, times in ms.
 
     Raises InputError where the tree would exceed 1 GB, with the option that shrinks it.

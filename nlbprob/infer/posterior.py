@@ -37,7 +37,7 @@ class Posterior:
 
     Latents are given in a canonical basis: orthogonal directions of the loadings, ordered by the variance of the
     predictors that they explain, the largest loading positive; or in that of another fit, `basis`, see `nlbprob.align`.
-    `rotation` [state, latent] leads from the model's basis to it. One rotation serves all draws: these are around one
+    `rotation` [latent, latent] leads from the model's basis to it. One rotation serves all draws: these are around one
     mode, and to turn each towards the centre would only add the noise of its loadings to its dynamics.
     """
 
@@ -205,7 +205,7 @@ class Posterior:
 
     @functools.cached_property
     def parameter_mean(self) -> dict[str, np.ndarray]:
-        """The same at the centre of the posterior, without the sample axis."""
+        """What `parameters` gives, at the centre of the posterior and without the sample axis."""
         one = self._canonical(jax.tree.map(lambda a: a[None], self.centre._replace(uncertainty=None)))
         return {name: np.asarray(value) for name, value in self.values.items()} | {k: v[0] for k, v in one.items()}
 
