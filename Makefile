@@ -1,5 +1,7 @@
 # make demo   simulate a recording, fit it, score it, write its report
 # make test   the tests; ARGS="tests/scoring -k bits" for some of them
+# make validate   recovery and coverage on simulated data, into docs/validation.md: about 45 minutes;
+#                 ARGS="--seeds 2 --only modal" for a part
 # make lint   style and types
 # make docs   the documentation site, in site/
 # PYTHON=...  the Python to make the environment with; VENV=... another folder for it
@@ -9,7 +11,7 @@ CANDIDATES = $(or $(PYTHON),python3 python3.12 python3.13 python3.14)
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 FILES = pyproject.toml constraints.txt
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test validate lint docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -19,6 +21,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	@$(VENV)/bin/python -m pytest $(ARGS)
+
+validate: $(VENV)/.installed
+	@$(VENV)/bin/python experiments/validation/validate.py $(ARGS)
 
 lint: $(VENV)/.installed-test
 	@$(VENV)/bin/python -m ruff check

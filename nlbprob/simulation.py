@@ -26,8 +26,8 @@ class Simulated:
     """Trials, and what they were drawn from.
 
     rates [trial, time, neuron]: expected spikes per bin; latents [trial, time, latent]: of all blocks, in the
-    model's basis; parameters: the value of every parameter site, and of nothing else; states: what is discrete, such
-    as the template of each trial.
+    model's basis; parameters: the value of every parameter site, and of nothing else; states: what is discrete,
+    "templates.component" [trial] and "slds.regime" [trial, time].
     """
 
     trials: Trials
@@ -63,7 +63,8 @@ def simulate(
     def draw(key, fixed):
         program = numpyro.handlers.substitute(numpyro.handlers.seed(model, key), data=fixed)
         found = numpyro.handlers.trace(program).get_trace(design, observed=False)
-        return {name: site["value"] for name, site in found.items() if site["type"] in ("sample", "deterministic")}
+        values = {name: site["value"] for name, site in found.items() if site["type"] in ("sample", "deterministic")}
+        return values | regimes(jax.random.fold_in(key, 1), model, found)
 
     sites = jax.tree.map(np.asarray, draw(jax.random.key(seed), fixed))
     counts = sites["spikes"]
@@ -77,6 +78,16 @@ def simulate(
     other = {*local, *states, "spikes", "rates", "latents"}
     parameters = {name: value for name, value in sites.items() if name not in other}
     return Simulated(drawn, sites["rates"], sites["latents"], parameters, states)
+
+
+def regimes(key, model, sites: dict[str, Any]) -> dict[str, Any]:
+    """The regime of each bin [trial, time] of every block that switches, drawn given its trajectories.
+
+    The model sums over regimes, so that any sampler works on it.
+    """
+    switching = [block.name for block in model.chains if block.n_regimes]
+    priors = {name: getattr(sites[name]["fn"], "base_dist", sites[name]["fn"]) for name in switching}
+    return {f"{name}.regime": prior.regimes(key, sites[name]["value"]) for name, prior in priors.items()}
 
 
 def blank(trials: int, bins: int, neurons: int, bin_ms: float, seed: int, **fields: Any) -> Trials:

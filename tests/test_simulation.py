@@ -112,3 +112,22 @@ def test_the_command_writes_a_pair_that_loads(tmp_path, capsys):
     (train,) = tmp_path.glob("*train*.nwb")
     trials = nlb.load(train, bin_ms=10)
     assert trials.counts.shape == (6, 7, 9)
+
+
+def test_regimes_are_those_that_moved_the_latents():
+    """Two regimes with far fixed points and little noise: the latents themselves tell which."""
+    values = {
+        "slds.matrix": np.stack([0.5 * np.eye(1)] * 2),
+        "slds.offset": np.array([[-1.0], [1.0]]),
+        "slds.noise": np.full((2, 1, 1), 1e-4),
+        "slds.transition": np.array([[0.9, 0.1], [0.2, 0.8]]),
+        "slds.initial": np.array([0.5, 0.5]),
+    }
+    model = nlb.Model(latents=[nlb.SwitchingLDS(2, 1)])
+    drawn = nlb.simulate(model, 40, neurons=3, bins=50, seed=0, values=values)
+    regime = drawn.states["slds.regime"]
+    step = drawn.latents[:, 1:, 0] - 0.5 * drawn.latents[:, :-1, 0]
+    np.testing.assert_array_equal(regime[:, 1:] == 1, step > 0)
+    before, after = regime[:, :-1].ravel(), regime[:, 1:].ravel()
+    assert after[before == 0].mean() == pytest.approx(0.1, abs=0.03)
+    assert after[before == 1].mean() == pytest.approx(0.8, abs=0.05)

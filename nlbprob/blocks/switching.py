@@ -63,12 +63,22 @@ class SwitchingLinearGaussian(dist.Distribution):
         states = jnp.moveaxis(jnp.concatenate([state[None], states]), 0, -2)
         return states, jnp.moveaxis(jnp.concatenate([regime[None], path]), 0, -1)
 
+    def log_evidence(self, value):
+        """log p(x_t | x_{t-1}, s_t) [..., time, regime] of given trajectories, zero at the first bin."""
+        chain = self.dynamics.chain
+        moved = jnp.einsum("sij,...tj->...tsi", chain.transition, value[..., :-1, :]) + chain.offset
+        steps = dist.MultivariateNormal(moved, scale_tril=cholesky(chain.noise)).log_prob(value[..., 1:, None, :])
+        return jnp.concatenate([jnp.zeros_like(steps[..., :1, :]), steps], -2)
+
+    def regimes(self, key, value):
+        """A draw of the regime of each bin [..., time] given the trajectories: with them, a draw of p(x, s)."""
+        transitions = self.log_transitions(value[..., :-1, :])
+        regimes: Any = self.dynamics.regimes
+        return hmm.draw(key, regimes.initial, transitions, self.log_evidence(value))
+
     def log_prob(self, value):
         chain, regimes = self.dynamics.chain, self.dynamics.regimes
         assert regimes is not None
-        moved = jnp.einsum("sij,...tj->...tsi", chain.transition, value[..., :-1, :]) + chain.offset
-        steps = dist.MultivariateNormal(moved, scale_tril=cholesky(chain.noise)).log_prob(value[..., 1:, None, :])
-        evidence = jnp.concatenate([jnp.zeros_like(steps[..., :1, :]), steps], -2)
         first = dist.MultivariateNormal(chain.initial_mean, scale_tril=cholesky(chain.initial_covariance))
         transitions = self.log_transitions(value[..., :-1, :])
-        return first.log_prob(value[..., 0, :]) + hmm.forward(regimes.initial, transitions, evidence)[1]
+        return first.log_prob(value[..., 0, :]) + hmm.forward(regimes.initial, transitions, self.log_evidence(value))[1]

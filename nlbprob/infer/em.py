@@ -136,6 +136,11 @@ class EM:
         self.free = free_sites(model, context, self.supports)
         self.adam = optax.adam(RATE)
 
+    @property
+    def gradual(self) -> bool:
+        """Whether some parameters follow gradients, or a scale of the readout falls little by little to zero."""
+        return bool(self.free) or len(self.model.readout.settled) > len(self.model.readout.names)
+
     def unconstrained(self, values):
         """The free sites in unconstrained space."""
         return {name: biject_to(self.supports[name]).inv(values[name]) for name in self.free}

@@ -182,7 +182,7 @@ class Run:
             self.before, self.chunks = values, chunks
             self.state, values = found, found.values
             bounds.append(bound(chunks))
-            settled = verdict.settled(bounds, bool(self.em.free))
+            settled = verdict.settled(bounds, self.em.gradual)
             if settled:
                 self.progress.skip(iterations - len(bounds))
                 break

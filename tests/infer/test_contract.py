@@ -111,6 +111,9 @@ def test_arviz_gets_labelled_draws(name):
     assert np.isfinite(posterior["latents"]).all()
     if name in ("switching", "recurrent"):
         assert posterior["slds.regime"].dims == ("chain", "draw", "trial", "time")
+        chance = fitted(name).regimes(recording())["slds"]
+        assert chance.dims == ("trial", "time", "slds_regime")
+        np.testing.assert_allclose(chance.sum("slds_regime"), 1, atol=1e-4)
     if name in ("templates", "effects"):
         assert posterior["component"].dims == ("chain", "draw", "trial")
 

@@ -2,38 +2,18 @@
 
 import numpy as np
 import pytest
-import scipy.linalg
 import scipy.stats
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer import align, initialize
+from nlbprob.infer import initialize, sessions
 from nlbprob.model_file import load_model
 from nlbprob.simulation import blank
+from tests.studies import load
 
 DIM, BIN_MS = 2, 20.0
-
-
-def simulated(seed, neurons=12, trials=150, bins=40):
-    """Two sessions without a common neuron or trial, drawn from one plane that turns, at 8 Hz a neuron."""
-    random = np.random.default_rng(seed)
-    design = nlb.stitch({f"day{day}": blank(trials, bins, neurons, BIN_MS, seed + day) for day in (1, 2)})
-    loadings = 0.6 * random.standard_normal((2 * neurons, DIM))
-    start = random.standard_normal(DIM)
-    values = {
-        "lds.frequency_hz": [1.5],
-        "lds.decay_ms": [400.0],
-        "lds.initial_mean": 1.5 * start / np.linalg.norm(start),
-        "lds.initial_scale": np.full(DIM, 0.5),
-        "loadings": loadings,
-        "baseline": np.log(8.0 * BIN_MS / 1000) - 0.5 * (loadings**2).sum(1),
-    }
-    return nlb.simulate(nlb.Model(latents=[nlb.LDS(DIM, dynamics="modal")]), design, seed=seed, values=values)
-
-
-def angle(one, other):
-    """The largest angle between the spaces of the columns, in degrees."""
-    return np.degrees(scipy.linalg.subspace_angles(np.asarray(one, float), np.asarray(other, float)).max())
+recovery = load("recovery")
+angle, simulated = recovery.angle, recovery.two_sessions
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -72,21 +52,21 @@ def movements(seed, dim=3, locked=True):
     inside = [np.ones(x.shape[:2], dtype=bool) for x in found]
     groups = [np.ones((1, len(x))) for x in found]
     loadings = np.zeros((1, dim))
-    known = align.movement(found[0], inside[0], groups[0], loadings)
-    return known, align.movement(found[1] @ turn, inside[1], groups[1], loadings), turn
+    known = sessions.movement(found[0], inside[0], groups[0], loadings)
+    return known, sessions.movement(found[1] @ turn, inside[1], groups[1], loadings), turn
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_alignment_undoes_a_turn(seed):
     known, own, turn = movements(seed)
-    found = align.alignment(known, own, np.random.default_rng(0))
+    found = sessions.alignment(known, own, np.random.default_rng(0))
     np.testing.assert_allclose(found @ found.T, np.eye(3), atol=1e-9)
     np.testing.assert_allclose(found @ turn.T, np.eye(3), atol=0.25)
 
 
 def test_without_a_common_start_modes_are_matched_up_to_their_sign():
     known, own, turn = movements(3, locked=False)
-    found = align.alignment(known, own, np.random.default_rng(0))
+    found = sessions.alignment(known, own, np.random.default_rng(0))
     np.testing.assert_allclose(np.abs(found @ turn.T), np.eye(3), atol=0.25)
 
 
@@ -94,7 +74,7 @@ def test_shared_neurons_tell_the_turn_alone():
     random = np.random.default_rng(0)
     known, own, turn = movements(4, locked=False)
     loadings = random.standard_normal((30, 3))
-    found = align.alignment(
+    found = sessions.alignment(
         known._replace(loadings=loadings), own._replace(loadings=loadings @ turn), np.random.default_rng(0)
     )
     np.testing.assert_allclose(found @ turn.T, np.eye(3), atol=0.25)
@@ -106,9 +86,9 @@ def test_movements_of_the_same_latents_join_to_those_of_all_trials():
     groups = np.stack([np.arange(10) % 2, 1 - np.arange(10) % 2]).astype(float)
     loadings = random.standard_normal((6, 3))
     first, second = loadings * (np.arange(6) < 3)[:, None], loadings * (np.arange(6) >= 3)[:, None]
-    one = align.movement(x[:4], inside[:4], groups[:, :4], first)
-    whole = one.joined(align.movement(x[4:], inside[4:], groups[:, 4:], second))
-    expected = align.movement(x, inside, groups, loadings)
+    one = sessions.movement(x[:4], inside[:4], groups[:, :4], first)
+    whole = one.joined(sessions.movement(x[4:], inside[4:], groups[:, 4:], second))
+    expected = sessions.movement(x, inside, groups, loadings)
     np.testing.assert_allclose(whole.mean, expected.mean)
     np.testing.assert_array_equal(whole.trials, expected.trials)
     np.testing.assert_array_equal(whole.loadings, loadings)

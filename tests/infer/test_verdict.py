@@ -81,7 +81,7 @@ def test_em_settles_where_the_bound_hardly_rises():
     shares = [(bounds[k] - bounds[k - 1]) / (bounds[k] - bounds[0]) for k in range(1, 20)]
     for count in range(2, 21):
         assert settled(bounds[:count], gradient=False) == (count >= 10 and shares[count - 2] < 0.005)
-        assert settled(bounds[:count], gradient=True) == (count >= 10 and shares[count - 2] < 0.0005)
+        assert settled(bounds[:count], gradient=True) == (count >= 10 and shares[count - 2] < 0.00005)
 
 
 def test_several_seeds_keep_the_best_which_is_that_of_its_own_fit(fitted, recording):
@@ -104,7 +104,7 @@ def test_several_seeds_keep_the_best_which_is_that_of_its_own_fit(fitted, record
 
 @pytest.mark.parametrize("gradient", [False, True])
 def test_a_bound_that_falls_has_not_settled(gradient):
-    assert settled(np.append(RISING[:12], RISING[11] + 0.01), gradient)
+    assert settled(np.append(RISING[:12], RISING[11] + 0.001), gradient)
     assert not settled(np.append(RISING[:12], RISING[11] - 5.0), gradient)
 
 

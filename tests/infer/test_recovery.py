@@ -1,0 +1,70 @@
+"""Short forms of the recovery and coverage studies of `make validate`, and the measures that they take."""
+
+import numpy as np
+import pytest
+
+import nlbprob as nlb
+from tests.studies import load
+
+recovery, coverage, goals = load("recovery"), load("coverage"), load("goals")
+
+
+def test_frequencies_and_decay_times_are_found():
+    found = recovery.modal(0, trials=50, bins=60, neurons=20, family="map")
+    assert max(found["frequency_hz_error"]) < 0.15
+    assert max(found["decay_ms_error"]) < 0.35
+
+
+def test_regimes_are_found():
+    found = recovery.switching(0, trials=30, bins=50, neurons=30, starts=1)
+    assert found["oracle"][0] > 0.7
+    assert found["ratio"][0] > 0.9
+
+
+def test_templates_are_found():
+    found = recovery.templates(0, trials=120, starts=1)
+    assert found["oracle"][0] > 0.7
+    assert found["ratio"][0] > 0.85
+
+
+def test_latents_too_many_are_small():
+    found = recovery.pruning(0, trials=40, bins=40, neurons=20, dim=4)
+    assert found["next_share"][0] < 0.1
+
+
+def test_labels_are_matched_before_they_are_compared():
+    true = np.array([[0, 0, 1, 2], [2, 2, 1, 0]])
+    assert recovery.accuracy(np.eye(3)[(true + 1) % 3], true) == 1.0
+    changed = true.copy()
+    changed[0, 0] = 1
+    assert recovery.accuracy(np.eye(3)[(changed + 1) % 3], true) == pytest.approx(7 / 8)
+
+
+def test_intervals_of_the_right_distribution_hold_nine_tenths():
+    random = np.random.default_rng(0)
+    found = coverage.inside(random.standard_normal((2000, 4000)), random.standard_normal(4000))
+    assert np.mean(found) == pytest.approx(0.9, abs=0.02)
+    assert np.mean(coverage.inside(0.5 * random.standard_normal((2000, 4000)), random.standard_normal(4000))) < 0.7
+
+
+def test_a_linear_map_is_undone():
+    random = np.random.default_rng(0)
+    true = random.standard_normal((5, 7, 2))
+    draws = (true + 0.1 * random.standard_normal((300, 5, 7, 2))) @ np.array([[0.0, 2.0], [-1.0, 1.0]]) + 3.0
+    np.testing.assert_allclose(coverage.mapped(draws, true).mean(0), true, atol=0.03)
+
+
+def test_shares_are_those_of_the_blocks_variances():
+    random = np.random.default_rng(0)
+    model = nlb.Model(latents=[nlb.LDS(2), nlb.GP(nlb.Matern32(), 1)])
+    latents, loadings = random.standard_normal((50, 60, 3)), random.standard_normal((8, 3))
+    expected = (loadings[:, :2] ** 2).sum() / (loadings**2).sum()
+    assert coverage.share(latents, loadings, model) == pytest.approx(expected, abs=0.02)
+
+
+def test_a_goal_counts_values_within_its_limits():
+    goal = goals.Goal("errors", "error", 0.75, 0, 0.1)
+    line = goal.line("study", [{"error": [0.05, 0.2]}, {"error": [0.01, 0.09]}])
+    assert (line["found"], line["met"]) == (0.75, True)
+    assert not goal.line("study", [{"error": [0.05, 0.2]}])["met"]
+    assert not goals.Goal("intervals", "covered", 0.8, most=0.97).line("study", [{"covered": [1.0, 1.0]}])["met"]
