@@ -43,6 +43,7 @@ INTRODUCTION = """# Validation
 Written by `make validate` (`experiments/validation`) from recordings drawn with a known truth; `results.json` there
 holds the numbers of every run. A line gives the share of values that are as the goal says and, where values are errors
 or ratios, their smallest, median and largest. A goal that is not met says so.
+Studies that are not in the table (`experiments/validation/goals.py` has all) have not been run in full.
 """
 
 
