@@ -1,6 +1,6 @@
 # make demo   simulate a recording, fit it, score it, write its report
 # make test   the tests; ARGS="tests/scoring -k bits" for some of them
-# make validate   recovery and coverage on simulated data, into docs/validation.md: about 45 minutes;
+# make validate   recovery and coverage on simulated data, into docs/validation.md: about an hour;
 #                 ARGS="--seeds 2 --only modal" for a part
 # make lint   style and types
 # make docs   the documentation site, in site/
