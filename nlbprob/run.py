@@ -89,12 +89,12 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
     config = describe(settings, trials)
     write_json(folder / "config.json", config)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        others = functools.cache(lambda: pool.submit(baselines, trials, fit, on))
-        posterior = fit_posterior(model, trials, settings, folder, init, progress, meanwhile=others)
+        begin = functools.cache(lambda: pool.submit(baselines, trials, fit, on))
+        posterior = fit_posterior(model, trials, settings, folder, init, progress, meanwhile=begin)
         visible = trials.hide_heldout(*on)
         rates, latents = posterior.rates_and_latents(visible)
         check_rates(rate_array(rates, trials), trials.counts, trials.bin_ms, trials.seen)
-        others = others().result()
+        others = begin().result()
         # Draws are XLA's work, scores and figures Python's.
         drawn = pool.submit(write_draws, folder / "posterior.nc", posterior, visible.split(*on), settings.draws)
         metrics = measure(rates, trials, settings, others) | {"verdict": posterior.verdict}

@@ -14,10 +14,8 @@ import subprocess
 import sys
 import time
 
-import numpy as np
-
 import nlbprob as nlb
-from nlbprob.infer.verdict import SMALL_LATENT
+from nlbprob.infer.verdict import SMALL_LATENT, loading_shares
 
 RECORDINGS = {
     "maze_large_subset": {"bin_ms": 20, "behavior": "hand_vel", "condition": ("condition",)},
@@ -52,19 +50,11 @@ def load(folder: pathlib.Path, recording: str) -> nlb.Trials:
 
 
 def fitted(model: str, trials: nlb.Trials):
-    """(posterior, rates of all trials, what is told of the fit)."""
-    start = time.perf_counter()
+    """(rates of all trials, what is told of the fit)."""
     posterior = nlb.fit(nlb.load_model(model), trials.split("train"), progress=False)
     rates = posterior.rates(trials.hide_heldout("val"))
-    loadings = np.asarray(posterior.parameter_mean["loadings"])
-    size = (loadings**2).sum(0)
-    used = int((size >= SMALL_LATENT * size.sum()).sum())
-    return rates, {
-        "latents": used,
-        "of": loadings.shape[1],
-        "predict_s": time.perf_counter() - start,
-        "verdict": posterior.verdict,
-    }
+    used = int((loading_shares(posterior) >= SMALL_LATENT).sum())
+    return rates, {"latents": used, "of": posterior.model.dim, "verdict": posterior.verdict}
 
 
 def scored(rates, trials: nlb.Trials) -> dict:

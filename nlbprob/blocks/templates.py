@@ -54,7 +54,7 @@ class Templates(Block):
     def __post_init__(self):
         self.check_priors(("weights", "coefficients"))
         for parameter, kind in (("weights", dist.Dirichlet), ("coefficients", dist.Normal)):
-            if not isinstance(self.priors.get(parameter, kind), kind | type):
+            if parameter in self.priors and not isinstance(self.priors[parameter], kind):
                 raise InputError(f"Templates(priors={{{parameter!r}: ...}}): give a numpyro {kind.__name__}.")
         for field in ("components", "dim"):
             value = getattr(self, field)

@@ -64,7 +64,7 @@ def log_evidence(
             elbo, logs = weights(theta, batch, keys)
             parts.append({"elbo": elbo, **summary(jnp.moveaxis(logs, 0, 1))})
             places.append(rows)
-            bar.tick("evidence", f"{np.mean(parts[-1]['log_evidence']):.1f} nats/trial")
+            bar.tick("evidence", f"{np.mean(parts[-1]['log_evidence'][: rows.stop - rows.start]):.1f} nats/trial")
     bar.close()
     found = {name: ("trial", value) for name, value in predict.gathered(parts, places).items()}
     return xarray.Dataset(found, {"trial": trials.table["id"]}, {"units": "nats", "draws": draws})

@@ -161,16 +161,21 @@ def collapsed(posterior: "Posterior") -> Iterator[Finding]:
         )
 
 
+def loading_shares(posterior: "Posterior") -> Float[np.ndarray, " latent"]:
+    """The share of the loadings' squares that each canonical latent has; NaN where all loadings are zero."""
+    squares = ((posterior.own_loadings @ posterior.rotation) ** 2).sum(0)
+    return squares / (squares.sum() or np.nan)
+
+
 def pruned(posterior: "Posterior") -> Iterator[Finding]:
     """Latents that hardly reach any neuron."""
-    loadings = posterior.own_loadings @ posterior.rotation
-    squares = (loadings**2).sum(0)
-    small = np.flatnonzero(squares < SMALL_LATENT * squares.sum())
+    shares = loading_shares(posterior)
+    small = np.flatnonzero(shares < SMALL_LATENT)
     if small.size:
         names = ", ".join(posterior.model.latent_names[place] for place in small)
         yield Finding(
             False,
-            f"{small.size} of {len(squares)} latents are pruned, with under {SMALL_LATENT:.1%} of the loadings' "
+            f"{small.size} of {len(shares)} latents are pruned, with under {SMALL_LATENT:.1%} of the loadings' "
             f"squares each ({names}): a smaller dim would say the same.",
         )
 
