@@ -15,6 +15,8 @@ from nlbprob.errors import InputError, suggestion
 
 #: Smallest size of a loading in the quadratic that bounds a sparse prior, in units of its scale.
 LEAST_LOADING = 0.05
+#: Smallest scale that "ard" gives a latent, in units of loading_scale: at zero its precision would be infinite.
+LEAST_SCALE = 0.001
 #: The priors of loadings, and the site of the scale that each learns.
 SHRINKAGE = {"ridge": None, "ard": "latent_scale", "laplace": None, "horseshoe": "global_scale"}
 
@@ -159,18 +161,22 @@ class LinearReadout(Readout):
 
         With V = sum_n E[c_nk^2] and N neurons, -N log s - V / 2 s^2 - log(1 + s^2 / b^2) is stationary where u = s^2
         solves (N + 2) u^2 + (N b^2 - V) u - V b^2 = 0. For tau of the horseshoe the sum is over all loadings, each
-        weighted by E[lambda^-2 | c], and N is their number.
+        weighted by E[lambda^-2 | c], and N is their number. For "ard" V is split into the means' squares and the
+        spreads, of which the latter are u (N - gamma), gamma = sum_n 1 - Var[c_nk] / u the number of loadings that the
+        data determine (MacKay 1992): gamma and the squares alone stand for N and V. That has the same solution, and
+        reaches s = 0 at a geometric rate, where the first form takes forever.
         """
         if self.learned is None:
             return {}
-        spread = jnp.diagonal(jnp.linalg.inv(curvature), axis1=1, axis2=2)[:, 1:]
-        squares, unit = loadings**2 + spread, self.loading_scale**2
+        spread, unit = jnp.diagonal(jnp.linalg.inv(curvature), axis1=1, axis2=2)[:, 1:], self.loading_scale**2
         if self.shrinkage == "horseshoe":
-            size = self.size(jnp.sqrt(squares))
+            size = self.size(jnp.sqrt(loadings**2 + spread))
             weight = local_precision(size, values[self.site("global_scale")])
             second, count = (weight * size**2).sum(), loadings.size
         else:
-            second, count = squares.sum(0), loadings.shape[0]
+            second = (loadings**2).sum(0)
+            count = jnp.clip(1 - spread / values[self.site("latent_scale")] ** 2, 0.0, 1.0).sum(0)
         linear = count * unit - second
         root = jnp.sqrt(linear**2 + 4 * (count + 2) * second * unit)
-        return {self.site(self.learned): jnp.sqrt((root - linear) / (2 * (count + 2)))}
+        scale = jnp.sqrt((root - linear) / (2 * (count + 2)))
+        return {self.site(self.learned): jnp.maximum(scale, LEAST_SCALE * self.loading_scale)}
