@@ -167,21 +167,19 @@ def templates(seed: int, trials: int = 300, bins: int = 16, neurons: int = 16, s
 
 
 def pruning(seed: int, trials: int = 80, bins: int = 60, neurons: int = 30, true: int = 2, dim: int = 5) -> Measured:
-    """The ARD readout of a model with too many latents: how many it leaves.
+    """The ARD readout of a model with too many latents, each with its decay time: how many it leaves.
 
     A latent counts as left unless `posterior.verdict` calls it pruned: under a thousandth of the loadings' squares.
     """
     random = np.random.default_rng(seed)
     values = readout(random, neurons, true, 0.6) | {
-        "lds.decay_ms": np.array([150.0, 300.0]),
-        "lds.rotation_hz": np.array([random.uniform(0.5, 1.5)]),
+        "lds.decay_ms": np.array([random.uniform(80.0, 120.0), random.uniform(250.0, 400.0)]),
         "lds.initial_mean": np.zeros(true),
-        "lds.initial_covariance": np.eye(true),
+        "lds.initial_scale": np.ones(true),
     }
-    truth = nlb.simulate(
-        nlb.Model(latents=[nlb.LDS(true)]), trials, neurons=neurons, bins=bins, bin_ms=BIN_MS, seed=seed, values=values
-    )
-    model = nlb.Model(latents=[nlb.LDS(dim)], readout=nlb.LinearReadout(shrinkage="ard"))
+    drawn = nlb.Model(latents=[nlb.LDS(true, dynamics="diagonal")])
+    truth = nlb.simulate(drawn, trials, neurons=neurons, bins=bins, bin_ms=BIN_MS, seed=seed, values=values)
+    model = nlb.Model(latents=[nlb.LDS(dim, dynamics="diagonal")], readout=nlb.LinearReadout(shrinkage="ard"))
     posterior = nlb.fit(model, truth.trials, seed=seed, em_iterations=GRADIENT_ITERATIONS, **POINT)
     share = np.sort(loading_shares(posterior))[::-1]
     left = int((share >= SMALL_LATENT).sum())

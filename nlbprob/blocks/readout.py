@@ -71,11 +71,12 @@ class LinearReadout(Readout):
     latent's effect on a predictor (on the log rate of an exp link).
     shrinkage="ridge": c_nk ~ N(0, loading_scale^2). The default 0.5 lets one latent carry a twofold change of rate
     either way at two standard deviations, which shrinks neurons with few spikes and leaves neurons with many to their
-    data. "ard": c_nk ~ N(0, s_k^2), s_k ~ HalfCauchy(loading_scale): latents that are not needed are pruned (of latents
-    with an identity, such as those of GP or modal dynamics). "laplace": c_nk ~ Laplace(0, loading_scale / sqrt 2), for
-    sparse loadings. "horseshoe": c_nk ~ N(0, (tau lambda_nk)^2), lambda_nk ~ HalfCauchy(1) integrated out, tau ~
-    HalfCauchy(loading_scale), for a few large loadings among many that are nought (Carvalho, Polson and Scott 2010):
-    it shrinks small ones more than "laplace" does, and large ones hardly. baseline_scale 2 covers 0.1 to 270 Hz at 95%.
+    data. "ard": c_nk ~ N(0, s_k^2), s_k ~ HalfCauchy(loading_scale): latents that are not needed are pruned, where each
+    has an identity (those of GPs, of diagonal and modal dynamics; those of a dense LDS mix, and none can go alone).
+    "laplace": c_nk ~ Laplace(0, loading_scale / sqrt 2), for sparse loadings. "horseshoe": c_nk ~ N(0, (tau
+    lambda_nk)^2), lambda_nk ~ HalfCauchy(1) integrated out, tau ~ HalfCauchy(loading_scale), for a few large loadings
+    among many that are nought (Carvalho, Polson and Scott 2010): it shrinks small ones more than "laplace" does, and
+    large ones hardly. baseline_scale 2 covers 0.1 to 270 Hz at 95%.
 
     Sites: "loadings" [neuron, latent], "baseline" [neuron]; "ard": "latent_scale" [latent]; "horseshoe":
     "global_scale", tau.

@@ -3,7 +3,7 @@
 A function of trials gets its latents from blocks, x = nlb.LDS(8)(trials), and ends with one `nlb.observe`, whose
 predictor is x @ loadings.T + offset; loadings and offset may be made of any continuous sites. Where loadings [neuron,
 latent] and baselines [neuron] are sites themselves, they get Newton steps and a normal for each neuron, as those of a
-`Model` do; all other sites follow gradients and get independent normals.
+`Model` do; all other sites follow gradients and get one normal together.
 """
 
 import dataclasses

@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 
 from nlbprob.blocks import spec
 from nlbprob.errors import InputError
-from nlbprob.infer.em import parameter_sites
+from nlbprob.infer.parameters import parameter_sites
 from nlbprob.infer.sessions import polar
 from nlbprob.model import Model
 

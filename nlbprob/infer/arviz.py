@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nlbprob.errors import InputError, suggestion
-from nlbprob.infer.em import parameter_sites
+from nlbprob.infer.parameters import parameter_sites
 
 if TYPE_CHECKING:
     import xarray

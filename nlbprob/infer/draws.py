@@ -10,7 +10,7 @@ import numpy as np
 from nlbprob.infer import local as local_inference
 from nlbprob.infer import predict, switching
 from nlbprob.infer.ahead import concurrently, jit
-from nlbprob.infer.em import parameters_at
+from nlbprob.infer.parameters import parameters_at
 from nlbprob.infer.problem import Batch, lift, problem
 from nlbprob.numerics import hmm, kalman
 

@@ -5,32 +5,18 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpyro.handlers
-import optax
-from jax import lax
 from jaxtyping import Array, Float
-from numpyro.distributions import biject_to
 
 from nlbprob.blocks.base import Context
-from nlbprob.blocks.calls import HANDLERS
 from nlbprob.infer import local as local_inference
 from nlbprob.infer import maximize
-from nlbprob.infer.problem import Batch, combined, problem
-from nlbprob.model import Model, Parameters
+from nlbprob.infer.ascent import Ascent, Slopes, Stride, scale_groups
+from nlbprob.infer.parameters import Entries, parameter_sites, parameters_at
+from nlbprob.infer.problem import Batch, Rows, combined, problem
+from nlbprob.model import Model
 from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Sites
 from nlbprob.numerics.hmm import Path
-
-#: Rate of Adam, in unconstrained space, for the parameters that have no update in closed form.
-RATE = 0.05
-
-
-class Rows(NamedTuple):
-    """The posterior of a chunk of trials that the next iteration starts from."""
-
-    sites: Sites
-    step_size: Float[Array, " row"]
-    paths: tuple[Any, ...]
 
 
 def empty_rows(model: Model, trials: int, bins: int, dtype) -> Rows:
@@ -53,7 +39,7 @@ class Chunk(NamedTuple):
     """What the E-step says of a chunk of trials.
 
     elbo: of each trial; share: responsibilities of each trial's components, by row; moments: mean and covariance of
-    the state; statistics: for the updates; gradient: of the bound in the free sites.
+    the state; statistics: for the updates; slopes: of the bound in the free sites, where there are some.
     """
 
     rows: Rows
@@ -61,58 +47,20 @@ class Chunk(NamedTuple):
     share: Float[Array, " row"]
     moments: tuple[Array, Array]
     statistics: tuple[Any, ...]
-    gradient: dict[str, Array]
+    slopes: Slopes | None
 
 
 class EMState(NamedTuple):
     """Values of all parameter sites, and the rows, chunk by chunk.
 
     `curvature` is that of each neuron's expected log likelihood and prior in its baseline and loadings, before the
-    last step; `optimizer` the state of Adam for the free sites.
+    last step.
     """
 
     values: dict[str, Any]
     curvature: Float[Array, "neuron width width"]
     rows: tuple[Rows, ...]
-    optimizer: Any
-
-
-def parameters_at(model: Model, context: Context, values: dict[str, Array]) -> Parameters:
-    """The model's parameters where its sites have the given values."""
-    program: Any = numpyro.handlers.substitute(model.parameters, data=values)
-    with HANDLERS:
-        return program(context)
-
-
-class Site(NamedTuple):
-    """What is known of a parameter site without any value: its shape, its support, the names of its axes."""
-
-    shape: jax.ShapeDtypeStruct
-    support: Any
-    dims: tuple[str, ...]
-
-
-def parameter_sites(model: Model, context: Context) -> dict[str, Site]:
-    """Every parameter site of a model."""
-    found = {}
-
-    def sample(key):
-        sites = numpyro.handlers.trace(numpyro.handlers.seed(model.parameters, key)).get_trace(context)
-        sites = {name: site for name, site in sites.items() if site["type"] == "sample"}
-        found.update({n: (site["fn"].support, tuple(site["infer"].get("event_dims", ()))) for n, site in sites.items()})
-        return {name: site["value"] for name, site in sites.items()}
-
-    with HANDLERS:
-        shapes = jax.eval_shape(sample, jax.random.key(0))
-    return {name: Site(shapes[name], *rest) for name, rest in found.items()}
-
-
-def log_prior(model: Model, context: Context, values: dict[str, Array]) -> Float[Array, ""]:
-    """log p(theta) of all parameter sites."""
-    with HANDLERS, numpyro.handlers.trace() as sites:
-        parameters_at(model, context, values)
-    terms = [site["fn"].log_prob(site["value"]).sum() for site in sites.values() if site["type"] == "sample"]
-    return jnp.stack(terms).sum()
+    stride: Stride
 
 
 def free_sites(model: Model, context: Context, supports: dict[str, Any]) -> list[str]:
@@ -133,25 +81,13 @@ class EM:
         self.model, self.context = model, context
         self.sites = parameter_sites(model, context)
         self.supports = {name: site.support for name, site in self.sites.items()}
-        self.free = free_sites(model, context, self.supports)
-        self.adam = optax.adam(RATE)
+        free = free_sites(model, context, self.supports)
+        self.ascent = Ascent(model, context, Entries({name: self.sites[name] for name in free}), scale_groups(model))
 
     @property
     def gradual(self) -> bool:
         """Whether some parameters follow gradients, or a scale of the readout falls little by little to zero."""
-        return bool(self.free) or len(self.model.readout.settled) > len(self.model.readout.names)
-
-    def unconstrained(self, values):
-        """The free sites in unconstrained space."""
-        return {name: biject_to(self.supports[name]).inv(values[name]) for name in self.free}
-
-    def constrained(self, raw):
-        """The free sites from unconstrained space."""
-        return {name: biject_to(self.supports[name])(raw[name]) for name in self.free}
-
-    def begin(self, values):
-        """The state of Adam before the first step."""
-        return self.adam.init(self.unconstrained(values))
+        return bool(self.ascent.entries.sites) or len(self.model.readout.settled) > len(self.model.readout.names)
 
     def expectation(self, values, batch: Batch, rows: Rows, steps, cold) -> Chunk:
         """The E-step of one chunk: `steps` natural-gradient steps. cold: discrete paths start from their prior."""
@@ -168,19 +104,8 @@ class EM:
         found = maximize.statistics(model, theta, given, repeated, local, share)
         step_size = jnp.minimum(1.0, local_inference.GROW * local.step_size)
         kept = Rows(local.sites, step_size, local.paths)
-        gradient = self.gradient(values, batch, local, share) if self.free else {}
-        return Chunk(kept, elbo, share, moments, found, gradient)
-
-    def gradient(self, values, batch: Batch, local, share):
-        """The gradient of the bound of all trials of a chunk in the free sites, in unconstrained space."""
-        share = lax.stop_gradient(share)
-
-        def total(raw):
-            theta = parameters_at(self.model, self.context, values | self.constrained(raw))
-            given, repeated = problem(self.model, theta, batch)
-            return (share * local_inference.bound(given, self.model.observation, repeated, local)).sum()
-
-        return jax.grad(total)(self.unconstrained(values))
+        slopes = self.ascent.slopes(values, batch, kept, share, moments) if self.ascent.entries.sites else None
+        return Chunk(kept, elbo, share, moments, found, slopes)
 
     def maximization(self, state: EMState, batches: tuple[Batch, ...], chunks: tuple[Chunk, ...]) -> EMState:
         """The M-step: templates, readout, observation, dynamics, the change of basis, then the free sites."""
@@ -196,11 +121,13 @@ class EM:
             theta, curvature = maximize.readout(model, theta, data, rows, penalty)
             values |= model.readout.maximize(theta.loadings, curvature, values)
         values |= maximize.observation(model, context, self.supports, values, theta, data, rows)
-        if self.free:
-            gradient = jax.tree.map(lambda *parts: sum(parts), *[chunk.gradient for chunk in chunks])
-            values, optimizer = self.climb(values, gradient, state.optimizer)
-        else:
-            optimizer = state.optimizer
+        stride, scale = state.stride, jnp.ones(())
+        if self.ascent.entries.sites:
+            slopes = jax.tree.map(lambda *parts: sum(parts), *[chunk.slopes for chunk in chunks])
+            bound = sum(chunk.elbo.sum() for chunk in chunks)
+            trials = sum(batch.seen.any((1, 2)).sum() for batch in batches)
+            values, scale, stride = self.ascent.climb(values, theta, slopes, trials, stride, bound)
+            theta = theta._replace(loadings=theta.loadings * scale)
         found, basis = maximize.latents(model, context, values, total)
         values |= found
         values |= model.readout.values(theta.baseline, theta.loadings @ basis)
@@ -208,24 +135,12 @@ class EM:
         if model.templates is not None and model.templates.on is not None:
             site, place = model.templates.site("coefficients"), model.template_place
             values[site] = values[site] @ jnp.linalg.inv(basis[place, place]).T
+        turn = basis * scale[..., None]
         rows = tuple(
-            chunk.rows._replace(
-                sites=Sites(chunk.rows.sites.linear @ basis, basis.T @ chunk.rows.sites.precision @ basis)
-            )
+            chunk.rows._replace(sites=Sites(chunk.rows.sites.linear @ turn, turn.T @ chunk.rows.sites.precision @ turn))
             for chunk in chunks
         )
-        return EMState(values, inverse @ curvature @ inverse.T, rows, optimizer)
-
-    def climb(self, values, gradient, optimizer):
-        """One step of Adam on bound plus log prior for the free sites."""
-        raw = self.unconstrained(values)
-
-        def prior(raw):
-            return log_prior(self.model, self.context, values | self.constrained(raw))
-
-        total = jax.tree.map(lambda a, b: -(a + b), gradient, jax.grad(prior)(raw))
-        change, optimizer = self.adam.update(total, optimizer, raw)
-        return values | self.constrained(optax.apply_updates(raw, change)), optimizer
+        return EMState(values, inverse @ curvature @ inverse.T, rows, stride)
 
 
 def bound(chunks: Iterable[Chunk]) -> float:

@@ -49,7 +49,7 @@ def check_expectation(values: Mapping[str, Any], chunks: "Sequence[Chunk]", tria
             "trials.select(neurons=...), if it is extreme; or try precision='float64'."
         )
     for chunk in chunks:
-        if sites := not_finite(chunk.gradient):
+        if chunk.slopes is not None and (sites := not_finite(chunk.slopes.slope)):
             raise InputError(
                 f"fit: the gradient of the bound in {', '.join(sites)} is not finite {when}. {REMEDY} for {sites[0]}."
             )

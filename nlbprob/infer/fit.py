@@ -50,10 +50,11 @@ def fit(
     seed: of the start's jitter, the minibatches and all draws; two fits with one seed on one machine are identical. Of
     several, seed=[0, 1, 2], the one whose EM ends with the highest bound goes on to SVI, as it would alone;
     `posterior.config["seeds"]` tells the bound of each (exact at its parameters, where SVI's are noisy estimates).
-    posterior: "neuron" (a multivariate normal for each neuron's baseline and loadings, independent normals for the
-    rest), "normal" (independent normals), "lowrank" (one normal: that of each neuron, and ten directions in which any
+    posterior: "neuron" (a multivariate normal for each neuron's baseline and loadings, one for all the rest), "normal"
+    (independent normals), "lowrank" (one normal: that of each neuron and of the rest, and ten directions in which any
     parameters move together), "map" (point estimates). em_iterations, svi_steps: lengths of the two stages; EM ends
-    earlier where its bound has settled. None takes at most 30 iterations of EM, or 60 where some follow gradients.
+    earlier where its bound has settled. None takes at most 30 iterations of EM, or 60 where some parameters have no
+    update in closed form.
     batch_size: trials in an SVI step; None takes a quarter, at least 32. guide: a NumPyro guide class or function of
     the model to use instead, such as numpyro.infer.autoguide.AutoNormal. optimizer: an optax optimizer for SVI. init: a
     posterior of the same model and neurons to start from. precision: "float32" or "float64". meanwhile: called before

@@ -21,6 +21,7 @@ from numpyro.infer import init_to_value
 from numpyro.infer.autoguide import AutoGuide
 
 from nlbprob.infer.ahead import jit
+from nlbprob.infer.ascent import MOST_JOINT
 
 FAMILIES = ("neuron", "normal", "lowrank", "map")
 #: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is not known.
@@ -48,13 +49,14 @@ class Part(NamedTuple):
 class ParameterGuide:
     """A NumPyro guide over all parameter sites of a model, called with what the model is: (index, data, frames, store).
 
-    family "neuron": a multivariate normal for each neuron's baseline and loadings, independent normals for the rest;
+    family "neuron": a multivariate normal for each neuron's baseline and loadings, and one for all of the rest (whose
+    correlations stay those of the start: independent normals beyond `MOST_JOINT` entries);
     "normal": independent normals throughout; "lowrank": one normal over all parameters, its covariance that of EM's
     curvature, neuron by neuron, rescaled, and a few directions in which any of them move together; "map": point
     estimates.
     shapes: a value (or its shape) of every site; supports: NumPyro constraints by site; neuron_sites: names of the
     readout's sites, the baseline first, which are the columns of the group "neuron" (there may be none); the entries
-    of all others are the rows of "rest".
+    of all others are the columns of the one row of "rest", or its rows where they are independent.
     """
 
     def __init__(self, family: str, shapes, supports, neuron_sites: tuple[str, ...]):
@@ -71,8 +73,11 @@ class ParameterGuide:
         for name in shapes:
             if name not in neuron_sites:
                 shape = biject_to(supports[name]).inverse_shape(shapes[name].shape)
-                rest[name] = Part(supports[name], slice(start, start + math.prod(shape)), slice(None), shape)
+                rest[name] = Part(supports[name], slice(None), slice(start, start + math.prod(shape)), shape)
                 start += math.prod(shape)
+        self.joint = family in ("neuron", "lowrank") and start <= MOST_JOINT
+        if not self.joint:
+            rest = {name: part._replace(rows=part.columns, columns=slice(None)) for name, part in rest.items()}
         self.groups = {name: parts for name, parts in (("neuron", neuron), ("rest", rest)) if parts}
 
     @property
@@ -80,11 +85,11 @@ class ParameterGuide:
         """The sites that are not the readout's."""
         return list(self.groups.get("rest", {}))
 
-    def frames(self, values, covariance, scales=None) -> dict[str, Frame]:
+    def frames(self, values, covariance, rest=None) -> dict[str, Frame]:
         """The start at given values of all sites.
 
-        covariance [neuron, width, width]: of each neuron's row; scales: standard deviations of the rest, in
-        unconstrained space, where they are known.
+        covariance [neuron, width, width]: of each neuron's row; rest: what `information.root` says of the other
+        entries, where it is known.
         """
         raw = {
             name: biject_to(part.support).inv(values[name])
@@ -98,10 +103,13 @@ class ParameterGuide:
                 root = jnp.linalg.cholesky(covariance)
                 root = root if self.family in ("neuron", "lowrank") else conditional_scale(root)
             else:
-                centre = jnp.concatenate([raw[name].reshape(-1, 1) for name in parts])
-                root = jnp.full((*centre.shape, 1), START_SCALE, centre.dtype)
-                if scales is not None:
-                    root = jnp.concatenate([scales[name].reshape(-1, 1, 1) for name in parts])
+                entries = jnp.concatenate([raw[name].reshape(-1) for name in parts])
+                known = jnp.full(entries.shape, START_SCALE) if rest is None else rest
+                if self.joint:
+                    centre, root = entries[None], (known if known.ndim == 2 else jnp.diag(known))[None]
+                else:
+                    known = known if known.ndim == 1 else jnp.diagonal(conditional_scale(known[None])[0])
+                    centre, root = entries[:, None], known[:, None, None]
             frames[group] = Frame(centre, root)
         return frames
 
@@ -148,7 +156,8 @@ class ParameterGuide:
             f"_{group}", dist.Normal(jnp.zeros_like(shift), 1.0).to_event(2), infer={"is_auxiliary": True}
         )
         spread = jnp.exp(log_scale) * draw
-        if self.family == "neuron" and width > 1:
+        # The rest keeps the correlations it starts with: a few noisy steps would not better so many.
+        if self.family == "neuron" and group == "neuron" and width > 1:
             slant: Any = numpyro.param(f"{group}.slant", jnp.zeros_like(frame.root))
             spread = spread + jnp.einsum("rij,rj->ri", jnp.tril(slant, -1), draw)
         return frame.centre + jnp.einsum("rij,rj->ri", frame.root, shift + spread), log_scale.sum() + volume

@@ -18,7 +18,7 @@ from nlbprob.errors import InputError
 from nlbprob.infer import predict
 from nlbprob.infer.ahead import jit
 from nlbprob.infer.align import canonical_rotation
-from nlbprob.infer.em import parameters_at
+from nlbprob.infer.parameters import parameters_at
 from nlbprob.model import Model, Parameters
 
 if TYPE_CHECKING:

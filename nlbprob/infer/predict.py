@@ -13,7 +13,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
 from nlbprob.infer import local as local_inference
 from nlbprob.infer.ahead import concurrently, jit
-from nlbprob.infer.em import parameters_at
+from nlbprob.infer.parameters import parameters_at
 from nlbprob.infer.problem import Batch, combined, latent_moments, problem
 from nlbprob.model import Model, Parameters
 

@@ -4,7 +4,7 @@ With templates every trial stands once for each component ("rows" of a batch are
 running fastest), and the bound of a trial is log sum_k p(k) exp(bound given k).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,14 @@ class Batch(NamedTuple):
     counts: Num[Array, "trial time neuron"]
     seen: Bool[Array, "trial time neuron"]
     covariates: dict[str, Array] = {}
+
+
+class Rows(NamedTuple):
+    """The posterior of a chunk of trials that the next iteration starts from."""
+
+    sites: Sites
+    step_size: Float[Array, " row"]
+    paths: tuple[Any, ...]
 
 
 class Problem(NamedTuple):

@@ -13,8 +13,10 @@ import numpyro
 from nlbprob.blocks.base import Context
 from nlbprob.infer import failures, guides, information, initialize, predict, svi, verdict
 from nlbprob.infer.ahead import Ahead, concurrently, jit, threads
-from nlbprob.infer.em import EM, EMState, Rows, bound, empty_rows, flat, parameters_at
+from nlbprob.infer.ascent import Ascent
+from nlbprob.infer.em import EM, Chunk, EMState, bound, empty_rows, flat
 from nlbprob.infer.initialize import pilot_model
+from nlbprob.infer.parameters import Entries, parameters_at
 from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.problem import Batch
 from nlbprob.infer.progress import Progress
@@ -93,14 +95,16 @@ class Run:
         size, bins = self.batches[0].seen.shape[:2]
         rows = empty_rows(model, size, bins, dtype)
         curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / guides.START_SCALE**2, (neurons, width, width))
-        optimizer_state = jax.eval_shape(self.em.begin, self.sites)
-        self.start = EMState(dict(self.sites), curvature, (rows,) * len(self.batches), optimizer_state)
+        stride = self.em.ascent.begin(self.trials.n_trials)
+        self.start = EMState(dict(self.sites), curvature, (rows,) * len(self.batches), stride)
         self.expect = self.ahead.compile(self.em.expectation, self.sites, self.batches[0], rows, FIRST_STEPS, True)
         if self.settings["em_iterations"]:
             chunks = (self.expect.shapes,) * len(self.batches)
             self.maximize = self.ahead.compile(self.em.maximization, self.start, self.batches, chunks)
         steps = self.settings["svi_steps"]
         self.guide = guides.ParameterGuide(family, self.sites, self.em.supports, model.readout.names)
+        rest = Entries({name: self.em.sites[name] for name in self.guide.rest})
+        self.rest = Ascent(model, context, rest, np.full(model.dim, -1))
         self.flat = functools.partial(flat, trials=self.trials.n_trials, components=model.n_components)
         self.sample, self.locate = jit(self.guide.draws), jit(self.guide.locations)
         self.moments = predict.compile_moments(model, causal=False)
@@ -114,14 +118,13 @@ class Run:
 
     def prepare_second(self) -> None:
         """Set the second stage compiling, where its guide is known beforehand."""
-        self.prepared, compile, scale = True, self.ahead.compile, None
+        self.prepared, compile, root = True, self.ahead.compile, None
         self.flatten = compile(self.flat, self.batches, self.start.rows)
         if self.spread:
-            square = information.squares(self.em, self.guide.rest)
-            self.square = compile(square, self.sites, self.batches[0], self.expect.shapes)
-            self.scale = compile(self.scales, self.sites, self.square.shapes, *self.flatten.shapes)
-            scale = self.scale.shapes
-        self.frame = compile(self.frames, self.start, scale)
+            self.slopes = compile(self.slopes_of, self.sites, self.batches[0], self.expect.shapes)
+            self.root = compile(self.roots, self.sites, self.slopes.shapes)
+            root = self.root.shapes
+        self.frame = compile(self.frames, self.start, root)
         if self.custom is None and self.settings["svi_steps"]:
             data, store = self.flatten.shapes
             shapes = (jnp.asarray(self.index[0]), data, self.frame.shapes, store)
@@ -132,16 +135,17 @@ class Run:
         """Whether the family has a spread for sites that are not the readout's."""
         return self.custom is None and self.settings["posterior"] != "map" and bool(self.guide.rest)
 
-    def scales(self, values, squares, data: Batch, store: Rows):
-        """How uncertain each parameter is that is not the readout's."""
-        scales = information.scales(self.em, self.guide.rest, values, squares)
-        if any(block.n_regimes for block in self.model.chains):
-            return information.measured(self.em, values, scales, data, store)
-        return scales
+    def slopes_of(self, values, batch: Batch, chunk: Chunk):
+        """What a chunk of trials says of the parameters that are not the readout's."""
+        return self.rest.slopes(values, batch, chunk.rows, chunk.share, chunk.moments)
 
-    def frames(self, state: EMState, scales=None) -> dict[str, guides.Frame]:
+    def roots(self, values, slopes):
+        """How uncertain these parameters are."""
+        return information.root(self.rest, values, slopes, self.trials.n_trials)
+
+    def frames(self, state: EMState, root=None) -> dict[str, guides.Frame]:
         """Where the guide starts: the values that EM found, with the uncertainty that its curvature tells."""
-        return self.guide.frames(state.values, jnp.linalg.inv(state.curvature), scales)
+        return self.guide.frames(state.values, jnp.linalg.inv(state.curvature), root)
 
     def first_stage(self, init: Posterior | None) -> None:
         """Variational EM from each seed; what the seed with the highest bound found stays, on Ctrl-C too.
@@ -174,7 +178,7 @@ class Run:
         else:
             start = initialize.start_from(self.model, self.trials, self.settings["seed"])
             values = initialize.site_values(self.model, self.context, start)
-        state = self.start._replace(values=values, optimizer=self.em.begin(values))
+        state = self.start._replace(values=values)
         maximize = self.maximize if iterations else None
         # The second stage is traced while the first E-step is compiled and runs.
         meanwhile, bounds, settled = None if self.prepared else self.prepare_second, [], False
@@ -206,7 +210,7 @@ class Run:
         rows = empty_rows(pilot, size, bins, jnp.result_type(float))
         neurons, width = self.trials.n_neurons, 1 + pilot.dim
         curvature = jnp.broadcast_to(jnp.eye(width, dtype=jnp.result_type(float)), (neurons, width, width))
-        state = EMState(values, curvature, (rows,) * len(self.batches), em.begin(values))
+        state = EMState(values, curvature, (rows,) * len(self.batches), em.ascent.begin(self.trials.n_trials))
         count, latents, last = self.trials.n_trials, np.zeros(0), values
         for found, chunks in self.iterate(state, expect, maximize, PILOT_ITERATIONS, "pilot"):
             components = pilot.n_components
@@ -247,14 +251,13 @@ class Run:
         seed, guide = self.settings["seed"], self.guide
         keys = jax.random.split(jax.random.key(seed), KEPT_DRAWS)
         data, store = self.flatten(self.batches, self.state.rows)
-        scales = None
+        root = None
         if self.spread:
             # Taken at the values of the last E-step: the basis of the last M-step is nearly the same.
             pairs = zip(self.batches, self.chunks, strict=True)
-            found = concurrently(lambda one: self.square(self.before, *one), pairs, compiled=True)
-            total = jax.tree.map(lambda *parts: sum(parts), *found)
-            scales = self.scale(self.state.values, total, data, store)
-        frames = self.frame(self.state, scales)
+            found = concurrently(lambda one: self.slopes(self.before, *one), pairs, compiled=True)
+            root = self.root(self.state.values, jax.tree.map(lambda *parts: sum(parts), *found))
+        frames = self.frame(self.state, root)
         if self.custom is not None:
             own = guides.started(self.custom, self.state.values)
             self.loop = svi.Loop(self.model, self.context, own, self.optimizer, (), None)

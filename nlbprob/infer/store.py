@@ -12,7 +12,7 @@ from nlbprob.blocks import spec
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
 from nlbprob.functions.model import function_model
-from nlbprob.infer.em import parameter_sites
+from nlbprob.infer.parameters import parameter_sites
 from nlbprob.infer.posterior import Posterior
 from nlbprob.model import Model
 

@@ -19,8 +19,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.infer import failures
 from nlbprob.infer import local as local_inference
 from nlbprob.infer.ahead import Ahead, jit
-from nlbprob.infer.em import Rows
-from nlbprob.infer.problem import Batch, combined, problem
+from nlbprob.infer.problem import Batch, Rows, combined, problem
 from nlbprob.model import Model
 
 #: Natural-gradient steps on a trial's sites at each draw of the parameters.

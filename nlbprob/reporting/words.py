@@ -24,7 +24,7 @@ MATHEMATICS = re.compile(
 UPRIGHT = {"a", "N"}
 #: Posterior families in words.
 FAMILIES = {
-    "neuron": "a normal for each neuron's baseline and loadings, independent normals for the rest",
+    "neuron": "a normal for each neuron's baseline and loadings, one for the rest",
     "normal": "independent normals",
     "lowrank": "one normal over all parameters, with a few directions that they share",
     "map": "point estimates",

@@ -10,8 +10,8 @@ import pytest
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer import em
 from nlbprob.infer import local as local_inference
+from nlbprob.infer import parameters
 from nlbprob.infer.problem import Batch
 from nlbprob.infer.problem import problem as problem_of
 from nlbprob.simulation import simulate
@@ -25,7 +25,7 @@ class Programs:
 
     def __init__(self, model, context):
         def find(values, batch):
-            return problem_of(model, em.parameters_at(model, context, values), batch)[0]
+            return problem_of(model, parameters.parameters_at(model, context, values), batch)[0]
 
         def solve(given, batch, sites, steps):
             local = local_inference.begin(given, sites)

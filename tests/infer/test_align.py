@@ -14,7 +14,7 @@ from nlbprob import simulation
 from nlbprob.blocks.base import Context
 from nlbprob.functions.model import resolved
 from nlbprob.infer.align import nearest_rotation
-from nlbprob.infer.em import parameter_sites
+from nlbprob.infer.parameters import parameter_sites
 from nlbprob.infer.posterior import Posterior
 from tests.conftest import SHORT
 

@@ -11,9 +11,10 @@ from numpyro.infer import Predictive
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer import em
 from nlbprob.infer import local as local_inference
-from nlbprob.infer.problem import Batch, combined, problem
+from nlbprob.infer import parameters
+from nlbprob.infer.ascent import Ascent
+from nlbprob.infer.problem import Batch, Rows, combined, problem
 from nlbprob.simulation import simulate
 from tests.conftest import holes
 
@@ -126,41 +127,39 @@ def test_trials_that_lack_a_condition_keep_the_meaning_of_the_others():
 
 
 @pytest.mark.parametrize("name", ["dense", "stacked", "templates", "effects"])
-def test_gradients_of_the_bound_match_finite_differences_of_the_optimised_bound(name):
+def test_slopes_match_finite_differences_of_the_optimised_bound(name):
+    """Those that EM and the posterior's scales are made of: of each trial's bound, in the latents' scales too."""
     trials = recording()
     with jax.enable_x64(True):
         model = MODELS[name]().resolve(trials)
         context = Context.of(trials)
-        sites = em.parameter_sites(model, context)
-        seeded = numpyro.handlers.trace(numpyro.handlers.seed(model.parameters, 1)).get_trace(context)
-        values = {site: seeded[site]["value"] for site in sites}
-        bijections = {name: numpyro.distributions.biject_to(site.support) for name, site in sites.items()}
-        raw = {site: 0.3 * bijections[site].inv(values[site]) for site in sites}  # nothing extreme
+        entries = parameters.Entries(parameters.parameter_sites(model, context))
+        ascent = Ascent(model, context, entries, np.arange(model.dim))
+        traced = numpyro.handlers.trace(numpyro.handlers.seed(model.parameters, 1)).get_trace(context)
+        raw = 0.3 * entries.of({site: traced[site]["value"] for site in entries.sites})  # nothing extreme
         covariates = jax.tree.map(jnp.asarray, model.covariates(trials))
         batch = Batch(jnp.asarray(trials.counts), jnp.asarray(trials.seen), covariates)
-        keys = jax.random.split(jax.random.key(2), len(raw))
-        direction = {site: jax.random.normal(key, raw[site].shape) for key, site in zip(keys, raw, strict=True)}
-
-        def theta(raw):
-            return em.parameters_at(model, context, {site: bijections[site](value) for site, value in raw.items()})
+        direction, scale = jnp.split(jax.random.normal(jax.random.key(2), (raw.size + model.dim,)), [raw.size])
 
         @jax.jit
-        def converged(raw):
-            given, rows = problem(model, theta(raw), batch)
+        def converged(step):
+            theta = parameters.parameters_at(model, context, entries.into({}, raw + step * direction))
+            theta = theta._replace(loadings=theta.loadings * ascent.factors(step * scale))
+            given, rows = problem(model, theta, batch)
             sites = local_inference.empty_sites(len(rows.counts), trials.n_bins, model.dim, given.loadings.dtype)
-            return local_inference.iterate(given, model.observation, rows, local_inference.begin(given, sites), 300)
+            begun = local_inference.begin(given, sites)
+            local = local_inference.iterate(given, model.observation, rows, begun, 300)
+            return local, *combined(theta, local.elbo)
 
-        def bound(raw, local):
-            found = theta(raw)
-            given, rows = problem(model, found, batch)
-            return combined(found, local_inference.bound(given, model.observation, rows, local))[0].sum()
+        @jax.jit
+        def slopes(local, share):
+            rows = Rows(local.sites, local.step_size, local.paths)
+            moments = local.smoothed.mean, local.smoothed.covariance
+            return ascent.slopes(entries.into({}, raw), batch, rows, share.reshape(-1), moments)
 
-        slopes = jax.jit(jax.grad(bound))(raw, converged(raw))
-        slope = sum((slopes[site] * direction[site]).sum() for site in raw)
-
-        def optimised(step):
-            moved = {site: raw[site] + step * direction[site] for site in raw}
-            return combined(theta(moved), converged(moved).elbo)[0].sum()
-
-        difference = (optimised(1e-4) - optimised(-1e-4)) / 2e-4
+        local, _, share = converged(0.0)
+        found = slopes(local, share)
+        slope = entries.join(found.slope) @ direction + found.scale @ scale
+        difference = (converged(1e-4)[1].sum() - converged(-1e-4)[1].sum()) / 2e-4
     assert float(slope) == pytest.approx(float(difference), rel=1e-3)
+    assert found.information.shape == (raw.size + model.dim,) * 2

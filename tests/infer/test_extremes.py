@@ -10,8 +10,8 @@ from scipy.signal import lfilter
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer import em, predict
 from nlbprob.infer import local as local_inference
+from nlbprob.infer import parameters, predict
 from nlbprob.infer.ahead import jit
 from nlbprob.infer.problem import Batch, latent_moments, problem
 
@@ -58,7 +58,7 @@ def found(name, wide):
     context = Context.of(trials)
 
     def infer(values, batch):
-        given, rows = problem(model, em.parameters_at(model, context, values), batch)
+        given, rows = problem(model, parameters.parameters_at(model, context, values), batch)
         sites = local_inference.empty_sites(*rows.counts.shape[:2], model.dim, given.loadings.dtype)
         local = local_inference.begin(given, sites)
         local = local_inference.iterate(given, model.observation, rows, local, predict.COLD_STEPS)

@@ -15,7 +15,7 @@ import nlbprob as nlb
 from nlbprob.blocks.base import Context
 from nlbprob.functions.model import resolved
 from nlbprob.functions.readout import tangent_normal
-from nlbprob.infer import em
+from nlbprob.infer import em, parameters
 from nlbprob.infer.arviz import parameter_variables
 from tests.conftest import SHORT
 from tests.infer.conftest import Case, drawn
@@ -70,7 +70,7 @@ def test_the_bound_is_that_of_the_same_model_of_blocks(function):
     values = dict(case.values)
     if function is scaled:
         values |= {"size": 2.0, "weights": values.pop("loadings") / 2.0, "level": values.pop("baseline")}
-    assert em.parameter_sites(model, case.context).keys() == values.keys()
+    assert parameters.parameter_sites(model, case.context).keys() == values.keys()
     same = Case(model, case.trials, values, case.context)
     np.testing.assert_allclose(same.converged().elbo, case.converged().elbo, rtol=1e-5)
 
@@ -100,7 +100,7 @@ def test_the_prior_of_readout_sites_is_the_blocks():
     case = drawn(repr(nlb.Poisson()))
     values = jax.tree.map(jnp.asarray, case.values)
     found, expected = (
-        model.penalty(case.context, em.parameters_at(model, case.context, values), values)
+        model.penalty(case.context, parameters.parameters_at(model, case.context, values), values)
         for model in (resolved(plain, case.trials), case.model)
     )
     for one, other in zip(found, expected, strict=True):
@@ -269,7 +269,9 @@ def test_the_ready_made_function_is_a_model_of_its_recording(root):
     made = nlb.simulate(function, 6, neurons=8, bins=5, bin_ms=20.0, values={"baseline": np.zeros(8)})
     model = resolved(function, made.trials)
     assert model.readout.names == ("baseline", "loadings")
-    assert em.free_sites(model, Context.of(made.trials), dict(em.parameter_sites(model, Context.of(made.trials)))) == [
+    assert em.free_sites(
+        model, Context.of(made.trials), dict(parameters.parameter_sites(model, Context.of(made.trials)))
+    ) == [
         "baseline_mean",
         "baseline_width",
     ]

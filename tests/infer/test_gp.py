@@ -11,8 +11,8 @@ from scipy import stats
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.markov import LinearGaussianMarkov
-from nlbprob.infer import em
 from nlbprob.infer import local as local_inference
+from nlbprob.infer import parameters
 from nlbprob.infer.problem import Batch, problem
 
 BIN_MS, BINS, NEURONS = 5.0, 60, 8
@@ -59,7 +59,7 @@ def compiled(name, kind="Poisson"):
 
     def given(values):
         batch = Batch(jnp.asarray(trials.counts), jnp.asarray(trials.seen), {})
-        return problem(model, em.parameters_at(model, context, values), batch)
+        return problem(model, parameters.parameters_at(model, context, values), batch)
 
     def solve(values):
         one, batch = given(values)
@@ -96,7 +96,7 @@ def log_marginal_likelihoods(name):
     """log p(y) of each trial under Gaussian noise: one dense normal over all bins and neurons."""
     model, trials, values = drawn(name, "Gaussian")
     with jax.enable_x64(True):
-        find = jax.jit(functools.partial(em.parameters_at, model, Context.of(trials)))
+        find = jax.jit(functools.partial(parameters.parameters_at, model, Context.of(trials)))
         own = find({site: jnp.asarray(value) for site, value in values.items()})
     h, chain = np.asarray(own.dynamics[0].emission), own.dynamics[0].chain
     lags, state = [], np.asarray(chain.initial_covariance)

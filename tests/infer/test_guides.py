@@ -27,7 +27,7 @@ def guide_of(family):
     values = {name: jnp.asarray(random.uniform(0.5, 1.5, shape), jnp.float32) for name, shape in SHAPES.items()}
     root = 0.3 * random.standard_normal((NEURONS, 2, 2))
     covariance = jnp.asarray(root @ root.transpose(0, 2, 1) + 0.02 * np.eye(2), jnp.float32)
-    return guide, guide.frames(values, covariance, {"decay_ms": jnp.array([0.2, 0.3])})
+    return guide, guide.frames(values, covariance, jnp.array([[0.2, 0.0], [0.1, 0.3]]))
 
 
 def flat(values):
@@ -41,7 +41,7 @@ def moments(guide, frames, params):
     root = np.zeros((SIZE, SIZE))
     for row in range(NEURONS):
         root[2 * row : 2 * row + 2, 2 * row : 2 * row + 2] = frames["neuron"].root[row]
-    root[2 * NEURONS :, 2 * NEURONS :] = np.diag(frames["rest"].root[:, 0, 0])
+    root[2 * NEURONS :, 2 * NEURONS :] = frames["rest"].root[0]
     centre = np.concatenate([frames["neuron"].centre.ravel(), frames["rest"].centre.ravel()])
     shift = np.concatenate([np.ravel(params["neuron.shift"]), np.ravel(params["rest.shift"])])
     factor, scale = np.asarray(params["factor"], float), np.exp(np.asarray(params["log_scale"], float))

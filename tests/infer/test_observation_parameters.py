@@ -7,7 +7,7 @@ import pytest
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer import em, maximize
+from nlbprob.infer import maximize, parameters
 from nlbprob.infer.problem import Batch
 
 TRUE = {"dispersion": np.array([0.1, 0.3, 0.6, 1.0, 0.2, 0.5, 0.8, 0.4]), "gate": np.linspace(0.05, 0.6, 8)}
@@ -25,7 +25,7 @@ def drawn(name, link="exp"):
 def test_a_step_raises_the_expected_log_likelihood_and_prior(name, link):
     model, simulated = drawn(name, link)
     trials, context = simulated.trials, Context.of(simulated.trials)
-    supports = {name: site.support for name, site in em.parameter_sites(model, context).items()}
+    supports = {name: site.support for name, site in parameters.parameter_sites(model, context).items()}
     batch = Batch(jnp.asarray(trials.counts), jnp.asarray(trials.seen), {})
     moments = jnp.asarray(simulated.latents), jnp.full((40, 25, 1, 1), 0.05)
     rows = jax.tree.map(lambda a: a[None], (moments, jnp.ones(40)))
@@ -33,11 +33,11 @@ def test_a_step_raises_the_expected_log_likelihood_and_prior(name, link):
 
     @jax.jit
     def step(own):
-        theta = em.parameters_at(model, context, values | {name: own})
+        theta = parameters.parameters_at(model, context, values | {name: own})
         data = jax.tree.map(lambda a: a[None], batch)
         location = jnp.zeros(1 + model.dim), jnp.zeros((8, 1 + model.dim))
         likelihood = maximize.readout_objective(model, theta, data, rows, location)[0].sum()
-        prior = em.log_prior(model, context, values | {name: own})
+        prior = parameters.log_prior(model, context, values | {name: own})
         moved = maximize.observation(model, context, supports, values | {name: own}, theta, data, rows)
         return likelihood + prior, moved[name]
 

@@ -27,9 +27,8 @@ def test_templates_are_found():
     assert found["ratio"][0] > 0.85
 
 
-def test_latents_too_many_are_small():
-    found = recovery.pruning(0, trials=40, bins=40, neurons=20, dim=4)
-    assert found["next_share"][0] < 0.1
+def test_latents_too_many_are_pruned():
+    assert recovery.pruning(0, trials=40, bins=40, neurons=20, dim=4)["left"] == [2]
 
 
 def test_labels_are_matched_before_they_are_compared():
