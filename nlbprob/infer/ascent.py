@@ -127,7 +127,7 @@ class Ascent(NamedTuple):
         precision = shrunk(slopes.information, jnp.maximum(-prior_curvature, 0.0), trials)
         change = slope / precision if precision.ndim == 1 else jnp.linalg.solve(precision, slope)
         slack = local_inference.tolerance(bound.dtype) * jnp.abs(bound)
-        size = jnp.where(bound < stride.bound - slack, 0.5 * stride.size, jnp.minimum(1.0, 1.2 * stride.size))
+        size = jnp.where(bound < stride.bound - slack, 0.5 * stride.size, jnp.minimum(1.0, 1.1 * stride.size))
         at = here + size * change * jnp.minimum(1.0, LONGEST_STEP / jnp.abs(change).max())
         at, scales = jnp.split(at, parts)
         return self.entries.into(values, at), self.factors(scales), Stride(size, bound)

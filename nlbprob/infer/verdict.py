@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 #: EM ends where an iteration raises the bound by less than this share of its whole rise, after so many iterations:
 #: point estimates that are driven further fit small recordings too closely.
 SETTLED, LEAST_ITERATIONS = 0.005, 10
-#: The same where some parameters follow gradients, which take their time.
-SETTLED_GRADIENT = 0.00005
+#: The same where some parameters have no update in closed form, and take their time.
+SETTLED_GRADIENT = 0.0002
 #: A trend of the SVI bound is one where its last two quarters differ by so many standard errors, and so many nats.
 TREND, LEAST_NATS = 3.0, 1.0
 #: SVI steps below which no trend can be told.
