@@ -29,7 +29,7 @@ class Settings:
 
     model: the name of a model that comes with nlbprob, or the path of a model file; model_options: its keywords.
     data: the recording; data_options: keyword arguments of `nlbprob.load`.
-    seed, posterior, em_iterations, svi_steps: as `nlbprob.fit` takes them; None leaves a length to it.
+    seed, posterior, em_iterations, svi_steps, early_stopping: as `nlbprob.fit` takes them; None leaves a length to it.
     init: the folder of a run (or of a posterior) of the same model and neurons to start from; None: from scratch.
     draws: of the posterior, kept in posterior.nc.
     fit_on, score_on: the split to learn from and that to score on; several are joined by "+".
@@ -43,6 +43,7 @@ class Settings:
     posterior: str = "neuron"
     em_iterations: int | None = None
     svi_steps: int | None = None
+    early_stopping: float = 0.0
     init: str | None = None
     draws: int = 200
     fit_on: str = "train"
@@ -125,7 +126,8 @@ def fit_posterior(model, trials, settings: Settings, folder: pathlib.Path, init,
     """Fit `model` to the trials of `fit_on` from `init` on, and save the posterior, on Ctrl-C too."""
     from nlbprob.infer.fit import Interrupted, fit
 
-    given = {name: getattr(settings, name) for name in ("seed", "posterior", "em_iterations", "svi_steps")}
+    names = ("seed", "posterior", "em_iterations", "svi_steps", "early_stopping")
+    given = {name: getattr(settings, name) for name in names}
     given = {name: value for name, value in given.items() if value is not None}
     try:
         learned = trials.split(*settings.splits[0])

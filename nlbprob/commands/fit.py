@@ -27,6 +27,13 @@ def add_fit_arguments(parser) -> None:
     )
     group.add_argument("--em-iterations", type=int, metavar="N", help="iterations of the first stage, variational EM")
     group.add_argument("--svi-steps", type=int, metavar="N", help="steps of the second stage, for the posterior")
+    group.add_argument(
+        "--early-stopping",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of (trial, neuron) pairs to hide from EM, which goes back to where it predicted them best",
+    )
     group.add_argument("--init", metavar="RUN", help="run of the same model and units to start from")
     group.add_argument("--draws", type=int, default=200, metavar="N", help="draws in posterior.nc (default 200)")
     group.add_argument("--fit-on", default="train", metavar="SPLIT", help="split to learn from (default train)")
@@ -51,6 +58,7 @@ def run(arguments) -> int:
         posterior=arguments.posterior,
         em_iterations=arguments.em_iterations,
         svi_steps=arguments.svi_steps,
+        early_stopping=arguments.early_stopping,
         init=arguments.init,
         draws=arguments.draws,
         fit_on=arguments.fit_on,

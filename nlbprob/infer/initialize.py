@@ -1,6 +1,5 @@
 """Where a fit starts: smoothed log counts, their principal components as latents, a regression for the dynamics."""
 
-import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -224,12 +223,3 @@ def regression(before: np.ndarray, after: np.ndarray) -> Chain:
     noise = residual.T @ residual / max(len(before), 1) + 0.02 * np.eye(dim)
     zero, identity = np.zeros(dim), np.eye(dim)
     return Chain(*(jnp.asarray(a, jnp.result_type(float)) for a in (zero, identity, transition, zero, noise)))
-
-
-def pilot_model(model: Model) -> Model | None:
-    """The simpler model whose fit a model starts from, where one of its blocks asks for it."""
-    pilots = [block.pilot() if isinstance(block, Latent) else None for block in model.latents]
-    if not any(pilots) or not model.readout.names:
-        return None
-    latents = [pilot or block for pilot, block in zip(pilots, model.latents, strict=True)]
-    return dataclasses.replace(model, latents=latents)

@@ -11,12 +11,13 @@ import numpy as np
 import numpyro
 
 from nlbprob.blocks.base import Context
-from nlbprob.infer import failures, guides, information, initialize, predict, svi, verdict
+from nlbprob.infer import failures, guides, information, initialize, pilot, predict, svi, verdict
 from nlbprob.infer.ahead import Ahead, concurrently, jit, threads
 from nlbprob.infer.ascent import Ascent
 from nlbprob.infer.em import EM, Chunk, EMState, bound, empty_rows, flat
-from nlbprob.infer.initialize import pilot_model
-from nlbprob.infer.parameters import Entries, parameters_at
+from nlbprob.infer.hidden import Hidden
+from nlbprob.infer.parameters import Entries
+from nlbprob.infer.pilot import pilot_model
 from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.problem import Batch
 from nlbprob.infer.progress import Progress
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 FIRST_STEPS, LATER_STEPS = 8, 1
 #: What the first stage found from one seed.
 FOUND = ("settings", "state", "before", "chunks", "history")
-#: EM iterations of the simpler model that some blocks start from.
-PILOT_ITERATIONS = 12
 #: Draws of the parameters kept with a posterior.
 KEPT_DRAWS = 400
 #: Least number of trials in a minibatch by default.
@@ -59,8 +58,10 @@ class Run:
         self.batch_size = min(trials.n_trials, default if batch_size is None else max(1, batch_size))
         self.draws: dict[str, np.ndarray] | None = None
         self.restart(seeds[0])
-        pilot = PILOT_ITERATIONS if pilot_model(model) is not None else 0
-        self.progress = Progress(len(seeds) * (pilot + settings["em_iterations"]) + settings["svi_steps"], progress)
+        simple = pilot_model(model)
+        self.pilot = None if simple is None else pilot.Pilot(simple, model, self.context, trials)
+        once = settings["em_iterations"] + (pilot.ITERATIONS if self.pilot else 0)
+        self.progress = Progress(len(seeds) * once + settings["svi_steps"], progress)
         self.ahead = Ahead()
         self.prepared = False
 
@@ -173,8 +174,8 @@ class Run:
         dtype, iterations = jnp.result_type(float), self.settings["em_iterations"]
         if init is not None:
             values = {name: jnp.asarray(value, dtype) for name, value in init.values.items()}
-        elif (pilot := pilot_model(self.model)) is not None:
-            values = self.fly(pilot)
+        elif self.pilot is not None:
+            values = self.pilot.fly(self.batches, self.settings["seed"], self.iterate)
         else:
             start = initialize.start_from(self.model, self.trials, self.settings["seed"])
             values = initialize.site_values(self.model, self.context, start)
@@ -182,65 +183,54 @@ class Run:
         maximize = self.maximize if iterations else None
         # The second stage is traced while the first E-step is compiled and runs.
         meanwhile, bounds, settled = None if self.prepared else self.prepare_second, [], False
-        for found, chunks in self.iterate(state, self.expect, maximize, iterations, "em", meanwhile):
+        hidden, share = None, self.settings["early_stopping"]
+        if share and iterations:
+            hidden = Hidden(self.model, self.context, self.batches, share, self.settings["seed"])
+        batches = hidden.batches if hidden else self.batches
+        for found, chunks in self.iterate(state, batches, self.expect, maximize, iterations, "em", meanwhile):
             self.before, self.chunks = values, chunks
-            self.state, values = found, found.values
+            self.state = found
             bounds.append(bound(chunks))
-            settled = verdict.settled(bounds, self.em.gradual)
+            better = hidden is None or hidden.better(values, chunks)
+            settled = verdict.settled(bounds, self.em.gradual) or not better
+            values = found.values
             if settled:
                 self.progress.skip(iterations - len(bounds))
                 break
+        if hidden and hidden.best:
+            values = self.finish(*hidden.best, self.state, maximize)
+            self.settings["heldout_bits"] = hidden.bits
         failures.check_values(values, f"in the last of {len(bounds)} EM iterations")
         self.settings["em_settled"] = settled
         self.settings["occupancy"] = verdict.occupancy(self.model, self.batches, self.chunks)
 
-    @functools.cached_property
-    def pilot_steps(self):
-        """The steps of EM for the simpler model that some blocks start from, compiled once for all seeds."""
-        pilot = pilot_model(self.model)
-        assert pilot is not None
-        em = EM(pilot, self.context)
-        return em, jit(em.expectation), jit(em.maximization)
+    def finish(self, values, chunks: Sequence[Chunk], state, maximize) -> dict[str, Any]:
+        """One iteration from the best values of an early stop, with all that is seen; the values after it."""
+        state = state._replace(values=values, rows=tuple(chunk.rows for chunk in chunks))
+        found = self.iterate(state, self.batches, self.expect, maximize, 1, "full", cold=False)
+        self.before, (self.state, self.chunks) = values, next(found)
+        return self.state.values
 
-    def fly(self, pilot: Model) -> dict[str, Any]:
-        """Site values from a few iterations with a simpler model."""
-        (em, expect, maximize), seed = self.pilot_steps, self.settings["seed"]
-        values = initialize.site_values(pilot, self.context, initialize.start_from(pilot, self.trials, seed))
-        size, bins = self.batches[0].seen.shape[:2]
-        rows = empty_rows(pilot, size, bins, jnp.result_type(float))
-        neurons, width = self.trials.n_neurons, 1 + pilot.dim
-        curvature = jnp.broadcast_to(jnp.eye(width, dtype=jnp.result_type(float)), (neurons, width, width))
-        state = EMState(values, curvature, (rows,) * len(self.batches), em.ascent.begin(self.trials.n_trials))
-        count, latents, last = self.trials.n_trials, np.zeros(0), values
-        for found, chunks in self.iterate(state, expect, maximize, PILOT_ITERATIONS, "pilot"):
-            components = pilot.n_components
-            mean = np.concatenate([np.asarray(chunk.moments[0]) for chunk in chunks])[: count * components]
-            share = np.concatenate([np.asarray(chunk.share) for chunk in chunks])[: count * components]
-            latents = (mean * share[:, None, None]).reshape(count, components, *mean.shape[1:]).sum(1)
-            last, values = values, found.values
-        # The states are in the basis of the values that the last E-step was taken at.
-        emission = pilot.emission(parameters_at(pilot, self.context, last).dynamics)
-        latents = latents if emission is None else latents @ np.asarray(emission).T
-        return initialize.from_pilot(self.model, self.context, self.trials, last, latents, seed)
-
-    def iterate(self, state: EMState, expect, maximize, iterations: int, stage: str, meanwhile=None):
+    def iterate(self, state: EMState, batches, expect, maximize, count: int, stage: str, meanwhile=None, cold=True):
         """Iterations of variational EM, yielding (state, what the E-step found); one E-step where there are none.
 
-        meanwhile: what to do during the first E-step, whose function is compiled (or about to be).
+        cold: nothing is known of the trials, so that the first E-step takes more steps, and discrete paths start from
+        their prior. meanwhile: what to do during the first E-step, whose function is compiled (or about to be).
         """
-        steps = FIRST_STEPS if iterations else predict.COLD_STEPS
-        for iteration in range(max(iterations, 1)):
+        steps = (FIRST_STEPS if cold else LATER_STEPS) if count else predict.COLD_STEPS
+        for iteration in range(max(count, 1)):
 
-            def update(chunk, state=state, steps=steps, cold=iteration == 0):
+            def update(chunk, state=state, steps=steps, cold=cold and iteration == 0):
                 return expect(state.values, *chunk, steps, cold)
 
-            pairs = zip(self.batches, state.rows, strict=True)
-            found = concurrently(update, pairs, compiled=stage == "em", meanwhile=meanwhile)
+            pairs = zip(batches, state.rows, strict=True)
+            found = concurrently(update, pairs, compiled=stage != "pilot", meanwhile=meanwhile)
             chunks, meanwhile = tuple(found), None
             failures.check_expectation(state.values, chunks, self.trials, iteration)
-            if iterations:
-                state, steps = maximize(state, self.batches, chunks), LATER_STEPS
-                self.record(stage, bound(chunks))
+            if count:
+                state, steps = maximize(state, batches, chunks), LATER_STEPS
+                if stage != "full":
+                    self.record(stage, bound(chunks))
             else:
                 state = state._replace(rows=tuple(chunk.rows for chunk in chunks))
             yield state, chunks

@@ -87,6 +87,12 @@ def em(posterior: "Posterior") -> Iterator[Finding]:
     if count > 1 and bounds.max() - bounds[-1] > max(SETTLED * abs(rise), LEAST_NATS):
         fall = bounds.max() - bounds[-1]
         yield Finding(False, f"EM's bound ended {fall:.3g} nats below its highest: try another seed or float64.")
+    elif bits := posterior.config.get("heldout_bits"):
+        yield Finding(
+            True,
+            f"EM was best at predicting what was hidden from it, {max(bits):.3f} bits/spike, in iteration "
+            f"{1 + int(np.argmax(bits))} of {count}, and went back there.",
+        )
     elif posterior.config.get("em_settled", settled(bounds, gradient=False)):
         yield Finding(True, f"EM ended by itself after {count} iterations.")
     elif count < limit:
