@@ -162,7 +162,7 @@ def test_an_interrupted_fit_is_kept_and_gone_on_with(settings, tmp_path, monkeyp
             folder.mkdir()
 
     def stopped(model, trials, **options):
-        assert options["em_iterations"] == 3
+        assert (options["em_iterations"], options["early_stopping"]) == (3, 0.1)
         assert trials.splits == {"train": 16}
         stop = Interrupted(None)
         stop.posterior = Found()
@@ -171,7 +171,7 @@ def test_an_interrupted_fit_is_kept_and_gone_on_with(settings, tmp_path, monkeyp
     monkeypatch.setattr(run, "fit_posterior", fit_posterior)
     monkeypatch.setattr("nlbprob.infer.fit.fit", stopped)
     monkeypatch.setattr("nlbprob.infer.posterior.Posterior.load", lambda folder, model: folder)
-    words = ["fit", "mine.py", "a.nwb", "--out", "run", "--em-iterations", "3"]
+    words = ["fit", "mine.py", "a.nwb", "--out", "run", "--em-iterations", "3", "--early-stopping", "0.1"]
     assert main(words) == 130
     assert "what was found lies in run: go on with --init run" in capsys.readouterr().err
     assert (tmp_path / "run" / "posterior").is_dir()

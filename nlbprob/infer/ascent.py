@@ -22,6 +22,8 @@ from nlbprob.numerics.gaussian import Smoothed
 
 #: Longest step of an entry, in unconstrained space.
 LONGEST_STEP = 0.25
+#: Share of a whole step that is taken at most: updates in closed form move the same way, and together they overshoot.
+LARGEST_SIZE = 0.7
 #: Most entries whose information matrix is kept whole; of more, its diagonal is.
 MOST_JOINT = 1000
 
@@ -69,7 +71,7 @@ class Ascent(NamedTuple):
     def begin(self, trials: int) -> Stride:
         """The stride before the first step: short where the entries outnumber the trials that have to tell of them."""
         count = sum(math.prod(shape) for shape in self.entries.shapes) + self.n_scales
-        return Stride(jnp.full((), trials / (trials + count)), jnp.full((), -jnp.inf))
+        return Stride(jnp.full((), LARGEST_SIZE * trials / (trials + count)), jnp.full((), -jnp.inf))
 
     def factors(self, scales):
         """What each latent's loadings are multiplied with, from the logs of the scales."""
@@ -127,7 +129,7 @@ class Ascent(NamedTuple):
         precision = shrunk(slopes.information, jnp.maximum(-prior_curvature, 0.0), trials)
         change = slope / precision if precision.ndim == 1 else jnp.linalg.solve(precision, slope)
         slack = local_inference.tolerance(bound.dtype) * jnp.abs(bound)
-        size = jnp.where(bound < stride.bound - slack, 0.5 * stride.size, jnp.minimum(1.0, 1.1 * stride.size))
+        size = jnp.where(bound < stride.bound - slack, 0.5 * stride.size, jnp.minimum(LARGEST_SIZE, 1.1 * stride.size))
         at = here + size * change * jnp.minimum(1.0, LONGEST_STEP / jnp.abs(change).max())
         at, scales = jnp.split(at, parts)
         return self.entries.into(values, at), self.factors(scales), Stride(size, bound)

@@ -1,12 +1,20 @@
-"""How much the data say of each parameter: the scale on which the variational posterior of parameters starts."""
+"""How much the data say of each parameter: the covariance at which the variational posterior of parameters starts.
 
-from typing import Any
+The information is that of the counts alone, by the slopes of single trials' bounds. That of counts and trajectories
+together, the curvature of the expected log likelihood in an M-step, is a third or so too large.
+"""
+
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
+from nlbprob.infer import local as local_inference
 from nlbprob.infer.ascent import Ascent, Slopes, shrunk
-from nlbprob.infer.parameters import log_prior
+from nlbprob.infer.em import Chunk
+from nlbprob.infer.parameters import log_prior, parameters_at
+from nlbprob.infer.problem import Batch, latent_moments, problem
 
 #: Largest standard deviation at which a parameter starts, in unconstrained space.
 LARGEST_SCALE = 0.5
@@ -37,3 +45,55 @@ def prior_precision(ascent: Ascent, values: dict[str, Any]):
     here = entries.of(values)
     curvature = jax.jvp(jax.grad(density), (here,), (jnp.ones_like(here),))[1]
     return jnp.maximum(-curvature, 0.0)
+
+
+class ReadoutInformation(NamedTuple):
+    """Of each neuron's baseline and loadings, summed over trials.
+
+    products: outer products of the slopes of single trials' bounds; curvature: of the expected log likelihood, the
+    trajectories' posterior held fixed.
+    """
+
+    products: Float[Array, "neuron width width"]
+    curvature: Float[Array, "neuron width width"]
+
+
+def readout(ascent: Ascent, values: dict[str, Any], batch: Batch, chunk: Chunk) -> ReadoutInformation:
+    """What the trials of a chunk say of the readout, from what the E-step found at these values."""
+    model = ascent.model
+    theta = parameters_at(model, ascent.context, values)
+    given, repeated = problem(model, theta, batch)
+    mean, covariance = latent_moments(given, *chunk.moments)
+    location, variance = local_inference.predictor(given, mean, covariance)
+    terms = model.observation.expected_log_prob(location, variance, repeated.counts, given.observation)
+    counted = repeated.seen * chunk.share[:, None, None]
+    slope, weight = (jnp.where(repeated.seen, term, 0.0) * counted for term in terms[1:])
+    # By trial and neuron: d/dd = sum_t g, d/dc = sum_t g m - w P c.
+    trials, size, bins = batch.counts.shape[0], mean.shape[-1], mean.shape[-2]
+    flat = covariance.reshape(*mean.shape[:2], -1)
+    spread = jnp.einsum("rtn,rtp->rnp", weight, flat).reshape(len(flat), -1, size, size)
+    own = jnp.einsum("rtn,rtk->rnk", slope, mean) - jnp.einsum("rnij,nj->rni", spread, theta.loadings)
+    each = jnp.concatenate([slope.sum(1)[..., None], own], -1)
+    each = jnp.nan_to_num(each.reshape(trials, -1, *each.shape[1:]).sum(1))
+    design = jnp.concatenate([jnp.ones((*mean.shape[:2], 1), mean.dtype), mean], -1).reshape(-1, 1 + size)
+    outer = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
+    curvature = (weight.reshape(len(flat) * bins, -1).T @ outer).reshape(-1, 1 + size, 1 + size)
+    return ReadoutInformation(jnp.einsum("rni,rnj->nij", each, each), curvature.at[:, 1:, 1:].add(spread.sum(0)))
+
+
+def readout_covariance(ascent: Ascent, values: dict[str, Any], information: ReadoutInformation, trials: int):
+    """The covariance of each neuron's baseline and loadings by Laplace's method [neuron, width, width].
+
+    Few trials tell little of the correlations: the outer products are shrunk, by width / (width + trials), towards the
+    curvature, scaled to as much information as they hold on average.
+    """
+    model = ascent.model
+    theta = parameters_at(model, ascent.context, values)
+    _, prior = model.penalty(ascent.context, theta, values)
+    products, curvature = information
+    width = products.shape[-1]
+    ridge = 1e-6 * jnp.eye(width, dtype=products.dtype)
+    held = jnp.trace(jnp.linalg.solve(curvature + ridge, products), axis1=1, axis2=2) / width
+    share = width / (width + trials)
+    precision = (1 - share) * products + share * jnp.clip(held, 0.1, 1.0)[:, None, None] * curvature
+    return jnp.linalg.inv(precision + prior[:, :, None] * jnp.eye(width, dtype=prior.dtype))

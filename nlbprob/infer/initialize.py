@@ -59,7 +59,8 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
     Rate-weighted principal components of the smoothed log counts, scaled to unit second moment, are the latents; their
     dynamics are a ridge regression of each bin on the one before. Templates start as the mean trajectories of the
     conditions where their number fits, else of clusters of trials; the other latents then describe what is left.
-    `seed` jitters the components slightly, so that several starts differ. Of stitched sessions the neurons that a trial
+    `seed` jitters the components slightly, and deals them out where there are several blocks, so that several starts
+    differ. Of stitched sessions the neurons that a trial
     does not see are filled in first; see `nlbprob.infer.sessions`.
     """
     logs, mean = smoothed_log_counts(trials)
@@ -85,6 +86,9 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
         weighted = weighted - (trajectories[groups] * scale) @ directions.T
     rest = np.concatenate([np.arange(model.dim)[model.slices[block.name]] for block in model.chains])
     directions, scale = components(weighted[inside], len(rest), random)
+    if len(model.chains) > 1:  # which block begins with which direction is anybody's guess
+        order = random.permutation(len(rest))
+        directions, scale = directions[:, order], scale[order]
     loadings[:, rest] = directions * scale / weight[:, None]
     latents[:, :, rest] = weighted @ directions / scale
     if model.templates is not None and model.templates.on is not None:

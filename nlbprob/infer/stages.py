@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Natural-gradient steps in the first EM iteration, from the prior, and in each later one.
 FIRST_STEPS, LATER_STEPS = 8, 1
 #: What the first stage found from one seed.
-FOUND = ("settings", "state", "before", "chunks", "history")
+FOUND = ("settings", "state", "chunks", "history")
 #: Draws of the parameters kept with a posterior.
 KEPT_DRAWS = 400
 #: Least number of trials in a minibatch by default.
@@ -69,7 +69,7 @@ class Run:
         """Forget what another seed found; what is compiled stays."""
         self.settings = self.settings | {"seed": seed}
         self.state: EMState | None = None
-        self.before, self.chunks = {}, ()  # the values of the last E-step, and what it found
+        self.chunks = ()  # what the last E-step found
         self.begin = time.perf_counter()
         self.history: dict[str, list] = {"stage": [], "iteration": [], "elbo": [], "seconds": []}
 
@@ -119,13 +119,13 @@ class Run:
 
     def prepare_second(self) -> None:
         """Set the second stage compiling, where its guide is known beforehand."""
-        self.prepared, compile, root = True, self.ahead.compile, None
+        self.prepared, compile, widths = True, self.ahead.compile, (None, None)
         self.flatten = compile(self.flat, self.batches, self.start.rows)
         if self.spread:
-            self.slopes = compile(self.slopes_of, self.sites, self.batches[0], self.expect.shapes)
-            self.root = compile(self.roots, self.sites, self.slopes.shapes)
-            root = self.root.shapes
-        self.frame = compile(self.frames, self.start, root)
+            self.inform = compile(self.information, self.sites, self.batches[0], self.expect.shapes)
+            self.width = compile(self.widths, self.sites, self.inform.shapes)
+            widths = self.width.shapes
+        self.frame = compile(self.frames, self.start, widths)
         if self.custom is None and self.settings["svi_steps"]:
             data, store = self.flatten.shapes
             shapes = (jnp.asarray(self.index[0]), data, self.frame.shapes, store)
@@ -133,20 +133,25 @@ class Run:
 
     @property
     def spread(self) -> bool:
-        """Whether the family has a spread for sites that are not the readout's."""
-        return self.custom is None and self.settings["posterior"] != "map" and bool(self.guide.rest)
+        """Whether the parameters' posterior is ours, and has a width."""
+        return self.custom is None and self.settings["posterior"] != "map"
 
-    def slopes_of(self, values, batch: Batch, chunk: Chunk):
-        """What a chunk of trials says of the parameters that are not the readout's."""
-        return self.rest.slopes(values, batch, chunk.rows, chunk.share, chunk.moments)
+    def information(self, values, batch: Batch, chunk: Chunk):
+        """What a chunk of trials says of the readout, and of all other parameters; None where there are none."""
+        readout = information.readout(self.rest, values, batch, chunk) if self.model.readout.names else None
+        others = self.rest.slopes(values, batch, chunk.rows, chunk.share, chunk.moments) if self.guide.rest else None
+        return readout, others
 
-    def roots(self, values, slopes):
-        """How uncertain these parameters are."""
-        return information.root(self.rest, values, slopes, self.trials.n_trials)
+    def widths(self, values, found):
+        """The covariance of each neuron's readout, and a root of that of all other parameters."""
+        (readout, others), count = found, self.trials.n_trials
+        own = None if readout is None else information.readout_covariance(self.rest, values, readout, count)
+        return own, None if others is None else information.root(self.rest, values, others, count)
 
-    def frames(self, state: EMState, root=None) -> dict[str, guides.Frame]:
-        """Where the guide starts: the values that EM found, with the uncertainty that its curvature tells."""
-        return self.guide.frames(state.values, jnp.linalg.inv(state.curvature), root)
+    def frames(self, state: EMState, widths=(None, None)) -> dict[str, guides.Frame]:
+        """Where the guide starts: the values that EM found, with the uncertainty that the trials tell."""
+        own, rest = widths
+        return self.guide.frames(state.values, jnp.linalg.inv(state.curvature) if own is None else own, rest)
 
     def first_stage(self, init: Posterior | None) -> None:
         """Variational EM from each seed; what the seed with the highest bound found stays, on Ctrl-C too.
@@ -188,7 +193,7 @@ class Run:
             hidden = Hidden(self.model, self.context, self.batches, share, self.settings["seed"])
         batches = hidden.batches if hidden else self.batches
         for found, chunks in self.iterate(state, batches, self.expect, maximize, iterations, "em", meanwhile):
-            self.before, self.chunks = values, chunks
+            self.chunks = chunks
             self.state = found
             bounds.append(bound(chunks))
             better = hidden is None or hidden.better(values, chunks)
@@ -208,7 +213,7 @@ class Run:
         """One iteration from the best values of an early stop, with all that is seen; the values after it."""
         state = state._replace(values=values, rows=tuple(chunk.rows for chunk in chunks))
         found = self.iterate(state, self.batches, self.expect, maximize, 1, "full", cold=False)
-        self.before, (self.state, self.chunks) = values, next(found)
+        self.state, self.chunks = next(found)
         return self.state.values
 
     def iterate(self, state: EMState, batches, expect, maximize, count: int, stage: str, meanwhile=None, cold=True):
@@ -241,13 +246,16 @@ class Run:
         seed, guide = self.settings["seed"], self.guide
         keys = jax.random.split(jax.random.key(seed), KEPT_DRAWS)
         data, store = self.flatten(self.batches, self.state.rows)
-        root = None
+        widths, values = (None, None), self.state.values
         if self.spread:
-            # Taken at the values of the last E-step: the basis of the last M-step is nearly the same.
-            pairs = zip(self.batches, self.chunks, strict=True)
-            found = concurrently(lambda one: self.slopes(self.before, *one), pairs, compiled=True)
-            root = self.root(self.state.values, jax.tree.map(lambda *parts: sum(parts), *found))
-        frames = self.frame(self.state, root)
+
+            def inform(pair):
+                batch, rows = pair
+                return self.inform(values, batch, self.expect(values, batch, rows, LATER_STEPS, False))
+
+            found = concurrently(inform, zip(self.batches, self.state.rows, strict=True), compiled=True)
+            widths = self.width(values, jax.tree.map(lambda *parts: sum(parts), *found))
+        frames = self.frame(self.state, widths)
         if self.custom is not None:
             own = guides.started(self.custom, self.state.values)
             self.loop = svi.Loop(self.model, self.context, own, self.optimizer, (), None)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: point estimates that are driven further fit small recordings too closely.
 SETTLED, LEAST_ITERATIONS = 0.005, 10
 #: The same where some parameters have no update in closed form, and take their time.
-SETTLED_GRADIENT = 0.0002
+SETTLED_GRADIENT = 0.00005
 #: A trend of the SVI bound is one where its last two quarters differ by so many standard errors, and so many nats.
 TREND, LEAST_NATS = 3.0, 1.0
 #: SVI steps below which no trend can be told.

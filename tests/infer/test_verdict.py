@@ -81,7 +81,7 @@ def test_em_settles_where_the_bound_hardly_rises():
     shares = [(bounds[k] - bounds[k - 1]) / (bounds[k] - bounds[0]) for k in range(1, 20)]
     for count in range(2, 21):
         assert settled(bounds[:count], gradient=False) == (count >= 10 and shares[count - 2] < 0.005)
-        assert settled(bounds[:count], gradient=True) == (count >= 10 and shares[count - 2] < 0.0002)
+        assert settled(bounds[:count], gradient=True) == (count >= 10 and shares[count - 2] < 0.00005)
 
 
 def test_several_seeds_keep_the_best_which_is_that_of_its_own_fit(fitted, recording):
