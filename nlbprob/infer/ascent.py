@@ -128,6 +128,7 @@ class Ascent(NamedTuple):
         slope = jnp.concatenate([self.entries.join(slopes.slope), slopes.scale]) + prior_slope
         precision = shrunk(slopes.information, jnp.maximum(-prior_curvature, 0.0), trials)
         change = slope / precision if precision.ndim == 1 else jnp.linalg.solve(precision, slope)
+        change = jnp.where(jnp.isfinite(change).all(), change, 0.0)
         slack = local_inference.tolerance(bound.dtype) * jnp.abs(bound)
         size = jnp.where(bound < stride.bound - slack, 0.5 * stride.size, jnp.minimum(LARGEST_SIZE, 1.1 * stride.size))
         at = here + size * change * jnp.minimum(1.0, LONGEST_STEP / jnp.abs(change).max())

@@ -7,6 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+#: Largest condition number of a basis of modes.
+MOST_SLANTED = 4.0
+
 
 def modal_transition(decay_ms: Float[Array, " mode"], frequency_hz: Float[Array, " pair"], bin_ms: float):
     """(A, Q) of independent modes with unit stationary variance.
@@ -34,7 +37,8 @@ def eigenmodes(transition: np.ndarray, paired: bool, bin_ms: float, slowest_ms: 
     """Decay times, frequencies and the real basis of the modes of a transition that decay slowest.
 
     Complex pairs of eigenvalues fill the planes first; where there are too few, neighbouring real eigenvalues share
-    one, at a frequency of a quarter turn in the slowest time. Returns (decay_ms [mode], frequency_hz [pair], basis).
+    one, at a frequency of a quarter turn in the slowest time. Modes of nearly the same direction are drawn apart, until
+    the basis is as well conditioned as `MOST_SLANTED`. Returns (decay_ms [mode], frequency_hz [pair], basis).
     """
     dim = len(transition)
     if not paired:
@@ -51,11 +55,13 @@ def eigenmodes(transition: np.ndarray, paired: bool, bin_ms: float, slowest_ms: 
         decays.append(np.abs(values[i]))
         frequencies.append(angles[i] / (2 * np.pi) * 1000 / bin_ms)
     for i, j in zip(singles[0::2], singles[1::2], strict=False):
-        columns += [real[:, i], real[:, j]]
+        columns += list(np.linalg.qr(real[:, [i, j]])[0].T)  # of equal decay: any directions of their plane will do
         decays.append(0.5 * (abs(values[i]) + abs(values[j])))
         frequencies.append(0.25 * 1000 / slowest_ms)
     if len(singles) % 2:
         columns.append(real[:, singles[-1]])
         decays.append(abs(values[singles[-1]]))
     kept = np.clip(decays, 0.05, math.exp(-bin_ms / slowest_ms))
-    return -bin_ms / np.log(kept), np.asarray(frequencies), np.stack(columns, 1)
+    left, lengths, right = np.linalg.svd(np.stack(columns, 1))
+    basis = (left * np.maximum(lengths, lengths[0] / MOST_SLANTED)) @ right
+    return -bin_ms / np.log(kept), np.asarray(frequencies), basis
