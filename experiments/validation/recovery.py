@@ -149,7 +149,7 @@ def turned(angle: float) -> np.ndarray:
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
-def templates(seed: int, trials: int = 300, bins: int = 16, neurons: int = 16, starts: int = 6) -> Measured:
+def templates(seed: int, trials: int = 600, bins: int = 16, neurons: int = 16, starts: int = 6) -> Measured:
     """Four templates, with a latent by which single trials deviate: which template each trial follows."""
     model = nlb.Model(latents=[nlb.Templates(4, 2), nlb.LDS(1)])
 

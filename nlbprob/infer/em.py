@@ -85,9 +85,13 @@ class EM:
         self.ascent = Ascent(model, context, Entries({name: self.sites[name] for name in free}), scale_groups(model))
 
     @property
-    def gradual(self) -> bool:
-        """Whether some parameters follow gradients, or a scale of the readout falls little by little to zero."""
-        return bool(self.ascent.entries.sites) or len(self.model.readout.settled) > len(self.model.readout.names)
+    def pace(self) -> str:
+        """How fast EM settles, as `verdict.SETTLED` has it: "gradual" where some parameters have no update in closed
+        form, or a scale of the readout falls little by little to zero.
+        """
+        if self.ascent.entries.sites or len(self.model.readout.settled) > len(self.model.readout.names):
+            return "gradual"
+        return "closed" if self.model.templates is None else "mixture"
 
     def expectation(self, values, batch: Batch, rows: Rows, steps, cold) -> Chunk:
         """The E-step of one chunk: `steps` natural-gradient steps. cold: discrete paths start from their prior."""

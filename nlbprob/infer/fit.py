@@ -54,7 +54,7 @@ def fit(
     posterior: "neuron" (a multivariate normal for each neuron's baseline and loadings, one for all the rest), "normal"
     (independent normals), "lowrank" (one normal: that of each neuron and of the rest, and ten directions in which any
     parameters move together), "map" (point estimates). em_iterations, svi_steps: lengths of the two stages; EM ends
-    earlier where its bound has settled. None takes at most 30 iterations of EM, or 60 where some parameters have no
+    earlier where its bound has settled. None takes at most 30 iterations of EM, or 100 where some parameters have no
     update in closed form.
     batch_size: trials in an SVI step; None takes a quarter, at least 32. guide: a NumPyro guide class or function of
     the model to use instead, such as numpyro.infer.autoguide.AutoNormal. optimizer: an optax optimizer for SVI. init: a
@@ -120,7 +120,7 @@ def several(seed: int | Sequence[int]) -> list[int]:
 def iterations(model: Model) -> int:
     """How many iterations of EM a model takes by default."""
     closed = all(model.settled(block) for block in model.chains) and not model.effects
-    return 30 if closed else 60
+    return 30 if closed else 100
 
 
 def check_counts(trials: "Trials") -> None:

@@ -23,14 +23,16 @@ LARGEST_SCALE = 0.5
 def root(ascent: Ascent, values: dict[str, Any], slopes: Slopes, trials: int):
     """A root of the covariance of the entries in unconstrained space: lower-triangular, or its diagonal alone.
 
-    The precision is the prior's plus the empirical Fisher information of so many trials.
+    The precision is the prior's plus the empirical Fisher information of so many trials. The scales of latents, which
+    the loadings have, are integrated out: timescales go with them.
     """
-    precision = shrunk(slopes.information, prior_precision(ascent, values), trials)
+    prior = jnp.concatenate([prior_precision(ascent, values), jnp.zeros(ascent.n_scales)])
+    precision, count = shrunk(slopes.information, prior, trials), prior.size - ascent.n_scales
     if precision.ndim == 1:
-        return jnp.minimum(1 / jnp.sqrt(precision), LARGEST_SCALE)
+        return jnp.minimum(1 / jnp.sqrt(precision[:count]), LARGEST_SCALE)
     scale = 1 / jnp.sqrt(jnp.diagonal(precision))
     inverse = jnp.linalg.inv(jnp.linalg.cholesky(scale[:, None] * precision * scale))
-    covariance = scale[:, None] * (inverse.T @ inverse) * scale
+    covariance = (scale[:, None] * (inverse.T @ inverse) * scale)[:count, :count]
     limit = jnp.minimum(1.0, LARGEST_SCALE / jnp.sqrt(jnp.diagonal(covariance)))
     return jnp.linalg.cholesky(limit[:, None] * covariance * limit)
 

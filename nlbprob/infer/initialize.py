@@ -125,15 +125,9 @@ def template_groups(components: int, trials: "Trials", weighted, inside, random)
     left, scale, _ = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
     most = min(2 * components, left.shape[1])
     features = left[:, :most] * scale[:most]
-    best, least = None, np.inf
-    for _ in range(10):
-        with warnings.catch_warnings(action="ignore"):
-            centres, labels = kmeans2(features, components, minit="++", rng=random)
-        distance = ((features - centres[labels]) ** 2).sum()
-        if distance < least:
-            best, least = labels, distance
-    assert best is not None
-    return best
+    # One clustering a seed: several seeds are to begin from different ones.
+    with warnings.catch_warnings(action="ignore"):
+        return kmeans2(features, components, minit="++", rng=random)[1]
 
 
 def group_means(values, inside, groups, count: int) -> np.ndarray:

@@ -105,7 +105,8 @@ class Run:
         steps = self.settings["svi_steps"]
         self.guide = guides.ParameterGuide(family, self.sites, self.em.supports, model.readout.names)
         rest = Entries({name: self.em.sites[name] for name in self.guide.rest})
-        self.rest = Ascent(model, context, rest, np.full(model.dim, -1))
+        groups = np.arange(model.dim) if model.readout.names else np.full(model.dim, -1)
+        self.rest = Ascent(model, context, rest, groups)
         self.flat = functools.partial(flat, trials=self.trials.n_trials, components=model.n_components)
         self.sample, self.locate = jit(self.guide.draws), jit(self.guide.locations)
         self.moments = predict.compile_moments(model, causal=False)
@@ -197,7 +198,7 @@ class Run:
             self.state = found
             bounds.append(bound(chunks))
             better = hidden is None or hidden.better(values, chunks)
-            settled = verdict.settled(bounds, self.em.gradual) or not better
+            settled = verdict.settled(bounds, self.em.pace) or not better
             values = found.values
             if settled:
                 self.progress.skip(iterations - len(bounds))

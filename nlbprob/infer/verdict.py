@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from nlbprob.model import Model
 
 #: EM ends where an iteration raises the bound by less than this share of its whole rise, after so many iterations:
-#: point estimates that are driven further fit small recordings too closely.
-SETTLED, LEAST_ITERATIONS = 0.005, 10
-#: The same where some parameters have no update in closed form, and take their time.
-SETTLED_GRADIENT = 0.00005
+#: point estimates that are driven further fit small recordings too closely. Mixtures, and parameters without an update
+#: in closed form, take their time.
+SETTLED, LEAST_ITERATIONS = {"closed": 0.005, "mixture": 0.001, "gradual": 0.00005}, 10
 #: A trend of the SVI bound is one where its last two quarters differ by so many standard errors, and so many nats.
 TREND, LEAST_NATS = 3.0, 1.0
 #: SVI steps below which no trend can be told.
@@ -37,12 +36,11 @@ class Finding(NamedTuple):
     words: str
 
 
-def settled(bounds: Sequence[float] | Float[np.ndarray, " step"], gradient: bool) -> bool:
-    """Whether the last EM iteration moved the bound by less than `SETTLED` of all that it has risen.
-
-    gradient: some parameters follow gradients, which may overshoot: a bound that falls by more has not settled.
+def settled(bounds: Sequence[float] | Float[np.ndarray, " step"], pace: str) -> bool:
+    """Whether the last EM iteration moved the bound by less than `SETTLED` of all that it has risen; pace: of its
+    parameters. A bound that falls by more has not settled: a step overshot.
     """
-    share = SETTLED_GRADIENT if gradient else SETTLED
+    share = SETTLED[pace]
     return len(bounds) >= LEAST_ITERATIONS and bool(abs(bounds[-1] - bounds[-2]) < share * (bounds[-1] - bounds[0]))
 
 
@@ -84,7 +82,7 @@ def em(posterior: "Posterior") -> Iterator[Finding]:
         return
     count, limit = len(bounds), posterior.config.get("em_iterations", len(bounds))
     rise, last = bounds[-1] - bounds[0], bounds[-1] - bounds[-2] if count > 1 else np.inf
-    if count > 1 and bounds.max() - bounds[-1] > max(SETTLED * abs(rise), LEAST_NATS):
+    if count > 1 and bounds.max() - bounds[-1] > max(SETTLED["closed"] * abs(rise), LEAST_NATS):
         fall = bounds.max() - bounds[-1]
         yield Finding(False, f"EM's bound ended {fall:.3g} nats below its highest: try another seed or float64.")
     elif bits := posterior.config.get("heldout_bits"):
@@ -93,7 +91,7 @@ def em(posterior: "Posterior") -> Iterator[Finding]:
             f"EM was best at predicting what was hidden from it, {max(bits):.3f} bits/spike, in iteration "
             f"{1 + int(np.argmax(bits))} of {count}, and went back there.",
         )
-    elif posterior.config.get("em_settled", settled(bounds, gradient=False)):
+    elif posterior.config.get("em_settled", settled(bounds, "closed")):
         yield Finding(True, f"EM ended by itself after {count} iterations.")
     elif count < limit:
         yield Finding(False, f"EM was interrupted after {count} of {limit} iterations: go on with init=posterior.")

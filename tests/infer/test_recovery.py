@@ -22,7 +22,7 @@ def test_regimes_are_found():
 
 
 def test_templates_are_found():
-    found = recovery.templates(0, trials=120, starts=1)
+    found = recovery.templates(0, trials=300, starts=3)
     assert found["oracle"][0] > 0.7
     assert found["ratio"][0] > 0.85
 
