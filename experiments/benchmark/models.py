@@ -24,6 +24,14 @@ RECORDINGS = {
     "aplysia_jan1312": {"bin_ms": 50},
     "aplysia_jan1912": {"bin_ms": 50},
 }
+#: What they are called in the table.
+TITLES = {
+    "maze_large_subset": "macaque, reaches",
+    "bci_baseline": "macaque, BCI",
+    "steinmetz_s13": "mouse, several areas",
+    "aplysia_jan1312": "Aplysia, first",
+    "aplysia_jan1912": "Aplysia, second",
+}
 #: A model of models/, with options where some were chosen inside train by `nlb.choose`.
 MODELS = (
     "poisson_lds",
@@ -88,7 +96,8 @@ def cell(folder: pathlib.Path, model: str, recording: str) -> dict[str, dict]:
 
 def table(results: dict) -> str:
     """The results in Markdown: one row a model, one column a recording."""
-    lines = ["| model | " + " | ".join(RECORDINGS) + " |", "|---" * (len(RECORDINGS) + 1) + "|"]
+    heads = [f"{TITLES[name]}, {options['bin_ms']} ms" for name, options in RECORDINGS.items()]
+    lines = ["| model | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     for model in MODELS:
         words = [entry(results.get(f"{model} {name}"), ABSENT.get((model, name))) for name in RECORDINGS]
         lines.append(f"| `{model}` | " + " | ".join(words) + " |")
@@ -106,10 +115,10 @@ def entry(result: dict | None, absent: str | None) -> str:
     bits, (low, high) = result["values"]["co-bps"], result["intervals"]["co-bps"]
     words = [f"{bits:.3f} [{low:.3f}, {high:.3f}]"]
     if result["values"].get("vel R2") is not None:
-        words.append(f"vel R2 {result['values']['vel R2']:.3f}")
+        words.append(f"R2 {result['values']['vel R2']:.2f}")
     if "seconds" in result:
-        words += [f"{result['seconds']:.0f} s", f"{result['latents']} of {result['of']} latents"]
-    return ", ".join(words)
+        words += [f"{result['seconds']:.0f} s", f"{result['latents']}/{result['of']}"]
+    return "; ".join(words)
 
 
 def measure(folder: pathlib.Path, model: str, recording: str) -> dict[str, dict]:

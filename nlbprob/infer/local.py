@@ -29,6 +29,7 @@ SHRINK, GROW = 0.3, 2.0
 class Local(NamedTuple):
     """The posterior of some rows: sites, moments, bound (nats, of each), next target and step size.
 
+    calm: the last step hardly raised the bound; done: nor did the one after it.
     paths: the posterior of the discrete states of each block that switches, None for others.
     """
 
@@ -38,11 +39,15 @@ class Local(NamedTuple):
     elbo: Float[Array, " row"]
     target: Sites
     step_size: Float[Array, " row"]
+    calm: Bool[Array, " row"]
     done: Bool[Array, " row"]
 
 
 def tolerance(dtype) -> float:
-    """A trial is done when a full step raises its bound by less than this share of it: what the float width can see."""
+    """A trial is done when two full steps raise its bound by less than this share of it: what the float width can see.
+
+    (The second squares the error that the first left. Of a long trial's bound the share is large.)
+    """
     return 1e-6 if dtype == jnp.float32 else 1e-12
 
 
@@ -134,7 +139,8 @@ def begin(given: Problem, sites: Sites, step_size=None, paths=None) -> Local:
     )
     step_size = jnp.ones(batch, dtype) if step_size is None else step_size
     paths = switching.first_paths(given, batch[0], bins) if paths is None else paths
-    return Local(sites, paths, unknown, jnp.full(batch, -jnp.inf, dtype), sites, step_size, jnp.zeros(batch, bool))
+    no = jnp.zeros(batch, bool)
+    return Local(sites, paths, unknown, jnp.full(batch, -jnp.inf, dtype), sites, step_size, no, no)
 
 
 def select(condition: Bool[Array, " trial"], yes, no):
@@ -160,7 +166,7 @@ def step(given: Problem, observation: "Observation", batch: Batch, local: Local)
     size = jnp.where(better, jnp.minimum(1.0, GROW * local.step_size), SHRINK * local.step_size)
     settled = better & (local.step_size >= 1.0) & (elbo - local.elbo < slack)
     paths = switching.update(given, smoothed, local.paths)
-    moved = Local(sites, paths, smoothed, elbo, target, size, settled | (size < 1e-6))
+    moved = Local(sites, paths, smoothed, elbo, target, size, settled, (settled & local.calm) | (size < 1e-6))
     stayed = local._replace(step_size=size, done=size < 1e-6)
     return select(local.done, local, select(better, moved, stayed))
 

@@ -17,6 +17,7 @@ from nlbprob.infer.problem import Batch, latent_moments, problem
 
 #: Of each case: latents, trials, bins, neurons, typical count of a bin.
 SIZES = {
+    "10 000 bins": (2, 1, 10_000, 5, 0.3),
     "counts to 5 000": (2, 3, 25, 6, 1500.0),
     "1 000 neurons": (2, 2, 12, 1000, 0.2),
     "64 latents": (64, 2, 12, 70, 0.5),
