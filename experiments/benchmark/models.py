@@ -48,10 +48,10 @@ MODELS = (
 APLYSIA = tuple(name for name in RECORDINGS if name.startswith("aplysia"))
 #: Of 24 (the default there) and 40 latents, by two folds of train: 0.2068 and 0.2072 bits/spike.
 WIDE, WIDE_ON = "poisson_lds dim=40", "steinmetz_s13"
-#: Why a model does not apply to a recording.
-PIECES = "pieces of one recording without trials of a kind"
-ALONE = "one session alone"
-FEWER = "for the largest recording"
+#: Why a model does not apply to a recording: a dash in the table, which these words explain.
+PIECES = "for trials that resemble each other, which the pieces of one long recording do not"
+ALONE = "for several sessions, here the two of Aplysia, fitted as one model"
+FEWER = "for the largest recording, and was chosen over the default inside its training trials"
 ABSENT = {("templates_lds", name): PIECES for name in APLYSIA}
 ABSENT |= {("multisession_lds", name): ALONE for name in RECORDINGS if name not in APLYSIA}
 ABSENT |= {(WIDE, name): FEWER for name in RECORDINGS if name != WIDE_ON}
@@ -95,23 +95,33 @@ def cell(folder: pathlib.Path, model: str, recording: str) -> dict[str, dict]:
 
 
 def table(results: dict) -> str:
-    """The results in Markdown: one row a model, one column a recording."""
+    """The results in Markdown: one row a model, one column a recording; the best model of each in bold."""
+    best = {}
+    for name in RECORDINGS:
+        known = [model for model in MODELS if f"{model} {name}" in results]
+        if known:
+            best[name] = max(known, key=lambda model: results[f"{model} {name}"]["values"]["co-bps"])
     heads = [f"{TITLES[name]}, {options['bin_ms']} ms" for name, options in RECORDINGS.items()]
     lines = ["| model | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     for model in MODELS:
         words = [entry(results.get(f"{model} {name}"), ABSENT.get((model, name))) for name in RECORDINGS]
+        words = [
+            f"**{word}**" if best.get(name) == model else word for word, name in zip(words, RECORDINGS, strict=True)
+        ]
         lines.append(f"| `{model}` | " + " | ".join(words) + " |")
     for baseline in ("smoothing + Poisson regression", "condition PSTH"):
         known = [results.get(f"baselines {name}", {}).get(baseline) for name in RECORDINGS]
         words = [entry(one, None if one else "no conditions") for one in known]
         lines.append(f"| {baseline} | " + " | ".join(words) + " |")
+    reasons = {(model, reason) for (model, _), reason in ABSENT.items()}
+    lines += ["", "A dash: " + "; ".join(f"`{model}` is {reason}" for model, reason in sorted(reasons)) + "."]
     return "\n".join(lines) + "\n"
 
 
 def entry(result: dict | None, absent: str | None) -> str:
     """One cell in words."""
     if result is None:
-        return f"- ({absent})" if absent else ""
+        return "-" if absent else "not measured"
     bits, (low, high) = result["values"]["co-bps"], result["intervals"]["co-bps"]
     words = [f"{bits:.3f} [{low:.3f}, {high:.3f}]"]
     if result["values"].get("vel R2") is not None:
