@@ -86,8 +86,8 @@ def readout(ascent: Ascent, values: dict[str, Any], batch: Batch, chunk: Chunk) 
 def readout_covariance(ascent: Ascent, values: dict[str, Any], information: ReadoutInformation, trials: int):
     """The covariance of each neuron's baseline and loadings by Laplace's method [neuron, width, width].
 
-    Few trials tell little of the correlations: the outer products are shrunk, by width / (width + trials), towards the
-    curvature, scaled to as much information as they hold on average.
+    Few trials tell little of the correlations: the outer products are shrunk, by 4 width / (4 width + trials), towards
+    the curvature, scaled to as much information as they hold on average.
     """
     model = ascent.model
     theta = parameters_at(model, ascent.context, values)
@@ -96,6 +96,6 @@ def readout_covariance(ascent: Ascent, values: dict[str, Any], information: Read
     width = products.shape[-1]
     ridge = 1e-6 * jnp.eye(width, dtype=products.dtype)
     held = jnp.trace(jnp.linalg.solve(curvature + ridge, products), axis1=1, axis2=2) / width
-    share = width / (width + trials)
+    share = 4 * width / (4 * width + trials)
     precision = (1 - share) * products + share * jnp.clip(held, 0.1, 1.0)[:, None, None] * curvature
     return jnp.linalg.inv(precision + prior[:, :, None] * jnp.eye(width, dtype=prior.dtype))
