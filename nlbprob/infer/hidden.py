@@ -9,7 +9,6 @@ import numpy as np
 
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
-from nlbprob.infer import local as local_inference
 from nlbprob.infer import predict
 from nlbprob.infer.ahead import concurrently, jit
 from nlbprob.infer.em import Chunk
@@ -47,10 +46,9 @@ class Hidden:
         def gain(values, batch: Batch, target, chunk: Chunk):
             theta = parameters_at(model, context, values)
             given, _ = problem(model, theta, batch)
-            moments = latent_moments(given, *chunk.moments)
-            location, variance = local_inference.predictor(given, *moments)
-            expected = model.observation.expected_count(location, variance, given.observation)
-            expected = jnp.maximum(predict.mixed(expected, chunk.share.reshape(len(batch.seen), -1)), 1e-9)
+            share = chunk.share.reshape(len(batch.seen), -1)
+            moments = predict.Moments(*latent_moments(given, *chunk.moments), share)
+            expected = jnp.maximum(predict.expected_counts(model, given, moments), 1e-9)
             nats = batch.counts * jnp.log(expected / mean) - (expected - mean)
             return jnp.where(target, nats, 0.0).sum()
 

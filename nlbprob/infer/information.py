@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nlbprob.infer import local as local_inference
+from nlbprob.infer import maximize
 from nlbprob.infer.ascent import Ascent, Slopes, shrunk
 from nlbprob.infer.em import Chunk
 from nlbprob.infer.parameters import log_prior, parameters_at
-from nlbprob.infer.problem import Batch, latent_moments, problem
+from nlbprob.infer.problem import Batch
 
 #: Largest standard deviation at which a parameter starts, in unconstrained space.
 LARGEST_SCALE = 0.5
@@ -62,25 +62,17 @@ class ReadoutInformation(NamedTuple):
 
 def readout(ascent: Ascent, values: dict[str, Any], batch: Batch, chunk: Chunk) -> ReadoutInformation:
     """What the trials of a chunk say of the readout, from what the E-step found at these values."""
-    model = ascent.model
-    theta = parameters_at(model, ascent.context, values)
-    given, repeated = problem(model, theta, batch)
-    mean, covariance = latent_moments(given, *chunk.moments)
-    location, variance = local_inference.predictor(given, mean, covariance)
-    terms = model.observation.expected_log_prob(location, variance, repeated.counts, given.observation)
-    counted = repeated.seen * chunk.share[:, None, None]
-    slope, weight = (jnp.where(repeated.seen, term, 0.0) * counted for term in terms[1:])
+    theta = parameters_at(ascent.model, ascent.context, values)
+    _, slope, weight, mean, covariance = maximize.readout_terms(ascent.model, theta, batch, chunk.moments, chunk.share)
     # By trial and neuron: d/dd = sum_t g, d/dc = sum_t g m - w P c.
-    trials, size, bins = batch.counts.shape[0], mean.shape[-1], mean.shape[-2]
-    flat = covariance.reshape(*mean.shape[:2], -1)
-    spread = jnp.einsum("rtn,rtp->rnp", weight, flat).reshape(len(flat), -1, size, size)
+    trials, neurons, size = batch.counts.shape[0], slope.shape[-1], mean.shape[-1]
+    spread = jnp.einsum("rtn,rtij->rnij", weight, covariance)
     own = jnp.einsum("rtn,rtk->rnk", slope, mean) - jnp.einsum("rnij,nj->rni", spread, theta.loadings)
     each = jnp.concatenate([slope.sum(1)[..., None], own], -1)
-    each = jnp.nan_to_num(each.reshape(trials, -1, *each.shape[1:]).sum(1))
-    design = jnp.concatenate([jnp.ones((*mean.shape[:2], 1), mean.dtype), mean], -1).reshape(-1, 1 + size)
-    outer = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
-    curvature = (weight.reshape(len(flat) * bins, -1).T @ outer).reshape(-1, 1 + size, 1 + size)
-    return ReadoutInformation(jnp.einsum("rni,rnj->nij", each, each), curvature.at[:, 1:, 1:].add(spread.sum(0)))
+    each = jnp.nan_to_num(each.reshape(trials, -1, neurons, 1 + size).sum(1))
+    design = maximize.readout_design(mean)
+    curvature = maximize.readout_curvature(weight.reshape(-1, neurons), design, spread.sum(0))
+    return ReadoutInformation(jnp.einsum("rni,rnj->nij", each, each), curvature)
 
 
 def readout_covariance(ascent: Ascent, values: dict[str, Any], information: ReadoutInformation, trials: int):

@@ -60,8 +60,8 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
     dynamics are a ridge regression of each bin on the one before. Templates start as the mean trajectories of the
     conditions where their number fits, else of clusters of trials; the other latents then describe what is left.
     `seed` jitters the components slightly, and deals them out where there are several blocks, so that several starts
-    differ. Of stitched sessions the neurons that a trial
-    does not see are filled in first; see `nlbprob.infer.sessions`.
+    differ. Of stitched sessions the neurons that a trial does not see are filled in first; see
+    `nlbprob.infer.sessions`.
     """
     logs, mean = smoothed_log_counts(trials)
     inside = np.arange(trials.n_bins) < trials.lengths[:, None]

@@ -113,6 +113,30 @@ def templates(model: Model, context: Context, values: dict[str, Any], total: tup
     return {site: current + size * change, model.templates.site("weights"): weights / weights.sum()}
 
 
+def readout_terms(model: Model, theta: Parameters, batch: Batch, moments, share):
+    """E_q[log p(y | x)] in each row, bin and neuron, times the row's share: value, slope g and weight w >= 0 in the
+    predictor; then the moments of the latents.
+    """
+    given, batch = problem(model, theta, batch)
+    mean, covariance = local_inference.latent_moments(given, *moments)
+    centre, variance = local_inference.predictor(given, mean, covariance)
+    terms = model.observation.expected_log_prob(centre, variance, batch.counts, given.observation)
+    value, slope, weight = (jnp.where(batch.seen, t, 0.0) * share[:, None, None] for t in terms)
+    return value, slope, jnp.maximum(weight, 0.0), mean, covariance
+
+
+def readout_curvature(weight, design, spread):
+    """sum w (m m' + P) of each neuron's baseline and loadings; design: (1, m) [point, width]; spread: sum w P."""
+    width = design.shape[1]
+    outer = (design[:, :, None] * design[:, None, :]).reshape(-1, width**2)
+    return (weight.T @ outer).reshape(-1, width, width).at[:, 1:, 1:].add(spread)
+
+
+def readout_design(mean):
+    """(1, m) of every row and bin [point, 1 + latent]."""
+    return jnp.concatenate([jnp.ones_like(mean[..., :1]), mean], -1).reshape(-1, 1 + mean.shape[-1])
+
+
 def readout_objective(model: Model, theta: Parameters, data: Batch, rows, penalty):
     """E_q[log p(y | x)] + log prior of each neuron, its gradient [neuron, 1 + latent] and curvature, over all chunks.
 
@@ -123,20 +147,14 @@ def readout_objective(model: Model, theta: Parameters, data: Batch, rows, penalt
     size = theta.loadings.shape[1]
 
     def add(total, chunk):
-        batch, ((mean, covariance), share) = chunk
-        given, batch = problem(model, theta, batch)
-        mean, covariance = local_inference.latent_moments(given, mean, covariance)
-        centre, variance = local_inference.predictor(given, mean, covariance)
-        terms = model.observation.expected_log_prob(centre, variance, batch.counts, given.observation)
-        counted = batch.seen * share[:, None, None]
-        value, slope, weight = ((jnp.where(batch.seen, t, 0.0) * counted).reshape(-1, t.shape[-1]) for t in terms)
-        weight = jnp.maximum(weight, 0.0)
-        design = jnp.concatenate([jnp.ones_like(mean[..., :1]), mean], -1).reshape(-1, 1 + size)
+        batch, (moments, share) = chunk
+        *terms, mean, covariance = readout_terms(model, theta, batch, moments, share)
+        value, slope, weight = (term.reshape(-1, term.shape[-1]) for term in terms)
+        design = readout_design(mean)
         spread = (weight.T @ covariance.reshape(-1, size * size)).reshape(-1, size, size)
         gradient = slope.T @ design
         gradient = gradient.at[:, 1:].add(-jnp.einsum("nij,nj->ni", spread, theta.loadings))
-        outer = (design[:, :, None] * design[:, None, :]).reshape(-1, (1 + size) ** 2)
-        curvature = (weight.T @ outer).reshape(-1, 1 + size, 1 + size).at[:, 1:, 1:].add(spread)
+        curvature = readout_curvature(weight, design, spread)
         return jax.tree.map(jnp.add, total, (value.sum(0), gradient, curvature)), None
 
     neurons = theta.baseline.shape[0]

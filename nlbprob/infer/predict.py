@@ -14,7 +14,7 @@ from nlbprob.errors import InputError
 from nlbprob.infer import local as local_inference
 from nlbprob.infer.ahead import concurrently, jit
 from nlbprob.infer.parameters import parameters_at
-from nlbprob.infer.problem import Batch, combined, latent_moments, problem
+from nlbprob.infer.problem import Batch, Problem, combined, latent_moments, problem
 from nlbprob.model import Model, Parameters
 
 if TYPE_CHECKING:
@@ -156,6 +156,12 @@ def mixed(values, share):
     return (weights * grouped).sum(1)
 
 
+def expected_counts(model: "Model", given: Problem, moments: Moments):
+    """Expected counts [trial, time, neuron] over the posterior of the latents and their components."""
+    location, variance = local_inference.predictor(given, moments.mean, moments.covariance)
+    return mixed(model.observation.expected_count(location, variance, given.observation), moments.share)
+
+
 def gathered(parts: list, rows: list[slice]):
     """Trees of arrays [trial of the chunk, ...] as one tree of NumPy arrays [trial, ...], without what filled up
     chunks.
@@ -173,8 +179,7 @@ def rates(posterior: "Posterior", trials: "Trials", causal: bool, found=None) ->
     @jit
     def expected(theta, batch, moments):
         given, _ = problem(model, theta, batch)
-        location, variance = local_inference.predictor(given, moments.mean, moments.covariance)
-        return mixed(model.observation.expected_count(location, variance, given.observation), moments.share)
+        return expected_counts(model, given, moments)
 
     with precision(posterior.config["precision"]):
         found = by_chunk(posterior, trials, causal) if found is None else found

@@ -11,8 +11,8 @@ from numpyro.infer import Predictive
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
+from nlbprob.infer import em, information, parameters
 from nlbprob.infer import local as local_inference
-from nlbprob.infer import parameters
 from nlbprob.infer.ascent import Ascent
 from nlbprob.infer.problem import Batch, Rows, combined, problem
 from nlbprob.simulation import simulate
@@ -155,11 +155,18 @@ def test_slopes_match_finite_differences_of_the_optimised_bound(name):
         def slopes(local, share):
             rows = Rows(local.sites, local.step_size, local.paths)
             moments = local.smoothed.mean, local.smoothed.covariance
-            return ascent.slopes(entries.into({}, raw), batch, rows, share.reshape(-1), moments)
+            found = ascent.slopes(entries.into({}, raw), batch, rows, share.reshape(-1), moments)
+            chunk = em.Chunk(rows, local.elbo, share.reshape(-1), moments, (), None)
+            return found, information.readout(ascent, entries.into({}, raw), batch, chunk)
 
         local, _, share = converged(0.0)
-        found = slopes(local, share)
+        found, readout = slopes(local, share)
         slope = entries.join(found.slope) @ direction + found.scale @ scale
         difference = (converged(1e-4)[1].sum() - converged(-1e-4)[1].sum()) / 2e-4
     assert float(slope) == pytest.approx(float(difference), rel=1e-3)
     assert found.information.shape == (raw.size + model.dim,) * 2
+    # The readout's own outer products are those of its entries among all.
+    places = jax.tree.map(np.asarray, entries.split(jnp.arange(raw.size)))
+    own = np.concatenate([places["baseline"][:, None], places["loadings"]], 1)
+    expected = np.asarray(found.information)[own[:, :, None], own[:, None, :]]
+    np.testing.assert_allclose(readout.products, expected, rtol=1e-6, atol=1e-8 * expected.max())
