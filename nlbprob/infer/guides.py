@@ -49,8 +49,8 @@ class Part(NamedTuple):
 class ParameterGuide:
     """A NumPyro guide over all parameter sites of a model, called with what the model is: (index, data, frames, store).
 
-    family "neuron": a multivariate normal for each neuron's baseline and loadings, and one for all of the rest (whose
-    correlations stay those of the start: independent normals beyond `MOST_JOINT` entries);
+    family "neuron": a multivariate normal for each neuron's baseline and loadings, and one for all of the rest, whose
+    covariance stays that of the start (beyond `MOST_JOINT` entries independent normals, whose widths are fitted);
     "normal": independent normals throughout; "lowrank": one normal over all parameters, its covariance that of EM's
     curvature, neuron by neuron, rescaled, and a few directions in which any of them move together; "map": point
     estimates.
@@ -151,12 +151,15 @@ class ParameterGuide:
         shift: Any = numpyro.param(f"{group}.shift", jnp.zeros_like(frame.centre))
         if self.family == "map":
             return frame.centre + jnp.einsum("rij,rj->ri", frame.root, shift), 0.0
-        log_scale: Any = numpyro.param(f"{group}.log_scale", jnp.zeros_like(frame.centre))
+        log_scale: Any = jnp.zeros_like(frame.centre)
+        # The rest keeps the covariance it starts with: beside the readout's normals the bound would have it too narrow,
+        # and a few noisy steps would not better so many correlations.
+        if not (self.family == "neuron" and group == "rest" and self.joint):
+            log_scale = numpyro.param(f"{group}.log_scale", log_scale)
         draw: Any = numpyro.sample(
             f"_{group}", dist.Normal(jnp.zeros_like(shift), 1.0).to_event(2), infer={"is_auxiliary": True}
         )
         spread = jnp.exp(log_scale) * draw
-        # The rest keeps the correlations it starts with: a few noisy steps would not better so many.
         if self.family == "neuron" and group == "neuron" and width > 1:
             slant: Any = numpyro.param(f"{group}.slant", jnp.zeros_like(frame.root))
             spread = spread + jnp.einsum("rij,rj->ri", jnp.tril(slant, -1), draw)

@@ -27,7 +27,8 @@ def root(ascent: Ascent, values: dict[str, Any], slopes: Slopes, trials: int):
     the loadings have, are integrated out: timescales go with them.
     """
     prior = jnp.concatenate([prior_precision(ascent, values), jnp.zeros(ascent.n_scales)])
-    precision, count = shrunk(slopes.information, prior, trials), prior.size - ascent.n_scales
+    known = certain(trials, prior.size) * slopes.information
+    precision, count = shrunk(known, prior, trials), prior.size - ascent.n_scales
     if precision.ndim == 1:
         return jnp.minimum(1 / jnp.sqrt(precision[:count]), LARGEST_SCALE)
     scale = 1 / jnp.sqrt(jnp.diagonal(precision))
@@ -35,6 +36,14 @@ def root(ascent: Ascent, values: dict[str, Any], slopes: Slopes, trials: int):
     covariance = (scale[:, None] * (inverse.T @ inverse) * scale)[:count, :count]
     limit = jnp.minimum(1.0, LARGEST_SCALE / jnp.sqrt(jnp.diagonal(covariance)))
     return jnp.linalg.cholesky(limit[:, None] * covariance * limit)
+
+
+def certain(trials: int, entries: int) -> float:
+    """The share of the information that is counted on: so many trials tell it of so many entries only roughly.
+
+    Without it 90% intervals of timescales hold the truth in under 80% of recordings of 40 trials (docs/validation.md).
+    """
+    return trials / (trials + 2 * entries)
 
 
 def prior_precision(ascent: Ascent, values: dict[str, Any]):
@@ -90,4 +99,5 @@ def readout_covariance(ascent: Ascent, values: dict[str, Any], information: Read
     held = jnp.trace(jnp.linalg.solve(curvature + ridge, products), axis1=1, axis2=2) / width
     share = 4 * width / (4 * width + trials)
     precision = (1 - share) * products + share * jnp.clip(held, 0.1, 1.0)[:, None, None] * curvature
+    precision = certain(trials, width) * precision
     return jnp.linalg.inv(precision + prior[:, :, None] * jnp.eye(width, dtype=prior.dtype))
