@@ -179,7 +179,10 @@ class Model:
     def parameters(self, context: Context) -> Parameters:
         """Sample the parameters of all blocks, inside a NumPyro model or under a handler that supplies them."""
         dynamics = tuple(latent.prior(context) for latent in self.chains)
-        mixture = None if self.templates is None else self.templates.prior(context, self.template_place, self.dim)
+        mixture = None
+        if self.templates is not None:
+            place = self.template_place
+            mixture = self.templates.prior(context, place.stop - place.start).within(self.dim, place)
         location = self.observation.baseline_location(context)
         loadings, baseline = self.readout.parameters(context, self.dim, location)
         effects = tuple(effect.parameters(context) for effect in self.effects)

@@ -25,6 +25,18 @@ def announced(kind: str, function: Callable, *arguments: Any) -> Any:
     return numpyro.primitives.apply_stack(message)["value"]
 
 
+def latents(block: Any, trials: "Trials"):
+    """The latents x [trial, time, latent] that a block samples when it is called, its parameters before them."""
+    return announced("latent", sampled, block, trials)
+
+
+def sampled(block: Any, trials: "Trials"):
+    """What a call of a block samples where no handler stands in for it."""
+    block = block.resolve(trials)
+    block.check(trials)
+    return block.trajectories(block.prior(Context.of(trials)), trials)
+
+
 def observe(observation: "Observation", predictor: Any, trials: "Trials"):
     """Observe the counts of the trials inside a NumPyro function: y ~ observation(predictor) where they are seen.
 

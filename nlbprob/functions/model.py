@@ -110,15 +110,19 @@ class FunctionModel(Model):
     def parameters(self, context: Context) -> Parameters:
         """Sample the function's sites; loadings and baselines are those sites, or the slope and offset at its sites."""
         function, empty = self.function, self.program.empty(context)
-        found = program.sample(function, {block.name: block for block in self.chains}, context, empty)
+        found = program.sample(function, {block.name: block for block in self.latents}, context, empty)
         if self.readout.names:
             loadings, baseline = self.readout.loadings(found.values), found.values[self.readout.names[0]]
         else:
             offset, loadings = program.linear(function, found.values, empty, self.program.dims)
             baseline = offset[0, 0]
-        dynamics = tuple(found.dynamics[block.name] for block in self.chains)
+        priors: Any = found.priors
+        dynamics = tuple(priors[block.name] for block in self.chains)
+        mixture = None
+        if self.templates is not None:
+            mixture = priors[self.templates.name].within(self.dim, self.template_place)
         effects = ((found.values, baseline),) if self.effects else ()
-        return Parameters(dynamics, loadings, baseline, found.observation, None, effects)
+        return Parameters(dynamics, loadings, baseline, found.observation, mixture, effects)
 
     def offset(self, theta: Parameters, covariates, counts, seen):
         """What adds to C x in each predictor."""
@@ -133,7 +137,7 @@ class FunctionModel(Model):
 
         def density(own):
             substituted: Any = numpyro.handlers.substitute(program.sample, data=values | own)
-            blocks = {block.name: block for block in self.chains}
+            blocks = {block.name: block for block in self.latents}
             with program.HANDLERS, numpyro.handlers.block():
                 return substituted(self.function, blocks, context, self.program.empty(context)).density
 
@@ -174,7 +178,7 @@ class FunctionModel(Model):
         function = self.function if observed else numpyro.handlers.uncondition(self.function)
         with program.Latents() as found:
             returned = function(trials)
-        numpyro.deterministic("latents", jnp.concatenate([found[block.name] for block in self.chains], -1))
+        numpyro.deterministic("latents", jnp.concatenate([found[block.name] for block in self.latents], -1))
         return returned
 
 
@@ -189,11 +193,14 @@ def resolved(model: Any, trials: Trials) -> Model:
 
 
 def silent(context: Context) -> Trials:
-    """One bin of one trial of so many neurons: all that a block needs to settle its number of latents."""
-    neurons = context.n_neurons
-    shape, columns = (1, 1, neurons), {"id": np.arange(neurons), "heldout": np.zeros(neurons, bool)}
-    table = {"id": np.arange(1), "split": np.array(["train"])}
-    return Trials(np.zeros(shape, np.uint8), np.ones(shape, bool), context.bin_ms, columns, table, np.zeros(1))
+    """One bin of a trial of each condition: all that a block needs to settle how many latents or templates it has."""
+    neurons, conditions = context.n_neurons, context.conditions or ("",)
+    shape, columns = (len(conditions), 1, neurons), {"id": np.arange(neurons), "heldout": np.zeros(neurons, bool)}
+    table = {"id": np.arange(len(conditions)), "split": np.repeat("train", len(conditions))}
+    table["condition"] = np.array(conditions)
+    counts, seen = np.zeros(shape, np.uint8), np.ones(shape, bool)
+    by = ("condition",) if context.conditions else ()
+    return Trials(counts, seen, context.bin_ms, columns, table, np.zeros(1), condition=by)
 
 
 def function_model(function: Any, context: Context) -> FunctionModel:
@@ -210,6 +217,6 @@ def function_model(function: Any, context: Context) -> FunctionModel:
             f"mathematics with jax.numpy. {str(error).splitlines()[0]}"
         ) from error
     names = ran.form.readout
-    readout = SiteReadout(names, tuple(ran.dims.values()) if names else ())
+    readout = SiteReadout(names, tuple(ran.sites[name][0][1] for name in names[1:]))
     effects = (FunctionEffect(ran),) if set(ran.sites) - set(names) or ran.form.varies else ()
     return FunctionModel(ran.parts.blocks, ran.parts.observation, readout, effects, ran)

@@ -11,6 +11,7 @@ import numpyro.primitives
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.calls import HANDLERS
 from nlbprob.blocks.latent import Dynamics, Latent
+from nlbprob.blocks.templates import Mixture, Templates
 from nlbprob.functions.view import View
 
 
@@ -58,7 +59,7 @@ def predictor(function: Callable, values: Mapping[str, Any], seen: View, parts: 
     """The predictor [trial, time, neuron] at given values of the function's own sites and latents of its blocks."""
     found: list[Any] = []
 
-    def latent(block: Latent, trials: Any):
+    def latent(block: Latent | Templates, trials: Any):
         return parts[block.name]
 
     def observe(observation, predictor, trials):
@@ -103,23 +104,23 @@ def own_sites(function: Callable, seen: View, latents: Mapping[str, int]) -> dic
 class Sampled(NamedTuple):
     """One run of a function for its parameters: the values of all sites, and what blocks and observation made of them.
 
-    density: log p of all sites together.
+    priors: of the latents, by block; density: log p of all sites together.
     """
 
     values: dict[str, Any]
-    dynamics: dict[str, Dynamics]
+    priors: dict[str, Dynamics | Mixture]
     observation: dict[str, Any]
     density: Any
 
 
-def sample(function: Callable, blocks: Mapping[str, Latent], context: Context, seen: View) -> Sampled:
+def sample(function: Callable, blocks: Mapping[str, Latent | Templates], context: Context, seen: View) -> Sampled:
     """Run the function for its parameters alone: its sites are sampled, and those of its blocks; no trajectory is."""
-    dynamics: dict[str, Dynamics] = {}
+    priors: dict[str, Dynamics | Mixture] = {}
     own: dict[str, Any] = {}
 
-    def latent(block: Latent, trials: Any):
+    def latent(block: Latent | Templates, trials: Any):
         block = blocks[block.name]
-        dynamics[block.name] = block.prior(context)
+        priors[block.name] = block.prior(context)
         return jnp.zeros((seen.n_trials, seen.n_bins, block.n_latents))
 
     def observe(observation, predictor, trials):
@@ -130,4 +131,4 @@ def sample(function: Callable, blocks: Mapping[str, Latent], context: Context, s
         function(seen)
     sampled = {name: site for name, site in sites.items() if site["type"] == "sample"}
     density = sum(site["fn"].log_prob(site["value"]).sum() for site in sampled.values())
-    return Sampled({name: site["value"] for name, site in sampled.items()}, dynamics, own, density)
+    return Sampled({name: site["value"] for name, site in sampled.items()}, priors, own, density)
