@@ -205,7 +205,7 @@ class Model:
         covariates = {name: jnp.asarray(value) for name, value in model.covariates(trials).items()}
         offset = model.offset(theta, covariates, jnp.asarray(trials.counts), jnp.asarray(trials.seen))
         predictor = x @ theta.loadings.T + offset
-        return spikes(self.observation, theta.observation, predictor, trials, observed)
+        return spikes(self.observation.distribution(predictor, theta.observation), trials, observed)
 
     def settled(self, block: Latent) -> tuple[str, ...]:
         """The parameters of a block that EM updates in closed form.

@@ -35,7 +35,7 @@ class Parts(NamedTuple):
     """
 
     blocks: tuple[Latent | Templates, ...]
-    observation: Observation
+    observation: Observation | Callable
     sites: dict[str, tuple[tuple[int, ...], Any]]
 
 
@@ -53,7 +53,7 @@ class Form(NamedTuple):
 def parts(function: Callable, seen: View, trials: "Trials | View") -> Parts:
     """The parts of a function, its blocks settled for `trials`. Raises InputError where it cannot be fitted."""
     blocks: list[Latent | Templates] = []
-    observations: list[Observation] = []
+    observations: list[Observation | Callable] = []
 
     def latent(block: Latent | Templates, _):
         if block.name in [other.name for other in blocks]:
@@ -64,7 +64,7 @@ def parts(function: Callable, seen: View, trials: "Trials | View") -> Parts:
         blocks.append(resolved.resolve(trials))
         return jnp.zeros((seen.n_trials, seen.n_bins, blocks[-1].n_latents))
 
-    def observe(observation: Observation, predictor, _):
+    def observe(observation: Observation | Callable, predictor, _):
         observations.append(observation)
         return predictor
 
@@ -98,7 +98,8 @@ def check_site(site: dict[str, Any]) -> None:
     if site["is_observed"]:
         raise InputError(
             f"fit: the function observes {site['name']!r} by numpyro.sample or numpyro.factor. Use nlb.observe with an "
-            "observation, such as nlb.Poisson() or your own: its log likelihood gives the trajectories' posterior."
+            "observation, nlb.Poisson(), or with a likelihood of your own that factors over bins, "
+            "nlb.observe(lambda eta: dist.Poisson(jnp.exp(eta)), eta, trials): it gives the trajectories' posterior."
         )
     if site["fn"].support.is_discrete:
         raise InputError(

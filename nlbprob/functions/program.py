@@ -11,6 +11,7 @@ import numpyro.primitives
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.calls import HANDLERS
 from nlbprob.blocks.latent import Dynamics, Latent
+from nlbprob.blocks.observation import Observation
 from nlbprob.blocks.templates import Mixture, Templates
 from nlbprob.functions.view import View
 
@@ -55,20 +56,30 @@ class WholeSites(numpyro.primitives.Messenger):
         msg["fn"], msg["cond_indep_stack"] = msg["fn"].to_event(batch), []
 
 
-def predictor(function: Callable, values: Mapping[str, Any], seen: View, parts: Mapping[str, Any]):
-    """The predictor [trial, time, neuron] at given values of the function's own sites and latents of its blocks."""
+def observed(function: Callable, values: Mapping[str, Any], seen: View, parts: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Observation and predictor at given values of the function's own sites and latents of its blocks."""
     found: list[Any] = []
 
     def latent(block: Latent | Templates, trials: Any):
         return parts[block.name]
 
     def observe(observation, predictor, trials):
-        found.append(predictor)
+        found.append((observation, predictor))
         return predictor
 
     with HANDLERS, numpyro.handlers.block(), Answer(latent, observe), numpyro.handlers.substitute(data=dict(values)):
         function(seen)
     return found[0]
+
+
+def predictor(function: Callable, values: Mapping[str, Any], seen: View, parts: Mapping[str, Any]):
+    """The predictor [trial, time, neuron] at given values of the function's own sites and latents of its blocks."""
+    return observed(function, values, seen, parts)[1]
+
+
+def likelihood(function: Callable, values: Mapping[str, Any], seen: View, parts: Mapping[str, Any]) -> Callable:
+    """What the function gives to `nlb.observe` at given values of its own sites and latents of its blocks."""
+    return observed(function, values, seen, parts)[0]
 
 
 def zeros(latents: Mapping[str, int], seen: View) -> dict[str, Any]:
@@ -124,7 +135,8 @@ def sample(function: Callable, blocks: Mapping[str, Latent | Templates], context
         return jnp.zeros((seen.n_trials, seen.n_bins, block.n_latents))
 
     def observe(observation, predictor, trials):
-        own.update(observation.parameters(context))
+        if isinstance(observation, Observation):
+            own.update(observation.parameters(context))
         return predictor
 
     with HANDLERS, WholeSites(), Answer(latent, observe), numpyro.handlers.trace() as sites:

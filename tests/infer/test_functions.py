@@ -24,12 +24,17 @@ from tests.infer.conftest import Case, drawn
 PRIOR_LEVEL = math.log(5 * 0.02)  # 5 Hz in bins of 20 ms
 
 
-def plain(trials):
-    """y_n(t) ~ Poisson(exp(c_n'x(t) + d_n))."""
+def plain_predictor(trials):
+    """c_n'x(t) + d_n."""
     x = nlb.LDS(2)(trials)
     loadings = numpyro.sample("loadings", dist.Normal(0.0, 0.5).expand([trials.n_neurons, 2]).to_event(2))
     baseline = numpyro.sample("baseline", dist.Normal(PRIOR_LEVEL, 2.0).expand([trials.n_neurons]).to_event(1))
-    nlb.observe(nlb.Poisson(), x @ loadings.T + baseline, trials)
+    return x @ loadings.T + baseline
+
+
+def plain(trials):
+    """y_n(t) ~ Poisson(exp(c_n'x(t) + d_n))."""
+    nlb.observe(nlb.Poisson(), plain_predictor(trials), trials)
 
 
 def scaled_predictor(trials):
@@ -77,12 +82,26 @@ def apart(trials):
     nlb.observe(nlb.Poisson(), template @ first.T + x @ second.T + level, trials)
 
 
+def written(trials):
+    """`plain` with the likelihood written out."""
+    nlb.observe(lambda eta: dist.Poisson(jnp.exp(eta)), plain_predictor(trials), trials)
+
+
+def written_scaled(trials):
+    """`scaled` with the size of the rates in the likelihood, and one more site there."""
+    size = numpyro.sample("boost", dist.LogNormal(0.0, 0.3))
+    spread = numpyro.sample("spread", dist.HalfNormal(1.0).expand([trials.n_neurons]).to_event(1))
+    nlb.observe(
+        lambda eta: dist.NegativeBinomial2(size * jnp.exp(eta), 1 / (0.01 + spread)), scaled_predictor(trials), trials
+    )
+
+
 def with_stimulus(trials):
     stimulus = np.random.default_rng(0).standard_normal((*trials.counts.shape[:2], 2)).astype(np.float32)
     return trials.replace(inputs={"stimulus": stimulus})
 
 
-@pytest.mark.parametrize("function", [plain, scaled])
+@pytest.mark.parametrize("function", [plain, scaled, written])
 def test_the_bound_is_that_of_the_same_model_of_blocks(function):
     case = drawn(repr(nlb.Poisson()))
     model = resolved(function, case.trials)
@@ -92,6 +111,68 @@ def test_the_bound_is_that_of_the_same_model_of_blocks(function):
     assert parameters.parameter_sites(model, case.context).keys() == values.keys()
     same = Case(model, case.trials, values, case.context)
     np.testing.assert_allclose(same.converged().elbo, case.converged().elbo, rtol=1e-5)
+
+
+def test_a_fit_with_a_written_likelihood_is_that_of_poisson(fitted, recording, tmp_path):
+    posterior = nlb.fit(written, recording.split("train"), seed=1, **SHORT)
+    np.testing.assert_allclose(posterior.elbo, fitted.elbo, rtol=1e-4)
+    visible = recording.hide_heldout("val")
+    np.testing.assert_allclose(posterior.rates(visible), fitted.rates(visible), rtol=5e-3)
+    found = nlb.Posterior.load(posterior.save(tmp_path), written)
+    np.testing.assert_array_equal(found.rates(visible), posterior.rates(visible))
+
+
+def test_sites_of_a_written_likelihood_are_fitted(recording):
+    trials = recording.split("train")
+    model = resolved(written_scaled, trials)
+    assert set(model.observation.medians) == {"boost", "spread"}
+    posterior = nlb.fit(written_scaled, trials, **SHORT)
+    elbo = posterior.elbo[posterior.history["stage"] == "em"]
+    assert elbo[-1] > elbo[0]
+    drawn = posterior.parameters()
+    assert drawn["spread"].shape[1:] == (trials.n_neurons,)
+    for name, median in model.observation.medians.items():
+        assert np.abs(np.mean(drawn[name], 0) - median).max() > 1e-3
+    tree = posterior.to_arviz(recording, draws=3)
+    assert np.isfinite(tree["log_likelihood"]["spikes"]).any()
+
+
+def test_what_a_likelihood_and_the_predictor_share_follows_gradients():
+    def function(trials):
+        x = nlb.LDS(1)(trials)
+        loadings = numpyro.sample("loadings", dist.Normal(0.0, 0.5).expand([trials.n_neurons, 1]).to_event(2))
+        level = numpyro.sample("level", dist.Normal(0.0, 1.0).expand([trials.n_neurons]).to_event(1))
+        nlb.observe(lambda eta: dist.Normal(eta, jnp.exp(level)), x @ loadings.T + level, trials)
+
+    model = resolved(function, trials_of())
+    assert set(model.observation.medians) == {"level"}
+    assert model.readout.names == ()
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "known"),
+    [
+        (lambda eta: dist.Poisson(jnp.exp(eta)), nlb.Poisson()),
+        (lambda eta: dist.Poisson(jax.nn.softplus(eta)), nlb.Poisson(link="softplus")),
+        (dist.BernoulliLogits, nlb.Bernoulli()),
+    ],
+)
+def test_the_link_of_a_written_likelihood_is_inverted(likelihood, known):
+    def function(trials):
+        nlb.observe(likelihood, nlb.LDS(1)(trials), trials)
+
+    trials = trials_of()
+    observation = resolved(function, trials.replace(counts=np.minimum(trials.counts, 1))).observation
+    mean = jnp.asarray([0.01, 0.1, 0.4, 0.9, 0.98])
+    found, expected = (jax.jvp(one.predictor_of_mean, (mean,), (mean,)) for one in (observation, known))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_written_likelihood_is_an_ordinary_numpyro_model():
+    made = nlb.simulate(written_scaled, 3, neurons=4, bins=5, bin_ms=20.0)
+    assert {"boost", "spread"} <= set(made.parameters)
+    prior = Predictive(written_scaled, num_samples=2)(jax.random.key(0), made.trials)
+    assert prior["rates"].shape == (2, 3, 5, 4)
 
 
 @pytest.mark.parametrize("function", [mixed, apart])
@@ -284,6 +365,11 @@ def ending(predictor, *, block=None, observation=None):
     return function
 
 
+def likely(likelihood):
+    """A function with such a likelihood."""
+    return lambda trials: nlb.observe(likelihood, nlb.LDS(1)(trials), trials)
+
+
 def no_block(trials):
     nlb.observe(nlb.Poisson(), numpyro.sample("baseline", dist.Normal(0.0, 1.0)), trials)
 
@@ -324,6 +410,26 @@ def other_likelihood(trials):
     numpyro.sample("y", dist.Poisson(jnp.exp(nlb.LDS(1)(trials))), obs=trials.counts)
 
 
+def coupling_factor(trials):
+    x = nlb.LDS(1)(trials)
+    numpyro.factor("smooth", -jnp.sum(jnp.diff(x, axis=1) ** 2))
+    nlb.observe(nlb.Poisson(), x, trials)
+
+
+def by_latents(trials):
+    x = nlb.LDS(1)(trials)
+    nlb.observe(lambda eta: dist.Normal(eta, jnp.exp(x)), x, trials)
+
+
+def by_inputs(trials):
+    times = trials.time_ms[:, None]
+    nlb.observe(lambda eta: dist.Normal(eta, 1 + times), nlb.LDS(1)(trials), trials)
+
+
+def sampling_inside(trials):
+    nlb.observe(lambda eta: dist.Normal(eta, numpyro.sample("width", dist.HalfNormal(1.0))), nlb.LDS(1)(trials), trials)
+
+
 def trial_gain(trials):
     gain = numpyro.sample("gain", dist.Normal(0.0, 1.0).expand([trials.n_trials, 1, 1]).to_event(3))
     nlb.observe(nlb.Poisson(), nlb.LDS(1)(trials) + gain, trials)
@@ -347,6 +453,18 @@ def numpy_inside(trials):
         (too_many_templates, "more templates than the 4 trials"),
         (discrete_site, "site 'jump' is discrete, Bernoulli"),
         (other_likelihood, "observes 'y' by numpyro.sample or numpyro.factor. Use nlb.observe"),
+        (coupling_factor, "observes 'smooth' by numpyro.sample or numpyro.factor"),
+        (by_latents, "likelihood of nlb.observe depends on latents besides"),
+        (by_inputs, "likelihood of nlb.observe differs between trials or bins"),
+        (sampling_inside, "likelihood of nlb.observe samples 'width'"),
+        (likely(lambda eta: dist.Poisson(jnp.exp(jnp.cumsum(eta, 1)))), "mixes entries. Given the predictor it has to"),
+        (likely(lambda eta: dist.Normal(eta, 1.0).to_event(1)), r"makes Independent of .* without to_event"),
+        (likely(lambda eta: eta), "makes .* of None of predictors"),
+        (likely(lambda eta: dist.Poisson(jnp.exp(-eta))), "has to rise with the predictor"),
+        (likely(lambda eta: dist.Normal(0.0, jnp.exp(eta))), "has to rise with the predictor"),
+        (likely(nlb.Poisson), "observe: .*Poisson.* is no observation"),
+        (likely(3), "observe: 3 is no observation"),
+        (likely(dist.BernoulliLogits), "log likelihood of 2 spikes in a bin is not finite"),
         (trial_gain, "site 'gain' has one value for each trial"),
         (numpy_inside, "into a NumPy array. Write its mathematics with jax.numpy"),
         (ending(lambda x, loadings: jnp.tanh(x) @ loadings.T), "not affine in the latents"),
