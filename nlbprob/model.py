@@ -179,7 +179,10 @@ class Model:
     def parameters(self, context: Context) -> Parameters:
         """Sample the parameters of all blocks, inside a NumPyro model or under a handler that supplies them."""
         dynamics = tuple(latent.prior(context) for latent in self.chains)
-        mixture = None if self.templates is None else self.templates.prior(context, self.template_place, self.dim)
+        mixture = None
+        if self.templates is not None:
+            place = self.template_place
+            mixture = self.templates.prior(context, place.stop - place.start).within(self.dim, place)
         location = self.observation.baseline_location(context)
         loadings, baseline = self.readout.parameters(context, self.dim, location)
         effects = tuple(effect.parameters(context) for effect in self.effects)
@@ -202,7 +205,7 @@ class Model:
         covariates = {name: jnp.asarray(value) for name, value in model.covariates(trials).items()}
         offset = model.offset(theta, covariates, jnp.asarray(trials.counts), jnp.asarray(trials.seen))
         predictor = x @ theta.loadings.T + offset
-        return spikes(self.observation, theta.observation, predictor, trials, observed)
+        return spikes(self.observation.distribution(predictor, theta.observation), trials, observed)
 
     def settled(self, block: Latent) -> tuple[str, ...]:
         """The parameters of a block that EM updates in closed form.

@@ -9,10 +9,10 @@ import numpyro
 import numpyro.primitives
 
 from nlbprob.blocks.base import Context
+from nlbprob.blocks.observation import Observation
 from nlbprob.errors import InputError
 
 if TYPE_CHECKING:
-    from nlbprob.blocks.observation import Observation
     from nlbprob.data.trials import Trials
 
 #: NumPyro has one stack of handlers for all threads: one thread at a time runs a model under them.
@@ -25,15 +25,35 @@ def announced(kind: str, function: Callable, *arguments: Any) -> Any:
     return numpyro.primitives.apply_stack(message)["value"]
 
 
-def observe(observation: "Observation", predictor: Any, trials: "Trials"):
+def latents(block: Any, trials: "Trials"):
+    """The latents x [trial, time, latent] that a block samples when it is called, its parameters before them."""
+    return announced("latent", sampled, block, trials)
+
+
+def sampled(block: Any, trials: "Trials"):
+    """What a call of a block samples where no handler stands in for it."""
+    block = block.resolve(trials)
+    block.check(trials)
+    return block.trajectories(block.prior(Context.of(trials)), trials)
+
+
+def observe(observation: Any, predictor: Any, trials: "Trials"):
     """Observe the counts of the trials inside a NumPyro function: y ~ observation(predictor) where they are seen.
 
+    observation: such as Poisson(), or a function from predictors to NumPyro distributions, which may close over sites,
+    lambda eta: dist.Poisson(scale * jnp.exp(eta)); a distribution for each count, which depends on its predictor alone.
     predictor: eta [trial, time, neuron]; axes may be missing or of length one where it does not vary.
     Samples the observation's own parameters and the observed site "spikes" (plates trial, time, neuron), and records
     the deterministic site "rates", spikes per bin. Under `nlbprob.fit` the predictor has to be affine in the latents of
     the same trial and bin, eta = C x + offset; the trajectories are then integrated out with exact one-dimensional
     integrals. Returns the counts. Raises InputError where the shapes do not fit each other.
     """
+    forgotten = isinstance(observation, type) and issubclass(observation, Observation)  # the parentheses
+    if forgotten or not (isinstance(observation, Observation) or callable(observation)):
+        raise InputError(
+            f"observe: {observation!r} is no observation. Give one, such as nlb.Poisson(), or a function from "
+            "predictors to NumPyro distributions, lambda eta: dist.Poisson(jnp.exp(eta))."
+        )
     shape = trials.counts.shape
     try:
         predictor = jnp.broadcast_to(predictor, shape)
@@ -45,17 +65,18 @@ def observe(observation: "Observation", predictor: Any, trials: "Trials"):
     return announced("observe", observed, observation, predictor, trials)
 
 
-def observed(observation: "Observation", predictor, trials: "Trials"):
+def observed(observation: Observation | Callable, predictor, trials: "Trials"):
     """The sites of `observe` where no handler stands in for them."""
+    if not isinstance(observation, Observation):
+        return spikes(observation(predictor), trials)
     observation.check(trials)
-    return spikes(observation, observation.parameters(Context.of(trials)), predictor, trials)
+    return spikes(observation.distribution(predictor, observation.parameters(Context.of(trials))), trials)
 
 
-def spikes(observation: "Observation", parameters: dict[str, Any], predictor, trials: "Trials", known: bool = True):
-    """The site "spikes" of counts given their predictors, masked by what is seen, and its mean "rates"."""
-    likelihood = observation.distribution(predictor, parameters)
-    numpyro.deterministic("rates", likelihood.mean)
-    counts = jnp.asarray(trials.counts).astype(predictor.dtype) if known else None
+def spikes(likelihood: Any, trials: "Trials", known: bool = True):
+    """The site "spikes" of counts given their distribution, masked by what is seen, and its mean "rates"."""
+    rates: Any = numpyro.deterministic("rates", likelihood.mean)
+    counts = jnp.asarray(trials.counts).astype(rates.dtype) if known else None
     with (
         numpyro.plate("trial", trials.n_trials, dim=-3),
         numpyro.plate("time", trials.n_bins, dim=-2),

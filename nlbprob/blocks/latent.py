@@ -11,8 +11,8 @@ import numpy as np
 import numpyro
 from jaxtyping import Array, Float, Int
 
+from nlbprob.blocks import calls
 from nlbprob.blocks.base import Block, Context
-from nlbprob.blocks.calls import announced
 from nlbprob.blocks.inputs import Input, designs
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.data.stitch import neurons_of_a_session
@@ -205,11 +205,4 @@ class Latent(Block, abc.ABC):
 
     def __call__(self, trials: "Trials"):
         """Sample the block's parameters and its trajectories: x [trial, time, latent]."""
-        return announced("latent", sampled, self, trials)
-
-
-def sampled(block: Latent, trials: "Trials"):
-    """What a call of the block samples where no handler stands in for it."""
-    block = block.resolve(trials)
-    block.check(trials)
-    return block.trajectories(block.prior(Context.of(trials)), trials)
+        return calls.latents(self, trials)

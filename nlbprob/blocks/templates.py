@@ -10,6 +10,7 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, Int
 
+from nlbprob.blocks import calls
 from nlbprob.blocks.base import Block, Context
 from nlbprob.errors import InputError
 
@@ -23,6 +24,12 @@ class Mixture(NamedTuple):
     log_weights: Float[Array, " component"]
     trajectories: Float[Array, "component time latent"]
 
+    def within(self, latents: int, place: slice) -> "Mixture":
+        """The same over so many latents, of which its own are at `place`; to the others it adds nothing."""
+        components, bins, _ = self.trajectories.shape
+        whole = jnp.zeros((components, bins, latents), self.trajectories.dtype)
+        return self._replace(trajectories=whole.at[:, :, place].set(self.trajectories))
+
 
 @dataclasses.dataclass(frozen=True)
 class Templates(Block):
@@ -31,12 +38,15 @@ class Templates(Block):
     mu_k(t) = sum_j a_kj phi_j(t), phi_j the cosines of the trial's window, a_kj ~ N(0, s_j^2), where s_j^2 is the
     spectral density of a Matern 5/2 process of unit variance and `smoothness_ms` (Solin and Sarkka 2020, "Hilbert space
     methods for reduced-rank Gaussian process regression"). After the window a trajectory stays where it ended.
-    Stack it with an LDS or another latent, which then describes how single trials deviate from their template.
+    Stack it with an LDS or another latent, which then describes how single trials deviate from their template. Called
+    in a NumPyro function it samples all that, the component of each trial as the site "templates.component" [trial],
+    and returns x [trial, time, latent]; under `nlbprob.fit` the components are summed out.
 
     components: how many; None takes the number of the training trials' conditions, or 8 where they have none. The
     conditions only say where the fit starts: a trial's component is always inferred from its spikes.
     dim: number of latents of its own, with loadings of their own; None takes 0.8 sqrt(neurons), at most 10.
-    on: the name of a latent block to whose latents the trajectories add instead (then `dim` is that block's).
+    on: the name of a latent block to whose latents the trajectories add instead (then `dim` is that block's); for
+    blocks of a `Model`.
     Sites: weights [component] ~ Dirichlet(1); coefficients [component, basis, latent], in units of s_j, ~ N(0, 1). In
     `priors` another Dirichlet and another Normal may be given.
     """
@@ -113,24 +123,34 @@ class Templates(Block):
         scale = np.sqrt(density / (density @ np.where(order == 0, 1.0, 0.5)))
         return waves * scale
 
-    def prior(self, context: Context, place: slice, latents: int) -> Mixture:
-        """Sample weights and coefficients; return the mixture over all latents of a model, its own being at `place`."""
+    def prior(self, context: Context, width: int | None = None) -> Mixture:
+        """Sample weights and coefficients; return the mixture over `width` latents, by default those of its own."""
         components = self.n_components
         basis = jnp.asarray(self.basis(context), jnp.result_type(float))
         weights = self.sample("weights", dist.Dirichlet(jnp.ones(components)), ("component",))
-        shape = [components, basis.shape[1], place.stop - place.start]
+        shape = [components, basis.shape[1], self.n_latents if width is None else width]
         prior = dist.Normal(0.0, 1.0).expand(shape)
         coefficients = self.sample("coefficients", prior, ("component", "basis", f"{self.name}_latent"))
-        own = jnp.einsum("tj,kjl->ktl", basis, coefficients)
-        whole = jnp.zeros((components, context.n_bins, latents), own.dtype).at[:, :, place].set(own)
-        return Mixture(jnp.log(weights), whole)
+        return Mixture(jnp.log(weights), jnp.einsum("tj,kjl->ktl", basis, coefficients))
 
     def trajectories(self, mixture: Mixture, trials: "Trials"):
-        """Sample the component of each trial; what its template adds to all latents [trial, time, latent]."""
+        """Sample the component of each trial; what its template adds to the latents [trial, time, latent]."""
         with numpyro.plate("trial", trials.n_trials, dim=-1):
             which: Any = dist.Categorical(logits=mixture.log_weights)
             chosen = numpyro.sample(f"{self.name}.component", which)
         return until(mixture.trajectories, trials.n_bins)[chosen]
+
+    def __call__(self, trials: "Trials"):
+        """Sample the templates and the component of each trial: x [trial, time, latent]. For a NumPyro function.
+
+        Raises InputError where `on` is given.
+        """
+        if self.on is not None:
+            raise InputError(
+                f"Templates(on={self.on!r}): in a function templates have latents of their own. Leave `on` away, and "
+                "give them loadings, or add them to the latents of a block yourself: (t + x) @ loadings.T."
+            )
+        return calls.latents(self, trials)
 
     def start(self, context: Context, width: int) -> dict[str, Any]:
         """Site values of templates that are all zero."""

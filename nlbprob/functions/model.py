@@ -22,9 +22,11 @@ from numpyro.infer import init_to_median
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.effects import Effect
+from nlbprob.blocks.observation import Observation
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.functions import probe, program, view
+from nlbprob.functions.likelihood import WrittenObservation, closed_over
 from nlbprob.functions.readout import SiteReadout, tangent_normal
 from nlbprob.model import Model, Parameters
 
@@ -49,6 +51,9 @@ class Program:
         self.sites = self.parts.sites
         self.dims = {block.name: block.n_latents for block in self.parts.blocks}
         self.form = probe.form(function, self.parts, context, self.bins)
+        self.closed_over: tuple[str, ...] = ()
+        if not isinstance(self.parts.observation, Observation):
+            self.closed_over = closed_over(function, view.made_up(context, probe.TRIALS, self.bins), self.dims)
 
     def __repr__(self) -> str:
         return f"the function {getattr(self.function, '__qualname__', self.function)!r}"
@@ -56,6 +61,25 @@ class Program:
     def empty(self, context: Context) -> view.View:
         """A view of trials of which nothing is known."""
         return view.blank(context, probe.TRIALS, self.bins)
+
+    def medians(self, context: Context) -> dict[str, Any]:
+        """Medians of the priors of all sites."""
+        median, empty = init_to_median(num_samples=MEDIAN_OF), self.empty(context)
+
+        def sample(key):
+            seeded = numpyro.handlers.seed(self.function, key)
+            at_median = numpyro.handlers.substitute(seeded, substitute_fn=median)
+            return program.own_sites(at_median, empty, self.dims)
+
+        return jax.jit(sample)(jax.random.key(0))
+
+    def observation(self, context: Context) -> Observation:
+        """The observation, by quadrature where the function gives a likelihood of its own."""
+        if isinstance(self.parts.observation, Observation):
+            return self.parts.observation
+        medians = self.medians(context) if self.closed_over else {}
+        medians = {name: medians[name] for name in self.closed_over}
+        return WrittenObservation(self.function, self.empty(context), self.dims, medians)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,14 +107,7 @@ class FunctionEffect(Effect):
 
     def start(self, context):
         """Medians of the priors."""
-        median, empty = init_to_median(num_samples=MEDIAN_OF), self.program.empty(context)
-
-        def sample(key):
-            seeded = numpyro.handlers.seed(self.program.function, key)
-            at_median = numpyro.handlers.substitute(seeded, substitute_fn=median)
-            return program.own_sites(at_median, empty, self.program.dims)
-
-        return jax.jit(sample)(jax.random.key(0))
+        return self.program.medians(context)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,15 +127,20 @@ class FunctionModel(Model):
     def parameters(self, context: Context) -> Parameters:
         """Sample the function's sites; loadings and baselines are those sites, or the slope and offset at its sites."""
         function, empty = self.function, self.program.empty(context)
-        found = program.sample(function, {block.name: block for block in self.chains}, context, empty)
+        found = program.sample(function, {block.name: block for block in self.latents}, context, empty)
         if self.readout.names:
             loadings, baseline = self.readout.loadings(found.values), found.values[self.readout.names[0]]
         else:
             offset, loadings = program.linear(function, found.values, empty, self.program.dims)
             baseline = offset[0, 0]
-        dynamics = tuple(found.dynamics[block.name] for block in self.chains)
+        priors: Any = found.priors
+        dynamics = tuple(priors[block.name] for block in self.chains)
+        mixture = None
+        if self.templates is not None:
+            mixture = priors[self.templates.name].within(self.dim, self.template_place)
         effects = ((found.values, baseline),) if self.effects else ()
-        return Parameters(dynamics, loadings, baseline, found.observation, None, effects)
+        observation = found.observation | {name: found.values[name] for name in self.program.closed_over}
+        return Parameters(dynamics, loadings, baseline, observation, mixture, effects)
 
     def offset(self, theta: Parameters, covariates, counts, seen):
         """What adds to C x in each predictor."""
@@ -133,7 +155,7 @@ class FunctionModel(Model):
 
         def density(own):
             substituted: Any = numpyro.handlers.substitute(program.sample, data=values | own)
-            blocks = {block.name: block for block in self.chains}
+            blocks = {block.name: block for block in self.latents}
             with program.HANDLERS, numpyro.handlers.block():
                 return substituted(self.function, blocks, context, self.program.empty(context)).density
 
@@ -174,7 +196,7 @@ class FunctionModel(Model):
         function = self.function if observed else numpyro.handlers.uncondition(self.function)
         with program.Latents() as found:
             returned = function(trials)
-        numpyro.deterministic("latents", jnp.concatenate([found[block.name] for block in self.chains], -1))
+        numpyro.deterministic("latents", jnp.concatenate([found[block.name] for block in self.latents], -1))
         return returned
 
 
@@ -189,11 +211,14 @@ def resolved(model: Any, trials: Trials) -> Model:
 
 
 def silent(context: Context) -> Trials:
-    """One bin of one trial of so many neurons: all that a block needs to settle its number of latents."""
-    neurons = context.n_neurons
-    shape, columns = (1, 1, neurons), {"id": np.arange(neurons), "heldout": np.zeros(neurons, bool)}
-    table = {"id": np.arange(1), "split": np.array(["train"])}
-    return Trials(np.zeros(shape, np.uint8), np.ones(shape, bool), context.bin_ms, columns, table, np.zeros(1))
+    """One bin of a trial of each condition: all that a block needs to settle how many latents or templates it has."""
+    neurons, conditions = context.n_neurons, context.conditions or ("",)
+    shape, columns = (len(conditions), 1, neurons), {"id": np.arange(neurons), "heldout": np.zeros(neurons, bool)}
+    table = {"id": np.arange(len(conditions)), "split": np.repeat("train", len(conditions))}
+    table["condition"] = np.array(conditions)
+    counts, seen = np.zeros(shape, np.uint8), np.ones(shape, bool)
+    by = ("condition",) if context.conditions else ()
+    return Trials(counts, seen, context.bin_ms, columns, table, np.zeros(1), condition=by)
 
 
 def function_model(function: Any, context: Context) -> FunctionModel:
@@ -209,7 +234,8 @@ def function_model(function: Any, context: Context) -> FunctionModel:
             "fit: the function turns something of the trials, or a sampled value, into a NumPy array. Write its "
             f"mathematics with jax.numpy. {str(error).splitlines()[0]}"
         ) from error
-    names = ran.form.readout
-    readout = SiteReadout(names, tuple(ran.dims.values()) if names else ())
+    # Newton steps for the readout know of the predictor alone.
+    names = () if set(ran.form.readout) & set(ran.closed_over) else ran.form.readout
+    readout = SiteReadout(names, tuple(ran.sites[name][0][1] for name in names[1:]))
     effects = (FunctionEffect(ran),) if set(ran.sites) - set(names) or ran.form.varies else ()
-    return FunctionModel(ran.parts.blocks, ran.parts.observation, readout, effects, ran)
+    return FunctionModel(ran.parts.blocks, ran.observation(context), readout, effects, ran)

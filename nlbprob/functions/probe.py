@@ -1,5 +1,6 @@
 """What a NumPyro function is made of, found out by running it: blocks, observation, sites, and how eta depends on x."""
 
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +14,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.blocks.calls import HANDLERS
 from nlbprob.blocks.latent import Latent
 from nlbprob.blocks.observation import Observation
+from nlbprob.blocks.templates import Templates
 from nlbprob.errors import InputError
 from nlbprob.functions.program import Answer, linear, own_sites, predictor, zeros
 from nlbprob.functions.view import View, blank, made_up
@@ -32,16 +34,16 @@ class Parts(NamedTuple):
     blocks: in the order of their calls; sites: the shape and support of the function's own sample sites.
     """
 
-    blocks: tuple[Latent, ...]
-    observation: Observation
+    blocks: tuple[Latent | Templates, ...]
+    observation: Observation | Callable
     sites: dict[str, tuple[tuple[int, ...], Any]]
 
 
 class Form(NamedTuple):
     """How the predictor depends on its parameters.
 
-    readout: the sites of the baselines and of each block's loadings, empty where these are no sites; varies: whether
-    the offset differs between trials or bins.
+    readout: the sites of the baselines and of the loadings, empty where these are no sites; varies: whether the offset
+    differs between trials or bins.
     """
 
     readout: tuple[str, ...]
@@ -50,10 +52,10 @@ class Form(NamedTuple):
 
 def parts(function: Callable, seen: View, trials: "Trials | View") -> Parts:
     """The parts of a function, its blocks settled for `trials`. Raises InputError where it cannot be fitted."""
-    blocks: list[Latent] = []
-    observations: list[Observation] = []
+    blocks: list[Latent | Templates] = []
+    observations: list[Observation | Callable] = []
 
-    def latent(block: Latent, _):
+    def latent(block: Latent | Templates, _):
         if block.name in [other.name for other in blocks]:
             raise InputError(
                 f"fit: the function calls two blocks named {block.name!r}; give each its own name, LDS(8, name='slow')."
@@ -62,7 +64,7 @@ def parts(function: Callable, seen: View, trials: "Trials | View") -> Parts:
         blocks.append(resolved.resolve(trials))
         return jnp.zeros((seen.n_trials, seen.n_bins, blocks[-1].n_latents))
 
-    def observe(observation: Observation, predictor, _):
+    def observe(observation: Observation | Callable, predictor, _):
         observations.append(observation)
         return predictor
 
@@ -96,7 +98,8 @@ def check_site(site: dict[str, Any]) -> None:
     if site["is_observed"]:
         raise InputError(
             f"fit: the function observes {site['name']!r} by numpyro.sample or numpyro.factor. Use nlb.observe with an "
-            "observation, such as nlb.Poisson() or your own: its log likelihood gives the trajectories' posterior."
+            "observation, nlb.Poisson(), or with a likelihood of your own that factors over bins, "
+            "nlb.observe(lambda eta: dist.Poisson(jnp.exp(eta)), eta, trials): it gives the trajectories' posterior."
         )
     if site["fn"].support.is_discrete:
         raise InputError(
@@ -190,23 +193,27 @@ def check_affine(draw: dict[str, Any]) -> None:
 
 
 def readout_sites(draws: list[dict[str, Any]], found: Parts, dims: dict[str, int], neurons: int) -> tuple[str, ...]:
-    """The sites that are the baselines and each block's loadings; none where one of these is no site."""
+    """The sites of the baselines and of the loadings, of all blocks or of each; none where one of these is no site."""
     baseline = [
         name for name in draws[0]["shifts"] if all(draw["shifts"][name] <= TOLERANCE * size(draw) for draw in draws)
     ]
-    chosen, start = baseline[:1], 0
-    for dim in dims.values():
-        columns = slice(start, start + dim)
-        start += dim
+
+    def loadings(start: int, stop: int) -> list[str]:
         same = [
             name
             for name, (shape, support) in found.sites.items()
-            if shape == (neurons, dim)
+            if shape == (neurons, stop - start)
             and unbounded(support)
-            and all(np.allclose(draw["slope"][:, columns], draw["values"][name], 1e-5, 1e-6) for draw in draws)
+            and all(np.allclose(draw["slope"][:, start:stop], draw["values"][name], 1e-5, 1e-6) for draw in draws)
         ]
-        chosen += same[:1]
-    return tuple(chosen) if len(chosen) == 1 + len(dims) else ()
+        return same[:1]
+
+    ends = [0, *np.cumsum(list(dims.values())).tolist()]
+    if baseline and (whole := loadings(0, ends[-1])):
+        return baseline[0], whole[0]
+    chosen = [*baseline[:1], *(name for columns in itertools.pairwise(ends) for name in loadings(*columns))]
+    # Blocks that share their loadings, (x + z) @ loadings.T, have no loadings of their own.
+    return tuple(chosen) if len(set(chosen)) == 1 + len(dims) else ()
 
 
 def unbounded(support: Any) -> bool:

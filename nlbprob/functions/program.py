@@ -11,6 +11,8 @@ import numpyro.primitives
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.calls import HANDLERS
 from nlbprob.blocks.latent import Dynamics, Latent
+from nlbprob.blocks.observation import Observation
+from nlbprob.blocks.templates import Mixture, Templates
 from nlbprob.functions.view import View
 
 
@@ -54,20 +56,30 @@ class WholeSites(numpyro.primitives.Messenger):
         msg["fn"], msg["cond_indep_stack"] = msg["fn"].to_event(batch), []
 
 
-def predictor(function: Callable, values: Mapping[str, Any], seen: View, parts: Mapping[str, Any]):
-    """The predictor [trial, time, neuron] at given values of the function's own sites and latents of its blocks."""
+def observed(function: Callable, values: Mapping[str, Any], seen: View, parts: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Observation and predictor at given values of the function's own sites and latents of its blocks."""
     found: list[Any] = []
 
-    def latent(block: Latent, trials: Any):
+    def latent(block: Latent | Templates, trials: Any):
         return parts[block.name]
 
     def observe(observation, predictor, trials):
-        found.append(predictor)
+        found.append((observation, predictor))
         return predictor
 
     with HANDLERS, numpyro.handlers.block(), Answer(latent, observe), numpyro.handlers.substitute(data=dict(values)):
         function(seen)
     return found[0]
+
+
+def predictor(function: Callable, values: Mapping[str, Any], seen: View, parts: Mapping[str, Any]):
+    """The predictor [trial, time, neuron] at given values of the function's own sites and latents of its blocks."""
+    return observed(function, values, seen, parts)[1]
+
+
+def likelihood(function: Callable, values: Mapping[str, Any], seen: View, parts: Mapping[str, Any]) -> Callable:
+    """What the function gives to `nlb.observe` at given values of its own sites and latents of its blocks."""
+    return observed(function, values, seen, parts)[0]
 
 
 def zeros(latents: Mapping[str, int], seen: View) -> dict[str, Any]:
@@ -103,31 +115,32 @@ def own_sites(function: Callable, seen: View, latents: Mapping[str, int]) -> dic
 class Sampled(NamedTuple):
     """One run of a function for its parameters: the values of all sites, and what blocks and observation made of them.
 
-    density: log p of all sites together.
+    priors: of the latents, by block; density: log p of all sites together.
     """
 
     values: dict[str, Any]
-    dynamics: dict[str, Dynamics]
+    priors: dict[str, Dynamics | Mixture]
     observation: dict[str, Any]
     density: Any
 
 
-def sample(function: Callable, blocks: Mapping[str, Latent], context: Context, seen: View) -> Sampled:
+def sample(function: Callable, blocks: Mapping[str, Latent | Templates], context: Context, seen: View) -> Sampled:
     """Run the function for its parameters alone: its sites are sampled, and those of its blocks; no trajectory is."""
-    dynamics: dict[str, Dynamics] = {}
+    priors: dict[str, Dynamics | Mixture] = {}
     own: dict[str, Any] = {}
 
-    def latent(block: Latent, trials: Any):
+    def latent(block: Latent | Templates, trials: Any):
         block = blocks[block.name]
-        dynamics[block.name] = block.prior(context)
+        priors[block.name] = block.prior(context)
         return jnp.zeros((seen.n_trials, seen.n_bins, block.n_latents))
 
     def observe(observation, predictor, trials):
-        own.update(observation.parameters(context))
+        if isinstance(observation, Observation):
+            own.update(observation.parameters(context))
         return predictor
 
     with HANDLERS, WholeSites(), Answer(latent, observe), numpyro.handlers.trace() as sites:
         function(seen)
     sampled = {name: site for name, site in sites.items() if site["type"] == "sample"}
     density = sum(site["fn"].log_prob(site["value"]).sum() for site in sampled.values())
-    return Sampled({name: site["value"] for name, site in sampled.items()}, dynamics, own, density)
+    return Sampled({name: site["value"] for name, site in sampled.items()}, priors, own, density)

@@ -210,7 +210,8 @@ def observation(
     model: Model, context: Context, supports, values: dict[str, Any], theta: Parameters, data: Batch, rows
 ) -> dict[str, Any]:
     """One damped Newton step on each neuron's own parameters (noise scale, dispersion), in unconstrained space."""
-    names = {name: model.observation.site(name) for name in theta.observation}
+    own_sites = observation_sites(model, context)
+    names = {n: site for n in theta.observation if (site := model.observation.site(n)) in own_sites}
     if not names:
         return {}
     raw = {name: biject_to(supports[site]).inv(values[site]) for name, site in names.items()}
@@ -218,7 +219,7 @@ def observation(
     def objective(raw, batch, rows):
         (mean, covariance), share = rows
         own = {name: biject_to(supports[site])(raw[name]) for name, site in names.items()}
-        given, batch = problem(model, theta._replace(observation=own), batch)
+        given, batch = problem(model, theta._replace(observation=theta.observation | own), batch)
         mean, covariance = local_inference.latent_moments(given, mean, covariance)
         centre, variance = local_inference.predictor(given, mean, covariance)
         value = model.observation.expected_log_prob(centre, variance, batch.counts, given.observation)[0]

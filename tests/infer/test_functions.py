@@ -15,20 +15,26 @@ import nlbprob as nlb
 from nlbprob.blocks.base import Context
 from nlbprob.functions.model import resolved
 from nlbprob.functions.readout import tangent_normal
-from nlbprob.infer import em, parameters
+from nlbprob.infer import em, parameters, predict
 from nlbprob.infer.arviz import parameter_variables
+from nlbprob.infer.problem import Batch, combined
 from tests.conftest import SHORT
 from tests.infer.conftest import Case, drawn
 
 PRIOR_LEVEL = math.log(5 * 0.02)  # 5 Hz in bins of 20 ms
 
 
-def plain(trials):
-    """y_n(t) ~ Poisson(exp(c_n'x(t) + d_n))."""
+def plain_predictor(trials):
+    """c_n'x(t) + d_n."""
     x = nlb.LDS(2)(trials)
     loadings = numpyro.sample("loadings", dist.Normal(0.0, 0.5).expand([trials.n_neurons, 2]).to_event(2))
     baseline = numpyro.sample("baseline", dist.Normal(PRIOR_LEVEL, 2.0).expand([trials.n_neurons]).to_event(1))
-    nlb.observe(nlb.Poisson(), x @ loadings.T + baseline, trials)
+    return x @ loadings.T + baseline
+
+
+def plain(trials):
+    """y_n(t) ~ Poisson(exp(c_n'x(t) + d_n))."""
+    nlb.observe(nlb.Poisson(), plain_predictor(trials), trials)
 
 
 def scaled_predictor(trials):
@@ -58,12 +64,44 @@ def driven(trials):
     nlb.observe(nlb.NegativeBinomial(), predictor, trials)
 
 
+def mixed(trials):
+    """Templates and how single trials deviate from them, with one site of loadings."""
+    latents = jnp.concatenate([nlb.LDS(2)(trials), nlb.Templates(3, 1)(trials)], -1)
+    loadings = numpyro.sample("loadings", dist.Normal(0.0, 0.5).expand([trials.n_neurons, 3]).to_event(2))
+    baseline = numpyro.sample("baseline", dist.Normal(PRIOR_LEVEL, 2.0).expand([trials.n_neurons]).to_event(1))
+    nlb.observe(nlb.Poisson(), latents @ loadings.T + baseline, trials)
+
+
+def apart(trials):
+    """The same with loadings of each block."""
+    template, x = nlb.Templates(3, 1)(trials), nlb.LDS(2)(trials)
+    with numpyro.plate("neuron", trials.n_neurons):
+        first = numpyro.sample("first", dist.Normal(0.0, 0.5).expand([1]).to_event(1))
+        second = numpyro.sample("second", dist.Normal(0.0, 0.5).expand([2]).to_event(1))
+        level = numpyro.sample("level", dist.Normal(PRIOR_LEVEL, 2.0))
+    nlb.observe(nlb.Poisson(), template @ first.T + x @ second.T + level, trials)
+
+
+def written(trials):
+    """`plain` with the likelihood written out."""
+    nlb.observe(lambda eta: dist.Poisson(jnp.exp(eta)), plain_predictor(trials), trials)
+
+
+def written_scaled(trials):
+    """`scaled` with the size of the rates in the likelihood, and one more site there."""
+    size = numpyro.sample("boost", dist.LogNormal(0.0, 0.3))
+    spread = numpyro.sample("spread", dist.HalfNormal(1.0).expand([trials.n_neurons]).to_event(1))
+    nlb.observe(
+        lambda eta: dist.NegativeBinomial2(size * jnp.exp(eta), 1 / (0.01 + spread)), scaled_predictor(trials), trials
+    )
+
+
 def with_stimulus(trials):
     stimulus = np.random.default_rng(0).standard_normal((*trials.counts.shape[:2], 2)).astype(np.float32)
     return trials.replace(inputs={"stimulus": stimulus})
 
 
-@pytest.mark.parametrize("function", [plain, scaled])
+@pytest.mark.parametrize("function", [plain, scaled, written])
 def test_the_bound_is_that_of_the_same_model_of_blocks(function):
     case = drawn(repr(nlb.Poisson()))
     model = resolved(function, case.trials)
@@ -73,6 +111,135 @@ def test_the_bound_is_that_of_the_same_model_of_blocks(function):
     assert parameters.parameter_sites(model, case.context).keys() == values.keys()
     same = Case(model, case.trials, values, case.context)
     np.testing.assert_allclose(same.converged().elbo, case.converged().elbo, rtol=1e-5)
+
+
+def test_a_fit_with_a_written_likelihood_is_that_of_poisson(fitted, recording, tmp_path):
+    posterior = nlb.fit(written, recording.split("train"), seed=1, **SHORT)
+    np.testing.assert_allclose(posterior.elbo, fitted.elbo, rtol=1e-4)
+    visible = recording.hide_heldout("val")
+    np.testing.assert_allclose(posterior.rates(visible), fitted.rates(visible), rtol=5e-3)
+    found = nlb.Posterior.load(posterior.save(tmp_path), written)
+    np.testing.assert_array_equal(found.rates(visible), posterior.rates(visible))
+
+
+def test_sites_of_a_written_likelihood_are_fitted(recording):
+    trials = recording.split("train")
+    model = resolved(written_scaled, trials)
+    assert set(model.observation.medians) == {"boost", "spread"}
+    posterior = nlb.fit(written_scaled, trials, **SHORT)
+    elbo = posterior.elbo[posterior.history["stage"] == "em"]
+    assert elbo[-1] > elbo[0]
+    drawn = posterior.parameters()
+    assert drawn["spread"].shape[1:] == (trials.n_neurons,)
+    for name, median in model.observation.medians.items():
+        assert np.abs(np.mean(drawn[name], 0) - median).max() > 1e-3
+    tree = posterior.to_arviz(recording, draws=3)
+    assert np.isfinite(tree["log_likelihood"]["spikes"]).any()
+
+
+def test_what_a_likelihood_and_the_predictor_share_follows_gradients():
+    def function(trials):
+        x = nlb.LDS(1)(trials)
+        loadings = numpyro.sample("loadings", dist.Normal(0.0, 0.5).expand([trials.n_neurons, 1]).to_event(2))
+        level = numpyro.sample("level", dist.Normal(0.0, 1.0).expand([trials.n_neurons]).to_event(1))
+        nlb.observe(lambda eta: dist.Normal(eta, jnp.exp(level)), x @ loadings.T + level, trials)
+
+    model = resolved(function, trials_of())
+    assert set(model.observation.medians) == {"level"}
+    assert model.readout.names == ()
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "known"),
+    [
+        (lambda eta: dist.Poisson(jnp.exp(eta)), nlb.Poisson()),
+        (lambda eta: dist.Poisson(jax.nn.softplus(eta)), nlb.Poisson(link="softplus")),
+        (dist.BernoulliLogits, nlb.Bernoulli()),
+    ],
+)
+def test_the_link_of_a_written_likelihood_is_inverted(likelihood, known):
+    def function(trials):
+        nlb.observe(likelihood, nlb.LDS(1)(trials), trials)
+
+    trials = trials_of()
+    observation = resolved(function, trials.replace(counts=np.minimum(trials.counts, 1))).observation
+    mean = jnp.asarray([0.01, 0.1, 0.4, 0.9, 0.98])
+    found, expected = (jax.jvp(one.predictor_of_mean, (mean,), (mean,)) for one in (observation, known))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_written_likelihood_is_an_ordinary_numpyro_model():
+    made = nlb.simulate(written_scaled, 3, neurons=4, bins=5, bin_ms=20.0)
+    assert {"boost", "spread"} <= set(made.parameters)
+    prior = Predictive(written_scaled, num_samples=2)(jax.random.key(0), made.trials)
+    assert prior["rates"].shape == (2, 3, 5, 4)
+
+
+@pytest.mark.parametrize("function", [mixed, apart])
+def test_templates_are_summed_out(function):
+    trials = drawn(repr(nlb.Poisson())).trials
+    latents = [nlb.LDS(2), nlb.Templates(3, 1)] if function is mixed else [nlb.Templates(3, 1), nlb.LDS(2)]
+    context, blocks = Context.of(trials), nlb.Model(latents=latents).resolve(trials)
+    made = numpyro.handlers.trace(numpyro.handlers.seed(blocks.parameters, 0)).get_trace(context)
+    values = {name: jnp.asarray(site["value"]) for name, site in made.items()}
+    own, model = dict(values), resolved(function, trials)
+    if function is apart:
+        loadings = own.pop("loadings")
+        own |= {"first": loadings[:, :1], "second": loadings[:, 1:], "level": own.pop("baseline")}
+    assert model.readout.names == (("baseline", "loadings") if function is mixed else ("level", "first", "second"))
+
+    def bounds(model, values):
+        theta = parameters.parameters_at(model, context, values)
+        batch = Batch(trials.counts, trials.seen, model.covariates(trials, context))
+        _, _, local = predict.infer(model, theta, jax.tree.map(jnp.asarray, batch))
+        return combined(theta, local.elbo)
+
+    (found, share), (expected, known) = bounds(model, own), bounds(blocks, values)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(share, known, rtol=1e-3, atol=1e-5)
+
+
+def test_fitted_templates_are_those_of_blocks(recording, tmp_path):
+    options = SHORT | {"em_iterations": 4, "svi_steps": 4}
+    trials, blocks = recording.split("train"), nlb.Model(latents=[nlb.LDS(2), nlb.Templates(3, 1)])
+    posterior, expected = (nlb.fit(model, trials, **options) for model in (mixed, blocks))
+    np.testing.assert_allclose(posterior.elbo, expected.elbo, rtol=1e-4)
+    share = posterior.components(recording)
+    np.testing.assert_allclose(share, expected.components(recording), atol=1e-3)
+    found = nlb.Posterior.load(posterior.save(tmp_path), mixed)
+    np.testing.assert_array_equal(found.components(recording), share)
+    assert posterior.to_arviz(recording, draws=2)["posterior"]["templates"].dims[2:] == ("component", "time", "latent")
+
+
+def test_templates_are_part_of_an_ordinary_numpyro_model():
+    made = nlb.simulate(mixed, 6, neurons=4, bins=5, bin_ms=20.0)
+    assert made.latents.shape == (6, 5, 3)
+    assert made.states["templates.component"].shape == (6,)
+    assert set(made.parameters) >= {"templates.weights", "templates.coefficients", "loadings", "baseline"}
+    prior = Predictive(mixed, num_samples=2)(jax.random.key(0), made.trials)
+    assert prior["templates.component"].shape == (2, 6)
+    assert prior["rates"].shape == (2, 6, 5, 4)
+
+
+def test_as_many_templates_as_conditions():
+    def function(trials):
+        t, x = nlb.Templates(dim=1)(trials), nlb.LDS(1)(trials)
+        nlb.observe(nlb.Poisson(), (t + x) * numpyro.sample("scale", dist.Normal(0.0, 1.0)), trials)
+
+    trials = trials_of()
+    assert resolved(function, trials_of(trials=8)).n_components == 8
+    trials = trials.replace(table=trials.table | {"side": np.array(["l", "r", "l", "m"])}, condition=("side",))
+    assert resolved(function, trials).n_components == 3
+
+
+def test_shared_loadings_are_no_readout():
+    def function(trials):
+        x = nlb.LDS(2, name="slow")(trials) + nlb.LDS(2, name="fast")(trials)
+        loadings = numpyro.sample("loadings", dist.Normal(0.0, 0.5).expand([trials.n_neurons, 2]).to_event(2))
+        baseline = numpyro.sample("baseline", dist.Normal(0.0, 2.0).expand([trials.n_neurons]).to_event(1))
+        nlb.observe(nlb.Poisson(), x @ loadings.T + baseline, trials)
+
+    assert resolved(function, trials_of()).readout.names == ()
 
 
 def test_blocks_loadings_and_inputs_find_their_places():
@@ -182,8 +349,8 @@ def test_numpyros_own_tools_work_on_a_function():
     assert np.ptp(drawn["loadings"], axis=0).min() > 0
 
 
-def trials_of(neurons=5):
-    counts = np.random.default_rng(0).poisson(1.0, (4, 6, neurons))
+def trials_of(neurons=5, trials=4):
+    counts = np.random.default_rng(0).poisson(1.0, (trials, 6, neurons))
     return nlb.Trials.from_arrays(counts, 20.0)
 
 
@@ -196,6 +363,11 @@ def ending(predictor, *, block=None, observation=None):
         nlb.observe(observation or nlb.Poisson(), predictor(x, loadings), trials)
 
     return function
+
+
+def likely(likelihood):
+    """A function with such a likelihood."""
+    return lambda trials: nlb.observe(likelihood, nlb.LDS(1)(trials), trials)
 
 
 def no_block(trials):
@@ -216,6 +388,19 @@ def one_name_twice(trials):
     nlb.observe(nlb.Poisson(), nlb.LDS(1)(trials) + nlb.LDS(1)(trials), trials)
 
 
+def templates_alone(trials):
+    nlb.observe(nlb.Poisson(), nlb.Templates(2, 1)(trials), trials)
+
+
+def too_many_templates(trials):
+    nlb.observe(nlb.Poisson(), nlb.LDS(1)(trials) + nlb.Templates(9, 1)(trials), trials)
+
+
+def templates_twice(trials):
+    first, second = nlb.Templates(2, 1)(trials), nlb.Templates(2, 1, name="more")(trials)
+    nlb.observe(nlb.Poisson(), nlb.LDS(1)(trials) + first + second, trials)
+
+
 def discrete_site(trials):
     jump = numpyro.sample("jump", dist.Bernoulli(0.5))
     nlb.observe(nlb.Poisson(), nlb.LDS(1)(trials) + jump, trials)
@@ -223,6 +408,26 @@ def discrete_site(trials):
 
 def other_likelihood(trials):
     numpyro.sample("y", dist.Poisson(jnp.exp(nlb.LDS(1)(trials))), obs=trials.counts)
+
+
+def coupling_factor(trials):
+    x = nlb.LDS(1)(trials)
+    numpyro.factor("smooth", -jnp.sum(jnp.diff(x, axis=1) ** 2))
+    nlb.observe(nlb.Poisson(), x, trials)
+
+
+def by_latents(trials):
+    x = nlb.LDS(1)(trials)
+    nlb.observe(lambda eta: dist.Normal(eta, jnp.exp(x)), x, trials)
+
+
+def by_inputs(trials):
+    times = trials.time_ms[:, None]
+    nlb.observe(lambda eta: dist.Normal(eta, 1 + times), nlb.LDS(1)(trials), trials)
+
+
+def sampling_inside(trials):
+    nlb.observe(lambda eta: dist.Normal(eta, numpyro.sample("width", dist.HalfNormal(1.0))), nlb.LDS(1)(trials), trials)
 
 
 def trial_gain(trials):
@@ -242,8 +447,24 @@ def numpy_inside(trials):
         (no_observation, "observes no counts"),
         (two_observations, "calls nlb.observe more than once"),
         (one_name_twice, "two blocks named 'lds'"),
+        (templates_alone, "needs at least one latent block, such as LDS"),
+        (templates_twice, "two blocks of templates"),
+        (lambda trials: nlb.Templates(2, on="lds")(trials), r"Templates\(on='lds'\): in a function"),
+        (too_many_templates, "more templates than the 4 trials"),
         (discrete_site, "site 'jump' is discrete, Bernoulli"),
         (other_likelihood, "observes 'y' by numpyro.sample or numpyro.factor. Use nlb.observe"),
+        (coupling_factor, "observes 'smooth' by numpyro.sample or numpyro.factor"),
+        (by_latents, "likelihood of nlb.observe depends on latents besides"),
+        (by_inputs, "likelihood of nlb.observe differs between trials or bins"),
+        (sampling_inside, "likelihood of nlb.observe samples 'width'"),
+        (likely(lambda eta: dist.Poisson(jnp.exp(jnp.cumsum(eta, 1)))), "mixes entries. Given the predictor it has to"),
+        (likely(lambda eta: dist.Normal(eta, 1.0).to_event(1)), r"makes Independent of .* without to_event"),
+        (likely(lambda eta: eta), "makes .* of None of predictors"),
+        (likely(lambda eta: dist.Poisson(jnp.exp(-eta))), "has to rise with the predictor"),
+        (likely(lambda eta: dist.Normal(0.0, jnp.exp(eta))), "has to rise with the predictor"),
+        (likely(nlb.Poisson), "observe: .*Poisson.* is no observation"),
+        (likely(3), "observe: 3 is no observation"),
+        (likely(dist.BernoulliLogits), "log likelihood of 2 spikes in a bin is not finite"),
         (trial_gain, "site 'gain' has one value for each trial"),
         (numpy_inside, "into a NumPy array. Write its mathematics with jax.numpy"),
         (ending(lambda x, loadings: jnp.tanh(x) @ loadings.T), "not affine in the latents"),
