@@ -50,7 +50,8 @@ class ParameterGuide:
     """A NumPyro guide over all parameter sites of a model, called with what the model is: (index, data, frames, store).
 
     family "neuron": a multivariate normal for each neuron's baseline and loadings, and one for all of the rest, whose
-    covariance stays that of the start (beyond `MOST_JOINT` entries independent normals, whose widths are fitted);
+    covariance stays that of the start where there are more `trials` to tell it than entries, and whose correlations do
+    where there are fewer (beyond `MOST_JOINT` entries they are independent normals);
     "normal": independent normals throughout; "lowrank": one normal over all parameters, its covariance that of EM's
     curvature, neuron by neuron, rescaled, and a few directions in which any of them move together; "map": point
     estimates.
@@ -59,7 +60,7 @@ class ParameterGuide:
     of all others are the columns of the one row of "rest", or its rows where they are independent.
     """
 
-    def __init__(self, family: str, shapes, supports, neuron_sites: tuple[str, ...]):
+    def __init__(self, family: str, shapes, supports, neuron_sites: tuple[str, ...], trials: int):
         self.family = family
         neuron: dict[str, Part] = {}
         rest: dict[str, Part] = {}
@@ -76,6 +77,7 @@ class ParameterGuide:
                 rest[name] = Part(supports[name], slice(None), slice(start, start + math.prod(shape)), shape)
                 start += math.prod(shape)
         self.joint = family in ("neuron", "lowrank") and start <= MOST_JOINT
+        self.told = family == "neuron" and start < min(trials, MOST_JOINT)
         if not self.joint:
             rest = {name: part._replace(rows=part.columns, columns=slice(None)) for name, part in rest.items()}
         self.groups = {name: parts for name, parts in (("neuron", neuron), ("rest", rest)) if parts}
@@ -152,9 +154,9 @@ class ParameterGuide:
         if self.family == "map":
             return frame.centre + jnp.einsum("rij,rj->ri", frame.root, shift), 0.0
         log_scale: Any = jnp.zeros_like(frame.centre)
-        # The rest keeps the covariance it starts with: beside the readout's normals the bound would have it too narrow,
-        # and a few noisy steps would not better so many correlations.
-        if not (self.family == "neuron" and group == "rest" and self.joint):
+        # The rest keeps the covariance that its information gives: beside the readout's normals the bound would have it
+        # too narrow, and a few noisy steps would not better so many correlations.
+        if group == "neuron" or not self.told:
             log_scale = numpyro.param(f"{group}.log_scale", log_scale)
         draw: Any = numpyro.sample(
             f"_{group}", dist.Normal(jnp.zeros_like(shift), 1.0).to_event(2), infer={"is_auxiliary": True}

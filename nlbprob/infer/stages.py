@@ -103,7 +103,8 @@ class Run:
             chunks = (self.expect.shapes,) * len(self.batches)
             self.maximize = self.ahead.compile(self.em.maximization, self.start, self.batches, chunks)
         steps = self.settings["svi_steps"]
-        self.guide = guides.ParameterGuide(family, self.sites, self.em.supports, model.readout.names)
+        names, count = model.readout.names, self.trials.n_trials
+        self.guide = guides.ParameterGuide(family, self.sites, self.em.supports, names, count)
         rest = Entries({name: self.em.sites[name] for name in self.guide.rest})
         groups = np.arange(model.dim) if model.readout.names else np.full(model.dim, -1)
         self.rest = Ascent(model, context, rest, groups)

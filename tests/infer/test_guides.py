@@ -19,11 +19,11 @@ SUPPORTS = {"baseline": constraints.real, "loadings": constraints.real_matrix, "
 SIZE = 3 * NEURONS - 2
 
 
-def guide_of(family):
+def guide_of(family, trials=100):
     """A guide, and frames whose roots are not the identity."""
     random = np.random.default_rng(0)
     shapes = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in SHAPES.items()}
-    guide = ParameterGuide(family, shapes, SUPPORTS, ("baseline", "loadings"))
+    guide = ParameterGuide(family, shapes, SUPPORTS, ("baseline", "loadings"), trials)
     values = {name: jnp.asarray(random.uniform(0.5, 1.5, shape), jnp.float32) for name, shape in SHAPES.items()}
     root = 0.3 * random.standard_normal((NEURONS, 2, 2))
     covariance = jnp.asarray(root @ root.transpose(0, 2, 1) + 0.02 * np.eye(2), jnp.float32)
@@ -107,3 +107,9 @@ def test_low_rank_finds_what_parameters_of_different_neurons_share():
     mean, found = moments(guide, frames, params)
     np.testing.assert_allclose(mean, centre, atol=0.2)
     np.testing.assert_allclose(found, covariance, atol=0.08)
+
+
+@pytest.mark.parametrize(("trials", "fitted"), [(100, False), (2, True)])
+def test_dynamics_keep_the_widths_that_enough_trials_tell(trials, fitted):
+    guide, frames = guide_of("neuron", trials)
+    assert ("rest.log_scale" in guide.untouched(frames)) == fitted
