@@ -217,13 +217,8 @@ def observation(
     raw = {name: biject_to(supports[site]).inv(values[site]) for name, site in names.items()}
 
     def objective(raw, batch, rows):
-        (mean, covariance), share = rows
         own = {name: biject_to(supports[site])(raw[name]) for name, site in names.items()}
-        given, batch = problem(model, theta._replace(observation=theta.observation | own), batch)
-        mean, covariance = local_inference.latent_moments(given, mean, covariance)
-        centre, variance = local_inference.predictor(given, mean, covariance)
-        value = model.observation.expected_log_prob(centre, variance, batch.counts, given.observation)[0]
-        return (jnp.where(batch.seen, value, 0.0) * share[:, None, None]).sum()
+        return readout_terms(model, theta._replace(observation=theta.observation | own), batch, *rows)[0].sum()
 
     def prior(raw):
         own = {site: biject_to(supports[site])(raw[name]) for name, site in names.items()}
