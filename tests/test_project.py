@@ -31,13 +31,14 @@ ROOMS = [
     "infer",
     "reporting",
     "sweep",
+    "settings",
     "run",
     "testphase",
     "commands",
     "cli",
 ]
 #: Usable by all; they import none but each other.
-COMMON = {"errors", "resources", "model_file"}
+COMMON = {"errors", "files", "resources", "model_file"}
 
 SETTINGS = """
 import importlib, json, os, pkgutil, jax, numpyro

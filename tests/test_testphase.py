@@ -10,8 +10,9 @@ import pytest
 from nlbprob import testphase
 from nlbprob.cli import main
 from nlbprob.errors import InputError, RunExistsError
-from nlbprob.run import Settings, read_json, read_test, write_json
+from nlbprob.run import read_json, read_test, write_json
 from nlbprob.scoring import ledger
+from nlbprob.settings import Settings
 from nlbprob.testphase import run_test
 from tests.data.nlb import conftest as pairs
 from tests.scoring.files import truth, write

@@ -17,7 +17,8 @@ def run(arguments) -> int:
     from nlbprob.commands.data_options import read_config
     from nlbprob.commands.table import print_scores
     from nlbprob.resources import folder
-    from nlbprob.run import Settings, check_free, perform
+    from nlbprob.run import check_free, perform
+    from nlbprob.settings import Settings
     from nlbprob.simulation import reaches, write_nwb
 
     out = pathlib.Path(arguments.out)

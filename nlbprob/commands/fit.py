@@ -47,7 +47,8 @@ def run(arguments) -> int:
     model_options = file.parse(arguments.model_options, model_config)
 
     from nlbprob.commands.table import print_scores
-    from nlbprob.run import Settings, perform
+    from nlbprob.run import perform
+    from nlbprob.settings import Settings
 
     settings = Settings(
         model=arguments.model,

@@ -1,0 +1,140 @@
+"""Files that are whole or not there: written under another name, flushed to the disk, then renamed."""
+
+import contextlib
+import errno
+import io
+import os
+import pathlib
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import IO, Any
+
+#: What to do about an error of the system that ends the writing of a file.
+REMEDIES = {
+    errno.ENOSPC: "free some space, or name a folder on another disk",
+    errno.EDQUOT: "your quota is used up: delete something, or name a folder on another disk",
+    errno.EACCES: "ask for the permission to write there, or name another folder",
+    errno.EPERM: "ask for the permission to write there, or name another folder",
+    errno.EROFS: "this disk is read-only: name a folder on another one",
+    errno.EIO: "the disk reports a fault: name a folder on another one",
+    errno.EFBIG: "this disk or your limits (ulimit -f) do not take so large a file: name a folder on another one",
+}
+
+
+class WriteError(OSError):
+    """A file could not be written; the message names the file, the reason and the remedy."""
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
+    """A file to write to that takes the place of `path` once the block has ended well, and leaves no trace otherwise.
+
+    It is flushed to the disk before it is renamed, and its name after, so that a crash of the machine leaves the old
+    content or the new one. Signals that would end the process wait for the last step.
+
+    Args:
+        path: the file; its folder must exist.
+        mode: "wb", or "w" for text in UTF-8.
+
+    Raises:
+        WriteError: the system does not take the file.
+    """
+    path = pathlib.Path(path)
+    temporary = None
+    try:
+        with translated(path):
+            encoding = None if "b" in mode else "utf-8"
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+            temporary = pathlib.Path(name)
+            os.fchmod(handle, 0o666 & ~umask())
+            with open(handle, mode, encoding=encoding) as file:
+                yield file
+                with signals_deferred():
+                    file.flush()
+                    os.fsync(file.fileno())
+            with signals_deferred():
+                os.replace(temporary, path)
+                temporary = None
+                flush_folder(path.parent)
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def translated(path: pathlib.Path) -> Iterator[None]:
+    """Turn an error of the system in the block into a WriteError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, WriteError) or error.errno not in REMEDIES:
+            raise
+        reason = os.strerror(error.errno).lower()
+        raise WriteError(f"{path} cannot be written: {reason}; {REMEDIES[error.errno]}.") from error
+
+
+def write_bytes(path: str | os.PathLike, content: bytes | bytearray | memoryview) -> None:
+    """Write a file as a whole. Raises WriteError where the system does not take it."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def write_text(path: str | os.PathLike, content: str) -> None:
+    """Write a file of UTF-8 text as a whole. Raises WriteError where the system does not take it."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_hdf5(path: str | os.PathLike, fill: Callable[[Any], None]) -> None:
+    """Write an HDF5 file: `fill` is called with an open h5py.File, which is built in memory.
+
+    The HDF5 library ends the process where the disk is full, so that it never writes to one here.
+
+    Raises:
+        WriteError: the system does not take the file.
+    """
+    import h5py
+
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        fill(file)
+    write_bytes(path, memory.getbuffer())
+
+
+def flush_folder(folder: pathlib.Path) -> None:
+    """Flush the names in a folder to the disk, where the system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def umask() -> int:
+    """The permissions that new files do not get; the system tells them only as it sets them."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+@contextlib.contextmanager
+def signals_deferred() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until the block has ended; off the main thread Python itself keeps them away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[tuple[int, FrameType | None]] = []
+    kept = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    changed = [name for name, handler in kept.items() if handler is not None]
+    for name in changed:
+        signal.signal(name, lambda number, frame: waiting.append((number, frame)))
+    try:
+        yield
+    finally:
+        for name in changed:
+            signal.signal(name, kept[name])
+        for number, _ in waiting[:1]:
+            signal.raise_signal(number)
