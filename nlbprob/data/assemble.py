@@ -12,7 +12,8 @@ from nlbprob.data.checks import as_mask
 from nlbprob.data.conditions import joint_values, label
 from nlbprob.data.draws import draw_heldout, draw_split
 from nlbprob.data.expressions import evaluate
-from nlbprob.data.layout import Table, column, ids, lay_out, rows
+from nlbprob.data.layout import column, lay_out, rows
+from nlbprob.data.plausible import Table, check_behavior, check_firing, ids
 from nlbprob.data.series import Series
 from nlbprob.data.trials import Trials
 from nlbprob.data.units import Units
@@ -30,7 +31,10 @@ def assemble(units: Units, table: Table, series: Series | None, options: dict[st
     Raises InputError where a column is missing, nothing is selected, or no spike is left.
     """
     notes: list[str] = []
-    units = chosen_units(units, options["units"])
+    check_firing(units, notes)
+    if options["chunk_ms"] is not None:
+        note_stray(units, notes)
+    recording, units = units, chosen_units(units, options["units"])
     units = dataclasses.replace(units, columns=with_unique_ids(units.columns, "units", notes))
     heldout, seeds = heldout_of(units.columns, options["heldout"], options["seed"])
     table = with_unique_ids(table, "trials", notes)
@@ -43,7 +47,7 @@ def assemble(units: Units, table: Table, series: Series | None, options: dict[st
             f"split: none of the {len(split)} trials is in one; see the trials column {options['split']!r}."
         )
     table = rows(table | {"split": split}, used)
-    table, windows, own = lay_out(table, options, notes)
+    table, windows, own = lay_out(table, options, recording, "split" in split_seeds, notes)
     counts, seen = binned(units, windows, own, notes)
     some = seen.any(axis=(1, 2))
     if not some.all():
@@ -57,7 +61,7 @@ def assemble(units: Units, table: Table, series: Series | None, options: dict[st
         time_ms=windows.time_ms,
         forward_bins=windows.forward_bins,
         condition=tuple(options["condition"]),
-        behavior=None if series is None else binned_series(series, windows, own, options["lag_ms"]),
+        behavior=None if series is None else binned_series(series, windows, own, options["lag_ms"], notes),
         behavior_name=None if series is None else series.name,
         behavior_channels=() if series is None else series.channels,
         lag_ms=options["lag_ms"],
@@ -139,11 +143,26 @@ def binned(
 
 
 def binned_series(
-    series: Series, windows: Windows, own: Bool[np.ndarray, "trial time"], lag_ms: float | int
+    series: Series, windows: Windows, own: Bool[np.ndarray, "trial time"], lag_ms: float | int, notes: list[str]
 ) -> Float[np.ndarray, "trial time channel"]:
     """The signal in the trials' own bins. Raises InputError where it has no value in any."""
     values = bin_series(series, windows, lag_ms)
     values[~own] = np.nan
     if np.isnan(values).all():
         raise InputError(f"behavior: {series.name!r} has no value inside a trial; check its times (s) and lag_ms.")
+    notes.extend(series.notes)
+    check_behavior(series, values, own, notes)
     return values
+
+
+def note_stray(units: Units, notes: list[str]) -> None:
+    """Note spikes outside the recording as it was cut into pieces."""
+    stray = units.stray()
+    if stray:
+        first, last = units.extent
+        times = np.concatenate(list(stray.values()))
+        named = ", ".join(str(units.columns["id"][unit]) for unit in list(stray)[:20])
+        notes.append(
+            f"{len(times)} stray spikes at {times.min():g} to {times.max():g} s (units {named}) lie far outside the "
+            f"others, and the pieces reach from {first:g} to {last:g} s without them"
+        )

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, UInt
 
+from nlbprob.data.clock import is_single, step_s
 from nlbprob.data.series import Series
-from nlbprob.data.windows import TOUCHING_S, Windows, merge
-
-GAP = 1.5  # samples further apart than this many sampling intervals have a gap between them
+from nlbprob.data.windows import Windows, merge, touching_s
 
 
 def count_spikes(spike_times: Sequence[np.ndarray], windows: Windows) -> UInt[np.ndarray, "trial time neuron"]:
@@ -16,10 +15,11 @@ def count_spikes(spike_times: Sequence[np.ndarray], windows: Windows) -> UInt[np
 
     spike_times: of each unit, in s, ascending. Windows may overlap: a spike counts in each that holds it.
     """
+    single = is_single(*spike_times)
     n_trials, n_bins = len(windows.start), windows.n_bins
     counts = np.zeros((len(spike_times), n_trials * n_bins), dtype=np.uint8)
     for unit, times in enumerate(spike_times):
-        trial, bins, _ = windows.locate(times)
+        trial, bins, _ = windows.locate(times, single)
         of_unit = np.bincount(trial * n_bins + bins, minlength=n_trials * n_bins)
         peak = of_unit.max(initial=0)
         if peak > np.iinfo(counts.dtype).max:
@@ -31,19 +31,22 @@ def count_spikes(spike_times: Sequence[np.ndarray], windows: Windows) -> UInt[np
 def covered(intervals: Float[np.ndarray, "interval 2"], windows: Windows) -> Bool[np.ndarray, "trial time"]:
     """Where a bin lies in one of the intervals (s) as a whole. Intervals that touch count as one; padding is False."""
     merged = merge(intervals)
+    slack = windows.error_s + touching_s(windows.stop, is_single(intervals))
     inside = np.arange(windows.n_bins) < windows.bins[:, None]
-    part = ~within(windows.start, windows.stop, merged)
+    part = ~within(windows.start, windows.stop, merged, slack)
     edges = windows.start[part, None] + np.arange(windows.n_bins + 1) * (windows.bin_ms / 1000)
-    inside[part] &= within(edges[:, :-1], edges[:, 1:], merged)
+    inside[part] &= within(edges[:, :-1], edges[:, 1:], merged, slack[part, None])
     return inside
 
 
-def within(left: np.ndarray, right: np.ndarray, merged: Float[np.ndarray, "interval 2"]) -> np.ndarray:
-    """Where [left, right) lies in one of the intervals, which are ascending and apart."""
+def within(
+    left: np.ndarray, right: np.ndarray, merged: Float[np.ndarray, "interval 2"], slack: np.ndarray
+) -> np.ndarray:
+    """Where [left, right) lies in one of the intervals, which are ascending and apart, give or take the slack (s)."""
     if not len(merged):
         return np.zeros(left.shape, dtype=bool)
-    at = np.searchsorted(merged[:, 0], left + TOUCHING_S, side="right") - 1
-    return (at >= 0) & (right <= merged[at, 1] + TOUCHING_S)
+    at = np.searchsorted(merged[:, 0], left + slack, side="right") - 1
+    return (at >= 0) & (right <= merged[at, 1] + slack)
 
 
 def observed(
@@ -66,16 +69,17 @@ def bin_series(series: Series, windows: Windows, lag_ms: float | int) -> Float[n
     """The value of each channel in each bin, lag_ms later than the bin; NaN where there is none, and in padding.
 
     A series sampled at least once a bin: the mean of the samples in the bin that are not NaN. A coarser one, and a bin
-    that the sampling happens to miss: linear interpolation at the bin's center, never across a gap (samples more than
-    1.5 sampling intervals apart) or a NaN.
+    that the sampling happens to miss: linear interpolation at the bin's center, never across a gap (`Series.gaps`) or a
+    NaN.
     """
     later = windows.shifted(lag_ms)
     n_bins, n_channels = windows.n_bins, series.values.shape[1]
     trials, bins = np.nonzero(np.arange(n_bins) < windows.bins[:, None])
     empty = np.ones((len(windows.start), n_bins), dtype=bool)
     values = np.full((*empty.shape, n_channels), np.nan)
-    if 1000 * series.interval_s <= windows.bin_ms * (1 + 1e-6):
-        trial, at, sample = later.locate(series.times)
+    error_ms = 2000 * float(step_s(series.times[-1:], series.single).max(initial=0))
+    if 1000 * series.interval_s <= windows.bin_ms * (1 + 1e-6) + error_ms:
+        trial, at, sample = later.locate(series.times, series.single)
         empty[trial, at] = False
         for channel in range(n_channels):
             in_bin = series.values[sample, channel]
@@ -97,12 +101,14 @@ def interpolate(series: Series, times: Float[np.ndarray, " query"]) -> Float[np.
     """Linear interpolation between neighboring samples; NaN beyond the ends, across a gap and next to a NaN."""
     if len(series.times) < 2:
         return np.full((len(times), series.values.shape[1]), np.nan)
-    left = np.clip(np.searchsorted(series.times, times + 1e-9, side="right") - 1, 0, len(series.times) - 2)
+    slack = np.maximum(1e-9, 2 * step_s(times, series.single))
+    left = np.clip(np.searchsorted(series.times, times + slack, side="right") - 1, 0, len(series.times) - 2)
     apart = series.times[left + 1] - series.times[left]
     share = (times - series.times[left]) / np.where(apart > 0, apart, 1)
-    share = np.where(np.abs(share) < 1e-6, 0, np.where(np.abs(share - 1) < 1e-6, 1, share))[:, None]
+    close = np.maximum(1e-6, slack / np.where(apart > 0, apart, 1))
+    share = np.where(np.abs(share) < close, 0, np.where(np.abs(share - 1) < close, 1, share))[:, None]
     before, after = series.values[left], series.values[left + 1]
     # A sample that is hit exactly needs no neighbor.
     between = np.where(share == 0, before, np.where(share == 1, after, before + share * (after - before)))
-    bridged = (apart > GAP * series.interval_s)[:, None] & (share > 0) & (share < 1)
+    bridged = series.gaps[left][:, None] & (share > 0) & (share < 1)
     return np.where(bridged | (share < 0) | (share > 1), np.nan, between)

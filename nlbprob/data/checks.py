@@ -171,7 +171,8 @@ def validated(given: Mapping[str, Any]) -> dict[str, Any]:
         "inputs": {name: as_series(values, shape[:2], f"inputs[{name!r}]") for name, values in inputs.items()},
     }
     fields |= behavior_fields(given["behavior"], given["behavior_name"], tuple(given["behavior_channels"]), shape[:2])
-    return {name: frozen(value) for name, value in fields.items()} | {"source": given["source"] or {}}
+    fields["behavior"], source = finite_behavior(fields["behavior"], fields["behavior_name"], given["source"] or {})
+    return {name: frozen(value) for name, value in fields.items()} | {"source": source}
 
 
 def behavior_fields(values: Any, name: str | None, channels: tuple[str, ...], shape: tuple[int, int]) -> dict[str, Any]:
@@ -183,6 +184,15 @@ def behavior_fields(values: Any, name: str | None, channels: tuple[str, ...], sh
     if len(channels) != behavior.shape[2] or len(set(channels)) != len(channels):
         raise InputError(f"behavior_channels: {channels} does not name {behavior.shape[2]} channels, each once.")
     return {"behavior": behavior, "behavior_name": name or "behavior", "behavior_channels": channels}
+
+
+def finite_behavior(values: Any, name: str | None, source: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Behavior with NaN where it was infinite, and the source with a note of how often."""
+    infinite = np.isinf(values) if values is not None else np.zeros(0, dtype=bool)
+    if not infinite.any():
+        return values, source
+    note = f"behavior: {infinite.sum()} values of {name!r} are infinite, and count as missing"
+    return np.where(infinite, np.nan, values), source | {"notes": [*source.get("notes", []), note]}
 
 
 def channel_names(number: int) -> tuple[str, ...]:

@@ -8,10 +8,14 @@ import numpy as np
 from nlbprob.data.assemble import assemble, heldout_of, split_of
 from nlbprob.data.checks import as_table, three_axes
 from nlbprob.data.options import resolve
+from nlbprob.data.plausible import FASTEST_HZ
 from nlbprob.data.series import Series
 from nlbprob.data.trials import Trials
 from nlbprob.data.units import Units
 from nlbprob.errors import InputError
+
+#: The values that an option takes in place of a column's name: kinds of NumPy.
+KINDS = {"heldout": "bui", "split": "U"}
 
 
 def from_arrays(
@@ -21,8 +25,8 @@ def from_arrays(
     seen: Any = None,
     neurons: Mapping[str, Any] | None = None,
     table: Mapping[str, Any] | None = None,
-    heldout: str = "heldout",
-    split: str = "split",
+    heldout: str | Any = "heldout",
+    split: str | Any = "split",
     condition: str | Sequence[str] = (),
     seed: int = 0,
     **fields: Any,
@@ -34,9 +38,9 @@ def from_arrays(
     bin_ms: bin width in ms.
     seen: booleans in the form of counts. Default: all was recorded.
     neurons, table: columns by name, one value a neuron and a trial. Default: "id", counted from 0.
-    heldout, split: the column of `neurons`, of `table`, that says it; "none": no neuron is held out, all trials are
-        "train". Where there is no column "heldout" or "split", a quarter of the neurons (by "area") and a fifth of the
-        trials (by condition) is drawn with `seed`.
+    heldout, split: the column of `neurons`, of `table`, that says it, or its values: a boolean for each neuron, a name
+        for each trial; "none": no neuron is held out, all trials are "train". Where there is no column "heldout" or
+        "split", a quarter of the neurons (by "area") and a fifth of the trials (by condition) is drawn with `seed`.
     condition: columns of `table` whose joint value is a trial's condition.
     fields: other fields of `Trials`; time_ms counts from 0 by default, behavior and inputs may be lists like counts.
 
@@ -46,8 +50,10 @@ def from_arrays(
     array, recorded = padded(counts, "counts")
     n_trials, n_bins, n_neurons = three_axes(array)
     mask = np.broadcast_to(recorded[:, :, None], array.shape) if seen is None else padded(seen, "seen", False)[0]
-    columns = as_table({"id": np.arange(n_neurons), **(neurons or {})}, n_neurons, "neurons", ("id",))
-    rows = as_table({"id": np.arange(n_trials), **(table or {})}, n_trials, "table", ("id",))
+    neurons, heldout = with_values(neurons, "heldout", heldout, n_neurons, "neurons")
+    table, split = with_values(table, "split", split, n_trials, "trials")
+    columns = as_table({"id": np.arange(n_neurons), **neurons}, n_neurons, "neurons", ("id",))
+    rows = as_table({"id": np.arange(n_trials), **table}, n_trials, "table", ("id",))
     condition = (condition,) if isinstance(condition, str) else tuple(condition)
     columns["heldout"], seeds = heldout_of(columns, heldout, seed)
     rows["split"], split_seeds = split_of(rows, split, condition, seed)
@@ -63,7 +69,34 @@ def from_arrays(
     trials = Trials(array, mask, bin_ms, columns, rows, condition=condition, **fields)
     if not trials.counts.any(where=trials.seen):
         raise InputError("counts: all units are silent; hand over counts with spikes in them.")
-    return trials
+    return with_rate_note(trials)
+
+
+def with_rate_note(trials: Trials) -> Trials:
+    """The trials, with a note where they have more spikes a second than neurons fire."""
+    hz = 1000 / trials.bin_ms * float(trials.counts.mean(where=trials.seen))
+    if hz <= FASTEST_HZ:
+        return trials
+    note = f"counts: neurons fire at {hz:.0f} Hz on average; are bins {trials.bin_ms:g} ms wide, and not s?"
+    return trials.replace(source=trials.source | {"notes": [*trials.source.get("notes", []), note]})
+
+
+def with_values(
+    columns: Mapping[str, Any] | None, option: str, given: Any, number: int, what: str
+) -> tuple[dict[str, Any], str]:
+    """The columns, among them the values given in place of a column's name, and the name.
+
+    Raises InputError where what is given is neither a name nor a value for each.
+    """
+    if isinstance(given, str):
+        return dict(columns or {}), given
+    if np.shape(given) != (number,) or np.asarray(given).dtype.kind not in KINDS[option]:
+        kind = "boolean" if option == "heldout" else "name such as 'train'"
+        raise InputError(
+            f"{option}: expected the name of a column, or a {kind} for each of the {number} {what}, got "
+            f"{type(given).__name__} of shape {np.shape(given)}."
+        )
+    return {**(columns or {}), option: given}, option
 
 
 def padded(values: Any, field: str, fill: Any = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -104,15 +137,18 @@ def from_spike_times(
     obs_intervals: of each unit, [interval, (start, stop)] in s. Default: recorded throughout.
     neurons, table: columns by name, one value a unit and a trial. Default: "id", counted from 0.
     behavior: times (s) [sample] and values [sample, channel] of a signal.
-    options: align, window_ms, forward_ms, lag_ms, condition, heldout, split, units, join, seed, as in `nlbprob.load`.
+    options: align, window_ms, forward_ms, lag_ms, condition, heldout, split, units, join, seed, as in `nlbprob.load`;
+        heldout and split may be values, as in `from_arrays`.
 
     Raises InputError where an option, a shape or a time is wrong, or no unit, trial or spike is left.
     """
     if wrong := sorted(options.keys() & {"intervals", "chunk_ms"}):
         raise InputError(f"{wrong[0]}: is for files; give start_time and stop_time of each trial instead.")
     number, trials = len(spike_times), np.atleast_1d(np.asarray(start_time, dtype=np.float64))
-    columns = as_table({"id": np.arange(number), **(neurons or {})}, number, "neurons", ("id",))
-    given = {"id": np.arange(len(trials)), **(table or {}), "start_time": trials, "stop_time": stop_time}
+    neurons, options["heldout"] = with_values(neurons, "heldout", options.get("heldout", "heldout"), number, "neurons")
+    table, options["split"] = with_values(table, "split", options.get("split", "split"), len(trials), "trials")
+    columns = as_table({"id": np.arange(number), **neurons}, number, "neurons", ("id",))
+    given = {"id": np.arange(len(trials)), **table, "start_time": trials, "stop_time": stop_time}
     rows = as_table(given, len(trials), "table", ("id",))
     observed = [None] * number if obs_intervals is None else obs_intervals
     if len(observed) != number:

@@ -1,15 +1,25 @@
 """Which trials are used, and where their bins lie: from a table and the options to `Windows`."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from nlbprob.data import pieces
+from nlbprob.data.overlap import keep_apart
+from nlbprob.data.plausible import (
+    Table,
+    check_clock,
+    check_events,
+    check_lengths,
+    check_order,
+    check_reach,
+    ids,
+)
+from nlbprob.data.units import Units
 from nlbprob.data.windows import CLOCK_MS, Windows, fixed_windows, whole_bins, whole_trials
 from nlbprob.errors import InputError, suggestion
-
-Table = dict[str, np.ndarray]
 
 
 def column(table: Table, name: str, option: str, what: str) -> np.ndarray:
@@ -19,44 +29,51 @@ def column(table: Table, name: str, option: str, what: str) -> np.ndarray:
     return table[name]
 
 
-def ids(table: Table, mask: np.ndarray, most: int | None = 20) -> str:
-    """The ids of the rows where mask is True, at most so many of them, for a note."""
-    chosen = table["id"][mask]
-    shown = chosen[:most]
-    return ", ".join(map(str, shown)) + ", ..." * (len(shown) < len(chosen))
-
-
 def lay_out(
-    table: Table, options: dict[str, Any], notes: list[str]
+    table: Table, options: dict[str, Any], units: Units, drawn: bool, notes: list[str]
 ) -> tuple[Table, Windows, Bool[np.ndarray, "trial time"]]:
     """The trials that have at least one whole bin, their windows, and the bins that are their own (not padding).
 
-    table: with "split". options: as `nlbprob.data.options.resolve` returns them. notes: what is left out is added.
-    Raises InputError where a column is missing, a bin does not divide a window, or no trial is left.
+    Args:
+        table: with "split".
+        options: as `nlbprob.data.options.resolve` returns them.
+        units: the whole recording, which the trials must lie in.
+        drawn: whether the split was drawn, and may be changed where trials share their time.
+        notes: what is left out, or cannot be meant, is added.
+
+    Raises:
+        InputError: where a column is missing, a bin does not divide a window, no trial is left, or times cannot be
+            meant (see `nlbprob.data.plausible` and `nlbprob.data.overlap`).
     """
     table, align_s = timed(table, options, notes)
-    own = None
-    if options["join"]:
-        table, windows, own = joined(table, options, notes)
-    elif options["window_ms"] is None:
-        windows = whole_trials(align_s, table["stop_time"], options["bin_ms"])
+    if options["window_ms"] is None:
+        windows = whole_trials(align_s, table["stop_time"].astype(np.float64), options["bin_ms"])
     else:
         windows = fixed_windows(align_s, options["window_ms"], options["bin_ms"], options["forward_ms"])
-        note_overlap(table, windows, notes)
+    table, windows = filled(table, windows, options["align"], notes)
+    check_lengths(table, windows, len(units), notes)
+    check_clock(units, windows, notes)
+    check_reach(table, units, windows, notes)
+    if options["join"]:
+        return joined(keep_apart(table, windows, drawn, notes), options, notes)
     if options["window_ms"] is None:
         note_tails(table, windows, notes)
         windows = with_forward(windows, options)
-    if own is None:
-        own = np.arange(windows.n_bins) < windows.bins[:, None]
-    filled = windows.bins > 0
-    if not filled.any():
+    table = keep_apart(table, windows, drawn, notes)
+    return table, windows, np.arange(windows.n_bins) < windows.bins[:, None]
+
+
+def filled(table: Table, windows: Windows, align: str, notes: list[str]) -> tuple[Table, Windows]:
+    """The trials that have a whole bin. Raises InputError where none has."""
+    some = windows.bins > 0
+    if not some.any():
         raise InputError(
-            f"bin_ms: no trial lasts a whole bin of {windows.bin_ms:g} ms from {options['align']!r} to its stop_time; "
-            "both are in s. Choose a smaller bin, or another align event."
+            f"bin_ms: no trial lasts a whole bin of {windows.bin_ms:g} ms from {align!r} to its stop_time; both are in "
+            "s. Choose a smaller bin, or another align event."
         )
-    if not filled.all():
-        notes.append(f"{(~filled).sum()} trials left out, shorter than a bin: {ids(table, ~filled)}")
-    return rows(table, filled), windows.select(filled), own[filled]
+    if not some.all():
+        notes.append(f"{(~some).sum()} trials left out, shorter than a bin: {ids(table, ~some)}")
+    return rows(table, some), windows.select(some)
 
 
 def rows(table: Table, chosen: np.ndarray) -> Table:
@@ -77,7 +94,10 @@ def timed(table: Table, options: dict[str, Any], notes: list[str]) -> tuple[Tabl
         raise InputError(f"align: no trial has a time in {name!r}; align to another column.")
     if not known.all():
         notes.append(f"{(~known).sum()} trials left out, without a time of {name}: {ids(table, ~known)}")
-    return rows(table, known), align_s[known].astype(np.float64)
+    table, align_s = rows(table, known), align_s[known].astype(np.float64)
+    check_order(table, notes)
+    check_events(table, name, align_s, notes)
+    return table, align_s
 
 
 def joined(
@@ -91,6 +111,7 @@ def joined(
     for name in options["condition"]:
         column(table, name, "condition", "the joined trials, whose pieces differ in it,")
     notes.append(f"{number} pieces joined into {len(table['id'])} trials, the bins of other splits unseen")
+    note_tails(table, windows, notes)
     return table, windows, own
 
 
@@ -99,25 +120,15 @@ def with_forward(windows: Windows, options: dict[str, Any]) -> Windows:
     forward = whole_bins(options["forward_ms"], windows.bin_ms, "forward_ms")
     if forward and len(set(windows.bins.tolist())) > 1:
         raise InputError("forward_ms: trials differ in length, so no forward window follows them all; give window_ms.")
-    return Windows(windows.start, windows.bins + forward, windows.bin_ms, windows.first_ms, forward)
+    return dataclasses.replace(windows, bins=windows.bins + forward, forward_bins=forward)
 
 
 def note_tails(table: Table, windows: Windows, notes: list[str]) -> None:
     """Note the ends of trials that are shorter than a bin, and so unseen."""
     tail_ms = 1000 * (table["stop_time"] - windows.stop)
-    cut = (tail_ms > CLOCK_MS) & (windows.bins > 0)
+    cut = (tail_ms > CLOCK_MS + 2000 * windows.error_s) & (windows.bins > 0)
     if cut.any():
         notes.append(
             f"{cut.sum()} trials end in less than a bin of {windows.bin_ms:g} ms (up to {tail_ms[cut].max():.3g} ms), "
             "which is unseen"
         )
-
-
-def note_overlap(table: Table, windows: Windows, notes: list[str]) -> None:
-    """Note scored windows that reach into one of another split, so that a score may be of bins that were learned."""
-    order = np.argsort(windows.start)
-    stop = (windows.stop - windows.forward_bins * windows.bin_ms / 1000)[order]
-    split = table["split"][order]
-    number = int(np.sum((windows.start[order][1:] < stop[:-1] - CLOCK_MS / 1000) & (split[1:] != split[:-1])))
-    if number:
-        notes.append(f"{number} windows overlap the next one, which is of another split; choose a shorter window_ms")

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from nlbprob.data.binning import covered
+from nlbprob.data.clock import step_s
 from nlbprob.data.units import Units
 from nlbprob.data.windows import Windows, merge, runs, whole_bins, whole_trials
 from nlbprob.errors import InputError
@@ -12,14 +13,16 @@ from nlbprob.errors import InputError
 def cut(units: Units, chunk_ms: float | int, bin_ms: float | int) -> dict[str, np.ndarray]:
     """A table of pieces of chunk_ms, one after the other, from the recording's first moment to its last.
 
-    The recording reaches as far as any observation interval or spike does; the last piece may be shorter.
+    The recording reaches as far as any observation interval or spike does, stray spikes apart (`Units.extent`); the
+    last piece may be shorter.
     Raises InputError where bin_ms does not divide chunk_ms, or there is neither an interval nor a spike.
     """
     whole_bins(chunk_ms, bin_ms, "chunk_ms")
     first, last = units.extent
     if not first < last:
         raise InputError("units: no observation interval and no two spikes, so there is no recording to cut.")
-    number = max(int(np.ceil((last - first) / (chunk_ms / 1000) - 1e-9)), 1)
+    error_s = float(step_s(np.array([first, last])).sum())
+    number = max(int(np.ceil((last - first - error_s) / (chunk_ms / 1000) - 1e-9)), 1)
     edges = first + np.arange(number + 1) * (chunk_ms / 1000)
     return {"id": np.arange(number), "start_time": edges[:-1], "stop_time": np.minimum(edges[1:], last)}
 

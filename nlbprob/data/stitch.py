@@ -117,9 +117,17 @@ def neurons_of_a_session(trials: Trials) -> int:
 
 def checked(sessions: Mapping[str, Trials]) -> dict[str, Trials]:
     """The sessions. Raises InputError where there is none, a name is of no use, or they are not of one kind."""
+    if not isinstance(sessions, Mapping):
+        kind = type(sessions).__name__
+        raise InputError(
+            f"stitch: expected a mapping of names to trials, got {kind}; give names, {{'day1': first, 'day2': second}}."
+        )
     if not sessions:
         raise InputError("stitch: no session; give a mapping of names to trials, {'day1': trials, ...}.")
     parts = {str(name): part for name, part in sessions.items()}
+    for name, part in parts.items():
+        if not isinstance(part, Trials):
+            raise InputError(f"stitch: {name!r} is a {type(part).__name__}; hand over the Trials of each session.")
     (first, known), *others = parts.items()
     for name, part in parts.items():
         if not name or AND in name or OF in name:

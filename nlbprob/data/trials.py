@@ -30,7 +30,8 @@ class Trials:
     time_ms: left edge of each bin in ms, relative to the align event.
     forward_bins: the last `forward_bins` of the time axis are the forward window, after the scored window.
     condition: names of the table columns whose joint value is a trial's condition.
-    behavior: value in each bin, already shifted by lag_ms; NaN where not recorded. None: no behavior.
+    behavior: value in each bin, already shifted by lag_ms; NaN where not recorded; infinite values
+        become NaN, with a note. None: no behavior.
     inputs: known covariates by name, each [trial, time, input].
     source: where it came from, JSON-able: file, options, seeds of what was drawn, notes.
 

@@ -1,6 +1,7 @@
 """The units of a recording: their columns, spike times and observation intervals."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,9 @@ from jaxtyping import Bool, Float
 
 from nlbprob.data.windows import merge
 from nlbprob.errors import InputError
+
+#: A half percent of the spikes, and no more than so many, may be stray ones; of so few spikes none is.
+MOST_STRAY, FEWEST_SPIKES = 1000, 20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,11 +54,35 @@ class Units:
         return sum(map(len, self.spike_times))
 
     @property
+    def firing(self) -> int:
+        """How many units have a spike."""
+        return sum(len(times) > 0 for times in self.spike_times)
+
+    @functools.cached_property
+    def spike_extent(self) -> tuple[float, float]:
+        """First and last spike (s), stray ones apart (see `last_of_most`); (nan, nan) where there is none."""
+        if not self.spike_count:
+            return np.nan, np.nan
+        middle = float(np.median([np.median(times) for times in self.spike_times if len(times)]))
+        mirrored = [-times[::-1] for times in self.spike_times]
+        return -last_of_most(mirrored, -middle), last_of_most(self.spike_times, middle)
+
+    @functools.cached_property
     def extent(self) -> tuple[float, float]:
-        """First and last moment (s) of any observation or spike; (nan, nan) where there are none."""
+        """First and last moment (s) of any observation or spike, stray ones apart; (nan, nan) where there are none."""
         ends = [intervals[[0, -1], [0, 1]] for intervals in self.observed if intervals is not None]
-        ends += [times[[0, -1]] for times in self.spike_times if len(times)]
+        ends += [self.spike_extent] if self.spike_count else []
         return (float(np.min(ends)), float(np.max(ends))) if ends else (np.nan, np.nan)
+
+    def spikes_between(self, start: float, stop: float) -> int:
+        """How many spikes lie in [start, stop] (s)."""
+        return sum(int(np.diff(np.searchsorted(times, [start, stop]))[0]) for times in self.spike_times)
+
+    def stray(self) -> dict[int, Float[np.ndarray, " stray"]]:
+        """The spikes outside `extent`, by the unit's position."""
+        first, last = self.extent
+        outside = {unit: times[(times < first) | (times > last)] for unit, times in enumerate(self.spike_times)}
+        return {unit: times for unit, times in outside.items() if len(times)}
 
     def rates_hz(self) -> Float[np.ndarray, " neuron"]:
         """Spikes of each unit in its observed time, a second; NaN where no time was observed.
@@ -80,6 +108,22 @@ class Units:
             spike_times=tuple(self.spike_times[unit] for unit in chosen),
             observed=tuple(self.observed[unit] for unit in chosen),
         )
+
+
+def last_of_most(spike_times: Sequence[Float[np.ndarray, "_"]], middle: float) -> float:
+    """The last spike (s) of all, without those few that follow a silence longer than all that came before.
+
+    A clock's glitch or a sorter's excess spike would make the recording a thousand times as long.
+
+    Args:
+        spike_times: of each unit, in s, ascending.
+        middle: a time around which half of the recording lies, s.
+    """
+    number = sum(map(len, spike_times))
+    few = min(MOST_STRAY, max(1, number // 200)) if number >= FEWEST_SPIKES else 0
+    tail = np.sort(np.concatenate([times[-few - 1 :] for times in spike_times]))[-few - 1 :]
+    silent = np.flatnonzero(np.diff(tail) > 2 * np.maximum(tail[:-1] - middle, 0))
+    return float(tail[silent[0]] if len(silent) else tail[-1])
 
 
 def ascending(times: Float[np.ndarray, " spike"], unit: Any) -> Float[np.ndarray, " spike"]:

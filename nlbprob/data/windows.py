@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
+from nlbprob.data.clock import FINEST_S, is_single, step_s
 from nlbprob.errors import InputError
 
-# Times are sums of decimal fractions (1.3 s + 2.5 ms), so a spike on a bin edge may come out a rounding error before
-# it. A nanosecond is far above such errors and far below any sampling interval.
-CLOCK_MS = 1e-6
-TOUCHING_S = 1e-6  # intervals closer than this leave no gap between them
+CLOCK_MS = 1e-6  # lengths in ms that differ by less are the same
+TOUCHING_S = 1e-6  # intervals closer than this, or than their clock tells apart, leave no gap between them
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -21,6 +20,7 @@ class Windows:
     start: left edge of the first bin, in s on the recording's clock.
     bins: number of bins of each trial, the forward window included; what follows up to the longest is padding.
     first_ms: time of that first edge relative to the align event.
+    single: whether the times of the trials were stored as 32-bit floats, so that edges are known no better than these.
     """
 
     start: Float[np.ndarray, " trial"]
@@ -28,6 +28,7 @@ class Windows:
     bin_ms: float
     first_ms: float = 0.0
     forward_bins: int = 0
+    single: bool = False
 
     @property
     def n_bins(self) -> int:
@@ -37,6 +38,16 @@ class Windows:
     def stop(self) -> Float[np.ndarray, " trial"]:
         """Right edge of each trial's last bin, in s."""
         return self.start + self.bins * (self.bin_ms / 1000)
+
+    @property
+    def scored_stop(self) -> Float[np.ndarray, " trial"]:
+        """Right edge of each trial's last bin before the forward window, in s."""
+        return self.stop - self.forward_bins * (self.bin_ms / 1000)
+
+    @property
+    def error_s(self) -> Float[np.ndarray, " trial"]:
+        """How far (s) the edges of each trial may lie from where they were meant: the rounding of event and edge."""
+        return step_s(self.start, self.single) / 2 + step_s(self.start) / 2
 
     @property
     def time_ms(self) -> Float[np.ndarray, " time"]:
@@ -51,26 +62,30 @@ class Windows:
         return dataclasses.replace(self, start=self.start + lag_ms / 1000)
 
     def locate(
-        self, times: Float[np.ndarray, " sample"]
+        self, times: Float[np.ndarray, " sample"], single: bool = False
     ) -> tuple[Int[np.ndarray, " found"], Int[np.ndarray, " found"], Int[np.ndarray, " found"]]:
         """Trial, bin and sample of every sample that falls into a window; one in two windows comes twice.
 
-        times: in s, ascending.
+        times: in s, ascending. single: whether they were stored as 32-bit floats.
+        A sample nearer to an edge than the rounding of both tells apart belongs to the bin that the edge opens.
         """
-        low = np.searchsorted(times, self.start - TOUCHING_S)
-        number = np.searchsorted(times, self.stop + TOUCHING_S) - low
+        margin = TOUCHING_S + self.error_s + step_s(self.stop, single)
+        low = np.searchsorted(times, self.start - margin)
+        number = np.searchsorted(times, self.stop + margin) - low
         trial = np.repeat(np.arange(len(low)), number)
         sample = np.arange(len(trial)) + np.repeat(low - np.cumsum(number) + number, number)
-        bins = bin_number(1000 * (times[sample] - self.start[trial]), self.bin_ms)
+        error_s = self.error_s[trial] + step_s(times[sample], single) / 2
+        bins = bin_number(1000 * (times[sample] - self.start[trial]), self.bin_ms, 1000 * error_s)
         inside = (bins >= 0) & (bins < self.bins[trial])
         return trial[inside], bins[inside], sample[inside]
 
 
-def bin_number(time_ms: Float[np.ndarray, "*shape"], bin_ms: float | int) -> Int[np.ndarray, "*shape"]:
-    """floor(time / bin), with times taken to the nanosecond, so that an edge belongs to the bin that it opens."""
-    decimals = round(-np.log10(CLOCK_MS))
+def bin_number(
+    time_ms: Float[np.ndarray, "*shape"], bin_ms: float | int, error_ms: Float[np.ndarray, "*shape"] | float = 0.0
+) -> Int[np.ndarray, "*shape"]:
+    """floor(time / bin), where a time that may be on an edge, by its error, belongs to the bin that the edge opens."""
     # The quotient of two decimals can fall short of a whole number by its own rounding (0.3 / 0.1 < 3).
-    return np.floor(np.round(time_ms, decimals) / bin_ms + 1e-9).astype(np.int64)
+    return np.floor((time_ms + error_ms + 1000 * FINEST_S) / bin_ms + 1e-9).astype(np.int64)
 
 
 def whole_bins(length_ms: float | int, bin_ms: float | int, field: str) -> int:
@@ -96,22 +111,31 @@ def fixed_windows(
         raise InputError(f"window_ms: [{first:g}, {last:g}) is empty; give start and end, in that order.")
     forward = whole_bins(forward_ms, bin_ms, "forward_ms")
     bins = whole_bins(last - first, bin_ms, "window_ms") + forward
-    return Windows(align_s + first / 1000, np.full(len(align_s), bins), float(bin_ms), float(first), forward)
+    number = np.full(len(align_s), bins)
+    return Windows(align_s + first / 1000, number, float(bin_ms), float(first), forward, is_single(align_s))
 
 
 def whole_trials(
     align_s: Float[np.ndarray, " trial"], stop_s: Float[np.ndarray, " trial"], bin_ms: float | int
 ) -> Windows:
     """All whole bins from each align event to the end of its trial; 0 where there is none."""
-    bins = np.maximum(bin_number(1000 * (stop_s - align_s), bin_ms), 0)
-    return Windows(align_s, bins, float(bin_ms))
+    single = is_single(align_s, stop_s)
+    error_s = (step_s(align_s, single) + step_s(stop_s, single)) / 2
+    bins = np.maximum(bin_number(1000 * (stop_s - align_s), bin_ms, 1000 * error_s), 0)
+    return Windows(align_s, bins, float(bin_ms), single=single)
 
 
-def merge(intervals: Float[np.ndarray, "interval 2"], gap_s: float = TOUCHING_S) -> Float[np.ndarray, "merged 2"]:
-    """Intervals in ascending order, those that overlap or follow within gap_s made one."""
+def touching_s(times: Float[np.ndarray, "*shape"], single: bool = False) -> Float[np.ndarray, "*shape"]:
+    """How far apart two times (s) near these may lie and be the same."""
+    return np.maximum(TOUCHING_S, step_s(times, single))
+
+
+def merge(intervals: Float[np.ndarray, "interval 2"], gap_s: float | None = None) -> Float[np.ndarray, "merged 2"]:
+    """Intervals in ascending order, those that overlap or follow within gap_s made one; by default those that touch."""
     ordered = intervals[np.argsort(intervals[:, 0], kind="stable")]
     reach = np.maximum.accumulate(ordered[:, 1])
-    opens = np.r_[True, ordered[1:, 0] > reach[:-1] + gap_s][: len(ordered)]
+    gap = touching_s(reach[:-1], is_single(intervals)) if gap_s is None else gap_s
+    opens = np.r_[True, ordered[1:, 0] > reach[:-1] + gap][: len(ordered)]
     closes = np.r_[opens[1:], True][: len(ordered)]
     return np.column_stack([ordered[opens, 0], reach[closes]])
 

@@ -1,0 +1,175 @@
+"""Times that cannot be meant: other units, other clocks, columns that were swapped.
+
+Each check adds a note with numbers, or raises InputError where nothing sensible can follow.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from nlbprob.data.clock import is_single, step_s
+from nlbprob.data.series import Series
+from nlbprob.data.units import Units
+from nlbprob.data.windows import Windows, touching_s
+from nlbprob.errors import InputError
+
+Table = dict[str, np.ndarray]
+
+#: Shares from which on nearly all trials lie outside the recording, or events outside their trials; and below which
+#: hardly any spike lies between the first trial and the last.
+NEARLY_ALL, HARDLY_ANY = 0.95, 0.02
+#: So many spikes missing from a stretch in which units usually fire are no chance.
+NO_CHANCE = 20
+#: Mean rates (Hz) that no recording has, and the time (s) that one in twenty pauses between spikes always undercuts.
+SLOWEST_HZ, FASTEST_HZ, LONG_PAUSE_S = 0.1, 1000.0, 1.0
+#: A recording so many times as long as its trials, or a trial as the median one, is out of proportion.
+FAR_LONGER, LONGER = 100, 20
+#: Entries (trial, bin, unit) above which padding to one trial that is far too long would exhaust the memory.
+MOST_ENTRIES = 4e9
+#: A signal without a value in such a share of the bins is worth a note.
+OFTEN_MISSING = 0.1
+
+
+def ids(table: Table, mask: np.ndarray, most: int | None = 20) -> str:
+    """The ids of the rows where mask is True, at most so many of them, for a note."""
+    chosen = table["id"][mask]
+    shown = chosen[:most]
+    return ", ".join(map(str, shown)) + ", ..." * (len(shown) < len(chosen))
+
+
+def check_order(table: Table, notes: list[str]) -> None:
+    """Trials that stop before they start. Raises InputError where all do."""
+    backwards = table["stop_time"] < table["start_time"]
+    if not backwards.any():
+        return
+    if backwards.all():
+        raise InputError(
+            f"stop_time: lies before start_time in all {len(backwards)} trials; are the two columns exchanged?"
+        )
+    notes.append(f"{backwards.sum()} trials stop before they start: {ids(table, backwards)}")
+
+
+def check_events(table: Table, name: str, align_s: Float[np.ndarray, " trial"], notes: list[str]) -> None:
+    """Align events outside their own trial.
+
+    Raises InputError where nearly all are and they do not advance with the trials either: times since the start of each
+    trial, or in other units.
+    """
+    start, stop = (np.asarray(table[column], dtype=np.float64) for column in ("start_time", "stop_time"))
+    slack = touching_s(align_s)
+    outside = (align_s < start - slack) | (align_s > stop + slack)
+    if name in ("start_time", "stop_time") or not outside.any():
+        return
+    said = (
+        f"align: {name!r} lies outside its trial (start_time to stop_time) in {outside.sum()} of {len(outside)} trials"
+    )
+    known = np.isfinite(start)
+    apart = start[known] - start[known].mean() if known.any() else start[known]
+    slope = (apart @ align_s[known]) / max(apart @ apart, 1e-300)
+    if known.sum() > 2 and np.ptp(start[known]) > 0 and outside.mean() >= NEARLY_ALL and not 0.5 <= slope <= 1.5:
+        raise InputError(
+            f"{said}, from {align_s.min():g} to {align_s.max():g} where these start from {start[known].min():g} to "
+            f"{start[known].max():g} s; is it counted from the start of each trial, or not in s? Put it on the clock "
+            "of the recording, or align to another column."
+        )
+    notes.append(f"{said}: {ids(table, outside)}")
+
+
+def check_lengths(table: Table, windows: Windows, n_units: int, notes: list[str]) -> None:
+    """A trial far longer than the others, to which all are padded. Raises InputError where memory would not do."""
+    usual, longest = float(np.median(windows.bins)), windows.n_bins
+    if longest <= LONGER * max(usual, 1) or longest * len(windows.bins) <= LONGER / 2 * windows.bins.sum():
+        return
+    seconds = windows.bin_ms / 1000
+    which = table["id"][windows.bins.argmax()]
+    said = f"trial {which} lasts {longest * seconds:g} s, the median one {usual * seconds:g} s"
+    if longest * len(windows.bins) * n_units > MOST_ENTRIES:
+        raise InputError(f"stop_time: {said}, and all are padded to it; mend its times (s), or leave it out.")
+    notes.append(f"{said}; all are padded to it, unseen")
+
+
+def check_clock(units: Units, windows: Windows, notes: list[str]) -> None:
+    """Times too coarse for the bins. Raises InputError where they tell no two bins apart."""
+    single = is_single(*units.spike_times)
+    last = float(np.abs(windows.stop).max())
+    step_ms = 1000 * float(max(step_s(windows.stop, single).max(), step_s(windows.stop, windows.single).max()))
+    stored = f"are stored as {32 if single or windows.single else 64}-bit numbers, which tell {step_ms:.2g} ms apart"
+    if step_ms > windows.bin_ms:
+        raise InputError(
+            f"times: {stored} at {last:g} s, and bins are {windows.bin_ms:g} ms wide; store them as 64-bit numbers "
+            "of s, counted from the start of the recording."
+        )
+    if step_ms > windows.bin_ms / 50:
+        notes.append(
+            f"times {stored} at {last:g} s: a spike closer than that to a bin's edge may count in the next bin"
+        )
+
+
+def check_reach(table: Table, units: Units, windows: Windows, notes: list[str]) -> None:
+    """Trials outside the recording, spikes outside the trials.
+
+    Raises InputError where that is so of nearly all trials, or of nearly all spikes while these are also too rare and
+    the recording out of proportion.
+    """
+    first, last = units.extent
+    after, before = windows.start >= last, windows.stop <= first
+    outside = after | before
+    span = f"{windows.start.min():g} to {windows.stop.max():g} s"
+    reach = f"the recording reaches from {first:g} to {last:g} s"
+    if outside.mean() >= NEARLY_ALL and not outside.all():
+        raise InputError(
+            f"start_time: {outside.sum()} of {len(outside)} trials ({span}) lie outside the recording; {reach}. Are "
+            "both in s, on one clock?"
+        )
+    hz = units.spike_count / max(last - first, 1e-9)
+    beyond_s = max(windows.stop[after].max(initial=last) - last, first - windows.start[before].min(initial=first))
+    if outside.any() and hz * beyond_s >= NO_CHANCE and any(intervals is None for intervals in units.observed):
+        notes.append(
+            f"{outside.sum()} of {len(outside)} trials lie outside the recording, of which the spikes reach from "
+            f"{first:g} to {last:g} s, and count as silent: {ids(table, outside)}"
+        )
+    inside = units.spikes_between(float(windows.start.min()), float(windows.stop.max())) / units.spike_count
+    if not 0 < inside < HARDLY_ANY:
+        return
+    said = f"spike_times: {1 - inside:.1%} of the spikes lie before the first trial or after the last ({span}), {reach}"
+    far = last - first >= FAR_LONGER * np.ptp([windows.start.min(), windows.stop.max()])
+    if far and hz / units.firing < SLOWEST_HZ:
+        raise InputError(
+            f"{said}, in which units fire at {hz / units.firing:.2g} Hz on average; are both in s, on one clock?"
+        )
+    notes.append(said)
+
+
+def check_firing(units: Units, notes: list[str]) -> None:
+    """Rates that no recording has: spike times in other units, as may be the trials' too."""
+    first, last = units.extent
+    hz = units.spike_count / max(last - first, 1e-9) / max(units.firing, 1)
+    if hz > FASTEST_HZ:
+        notes.append(f"spike_times: units fire at {hz:.0f} Hz on average; are their times in s?")
+    if hz > SLOWEST_HZ:
+        return
+    pauses = np.concatenate([np.diff(times) for times in units.spike_times])
+    if len(pauses) >= 10 * NO_CHANCE and (usual := np.quantile(pauses, 0.05)) > LONG_PAUSE_S:
+        notes.append(
+            f"spike_times: units fire at {hz:.2g} Hz on average, and 95% of the pauses between a unit's spikes are "
+            f"longer than {usual:.2g} s; are their times in s?"
+        )
+
+
+def check_behavior(
+    series: Series,
+    values: Float[np.ndarray, "trial time channel"],
+    own: Bool[np.ndarray, "trial time"],
+    notes: list[str],
+) -> None:
+    """A signal without a value in many of the bins of the trials: where its samples are, and how far apart."""
+    missing = np.isnan(values[own])
+    share = float(missing.mean(axis=0).max())
+    if share < OFTEN_MISSING:
+        return
+    where = f"{series.name!r}" if missing.all(axis=1).mean() >= share / 2 else f"a channel of {series.name!r}"
+    low, high = np.quantile(np.diff(series.times), [0.05, 0.95]) if len(series.times) > 1 else (0.0, 0.0)
+    steps = f"{1000 * low:.3g} ms" if high < 1.5 * low else f"{1000 * low:.3g} to {1000 * high:.3g} ms"
+    notes.append(
+        f"behavior: {where} has no value in {share:.0%} of the bins of the trials; it has {len(series.times)} samples "
+        f"from {series.times[0]:g} to {series.times[-1]:g} s, {steps} apart, and is never carried over a gap"
+    )
