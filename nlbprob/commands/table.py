@@ -13,8 +13,8 @@ def print_scores(metrics: dict, title: str) -> None:
         rows.append([name, cell(value), between, *(cell(scores.get(name)) for scores in baselines.values())])
     print(f"\n{title}\nscored on {split}, fitted on {metrics['fit_on']}, bins of {metrics['bin_ms']:g} ms\n")
     print(table(["", "this run", "90% interval", *baselines], rows))
-    for name, reason in metrics["reasons"].items():
-        print(f"{name}: {reason}")
+    for name, remark in [*metrics["reasons"].items(), *metrics.get("notes", {}).items()]:
+        print(f"{name}: {remark}")
     print()
 
 

@@ -7,6 +7,7 @@ from nlbprob.reporting import style
 from nlbprob.reporting.parts import Absent, Panel, Section
 from nlbprob.reporting.view import View, spread
 from nlbprob.scoring.decoding import FOLDS, fit_decoder
+from nlbprob.scoring.scores import decodable
 
 TITLE = "Decoded behavior"
 #: Most scored trials and channels shown.
@@ -19,8 +20,12 @@ def section(view: View) -> Section | Absent:
     if trials.behavior is None:
         return Absent(TITLE, "no behavior was named")
     window = slice(0, trials.window_bins)
-    behavior = known(view, trials.behavior)
     fitted = ~view.scored
+    behavior, left_out = decodable(trials, fitted, view.scored)
+    names = [name for name in trials.behavior_channels if name not in left_out]
+    reasons = "; ".join(f"{name} {reason}" for name, reason in left_out.items())
+    if not names:
+        return Absent(TITLE, f"no channel can be decoded: {reasons}")
     if (~np.isnan(behavior[fitted, :, 0])).sum() < FOLDS:
         return Absent(TITLE, f"fewer than {FOLDS} bins of the fitted trials have behavior")
     rows = chosen(view, behavior)
@@ -33,19 +38,13 @@ def section(view: View) -> Section | Absent:
     reading = (
         f"{name} in {len(rows)} {view.split} trials, one after the other: recorded, and decoded linearly from the "
         f"rates inferred without the held-out neurons, by a decoder fitted on {view.metrics['fit_on']}{score}. "
-        "Where the lines part, the rates miss what the animal did."
+        "Where the lines part, the rates miss what the animal did." + f" Left out: {reasons}." * bool(reasons)
     )
-    channels = range(min(CHANNELS, behavior.shape[2]))
-    panels = [panel(view, channel, behavior[rows][..., channel], decoded[..., channel], rows) for channel in channels]
+    panels = [
+        panel(view, name, behavior[rows][..., channel], decoded[..., channel], rows)
+        for channel, name in enumerate(names[:CHANNELS])
+    ]
     return Section(TITLE, reading, panels, [(style.MUTED, "recorded"), (style.MODEL, "decoded")])
-
-
-def known(view: View, recorded: Float[np.ndarray, "trial time channel"]) -> Float[np.ndarray, "trial window channel"]:
-    """Behavior in the window; NaN in all channels where any is NaN, and after the end of a trial."""
-    behavior = recorded[:, : view.trials.window_bins].astype(float)
-    inside = np.arange(behavior.shape[1]) < view.trials.lengths[:, None]
-    behavior[np.isnan(behavior).any(axis=2) | ~inside] = np.nan
-    return behavior
 
 
 def chosen(view: View, behavior: Float[np.ndarray, "trial window channel"]) -> np.ndarray:
@@ -56,7 +55,7 @@ def chosen(view: View, behavior: Float[np.ndarray, "trial window channel"]) -> n
     return spread(rows, TRIALS)
 
 
-def panel(view: View, channel: int, true: np.ndarray, decoded: np.ndarray, rows: np.ndarray) -> Panel:
+def panel(view: View, name: str, true: np.ndarray, decoded: np.ndarray, rows: np.ndarray) -> Panel:
     """One channel, the trials side by side with gaps between."""
     figure, axes = style.single(height=180, left=56)
     step = (view.time[1] - view.time[0]) if len(view.time) > 1 else 1.0
@@ -68,6 +67,4 @@ def panel(view: View, channel: int, true: np.ndarray, decoded: np.ndarray, rows:
         axes.plot(time, inferred[:length], color=style.MODEL)
         start = time[-1] + step * max(3, view.trials.window_bins // 12)
     axes.set_xlabel(f"{'s' if view.in_seconds else 'ms'}, trials end to end")
-    names = view.trials.behavior_channels
-    name = str(names[channel]) if channel < len(names) else str(channel)
     return Panel(name, figure, f"Recorded and decoded {view.trials.behavior_name} {name} in {len(rows)} trials")

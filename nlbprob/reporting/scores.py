@@ -65,11 +65,12 @@ def number(value: float) -> str:
 
 
 def reasons(metrics: dict) -> str:
-    """Why scores are missing."""
-    if not metrics["reasons"]:
-        return ""
-    parts = "; ".join(f"{escape(name)}: {escape(reason)}" for name, reason in metrics["reasons"].items())
-    return f'<p class="note">Not scored: {parts}.</p>'
+    """Why scores are missing, and what was left out of others."""
+    lines = []
+    for title, remarks in (("Not scored", metrics["reasons"]), ("Left out", metrics.get("notes", {}))):
+        parts = "; ".join(f"{escape(name)}: {escape(remark)}" for name, remark in remarks.items())
+        lines += [f'<p class="note">{title}: {parts}.</p>'] * bool(parts)
+    return "".join(lines)
 
 
 def of_test(tested: dict | None) -> str:

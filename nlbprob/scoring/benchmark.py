@@ -61,4 +61,5 @@ def benchmark_scores(
         bin_ms=trials.bin_ms,
         split=found.split,
         reasons={name: reasons[name] for name in names if name not in values},
+        notes={name: remark for name, remark in found.remarks.items() if name in values},
     )

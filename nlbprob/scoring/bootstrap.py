@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from nlbprob.scoring.metrics import r_squared_of_sums
+from nlbprob.scoring.metrics import in_range, r_squared_of_sums
 
 #: Probability that an interval is to hold.
 COVERAGE = 0.90
@@ -20,11 +20,13 @@ def resamples(n_trials: int, draws: int, seed: int) -> Float[np.ndarray, "draw t
 def interval(value: float, draws: Float[np.ndarray, " draw"]) -> tuple[float, float] | None:
     """The central 90% of the finite draws, moved so that their mean is `value`; None where there are fewer than two.
 
+    None also where the value itself is not finite.
+
     Scores of a resample are biased: with repeated trials the null's rates fit too well and averages are noisier. The
     move takes that bias out, which would else put intervals beside the score itself.
     """
     finite = draws[np.isfinite(draws)]
-    if finite.size < 2:
+    if finite.size < 2 or not np.isfinite(value):
         return None
     low, high = np.quantile(finite, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2]) + value - finite.mean()
     return float(low), float(high)
@@ -35,14 +37,19 @@ def decoding_draws(
     decoded: Float[np.ndarray, "trial time channel"],
     weights: Float[np.ndarray, "draw trial"],
 ) -> Float[np.ndarray, " draw"]:
-    """R2 of `decoded`, averaged over channels, in each resample of trials; bins of NaN behavior do not count."""
+    """R2 of `decoded`, averaged over channels, in each resample of trials; bins of NaN behavior do not count.
+
+    NaN where a channel is constant in a resample.
+    """
+    behavior, decoded = in_range(behavior, decoded)
     seen = ~np.isnan(behavior)
     residual = weights @ ((behavior - decoded) ** 2).sum(axis=1, where=seen)
     # About the overall mean, so that the difference of sums below loses no digits.
     centered = behavior - behavior.mean(axis=(0, 1), where=seen)
     squares = weights @ (centered**2).sum(axis=1, where=seen)
     sums = weights @ centered.sum(axis=1, where=seen)
-    return r_squared_of_sums(residual, about_mean(squares, sums, weights @ seen.sum(axis=1))).mean(axis=1)
+    total = about_mean(squares, sums, weights @ seen.sum(axis=1))
+    return np.where(total > 0, r_squared_of_sums(residual, total), np.nan).mean(axis=1)
 
 
 def about_mean(

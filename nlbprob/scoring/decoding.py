@@ -3,13 +3,15 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Bool, Float, Num
 
 from nlbprob.errors import InputError
-from nlbprob.scoring.metrics import r_squared
+from nlbprob.scoring.metrics import LARGEST_RATE, r_squared
 
 PENALTIES = np.logspace(-4, 0, 9)
 FOLDS = 5
+#: Values that differ by so many units in the last place are the same, but for rounding.
+ROUNDING = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,14 +47,50 @@ def velocity_r2(
 def recorded_rows(
     rates: Num[np.ndarray, "trial time neuron"], behavior: Num[np.ndarray, "trial time channel"]
 ) -> tuple[Float[np.ndarray, "row neuron"], Float[np.ndarray, "row channel"]]:
-    """The bins whose first behavior channel is a number, trials end to end. Raises InputError where another is NaN."""
+    """The bins whose first behavior channel is not NaN, trials end to end.
+
+    Raises InputError where another channel is NaN there, behavior is infinite, or a rate is not finite.
+    """
     rows = ~np.isnan(behavior[..., 0])
-    kept = behavior[rows].astype(np.float64)
+    kept, used = behavior[rows].astype(np.float64), rates[rows].astype(np.float64)
     if np.isnan(kept).any():
         raise InputError(
             "behavior: a later channel is NaN in a bin where the first is not; mark such bins NaN in all channels."
         )
-    return rates[rows].astype(np.float64), kept
+    if np.isinf(kept).any():
+        raise InputError("behavior: a value is infinite; mark bins without a value NaN in all channels.")
+    if not (np.abs(used) <= LARGEST_RATE).all():
+        raise InputError("rates: not finite, or beyond all bounds, in bins with behavior; hand over spikes per bin.")
+    return used, kept
+
+
+def channels_left_out(
+    behavior: Num[np.ndarray, "trial time channel"],
+    fitted: Bool[np.ndarray, " trial"],
+    scored: Bool[np.ndarray, " trial"],
+) -> dict[int, str]:
+    """Why channels cannot be decoded, by their position: without a value, or always the same, in either set of trials.
+
+    R2 of a constant is no number, and counting it as 1 or 0, as scikit-learn does, would speak of the sensor.
+    behavior: NaN where there is no value.
+    """
+    reasons = {}
+    for channel in range(behavior.shape[2]):
+        for rows, name in ((fitted, "fitted"), (scored, "scored")):
+            values = behavior[rows][..., channel]
+            values = values[~np.isnan(values)]
+            if not len(values):
+                reasons[channel] = f"has no value in the {name} trials"
+            elif is_constant(values):
+                reasons[channel] = f"does not change in the {name} trials"
+    return reasons
+
+
+def is_constant(values: Num[np.ndarray, " value"]) -> bool:
+    """Whether values differ by no more than rounding does, as averages over the samples of a bin do."""
+    low, high = float(values.min()), float(values.max())
+    eps = np.finfo(values.dtype).eps if values.dtype.kind == "f" else 0.0
+    return bool(high / 2 - low / 2 <= ROUNDING * eps * max(abs(low), abs(high)))
 
 
 def fit_decoder(

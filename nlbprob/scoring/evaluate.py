@@ -26,6 +26,7 @@ class GroupScores:
     values: by the benchmark's names, without prefix; intervals: 90% bootstrap intervals over trials, None without one.
     by_neuron: co-bps of each held-out neuron in its order, NaN for one without spikes; None where not asked for.
     by_condition: of each condition its number in the targets, trials, spikes and "co-bps"; None likewise.
+    remarks: what has to be known of a score, by its name.
     """
 
     group: str
@@ -36,6 +37,7 @@ class GroupScores:
     intervals: dict[str, tuple[float, float] | None]
     by_neuron: list[float] | None
     by_condition: list[dict[str, Any]] | None
+    remarks: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +131,8 @@ def evaluate_group(
     if not all(np.isfinite(value) for value in values.values()):
         bad = ", ".join(name for name, value in values.items() if not np.isfinite(value))
         notes.append(f"{group}: no finite {bad}, for lack of spikes or of rates that vary.")
+    remarks = {name: measure.remark for name, measure in measures.items() if getattr(measure, "remark", "")}
+    notes += [f"{group}: {name} {remark}." for name, remark in remarks.items()]
     weights = resamples(n_trials, wanted.bootstrap, wanted.seed)
     intervals = {name: bounds(values[name], measure.draws(weights)) for name, measure in measures.items()}
     conditions = None
@@ -137,7 +141,7 @@ def evaluate_group(
     elif wanted.by_condition:
         notes.append(f"{group}: has no conditions.")
     each = likelihood.by_neuron().tolist() if wanted.by_neuron else None
-    return GroupScores(group, dataset, bin_ms, split, values, intervals, each, conditions)
+    return GroupScores(group, dataset, bin_ms, split, values, intervals, each, conditions, remarks)
 
 
 def bounds(value: float, draws: Float[np.ndarray, " draw"]) -> tuple[float, float] | None:
@@ -187,7 +191,9 @@ def measure_group(dataset: str, rates: Tensors, truth: Tensors, note: Callable[[
 
 def decoding_of(rates: Tensors, truth: Tensors, evaluated: np.ndarray, note: Callable[[str], None]) -> Decoding:
     """The decoders of velocity. Raises InputError where the train rates do not fit the train behavior."""
-    train_behavior, behavior = array(truth, "train_behavior"), array(truth, "eval_behavior")
+    train_behavior, behavior = (
+        finite_behavior(array(truth, name), name, note) for name in ("train_behavior", "eval_behavior")
+    )
     train = [array(rates, f"train_rates_{mask}") for mask in ("heldin", "heldout")]
     for mask, part in zip(("heldin", "heldout"), train, strict=True):
         require(part, f"train_rates_{mask}", (*train_behavior.shape[:2], None))
@@ -231,6 +237,15 @@ def as_results(groups: list[GroupScores]) -> list[dict[str, dict[str, float]]]:
                 {name: {PREFIXES[s.dataset] + key: value for s in shared for key, value in s.values.items()}}
             )
     return results
+
+
+def finite_behavior(behavior: np.ndarray, name: str, note: Callable[[str], None]) -> np.ndarray:
+    """The behavior, bins with an infinite value missing; says in a note how many."""
+    infinite = np.isinf(behavior).any(axis=-1)
+    if not infinite.any():
+        return behavior
+    note(f"{name} is infinite in {infinite.sum()} bins, which count as missing.")
+    return np.where(infinite[..., None], np.nan, behavior)
 
 
 def finite(rates: np.ndarray, scored: np.ndarray) -> np.ndarray:

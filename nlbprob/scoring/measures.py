@@ -9,8 +9,9 @@ from jaxtyping import Bool, Float, Int, Num
 
 from nlbprob.errors import InputError
 from nlbprob.scoring.bootstrap import decoding_draws, psth_draws
-from nlbprob.scoring.decoding import fit_decoder, recorded_rows
+from nlbprob.scoring.decoding import fit_decoder, is_constant, recorded_rows
 from nlbprob.scoring.metrics import (
+    LARGEST_RATE,
     SMALLEST_RATE,
     TrialSums,
     bits,
@@ -83,9 +84,9 @@ class Decoding:
         behavior: Num[np.ndarray, "trial time channel"],
         mask: Bool[np.ndarray, "trial decoder"],
     ) -> "Decoding":
-        """Raises InputError where a rate is NaN in a bin with behavior, or too few bins have behavior."""
+        """Raises InputError where a rate is not finite in a bin with behavior, or too few bins have behavior."""
         for part, some, known in (("train", train_rates, train_behavior), ("eval", rates, behavior)):
-            refuse_nan(some[~np.isnan(known[..., 0])], f"{part} rates are NaN in bins where the behavior is known")
+            refuse(some[~np.isnan(known[..., 0])], f"{part} rates", "in bins where the behavior is known")
         decoded = np.full(behavior.shape, np.nan)
         for learned, scored in zip(train_mask.T, mask.T, strict=True):
             decoder = fit_decoder(train_rates[learned], train_behavior[learned])
@@ -95,8 +96,29 @@ class Decoding:
     @property
     def value(self) -> float:
         """The mean R2 of the decoders."""
+        return self.over(np.ones(self.behavior.shape[2], dtype=bool))
+
+    def over(self, channels: Bool[np.ndarray, " channel"]) -> float:
+        """The mean R2 of the decoders over some of the channels."""
         rows = [recorded_rows(self.decoded[own], self.behavior[own]) for own in self.mask.T]
-        return float(np.mean([r_squared(behavior, decoded) if len(behavior) else np.nan for decoded, behavior in rows]))
+        each = [
+            r_squared(known[:, channels], decoded[:, channels]) if len(known) else np.nan for decoded, known in rows
+        ]
+        return float(np.mean(each))
+
+    @property
+    def remark(self) -> str:
+        """What the value says of channels that never change; nothing where all do."""
+        rows = [self.behavior[own][~np.isnan(self.behavior[own][..., 0])] for own in self.mask.T]
+        constant = np.any([[is_constant(values) for values in known.T] for known in rows if len(known)], axis=0)
+        if not np.any(constant):
+            return ""
+        others = f"without it {self.over(~constant):.4f}" if not constant.all() else "no other channel is left"
+        listed = ", ".join(map(str, np.flatnonzero(constant)))
+        return (
+            f"counts channel {listed} of the behavior, which does not change in the evaluated trials, as 1 where it is "
+            f"decoded exactly and else as 0, by the benchmark's convention; {others}"
+        )
 
     def draws(self, weights: Weights) -> Float[np.ndarray, " draw"]:
         """The value in each resample of trials, the decoders as they are; NaN where a decoder has hardly any trials."""
@@ -121,13 +143,13 @@ class Averages:
         members: Iterable[Any],
         jitter: Int[np.ndarray, " trial"] | None,
     ) -> "Averages":
-        """jitter: bins by which rates lie early in their window. Raises InputError where a scored rate is NaN."""
+        """jitter: bins by which rates lie early in their window. Raises InputError where a scored one is not finite."""
         moved = (
             rates if jitter is None else np.stack([shifted(*pair) for pair in zip(rates, jitter.tolist(), strict=True)])
         )
         own = [np.asarray(trials, dtype=np.int64).reshape(-1) for trials in members]
         for target, trials in zip(psth, own, strict=True):
-            refuse_nan(moved[trials][:, ~np.isnan(target[:, 0])], "rates are NaN in bins where the PSTH is known")
+            refuse(moved[trials][:, ~np.isnan(target[:, 0])], "rates", "in bins where the PSTH is known")
         return Averages(moved, psth, own)
 
     @property
@@ -158,10 +180,10 @@ class Timing:
         counts: Num[np.ndarray, "trial time heldout"],
         behavior: Num[np.ndarray, "trial 5"],
     ) -> "Timing":
-        """Raises InputError where a rate is NaN in a scored bin, or no group has two trials."""
+        """Raises InputError where a rate is not finite in a scored bin, or no group has two trials."""
         scored = ~np.isnan(counts[..., 0])
-        refuse_nan(rates[scored], "rates are NaN in scored bins")
-        known = np.flatnonzero(~np.isnan(behavior).any(axis=1) & (scored.sum(axis=1) > 1))
+        refuse(rates[scored], "rates", "in scored bins")
+        known = np.flatnonzero(np.isfinite(behavior).all(axis=1) & (scored.sum(axis=1) > 1))
         _, group, number = np.unique(behavior[known, :3], axis=0, return_inverse=True, return_counts=True)
         together = number[group.ravel()] > 1
         trial, group = known[together], group.ravel()[together]
@@ -191,7 +213,9 @@ class Timing:
         return np.divide(total, known.sum(axis=0), out=np.full(len(total), np.nan), where=known.any(axis=0))
 
 
-def refuse_nan(rates: Num[np.ndarray, "*axes"], what: str) -> None:
-    """Raise InputError with the words `what` where a rate is NaN."""
+def refuse(rates: Num[np.ndarray, "*axes"], which: str, where: str) -> None:
+    """Raise InputError, with the words `which` and `where`, where a rate is NaN, infinite or beyond all bounds."""
     if np.isnan(rates).any():
-        raise InputError(f"{what}; predict every trial, bin and neuron.")
+        raise InputError(f"{which} are NaN {where}; predict every trial, bin and neuron.")
+    if not (np.abs(rates) <= LARGEST_RATE).all():
+        raise InputError(f"{which} are infinite or beyond all bounds {where}; a rate is a number of spikes per bin.")

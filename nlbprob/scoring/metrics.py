@@ -14,6 +14,10 @@ from nlbprob.errors import InputError
 
 #: What the benchmark puts in the place of a rate of exactly zero, and of the null rate of a silent neuron.
 SMALLEST_RATE = 1e-9
+#: Larger numbers are no rates. Any float of 32 bits or more holds it.
+LARGEST_RATE = 1e30
+#: The squares of larger numbers, and of numbers smaller than one over it, may leave the range of floats.
+LARGEST_SQUARED = 1e100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +42,7 @@ def trial_sums(
 
     rates: spikes/bin; counts: spikes per bin, NaN where not evaluated; seen: False where not evaluated either.
     A rate of exactly 0 counts as 1e-9, with a warning, as in the benchmark. Raises InputError where an evaluated rate
-    is NaN or negative.
+    is NaN, negative or infinite, or a count infinite.
     """
     if rates.shape != counts.shape:
         raise InputError(f"rates: shape {rates.shape} does not fit counts {counts.shape}; give one rate an entry.")
@@ -47,6 +51,8 @@ def trial_sums(
     counts = np.where(used, counts, 0).astype(np.float64)
     if not (rates >= 0).all():
         raise InputError("rates: an evaluated rate is NaN or negative; a rate is a positive number of spikes per bin.")
+    if not (rates <= LARGEST_RATE).all() or np.isinf(counts).any():
+        raise InputError("rates: an evaluated rate or count is infinite or beyond all bounds; both are spikes per bin.")
     zero = rates == 0
     if zero.any():
         warnings.warn(f"{zero.sum()} rates are exactly 0; each is scored as {SMALLEST_RATE:g}.", stacklevel=3)
@@ -101,9 +107,10 @@ def bits_per_spike_by_neuron(
 def r_squared(true: Num[np.ndarray, "row column"], predicted: Num[np.ndarray, "row column"]) -> float:
     """1 - residual / total sum of squares of each column about its own mean, averaged over columns.
 
-    A constant column counts 1 where it is predicted exactly and 0 elsewhere, as in scikit-learn's r2_score.
+    A constant column counts 1 where it is predicted exactly and 0 elsewhere, as in scikit-learn's r2_score. NaN where a
+    value is NaN or infinite.
     """
-    true, predicted = true.astype(np.float64), predicted.astype(np.float64)
+    true, predicted = in_range(true.astype(np.float64), predicted.astype(np.float64))
     residual = ((true - predicted) ** 2).sum(axis=0)
     total = ((true - true.mean(axis=0)) ** 2).sum(axis=0)
     return float(r_squared_of_sums(residual, total).mean())
@@ -112,9 +119,18 @@ def r_squared(true: Num[np.ndarray, "row column"], predicted: Num[np.ndarray, "r
 def r_squared_of_sums(
     residual: Float[np.ndarray, "*draw column"], total: Float[np.ndarray, "*draw column"]
 ) -> Float[np.ndarray, "*draw column"]:
-    """1 - residual / total; where total is 0, 1 if residual is 0 too and else 0."""
+    """1 - residual / total; where total is 0, 1 if residual is 0 too and else 0. NaN where either is not finite."""
     share = np.divide(residual, total, out=(residual > 0).astype(np.float64), where=total > 0)
-    return 1.0 - share
+    return np.where(np.isfinite(residual) & np.isfinite(total), 1.0 - share, np.nan)
+
+
+def in_range(
+    true: Float[np.ndarray, "*rows column"], predicted: Float[np.ndarray, "*rows column"]
+) -> tuple[Float[np.ndarray, "*rows column"], Float[np.ndarray, "*rows column"]]:
+    """Both in a unit in which their squares neither overflow nor vanish: a power of two, which changes no digit."""
+    largest = np.max(np.abs(true), axis=tuple(range(true.ndim - 1)), initial=0, where=np.isfinite(true))
+    exponent = np.frexp(largest)[1] * ((largest > LARGEST_SQUARED) | (largest < 1 / LARGEST_SQUARED))
+    return (np.ldexp(true, -exponent), np.ldexp(predicted, -exponent)) if exponent.any() else (true, predicted)
 
 
 def psth_r2(
@@ -128,6 +144,7 @@ def psth_r2(
     Each neuron's is taken about its own mean over conditions and time. The predicted PSTH of condition c is the mean of
     `rates` over the trials members[c]; conditions without trials are left out, and bins where psth[c, :, 0] is NaN.
     jitter: bins by which each trial's rates lie early in its window; they are moved back by as many before averaging.
+    NaN where a rate in such a bin is NaN or infinite.
     Pei et al. (2021), arXiv 2109.04463.
     """
     moved = rates if jitter is None else np.stack([shifted(*pair) for pair in zip(rates, jitter.tolist(), strict=True)])
@@ -136,7 +153,7 @@ def psth_r2(
         if len(trials):
             bins = ~np.isnan(target[:, 0])
             true.append(target[bins])
-            predicted.append(np.nanmean(moved[trials][:, bins].astype(np.float64), axis=0))
+            predicted.append(moved[trials][:, bins].astype(np.float64).mean(axis=0))
     return r_squared(np.concatenate(true), np.concatenate(predicted))
 
 
@@ -156,10 +173,10 @@ def speed_tp_correlation(
 
     speed = mean over t of || r[t+1] - r[t] || over all neurons, in the bins where counts[trial, :, 0] is not NaN.
     behavior: columns is_eye, theta, is_short, ts, tp (ms); Pearson's r within each joint value of the first three;
-    trials with NaN in any of these columns are left out. Good rates give a negative value.
+    trials where one of these is not finite are left out. Good rates give a negative value.
     Pei et al. (2021), arXiv 2109.04463; Remington et al. (2018), Neuron 98, 1005.
     """
-    kept = np.flatnonzero(~np.isnan(behavior).any(axis=1))
+    kept = np.flatnonzero(np.isfinite(behavior).all(axis=1))
     scored = ~np.isnan(counts[..., 0])
     speed = [np.linalg.norm(np.diff(rates[i, scored[i]].astype(np.float64), axis=0), axis=1).mean() for i in kept]
     groups = np.unique(behavior[kept, :3], axis=0, return_inverse=True)[1].ravel()

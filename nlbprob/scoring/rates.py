@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Num
 
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError, suggestion
+from nlbprob.scoring.metrics import LARGEST_RATE
 
 if TYPE_CHECKING:
     import xarray
@@ -83,7 +84,7 @@ def check_rates(
     at four bins a second or more).
     """
     for bad, problem, remedy in (
-        (~np.isfinite(rates), "not finite", "predict every trial, bin and neuron"),
+        (~(np.abs(rates) <= LARGEST_RATE), "not finite", "predict every trial, bin and neuron"),
         (rates < 0, "negative", "hand over rates, not log-rates or differences of rates"),
         (rates == 0, "exactly zero", "a spike there would be impossible; add a small floor, such as 1e-6"),
     ):

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Shaped
 from nlbprob.data.stitch import members
 from nlbprob.data.trials import Trials
 from nlbprob.scoring.bootstrap import decoding_draws, interval, psth_draws, resamples
-from nlbprob.scoring.decoding import FOLDS, fit_decoder
+from nlbprob.scoring.decoding import FOLDS, channels_left_out, fit_decoder
 from nlbprob.scoring.metrics import bits, bits_per_spike_by_neuron, psth_r2, r_squared, trial_sums
 from nlbprob.scoring.psth import psth_target
 from nlbprob.scoring.rates import check_rates, in_splits, rate_array, split_names
@@ -21,11 +21,19 @@ UNITS = {"co-bps": "bits/spike", "vel R2": "", "tp corr": "", "psth R2": "", "fp
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
-    """A score with its 90% bootstrap interval, or the reason why there is none."""
+    """A score with its 90% bootstrap interval and what was left out of it, or the reason why there is none."""
 
     value: float | None = None
     interval: tuple[float, float] | None = None
     reason: str = ""
+    note: str = ""
+
+    @staticmethod
+    def of(value: float, draws: Float[np.ndarray, " draw"], note: str = "") -> "Measure":
+        """The score where it is a finite number, with what resampled trials give."""
+        if not np.isfinite(value):
+            return Measure(reason=f"it comes out {value:g}, which is no score: rates or behavior are beyond all bounds")
+        return Measure(value, interval(value, draws), note=note)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +45,7 @@ class Scores:
     intervals: 90% bootstrap interval of each over the scored trials, the model as it is; None where there is none.
     by_neuron: co-bps of each held-out neuron, NaN for one without spikes; neuron_ids: their ids.
     bin_ms, split: bin width and scored split; scores of different ones are not comparable.
-    reasons: why a value is None, by the name of the score.
+    reasons: why a value is None, by the name of the score; notes: what was left out of a score, by its name.
     """
 
     values: dict[str, float | None]
@@ -47,6 +55,7 @@ class Scores:
     bin_ms: float
     split: str
     reasons: dict[str, str]
+    notes: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it in terms of dict, list, str, float and None, as JSON takes it."""
@@ -61,6 +70,7 @@ class Scores:
             "bin_ms": self.bin_ms,
             "split": self.split,
             "reasons": dict(self.reasons),
+            "notes": dict(self.notes),
         }
 
     def __str__(self) -> str:
@@ -73,7 +83,8 @@ class Scores:
         if value is None:
             return f"{name:<8}{'-':>8}  {'':<18}  {'':<10}  {setting} ({self.reasons[name]})"
         bounds = "" if pair is None else f"[{pair[0]:.4f}, {pair[1]:.4f}]"
-        return f"{name:<8}{value:>8.4f}  {bounds:<18}  {UNITS[name]:<10}  {setting}"
+        note = f" ({self.notes[name]})" if name in self.notes else ""
+        return f"{name:<8}{value:>8.4f}  {bounds:<18}  {UNITS[name]:<10}  {setting}{note}"
 
 
 def score(
@@ -87,9 +98,10 @@ def score(
     """Score predicted rates on the trials of split `on`.
 
     co-bps: bits per spike of held-out neurons in the window; fp-bps: of all neurons in the forward window; vel R2: a
-    ridge decoder of behavior fitted on the rates of the trials of `fit`; psth R2: of predicted condition averages, the
-    target being the smoothed PSTH of both splits (see `psth_target`). Of stitched sessions, bits count where a neuron
-    is seen, psth R2 is the mean over neurons, each in its own session, and one decoder serves all.
+    ridge decoder of behavior fitted on the rates of the trials of `fit`, the mean over the channels that change; psth
+    R2: of predicted condition averages, the target being the smoothed PSTH of both splits (see `psth_target`). Of
+    stitched sessions, bits count where a neuron is seen, psth R2 is the mean over neurons, each in its own session, and
+    one decoder serves all.
     rates: (trial, time, neuron), spikes/bin, for every trial, bin and neuron of `trials`, a DataArray or an array; in
     the trials of `on`, predicted from `trials.hide_heldout(on)`.
     trials: with the held-out counts seen, so not the hidden copy.
@@ -120,6 +132,7 @@ def score(
         bin_ms=trials.bin_ms,
         split="+".join(split_names(on)),
         reasons={name: measure.reason for name, measure in measures.items() if measure.value is None},
+        notes={name: measure.note for name, measure in measures.items() if measure.note},
     )
 
 
@@ -141,8 +154,7 @@ def likelihood(
         return Measure(reason="these neurons are not seen in these trials; score against what hide_heldout was given")
     if not sums.spikes.any():
         return Measure(reason="these neurons have no spike in these trials")
-    value = float(bits(sums, np.ones((1, int(scored.sum()))))[0])
-    return Measure(value, interval(value, bits(sums, weights)))
+    return Measure.of(float(bits(sums, np.ones((1, int(scored.sum()))))[0]), bits(sums, weights))
 
 
 def decoding(
@@ -152,18 +164,39 @@ def decoding(
     scored: Bool[np.ndarray, " trial"],
     weights: Float[np.ndarray, "draw scored"],
 ) -> Measure:
-    """Velocity R2: a bin counts where all behavior channels are known and the trial has not ended."""
+    """Velocity R2: a bin counts where all channels that change are known and the trial has not ended."""
     if trials.behavior is None:
         return Measure(reason="there is no behavior")
-    behavior = trials.behavior[:, : trials.window_bins].astype(np.float64)
-    known = ~np.isnan(behavior).any(axis=2) & (np.arange(trials.window_bins) < trials.lengths[:, None])
-    behavior[~known] = np.nan
+    behavior, reasons = decodable(trials, fitted, scored)
+    if not behavior.shape[2]:
+        listed = "; ".join(f"{channel} {reason}" for channel, reason in reasons.items())
+        return Measure(reason=f"no channel can be decoded: {listed}")
+    known = ~np.isnan(behavior[..., 0])
     for mask, fewest, split in ((fitted, FOLDS, "fitted"), (scored, 2, "scored")):
         if known[mask].sum() < fewest:
             return Measure(reason=f"fewer than {fewest} bins of the {split} trials have behavior")
     decoded = fit_decoder(rates[fitted], behavior[fitted]).predict(rates[scored])
     value = r_squared(behavior[scored][known[scored]], decoded[known[scored]])
-    return Measure(value, interval(value, decoding_draws(behavior[scored], decoded, weights)))
+    left_out = "; ".join(f"without {channel}, which {reason}" for channel, reason in reasons.items())
+    return Measure.of(value, decoding_draws(behavior[scored], decoded, weights), left_out)
+
+
+def decodable(
+    trials: Trials, fitted: Bool[np.ndarray, " trial"], scored: Bool[np.ndarray, " trial"]
+) -> tuple[Float[np.ndarray, "trial window channel"], dict[str, str]]:
+    """Behavior in the window, of the channels that can be decoded, and why others cannot, by name.
+
+    NaN in all channels where one is, and after the end of a trial.
+    """
+    if trials.behavior is None:
+        return np.zeros((trials.n_trials, trials.window_bins, 0)), {}
+    behavior = np.array(trials.behavior[:, : trials.window_bins])
+    behavior = np.where((np.arange(trials.window_bins) < trials.lengths[:, None])[..., None], behavior, np.nan)
+    reasons = channels_left_out(behavior, fitted, scored)
+    kept = [channel for channel in range(behavior.shape[2]) if channel not in reasons]
+    behavior = behavior[..., kept].astype(np.float64)
+    behavior[np.isnan(behavior).any(axis=2)] = np.nan
+    return behavior, {trials.behavior_channels[channel]: reason for channel, reason in reasons.items()}
 
 
 def averages(
@@ -189,11 +222,13 @@ def averages(
         if not any(len(indices) for indices in groups):
             reason = "no scored trial has a condition and a long enough window"
             continue
+        if not np.ptp(target[~np.isnan(target[..., 0])], axis=0).any():
+            reason = "the averages by condition do not vary"
+            continue
         own, drawn = rates[scored & rows][..., units], weights[:, rows[scored]]
         draws = np.where(drawn.any(axis=1), psth_draws(own, target, groups, drawn), np.nan)
         parts.append((units.sum(), psth_r2(own, target, groups), draws))
     if not parts:
         return Measure(reason=reason)
     neurons, values, draws = zip(*parts, strict=True)
-    value = float(np.average(values, weights=neurons))
-    return Measure(value, interval(value, np.average(draws, axis=0, weights=neurons)))
+    return Measure.of(float(np.average(values, weights=neurons)), np.average(draws, axis=0, weights=neurons))
