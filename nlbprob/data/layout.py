@@ -15,6 +15,7 @@ from nlbprob.data.plausible import (
     check_lengths,
     check_order,
     check_reach,
+    check_spikes,
     ids,
 )
 from nlbprob.data.units import Units
@@ -54,6 +55,7 @@ def lay_out(
     check_lengths(table, windows, len(units), notes)
     check_clock(units, windows, notes)
     check_reach(table, units, windows, notes)
+    check_spikes(units, windows, notes)
     if options["join"]:
         return joined(keep_apart(table, windows, drawn, notes), options, notes)
     if options["window_ms"] is None:

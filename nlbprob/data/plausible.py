@@ -16,7 +16,7 @@ Table = dict[str, np.ndarray]
 
 #: Shares from which on nearly all trials lie outside the recording, or events outside their trials; and below which
 #: hardly any spike lies between the first trial and the last.
-NEARLY_ALL, HARDLY_ANY = 0.95, 0.02
+NEARLY_ALL, FEW, HARDLY_ANY = 0.95, 0.1, 0.005
 #: So many spikes missing from a stretch in which units usually fire are no chance.
 NO_CHANCE = 20
 #: Mean rates (Hz) that no recording has, and the time (s) that one in twenty pauses between spikes always undercuts.
@@ -25,8 +25,8 @@ SLOWEST_HZ, FASTEST_HZ, LONG_PAUSE_S = 0.1, 1000.0, 1.0
 FAR_LONGER, LONGER = 100, 20
 #: Entries (trial, bin, unit) above which padding to one trial that is far too long would exhaust the memory.
 MOST_ENTRIES = 4e9
-#: A signal without a value in such a share of the bins is worth a note.
-OFTEN_MISSING = 0.1
+#: A signal without a value in such a share of the bins is worth a note, and one whose steps differ by such a factor.
+OFTEN_MISSING, UNEVEN = 0.1, 2.0
 
 
 def ids(table: Table, mask: np.ndarray, most: int | None = 20) -> str:
@@ -105,38 +105,57 @@ def check_clock(units: Units, windows: Windows, notes: list[str]) -> None:
 
 
 def check_reach(table: Table, units: Units, windows: Windows, notes: list[str]) -> None:
-    """Trials outside the recording, spikes outside the trials.
+    """Trials outside the recording. Raises InputError where nearly all are, though some spike lies inside a trial.
 
-    Raises InputError where that is so of nearly all trials, or of nearly all spikes while these are also too rare and
-    the recording out of proportion.
+    (Where no spike does, counting them says so.)
     """
     first, last = units.extent
-    after, before = windows.start >= last, windows.stop <= first
-    outside = after | before
-    span = f"{windows.start.min():g} to {windows.stop.max():g} s"
-    reach = f"the recording reaches from {first:g} to {last:g} s"
-    if outside.mean() >= NEARLY_ALL and not outside.all():
+    length = windows.stop - windows.start
+    inside = (np.minimum(windows.stop, last) - np.maximum(windows.start, first)) / length
+    span = windows.start.min(), windows.stop.max()
+    said = f"lie outside the recording, which reaches from {first:g} to {last:g} s"
+    beyond = int((inside < FEW).sum())
+    entries = windows.n_bins * len(length) * len(units)
+    if 1 < beyond >= NEARLY_ALL * len(length) and (units.spikes_between(*span) or entries > MOST_ENTRIES):
         raise InputError(
-            f"start_time: {outside.sum()} of {len(outside)} trials ({span}) lie outside the recording; {reach}. Are "
-            "both in s, on one clock?"
+            f"start_time: {beyond} of {len(length)} trials ({span[0]:g} to {span[1]:g} s) {said}; are both in s, on "
+            "one clock?"
         )
+    outside = inside < 1 / 2
     hz = units.spike_count / max(last - first, 1e-9)
-    beyond_s = max(windows.stop[after].max(initial=last) - last, first - windows.start[before].min(initial=first))
-    if outside.any() and hz * beyond_s >= NO_CHANCE and any(intervals is None for intervals in units.observed):
-        notes.append(
-            f"{outside.sum()} of {len(outside)} trials lie outside the recording, of which the spikes reach from "
-            f"{first:g} to {last:g} s, and count as silent: {ids(table, outside)}"
+    expected = hz * max(span[1] - last, first - span[0])
+    if outside.any() and expected >= NO_CHANCE and any(intervals is None for intervals in units.observed):
+        notes.append(f"{outside.sum()} of {len(outside)} trials {said}, and count as silent: {ids(table, outside)}")
+
+
+def check_spikes(units: Units, windows: Windows, notes: list[str]) -> None:
+    """Spikes before the first trial or after the last, of all units or of some.
+
+    Raises InputError where nearly all are, while they are also too rare and the recording out of proportion.
+    """
+    first, last = units.extent
+    start, stop = windows.start.min(), windows.stop.max()
+    number = np.array([len(times) for times in units.spike_times])
+    inside = np.array([np.diff(np.searchsorted(times, [start, stop]))[0] for times in units.spike_times])
+    share = inside.sum() / number.sum()
+    span = f"({start:g} to {stop:g} s)"
+    reach = f"the recording reaches from {first:g} to {last:g} s"
+    if 0 < share < HARDLY_ANY:
+        said = (
+            f"spike_times: {1 - share:.1%} of the spikes lie before the first trial or after the last {span}, {reach}"
         )
-    inside = units.spikes_between(float(windows.start.min()), float(windows.stop.max())) / units.spike_count
-    if not 0 < inside < HARDLY_ANY:
+        hz = number.sum() / (last - first) / units.firing
+        if last - first >= FAR_LONGER * (stop - start) and hz < SLOWEST_HZ:
+            raise InputError(f"{said}, in which units fire at {hz:.2g} Hz on average; are both in s, on one clock?")
+        notes.append(said)
         return
-    said = f"spike_times: {1 - inside:.1%} of the spikes lie before the first trial or after the last ({span}), {reach}"
-    far = last - first >= FAR_LONGER * np.ptp([windows.start.min(), windows.stop.max()])
-    if far and hz / units.firing < SLOWEST_HZ:
-        raise InputError(
-            f"{said}, in which units fire at {hz / units.firing:.2g} Hz on average; are both in s, on one clock?"
+    shares = inside / np.maximum(number, 1)
+    astray = (shares < HARDLY_ANY) & (number >= NO_CHANCE)
+    if share and astray.any() and np.median(shares[number > 0]) > FEW:
+        notes.append(
+            f"spike_times: of {astray.sum()} units hardly any spike lies between the first trial and the last {span}, "
+            f"unlike those of the others; are all in s, on one clock? {ids(units.columns, astray)}"
         )
-    notes.append(said)
 
 
 def check_firing(units: Units, notes: list[str]) -> None:
@@ -164,11 +183,13 @@ def check_behavior(
     """A signal without a value in many of the bins of the trials: where its samples are, and how far apart."""
     missing = np.isnan(values[own])
     share = float(missing.mean(axis=0).max())
+    low, high = np.quantile(np.diff(series.times), [0.05, 0.95]) if len(series.times) > 1 else (0.0, 0.0)
+    steps = f"{1000 * low:.3g} ms" if high <= UNEVEN * low else f"{1000 * low:.3g} to {1000 * high:.3g} ms"
     if share < OFTEN_MISSING:
+        if high > UNEVEN * low:
+            notes.append(f"behavior: the samples of {series.name!r} are unevenly spaced, {steps} apart")
         return
     where = f"{series.name!r}" if missing.all(axis=1).mean() >= share / 2 else f"a channel of {series.name!r}"
-    low, high = np.quantile(np.diff(series.times), [0.05, 0.95]) if len(series.times) > 1 else (0.0, 0.0)
-    steps = f"{1000 * low:.3g} ms" if high < 1.5 * low else f"{1000 * low:.3g} to {1000 * high:.3g} ms"
     notes.append(
         f"behavior: {where} has no value in {share:.0%} of the bins of the trials; it has {len(series.times)} samples "
         f"from {series.times[0]:g} to {series.times[-1]:g} s, {steps} apart, and is never carried over a gap"

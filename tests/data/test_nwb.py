@@ -99,7 +99,10 @@ def test_rows_without_a_split_or_a_time_are_left_out(write_nwb, recipe):
 
 def test_windows_that_overlap_another_split_are_noted(example_nwb):
     trials = load(example_nwb, bin_ms=10, window_ms=(0, 700))
-    assert any("7 windows overlap the next one, which is of another split" in note for note in trials.source["notes"])
+    assert any(
+        "windows of 12 trials overlap those of another split, by up to 200 ms" in note
+        for note in trials.source["notes"]
+    )
 
 
 @pytest.mark.parametrize("module", ["behavior", "ecephys", None])

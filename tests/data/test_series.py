@@ -37,7 +37,7 @@ def test_samples_are_put_in_order():
         ([1.0, 2.0], [1.0], "one time a sample"),
         ([1.0], [["a"]], "expected numbers"),
         ([1.0], np.zeros((1, 2, 3)), "expected numbers"),
-        ([np.nan], [1.0], "time is not finite"),
+        ([np.nan, np.inf], [1.0, 2.0], "none of its 2 samples has a finite time"),
     ],
 )
 def test_wrong_samples_are_named(times, values, message):

@@ -19,10 +19,10 @@ def test_each_score_is_its_metric_on_the_right_part(make_trials):
     train, val = (trials.table["split"] == name for name in ("train", "val"))
     scores = score(label_rates(rates, trials), trials)
     heldout = trials.heldout
-    assert scores.values["co-bps"] == bits_per_spike(
-        rates[val, :25][..., heldout], trials.counts[val, :25][..., heldout]
-    )
-    assert scores.values["fp-bps"] == bits_per_spike(rates[val, 25:], trials.counts[val, 25:])
+    window = rates[val, :25][..., heldout], trials.counts[val, :25][..., heldout]
+    assert scores.values["co-bps"] == pytest.approx(bits_per_spike(*window), abs=1e-12)
+    forecast = bits_per_spike(rates[val, 25:], trials.counts[val, 25:])
+    assert scores.values["fp-bps"] == pytest.approx(forecast, abs=1e-12)
     decoded = velocity_r2(rates[train, :25], trials.behavior[train, :25], rates[val, :25], trials.behavior[val, :25])
     assert scores.values["vel R2"] == pytest.approx(decoded, abs=1e-12)
     target, _ = psth_target(trials)
@@ -56,9 +56,18 @@ def test_hidden_or_silent_neurons_and_absent_behavior_have_no_score(make_trials)
     assert score(rates, silent, bootstrap=5).reasons["co-bps"] == "these neurons have no spike in these trials"
     behavior = trials.behavior.copy()
     behavior[trials.table["split"] == "val"] = np.nan
-    assert (
-        "2 bins of the scored trials" in score(rates, trials.replace(behavior=behavior), bootstrap=5).reasons["vel R2"]
+    reasons = score(rates, trials.replace(behavior=behavior), bootstrap=5).reasons
+    assert reasons["vel R2"] == (
+        "no channel can be decoded: x has no value in the scored trials; y has no value in the scored trials"
     )
+    few = behavior.copy()
+    few[np.argmax(trials.table["split"] == "val"), :2] = [[0.0, 1.0], [1.0, 0.0]]
+    few[:, :1] = np.nan
+    few = np.where(trials.table["split"][:, None, None] == "val", few, np.nan)
+    few[np.flatnonzero(trials.table["split"] == "train")[:3], 1] = [[0.0, 2.0], [1.0, 1.0], [2.0, 0.0]]
+    few[np.argmax(trials.table["split"] == "val"), 2] = [0.5, 0.5]
+    reasons = score(rates, trials.replace(behavior=few), bootstrap=5).reasons
+    assert reasons["vel R2"] == "fewer than 5 bins of the fitted trials have behavior"
 
 
 def test_behavior_counts_where_all_channels_are_known_and_the_trial_lasts(make_trials):
