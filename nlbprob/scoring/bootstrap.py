@@ -43,7 +43,8 @@ def decoding_draws(
     """
     behavior, decoded = in_range(behavior, decoded)
     seen = ~np.isnan(behavior)
-    residual = weights @ ((behavior - decoded) ** 2).sum(axis=1, where=seen)
+    with np.errstate(over="ignore", invalid="ignore"):  # a prediction out of all proportion gives no number
+        residual = weights @ ((behavior - decoded) ** 2).sum(axis=1, where=seen)
     # About the overall mean, so that the difference of sums below loses no digits.
     centered = behavior - behavior.mean(axis=(0, 1), where=seen)
     squares = weights @ (centered**2).sum(axis=1, where=seen)

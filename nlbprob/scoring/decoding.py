@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Num
 
 from nlbprob.errors import InputError
-from nlbprob.scoring.metrics import LARGEST_RATE, r_squared
+from nlbprob.scoring.metrics import LARGEST_RATE, exponent_of, r_squared
 
 PENALTIES = np.logspace(-4, 0, 9)
 FOLDS = 5
@@ -106,6 +106,8 @@ def fit_decoder(
     x, y = recorded_rows(rates, behavior)
     if len(x) < FOLDS:
         raise InputError(f"behavior: {len(x)} bins have a value; the decoder needs at least {FOLDS}.")
+    exponent = exponent_of(y)
+    y = np.ldexp(y, -exponent)
     center_x, center_y = x.mean(axis=0), y.mean(axis=0)
     x, y = x - center_x, y - center_y
     gram, cross = x.T @ x, x.T @ y
@@ -114,7 +116,8 @@ def fit_decoder(
         scores += fold_scores(x, y, gram, cross, fold)
     penalty = float(PENALTIES[scores.argmax()])
     coefficients = np.linalg.solve(gram + penalty * np.eye(len(gram)), cross)
-    return Decoder(coefficients, center_y - center_x @ coefficients, penalty)
+    intercept = center_y - center_x @ coefficients
+    return Decoder(np.ldexp(coefficients, exponent), np.ldexp(intercept, exponent), penalty)
 
 
 def fold_scores(

@@ -162,8 +162,8 @@ def measure_group(dataset: str, rates: Tensors, truth: Tensors, note: Callable[[
     require(heldin, "eval_rates_heldin", (n_trials, n_bins, None))
     evaluated = np.concatenate([heldin, heldout], axis=2)
     measures: dict[str, Any] = {"co-bps": Likelihood.of(finite(heldout, ~np.isnan(counts)), counts)}
-    behavior = array(truth, "eval_behavior")
     if dataset == "dmfc_rsg":
+        behavior = finite_behavior(array(truth, "eval_behavior"), "eval_behavior", note)
         measures["tp corr"] = timing = Timing.of(evaluated, counts, behavior)
         if alone := int((~np.isnan(behavior).any(axis=1)).sum()) - len(timing.trial):
             note(f"{alone} trials alone in their group are left out of tp corr; the benchmark stops.")
@@ -240,11 +240,11 @@ def as_results(groups: list[GroupScores]) -> list[dict[str, dict[str, float]]]:
 
 
 def finite_behavior(behavior: np.ndarray, name: str, note: Callable[[str], None]) -> np.ndarray:
-    """The behavior, bins with an infinite value missing; says in a note how many."""
+    """The behavior, bins (or trials) with an infinite value missing; says in a note how many."""
     infinite = np.isinf(behavior).any(axis=-1)
     if not infinite.any():
         return behavior
-    note(f"{name} is infinite in {infinite.sum()} bins, which count as missing.")
+    note(f"{name} is infinite in {infinite.sum()} places, which count as missing.")
     return np.where(infinite[..., None], np.nan, behavior)
 
 

@@ -111,7 +111,8 @@ def r_squared(true: Num[np.ndarray, "row column"], predicted: Num[np.ndarray, "r
     value is NaN or infinite.
     """
     true, predicted = in_range(true.astype(np.float64), predicted.astype(np.float64))
-    residual = ((true - predicted) ** 2).sum(axis=0)
+    with np.errstate(over="ignore"):  # a prediction out of all proportion gives no number
+        residual = ((true - predicted) ** 2).sum(axis=0)
     total = ((true - true.mean(axis=0)) ** 2).sum(axis=0)
     return float(r_squared_of_sums(residual, total).mean())
 
@@ -127,10 +128,16 @@ def r_squared_of_sums(
 def in_range(
     true: Float[np.ndarray, "*rows column"], predicted: Float[np.ndarray, "*rows column"]
 ) -> tuple[Float[np.ndarray, "*rows column"], Float[np.ndarray, "*rows column"]]:
-    """Both in a unit in which their squares neither overflow nor vanish: a power of two, which changes no digit."""
-    largest = np.max(np.abs(true), axis=tuple(range(true.ndim - 1)), initial=0, where=np.isfinite(true))
-    exponent = np.frexp(largest)[1] * ((largest > LARGEST_SQUARED) | (largest < 1 / LARGEST_SQUARED))
+    """Both in a unit in which the squares of the first neither overflow nor vanish."""
+    exponent = exponent_of(true)
     return (np.ldexp(true, -exponent), np.ldexp(predicted, -exponent)) if exponent.any() else (true, predicted)
+
+
+def exponent_of(values: Float[np.ndarray, "*rows column"]) -> Int[np.ndarray, " column"]:
+    """The power of two that brings each column near 1, and changes no digit; 0 where its squares are in range as is."""
+    largest = np.max(np.abs(values), axis=tuple(range(values.ndim - 1)), initial=0, where=np.isfinite(values))
+    far = (largest > LARGEST_SQUARED) | (largest < 1 / LARGEST_SQUARED)
+    return np.where(far, np.frexp(largest)[1], 0)
 
 
 def psth_r2(
