@@ -115,7 +115,7 @@ def neurons_of_a_session(trials: Trials) -> int:
     return max(int(units.sum()) for _, units in members(trials).values())
 
 
-def checked(sessions: Mapping[str, Trials]) -> dict[str, Trials]:
+def checked(sessions: Any) -> dict[str, Trials]:
     """The sessions. Raises InputError where there is none, a name is of no use, or they are not of one kind."""
     if not isinstance(sessions, Mapping):
         kind = type(sessions).__name__

@@ -139,3 +139,42 @@ def test_wrong_spike_times_are_named(changes, message):
     given = {"spike_times": spikes(), "start_time": START, "stop_time": START + 1, "bin_ms": 50} | changes
     with pytest.raises(InputError, match=message):
         Trials.from_spike_times(**given)
+
+
+def test_values_take_the_place_of_a_columns_name():
+    heldout, split = np.arange(8) % 4 == 1, ["train"] * 15 + ["val"] * 5
+    trials = Trials.from_arrays(COUNTS, 5, heldout=heldout, split=split)
+    np.testing.assert_array_equal(trials.heldout, heldout)
+    assert (trials.splits, trials.source["seeds"]) == ({"train": 15, "val": 5}, {})
+    np.testing.assert_array_equal(Trials.from_arrays(COUNTS, 5, heldout=heldout.astype(int).tolist()).heldout, heldout)
+    spikes = [np.arange(0.05, 10, 0.1 + 0.01 * unit) for unit in range(8)]
+    trials = Trials.from_spike_times(
+        spikes, np.arange(20) / 2, np.arange(20) / 2 + 0.5, bin_ms=10, heldout=heldout, split=np.array(split)
+    )
+    np.testing.assert_array_equal(trials.heldout, heldout)
+    assert trials.splits == {"train": 15, "val": 5}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"heldout": [1, 5]},
+            r"heldout: expected the name of a column, or a boolean for each of the 8 neurons, got list",
+        ),
+        ({"heldout": np.arange(8)}, r"heldout: .* expected booleans, got int64"),
+        ({"heldout": None}, r"heldout: expected the name of a column.*, got NoneType"),
+        ({"heldout": list("abcdefgh")}, r"heldout: expected the name of a column, or a boolean for each"),
+        ({"split": [True] * 20}, r"split: expected the name of a column, or a name such as 'train' for each of the 20"),
+        ({"split": ["train", "val"]}, r"split: expected the name of a column.* of shape \(2,\)"),
+    ],
+)
+def test_values_of_another_kind_are_told_what_is_expected(fields, message):
+    with pytest.raises(InputError, match=message):
+        Trials.from_arrays(COUNTS, 5, **fields)
+
+
+def test_rates_that_no_neuron_has_are_noted():
+    (note,) = Trials.from_arrays(COUNTS, 0.02).source["notes"]
+    assert "Hz on average; are bins 0.02 ms wide, and not s?" in note
+    assert Trials.from_arrays(COUNTS, 5).source["notes"] == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nlbprob as nlb
-from nlbprob.data.stitch import members, neurons_of_a_session
+from nlbprob.data.stitch import checked, members, neurons_of_a_session
 from nlbprob.errors import InputError
 from nlbprob.scoring.rates import label_rates, rate_array
 
@@ -200,3 +200,20 @@ def test_there_must_be_sessions_with_names_of_use():
             nlb.stitch({name: draw()})
     with pytest.raises(InputError, match="already"):
         nlb.stitch({"again": nlb.stitch({"one": draw()})})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            list,
+            r"stitch: expected a mapping of names to trials, got list; give names, \{'day1': first, 'day2': second\}",
+        ),
+        (lambda sessions: sessions["one"], "stitch: expected a mapping of names to trials, got Trials"),
+        (lambda sessions: sessions | {"two": 3}, "stitch: 'two' is a int; hand over the Trials of each session"),
+    ],
+    ids=["list", "trials", "number"],
+)
+def test_what_is_no_mapping_of_trials_is_told(sessions, change, message):
+    with pytest.raises(InputError, match=message):
+        checked(change(sessions))
