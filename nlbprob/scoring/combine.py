@@ -7,6 +7,7 @@ from typing import Any
 
 from nlbprob.errors import InputError, printable
 from nlbprob.files import write_hdf5
+from nlbprob.scoring.check_group import FORWARD, WINDOW
 from nlbprob.scoring.hdf5 import about, keys, opened
 from nlbprob.scoring.stored import StoredArray, StoredGroup, Unusable, damaged
 
@@ -45,7 +46,7 @@ def combine(out: str | os.PathLike, *submissions: str | os.PathLike) -> list[str
 
 
 def check_entries(where: str, group: StoredGroup | Unusable) -> None:
-    """Raise InputError where a group holds anything but arrays of its own that can be read."""
+    """Raise InputError where a group holds anything but arrays of its own, or rates that cannot be read."""
     if isinstance(group, Unusable):
         raise InputError(f"{where}: {group.reason}")
     for key in group:
@@ -55,7 +56,7 @@ def check_entries(where: str, group: StoredGroup | Unusable) -> None:
                 entry.read(printable(key))
         elif isinstance(entry, StoredGroup):
             raise InputError(f"{where}: {printable(key)} is a group, not an array; remove it.")
-        elif not entry.whole:
+        elif not entry.whole or key in (*WINDOW, *FORWARD):
             raise InputError(f"{where}: {printable(key)} {entry.reason}")
 
 

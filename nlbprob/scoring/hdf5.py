@@ -110,7 +110,7 @@ def entry(group: Tensors, key: str, kinds: str = NUMBERS) -> StoredArray | np.nd
     if not isinstance(found, StoredArray):
         found = in_memory(found, key)
     if found.dtype.kind not in kinds:
-        raise InputError(f"{key} holds {described(found.dtype)}, not numbers.")
+        raise InputError(f"{key} holds {described(found.dtype)}, not numbers; write floats.")
     return found
 
 

@@ -13,6 +13,9 @@ from nlbprob.errors import InputError
 from nlbprob.files import write_bytes
 from nlbprob.scoring.rates import check_rates, in_splits, rate_array
 
+#: The form of HDF5 in which structures carry checksums, as gzip's values do; HDF5 1.10 and all later ones read it.
+CHECKED = ("v110", "v110")
+
 
 def write_submission(
     path: str | pathlib.Path,
@@ -56,7 +59,7 @@ def with_group(path: pathlib.Path, group: str, tensors: Mapping[str, np.ndarray]
         raise InputError(f"{path}: is no file in a folder that exists; name a new file or a submission.")
     content = io.BytesIO(path.read_bytes() if there else b"")
     try:
-        with h5py.File(content, "r+" if there else "w") as file:
+        with h5py.File(content, "r+" if there else "w", libver=CHECKED) as file:
             if group in set(file):
                 raise InputError(f"{path}: already holds rates for {group!r}; name another file, or another data set.")
             for key, values in tensors.items():
