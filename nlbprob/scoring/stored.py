@@ -139,7 +139,9 @@ def look_at_array(dataset: Any) -> StoredArray | Unusable:
     if size and not dataset.id.get_storage_size():
         return Unusable(f"has the shape {shape} and no values; write them.")
     if not (dtype.kind in "fiub" or lists_numbers(dtype)) or named_codes(dtype):
-        return Unusable(f"holds {described(dtype)}, not numbers; write floats.", whole=h5py.check_ref_dtype(dtype) is None)
+        return Unusable(
+            f"holds {described(dtype)}, not numbers; write floats.", whole=h5py.check_ref_dtype(dtype) is None
+        )
     return StoredArray(dataset, shape, dtype)
 
 
