@@ -21,11 +21,11 @@ NUMBERS, CHOICES, LISTS = "fiu", "biuf", "iuO"
 
 
 @contextlib.contextmanager
-def opened(source: str | os.PathLike | Tensors, what: str) -> Iterator[Tensors]:
+def opened(source: Any, what: str) -> Iterator[Tensors]:
     """The groups of an HDF5 file that is open for reading while the context lasts; a mapping as it is.
 
-    what: what the file is to hold, for messages. Raises FileNotFoundError where there is none, InputError where it is
-    no HDF5 file or damaged.
+    source: a path, an open file of h5py, or {group: {key: array}}. what: what it is to hold, for messages.
+    Raises FileNotFoundError where there is none, InputError where it is no HDF5 file or damaged.
     """
     import h5py
 
@@ -37,22 +37,23 @@ def opened(source: str | os.PathLike | Tensors, what: str) -> Iterator[Tensors]:
         yield source
     else:
         path = existing(source, what)
-        try:
-            file = h5py.File(path, "r")
-        except Exception as error:  # h5py has no common class for damage
-            raise InputError(unreadable(path, what, error)) from error
-        try:
+        with contextlib.ExitStack() as stack:
             try:
+                file = h5py.File(path, "r")
+                stack.callback(close, file)
                 groups = StoredGroup(file)
-            except Exception as error:
+            except Exception as error:  # h5py has no common class for damage
                 raise InputError(unreadable(path, what, error)) from error
             yield groups
-        finally:
-            with contextlib.suppress(Exception):  # a damaged file may refuse to be closed
-                file.close()
 
 
-def existing(source: str | os.PathLike, what: str) -> str:
+def close(file: Any) -> None:
+    """Close a file that was read; a damaged one may refuse, which changes nothing."""
+    with contextlib.suppress(Exception):
+        file.close()
+
+
+def existing(source: Any, what: str) -> str:
     """The path of a regular file. Raises FileNotFoundError or InputError, so that no pipe is waited for."""
     if not isinstance(source, str | os.PathLike):
         raise InputError(f"the {what}: expected a file or a dictionary of groups, got {type(source).__name__}.")

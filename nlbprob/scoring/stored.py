@@ -78,7 +78,7 @@ def clause(error: Exception) -> str:
 
 def damaged(error: Exception) -> str:
     """What to say of an entry that h5py cannot read."""
-    if "filter" in str(error) and "not available" in str(error):
+    if any(word in str(error) for word in ("plugin", "filter")):
         return f"is compressed in a way that is not installed ({clause(error)}); write it with gzip or without."
     return f"cannot be read ({clause(error)}); write or download the file again."
 

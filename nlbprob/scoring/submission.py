@@ -47,7 +47,7 @@ def write_submission(
     return group
 
 
-def with_group(path: pathlib.Path, group: str, tensors: Mapping[str, np.ndarray]) -> memoryview:
+def with_group(path: pathlib.Path, group: str, tensors: Mapping[str, np.ndarray]) -> bytes:
     """The content of a submission with one more group; of a new one where there is no such file.
 
     It is made in memory, as the HDF5 library ends the process where a disk is full.
@@ -68,7 +68,7 @@ def with_group(path: pathlib.Path, group: str, tensors: Mapping[str, np.ndarray]
         raise
     except Exception as error:  # h5py has no common class for damage
         raise InputError(f"{path}: cannot be opened as an HDF5 file; name a new file or a submission.") from error
-    return content.getbuffer()
+    return content.getvalue()
 
 
 def submission_tensors(
