@@ -1,7 +1,11 @@
 """The exceptions that nlbprob raises on bad input."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+#: Control characters, line separators, what reorders text, and halves of characters that no terminal can encode.
+UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class InputError(ValueError):
@@ -23,3 +27,12 @@ def suggestion(name: str, choices: Iterable[object]) -> str:
         return "There are none."
     close = difflib.get_close_matches(name, known, n=1)
     return (f"Did you mean {close[0]!r}? " if close else "") + "There are: " + ", ".join(map(repr, known)) + "."
+
+
+def printable(text: str) -> str:
+    r"""Text out of a file or from a server as a terminal may show it: control characters are escaped.
+
+    >>> print(printable("rates\x1b[2J"))
+    rates\x1b[2J
+    """
+    return UNFIT.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -100,7 +100,7 @@ def write_hdf5(path: str | os.PathLike, fill: Callable[[Any], None]) -> None:
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
         fill(file)
-    write_bytes(path, memory.getbuffer())
+    write_bytes(path, memory.getvalue())
 
 
 def flush_folder(folder: pathlib.Path) -> None:

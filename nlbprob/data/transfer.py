@@ -1,4 +1,4 @@
-"""Files from elsewhere: fetched in pieces, continued where they broke off, checked before they get their name."""
+"""A file from an address: fetched in pieces, continued where it broke off, checked before it gets its name."""
 
 import contextlib
 import errno
@@ -8,13 +8,15 @@ import os
 import shutil
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 from nlbprob import __version__
-from nlbprob.errors import InputError
+from nlbprob.data.places import refuse_links
+from nlbprob.errors import InputError, printable
 
 #: The bytes of a file from an offset on.
 Source = Callable[[int], Generator[bytes, None, None]]
@@ -23,6 +25,8 @@ TIMEOUT_S = 60.0
 #: Attempts that bring nothing, in a row, after which a transfer is given up; and the wait after the first, doubled.
 ATTEMPTS = 4
 WAIT_S = 1.0
+#: A connection that brings less than so many bytes a second, on average over so many seconds, is given up.
+FLOOR, WINDOW_S = 1024, 60.0
 #: Answers of a server that may be another one a little later.
 PASSING = {408, 425, 429, 500, 502, 503, 504}
 
@@ -35,18 +39,56 @@ class Refusal(Exception):
         self.status = status
 
 
+class Slow(Exception):
+    """A connection brings too little to be waited for."""
+
+
+class Pace:
+    """Watches over what a connection brings."""
+
+    def __init__(self) -> None:
+        self.since, self.came = time.monotonic(), 0
+
+    def add(self, number: int) -> None:
+        """Count bytes that came. Raises Slow where they are too few for the time."""
+        self.came += number
+        seconds = time.monotonic() - self.since
+        if seconds < WINDOW_S:
+            return
+        if self.came < FLOOR * seconds:
+            raise Slow(f"it brought {self.came} bytes in {seconds:.0f} s")
+        self.since, self.came = time.monotonic(), 0
+
+
+class Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows a server to another address of HTTP, and never from an encrypted to an open one."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        """The request to make, as urllib has it. Raises HTTPError where none is made."""
+        allowed = ("https",) if req.type == "https" else ("http", "https")
+        if urllib.parse.urlsplit(newurl).scheme not in allowed:
+            raise urllib.error.HTTPError(req.full_url, code, "not followed", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def request(url: str, headers: dict[str, str], timeout_s: float) -> Any:
+    """The open answer to a request. Raises as `urllib.request.urlopen`."""
+    wanted = urllib.request.Request(url, headers={"User-Agent": f"nlbprob/{__version__}"} | headers)
+    return urllib.request.build_opener(Redirects).open(wanted, timeout=timeout_s)
+
+
 def from_url(url: str, timeout_s: float = TIMEOUT_S) -> Source:
     """The file at an address. A server that knows no ranges sends all of it, and what is here already is skipped."""
 
     def pieces(offset: int) -> Generator[bytes, None, None]:
-        headers = {"User-Agent": f"nlbprob/{__version__}"} | ({"Range": f"bytes={offset}-"} if offset else {})
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout_s) as answer:
-                skip = 0 if answer.status == 206 else offset
-                while piece := answer.read(CHUNK):
+            with request(url, {"Range": f"bytes={offset}-"} if offset else {}, timeout_s) as answer:
+                skip, pace = 0 if answer.status == 206 else offset, Pace()
+                while piece := answer.read1(CHUNK):
                     if len(piece) > skip:
                         yield piece[skip:]
                     skip = max(skip - len(piece), 0)
+                    pace.add(len(piece))
         except urllib.error.HTTPError as error:
             error.close()
             raise Refusal(error.code) from error
@@ -72,13 +114,12 @@ def fetch(
     comes is not what was expected, or it cannot be written.
     """
     part = target.with_name(target.name + ".part")
-    if target.exists():
-        if target.stat().st_size == size and checksum(target) == sha256:
-            return target
-        raise InputError(f"{target} exists, and is not the file at {origin}; move it away, or choose another folder.")
+    if is_there(target, size, sha256, origin):
+        return target
+    refuse_links(part)
     with writing(target, size):
         target.parent.mkdir(parents=True, exist_ok=True)
-        check_room(part, size)
+        check_room(part.parent, size - (part.stat().st_size if part.exists() else 0))
     for again in (False, True):
         continued = part.exists()
         receive(source, part, size, origin, progress, wait_s)
@@ -89,11 +130,32 @@ def fetch(
         part.unlink()
         # What was continued may have begun as another file; what came in one piece is simply wrong.
         if again or not continued:
-            raise InputError(
-                f"{target.name}: what came from {origin} is damaged: its SHA-256 is {found}, {sha256} was expected. "
-                "It was removed; try again later."
-            )
+            raise InputError(wrong_content(target.name, origin, found, sha256))
     raise AssertionError("the second attempt returns or raises")
+
+
+def is_there(target: Path, size: int, sha256: str, origin: str) -> bool:
+    """Whether the file is there already. Raises InputError where another one is."""
+    with writing(target, size):
+        if not os.path.lexists(target):
+            return False
+        if target.is_file() and target.stat().st_size == size and checksum(target) == sha256:
+            return True
+    raise InputError(f"{target} exists, and is not the file at {origin}; move it away, or choose another folder.")
+
+
+def wrong_content(name: str, origin: str, found: str, sha256: str) -> str:
+    """What to say of a file that is not the one expected."""
+    return (
+        f"{name}: what came from {origin} is damaged: its SHA-256 is {found}, {sha256} was expected. It was removed; "
+        "try again later."
+    )
+
+
+def kept(part: Path, size: int) -> str:
+    """What to say of what has come of a file."""
+    have = part.stat().st_size if part.exists() else 0
+    return f" {have} of {size} bytes are in {part}; the same command goes on from there." if have else ""
 
 
 def receive(source: Source, part: Path, size: int, origin: str, progress: bool, wait_s: float) -> None:
@@ -117,13 +179,15 @@ def receive(source: Source, part: Path, size: int, origin: str, progress: bool, 
                 elif error.status not in PASSING:
                     raise InputError(refusal(error.status, origin)) from error
                 problem = str(error)
+            except Slow as error:
+                raise InputError(f"{name}: {origin} is too slow: {error}.{kept(part, size)}") from error
             except Lost as error:
                 problem = str(error)
             have = part.stat().st_size if part.exists() else 0
-            fruitless = 0 if have > before else fruitless + 1
+            fruitless = 0 if have == size or have - before >= FLOOR else fruitless + 1
             if fruitless == ATTEMPTS:
-                kept = f" {have} of {size} bytes are in {part}; the same command goes on from there." if have else ""
-                raise InputError(f"{name}: cannot be fetched from {origin} ({problem or 'it ends early'}).{kept}")
+                why = problem or "it ends early"
+                raise InputError(f"{name}: cannot be fetched from {origin} ({why}).{kept(part, size)}")
             if fruitless:
                 time.sleep(wait_s * 2 ** (fruitless - 1))
 
@@ -159,9 +223,9 @@ def from_elsewhere(source: Source, offset: int) -> Generator[bytes, None, None]:
         yield from source(offset)
     except urllib.error.URLError as error:
         reason = error.reason
-        raise Lost(getattr(reason, "strerror", None) or str(reason)) from error
+        raise Lost(printable(getattr(reason, "strerror", None) or str(reason))) from error
     except (OSError, http.client.HTTPException) as error:
-        raise Lost(str(error) or type(error).__name__) from error
+        raise Lost(printable(str(error) or type(error).__name__)) from error
 
 
 def refusal(status: int, origin: str) -> str:
@@ -170,6 +234,8 @@ def refusal(status: int, origin: str) -> str:
         return f"{origin}: there is no such file (HTTP {status}); it may have moved. Look for a newer nlbprob."
     if status in (401, 403):
         return f"{origin}: the server does not give this file out (HTTP {status})."
+    if 300 <= status < 400:
+        return f"{origin}: the server sends to an address that is not followed (HTTP {status})."
     if status == 416:
         return f"{origin}: the file there is shorter than it should be; try again later."
     return f"{origin}: the server answers with HTTP status {status}; try again later."
@@ -189,12 +255,11 @@ def writing(path: Path, needed: int) -> Iterator[None]:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another folder.") from error
 
 
-def check_room(part: Path, size: int) -> None:
-    """Raise InputError where the disk has less room than is needed, before anything is fetched."""
-    needed = size - (part.stat().st_size if part.exists() else 0)
-    free = shutil.disk_usage(part.parent).free
+def check_room(folder: Path, needed: int) -> None:
+    """Raise InputError where the disk of a folder has less room than is needed, before anything is fetched."""
+    free = shutil.disk_usage(folder).free
     if free < needed:
-        raise InputError(f"{part.parent}: {free} bytes are free, and {needed} are needed; make room first.")
+        raise InputError(f"{folder}: {free} bytes are free, and {needed} are needed; make room first.")
 
 
 def checksum(path: Path) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nlbprob.files import translated, write_hdf5
+
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
@@ -21,7 +23,8 @@ def write_pair(folder: str | Path, trials: "Trials", seed: int = 0) -> tuple[Pat
     binning the files again with the same width gives the same counts.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    with translated(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     paths = folder / "simulated_desc-train_behavior+ecephys.nwb", folder / "simulated_desc-test_ecephys.nwb"
     write(paths[0], trials, seed)
     rows = trials.table["split"] != "train"
@@ -64,8 +67,12 @@ def write(path: Path, trials: "Trials", seed: int, forward: bool = True) -> None
                 comments=f"columns=[{channels}]",
             )
         )
-    with NWBHDF5IO(path=str(path), mode="w") as io:
-        io.write(container=file)
+
+    def fill(opened: Any) -> None:
+        with NWBHDF5IO(file=opened, mode="w") as io:
+            io.write(container=file)
+
+    write_hdf5(path, fill)
 
 
 def add_trials(file: Any, trials: "Trials", starts: np.ndarray, stops: np.ndarray) -> None:

@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 
 from nlbprob.data.nlb.facts import facts
-from nlbprob.errors import InputError
+from nlbprob.errors import InputError, printable
 from nlbprob.scoring.check_group import FAILS, NOTE, Finding, Inputs, check_group
 from nlbprob.scoring.groups import GROUPS, unknown
-from nlbprob.scoring.hdf5 import Tensors, content, keys, name_of, opened
+from nlbprob.scoring.hdf5 import CHOICES, Tensors, about, array, keys, name_of, opened
+from nlbprob.scoring.stored import Unusable
 
 #: The files of `nlbprob tensors` (and of nlb_tools) in a folder.
 FILES = ("train_input.h5", "eval_input.h5")
+#: The arrays that are read of them; the last is not known in the test phase.
+SPIKES = ("train_spikes_heldin", "train_spikes_heldout", "eval_spikes_heldin", "eval_spikes_heldout")
 
 
 def check_submission(
@@ -33,10 +36,13 @@ def check_submission(
             raise InputError(f"{name_of(submission, 'the submission')}: holds no group; write rates to it first.")
         assigned = assign(groups, inputs)
         for group in groups:
-            if not keys(groups[group]):
-                findings.append(Finding(group, "group", FAILS, "is no group of arrays; " + unknown(group)))
+            found = groups[group]
+            if isinstance(found, Unusable):
+                findings.append(Finding(printable(group), "group", FAILS, found.reason))
+            elif not keys(found):
+                findings.append(Finding(printable(group), "group", FAILS, "is no group of arrays; " + unknown(group)))
             else:
-                findings += check_group(group, groups[group], assigned.get(group))
+                findings += check_group(group, found, assigned.get(group))
     unused = [own.name for own in inputs if not any(own is other for other in assigned.values())]
     return findings + [Finding("", "inputs", NOTE, f"{name} belongs to no group of the submission") for name in unused]
 
@@ -75,19 +81,33 @@ def read_inputs(places: Sequence[str | os.PathLike | Mapping[str, Any]]) -> Iter
 
 def read_arrays(path: str) -> dict[str, Any]:
     """The spikes in an input file. Raises InputError where there are none."""
-    with opened(path, "input file") as file:
-        arrays = {key: content(file[key]) for key in file if "_spikes_" in key and not keys(file[key])}
+    with opened(path, "input file") as file, about(printable(path)):
+        arrays = {key: array(file, key, (None, None, None), CHOICES) for key in SPIKES if key in file}
     if not arrays:
-        raise InputError(f"{path}: holds no input spikes; name train_input.h5 and eval_input.h5, or their folder.")
+        raise InputError(
+            f"{printable(path)}: holds no input spikes; name train_input.h5 and eval_input.h5, or their folder."
+        )
     return arrays
 
 
 def as_inputs(label: str, name: str, arrays: Mapping[str, Any]) -> Inputs:
-    """Inputs with all arrays that every phase has. Raises InputError where one is missing."""
-    for key in ("train_spikes_heldin", "train_spikes_heldout", "eval_spikes_heldin"):
+    """Inputs with all arrays that every phase has. Raises InputError where one is missing, empty or of another size."""
+    for key in SPIKES[:3]:
         if key not in arrays:
             raise InputError(f"{name}: has no {key}; write the inputs again with `nlbprob tensors`.")
-    return Inputs(label, name, {key: np.asarray(values) for key, values in arrays.items()})
+    with about(name):
+        found = {key: array(arrays, key, (None, None, None), CHOICES) for key in SPIKES if key in arrays}
+    for key, values in found.items():
+        part, _, mask = key.split("_")
+        other = found[f"{part}_spikes_heldin"].shape[:2], found[f"train_spikes_{mask}"].shape[2]
+        if not values.size or (values.shape[:2], values.shape[2]) != other:
+            problem = f"has the shape {values.shape}, which is empty or does not fit the others"
+        elif ((values < 0) | np.isinf(values)).any():
+            problem = "holds counts that are negative or infinite"
+        else:
+            continue
+        raise InputError(f"{name}: {key} {problem}; write the inputs again with `nlbprob tensors`.")
+    return Inputs(label, name, found)
 
 
 def assign(groups: Tensors, inputs: list[Inputs]) -> dict[str, Inputs]:
@@ -111,4 +131,5 @@ def fits(group: str, rates: Tensors, inputs: Inputs) -> bool:
     dataset, bin_ms = GROUPS[group]
     first, last = facts(dataset).window_ms
     bins, neurons = inputs.arrays["eval_spikes_heldin"].shape[1:]
-    return bins == (last - first) // bin_ms and rates["eval_rates_heldin"].shape[-1] == neurons
+    shape = getattr(rates["eval_rates_heldin"], "shape", ())
+    return bins == (last - first) // bin_ms and tuple(shape[2:]) == (neurons,)

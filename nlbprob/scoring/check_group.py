@@ -1,15 +1,16 @@
 """The checks of one group of a submission: names, shapes, values, sizes and order of its rates."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Num
 
 from nlbprob.data.nlb.facts import FORWARD_MS, facts
-from nlbprob.errors import suggestion
+from nlbprob.errors import InputError, printable, suggestion
 from nlbprob.scoring.groups import BIN_WIDTHS_MS, GROUPS, unknown
-from nlbprob.scoring.hdf5 import Tensors, content
+from nlbprob.scoring.hdf5 import Tensors, array, entry
 from nlbprob.scoring.order import FEWEST, LEVEL, best_of_all, logs, neuron_pairs, readout, share_as_good, trial_pairs
 
 OK, NOTE, FAILS = "ok", "note", "FAILS"
@@ -55,14 +56,19 @@ class Inputs:
 def check_group(group: str, stored: Tensors, inputs: Inputs | None) -> list[Finding]:
     """All findings about one group; what cannot be checked for an earlier failure is left out."""
     bin_ms = GROUPS[group][1] if group in GROUPS else None
-    where = group + (f", {inputs.phase}" if inputs else "") + (f", {bin_ms} ms bins" if bin_ms else "")
+    where = printable(group) + (f", {inputs.phase}" if inputs else "") + (f", {bin_ms} ms bins" if bin_ms else "")
     findings = [Finding(where, *found) for found in check_names(group, stored)]
     if inputs is None:
-        return [*findings, Finding(where, "inputs", FAILS, f"none fit; say which are its own by {group}=FOLDER")]
-    rates = {key: np.asarray(content(stored[key])) for key in (*WINDOW, *FORWARD) if key in stored}
-    findings += [Finding(where, *found) for found in check_shapes(group, rates, inputs)]
-    findings += [Finding(where, *found) for found in check_values(rates)]
-    sound = {key: values for key, values in rates.items() if key in WINDOW and comparable(key, values, inputs)}
+        return [
+            *findings,
+            Finding(where, "inputs", FAILS, f"none fit; say which are its own by {printable(group)}=FOLDER"),
+        ]
+    found, problems = usable(stored, [key for key in (*WINDOW, *FORWARD) if key in stored], entry)
+    findings += [Finding(where, *problem) for problem in (*problems, *check_shapes(group, found, inputs))]
+    fitting = [key for key, item in found.items() if fits(item.shape, expected_shape(group, key, inputs))]
+    rates, problems = usable(stored, fitting, array)
+    findings += [Finding(where, *problem) for problem in (*problems, *check_values(rates))]
+    sound = {key: values for key, values in rates.items() if key in WINDOW and comparable(values)}
     spikes = {
         key: inputs.arrays[name] for key in sound if (name := key.replace("_rates_", "_spikes_")) in inputs.arrays
     }
@@ -72,6 +78,19 @@ def check_group(group: str, stored: Tensors, inputs: Inputs | None) -> list[Find
 
 
 Found = Iterator[tuple[str, str, str]]
+
+
+def usable(
+    stored: Tensors, keys: Sequence[str], read: Callable[[Tensors, str], Any]
+) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
+    """What `read` makes of some arrays, and what is wrong with those that it refuses."""
+    found, problems = {}, []
+    for key in keys:
+        try:
+            found[key] = read(stored, key)
+        except InputError as error:
+            problems.append(("values", FAILS, str(error)))
+    return found, problems
 
 
 def check_names(group: str, stored: Tensors) -> Found:
@@ -84,7 +103,7 @@ def check_names(group: str, stored: Tensors) -> Found:
         yield "arrays", FAILS, f"{', '.join(needed)} missing; predict train and evaluated trials, both kinds of neurons"
     else:
         yield "arrays", OK, "all that are scored are there" + (", though no train rates" if missing else "")
-    for key in sorted(set(stored) - {*WINDOW, *FORWARD}):
+    for key in sorted(map(str, set(stored) - {*WINDOW, *FORWARD})):
         yield "arrays", NOTE, f"{key!r} is not read by the benchmark. {suggestion(key, (*WINDOW, *FORWARD))}"
     present = [key for key in FORWARD if key in stored]
     if len(present) == 1:
@@ -93,14 +112,25 @@ def check_names(group: str, stored: Tensors) -> Found:
         yield "forward bins", NOTE, "there are none, so there will be no fp-bps"
 
 
-def check_shapes(group: str, rates: dict[str, np.ndarray], inputs: Inputs) -> Found:
+def expected_shape(group: str, key: str, inputs: Inputs) -> tuple[int, int | None, int]:
+    """Trials, bins and neurons that an array should have; None: any number of forward bins of an unknown data set."""
+    part, _, mask = key.removesuffix("_forward").split("_")
+    trials, bins, _ = inputs.arrays[f"{part}_spikes_heldin"].shape
+    ahead = FORWARD_MS // GROUPS[group][1] if group in GROUPS else None
+    return trials, ahead if key in FORWARD else bins, inputs.arrays[f"train_spikes_{mask}"].shape[2]
+
+
+def fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    """Whether a shape is the expected one; None: any length."""
+    return len(shape) == len(expected) and all(want in (None, have) for want, have in zip(expected, shape, strict=True))
+
+
+def check_shapes(group: str, rates: Mapping[str, Any], inputs: Inputs) -> Found:
     """Whether trials, bins and neurons of every array are as many as the inputs and the data set have."""
     bins = inputs.arrays["eval_spikes_heldin"].shape[1]
-    forward = None
     if group in GROUPS:
         dataset, bin_ms = GROUPS[group]
         first, last = facts(dataset).window_ms
-        forward = FORWARD_MS // bin_ms
         if bins * bin_ms != last - first:
             fitting = [width for width in BIN_WIDTHS_MS if bins * width == last - first]
             hint = f"they are in bins of {fitting[0]} ms" if fitting else "they are of another data set"
@@ -108,17 +138,15 @@ def check_shapes(group: str, rates: dict[str, np.ndarray], inputs: Inputs) -> Fo
             yield "bin width", FAILS, f"{inputs.name} has {bins} bins a trial, {wanted}; {hint}"
     good = True
     for key, values in rates.items():
-        part, _, mask = key.removesuffix("_forward").split("_")
-        trials = len(inputs.arrays[f"{part}_spikes_heldin"])
-        neurons = inputs.arrays[f"train_spikes_{mask}"].shape[2]
-        expected = (trials, forward if key in FORWARD else bins, neurons)
         if values.ndim != 3:
             good = False
             yield "shapes", FAILS, f"{key} has {values.ndim} axes; it needs three: trial, bin, neuron"
             continue
+        expected = expected_shape(group, key, inputs)
         for axis, want, have in zip(("trials", "bins", "neurons"), expected, values.shape, strict=True):
             if want is not None and want != have:
                 good = False
+                part = key.partition("_")[0]
                 yield "shapes", FAILS, f"{key} has {have} {axis}, {want} are needed" + phase_hint(part, axis, inputs)
     if good:
         yield "shapes", OK, "trials, bins and neurons are as many as in the inputs"
@@ -136,10 +164,6 @@ def check_values(rates: dict[str, np.ndarray]) -> Found:
     """Whether all rates are finite and positive."""
     good = True
     for key, values in rates.items():
-        if values.dtype.kind not in "fiu":
-            good = False
-            yield "values", FAILS, f"{key} holds {values.dtype}, not numbers"
-            continue
         for bad, problem in (
             (~np.isfinite(values), "NaN or infinite; predict every trial, bin and neuron"),
             (values < 0, "negative; rates are wanted, not log-rates"),
@@ -152,11 +176,9 @@ def check_values(rates: dict[str, np.ndarray]) -> Found:
         yield "values", OK, "all rates are finite and positive"
 
 
-def comparable(key: str, values: np.ndarray, inputs: Inputs) -> bool:
-    """Whether rates can be compared with spikes entry by entry."""
-    part, _, mask = key.split("_")
-    shape = (*inputs.arrays[f"{part}_spikes_heldin"].shape[:2], inputs.arrays[f"train_spikes_{mask}"].shape[2])
-    return values.shape == shape and values.dtype.kind in "fiu" and bool((np.isfinite(values) & (values >= 0)).all())
+def comparable(values: np.ndarray) -> bool:
+    """Whether rates of the right shape can be compared with spikes entry by entry."""
+    return bool((np.isfinite(values) & (values >= 0)).all())
 
 
 def check_means(rates: dict[str, np.ndarray], spikes: dict[str, np.ndarray], bin_ms: int | None) -> Found:

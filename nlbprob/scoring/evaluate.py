@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from nlbprob.errors import InputError
+from nlbprob.errors import InputError, printable
 from nlbprob.scoring.bootstrap import interval, resamples
 from nlbprob.scoring.groups import GROUPS, other_width, parse_group, unknown
-from nlbprob.scoring.hdf5 import Tensors, array, content, keys, name_of, opened, require
+from nlbprob.scoring.hdf5 import Tensors, about, array, keys, name_of, opened, require
 from nlbprob.scoring.measures import Averages, Decoding, Likelihood, Timing
+from nlbprob.scoring.stored import Unusable
+from nlbprob.scoring.targets import MASKS, Targets, read_targets
 
 #: The prefix of the scores of a data set that shares its entry in the results with the other two.
 PREFIXES = {"mc_maze_large": "[500] ", "mc_maze_medium": "[250] ", "mc_maze_small": "[100] "}
@@ -73,9 +75,10 @@ def evaluate(
 
     submission, target: HDF5 files, or {group: {key: array}}. split: what the targets are of; files do not say.
     bootstrap: resamples of the evaluated trials for intervals, drawn by `seed`; decoder and PSTH target as they are.
-    A rate of exactly zero counts as 1e-9, with a warning. Groups of only one file are left out, and named in `notes`.
+    A rate of exactly zero counts as 1e-9, with a warning, infinite behavior as missing, with a note. Groups of only one
+    file are left out, and named in `notes`. Of a file nothing is read whose type or shape is wrong, and no other file.
     Raises FileNotFoundError or InputError where a file is missing or damaged, no group is in both, an array is missing
-    or of the wrong shape, or a scored rate is negative or not finite. Pei et al. (2021), arXiv 2109.04463.
+    or of the wrong kind or shape, or a scored rate is negative or not finite. Pei et al. (2021), arXiv 2109.04463.
     """
     wanted, notes = Wanted(by_neuron, by_condition, bootstrap, seed), []
     names = name_of(submission, "the submission"), name_of(target, "the targets")
@@ -83,11 +86,16 @@ def evaluate(
         common = common_groups(rates, truth, names, notes)
         groups = []
         for group in common:
-            try:
-                groups.append(evaluate_group(group, rates[group], truth[group], split, wanted, notes))
-            except InputError as error:
-                raise InputError(f"{names[0]}: {group}: {error}") from error
+            with about(f"{names[1]}: {group}"):
+                targets = read_targets(GROUPS[group][0], truth[group], adder(notes, group))
+            with about(f"{names[0]}: {group}"):
+                groups.append(evaluate_group(group, rates[group], targets, split, wanted, notes))
     return Evaluation(as_results(groups), groups, notes)
+
+
+def adder(notes: list[str], group: str) -> Callable[[str], None]:
+    """A function that adds a note on a group."""
+    return lambda text: notes.append(f"{group}: {text}")
 
 
 def common_groups(rates: Tensors, truth: Tensors, names: tuple[str, str], notes: list[str]) -> list[str]:
@@ -95,8 +103,9 @@ def common_groups(rates: Tensors, truth: Tensors, names: tuple[str, str], notes:
     predicted = {group for group in rates if "eval_rates_heldout" in keys(rates[group])}
     known = {group for group in truth if "eval_spikes_heldout" in keys(truth[group])}
     common = [group for group in GROUPS if group in predicted & known]
-    missing = [missing_from(group, group in predicted, known) for group in sorted(set(rates) - set(common))]
-    missing += [f"{group}: not in the submission" for group in sorted(known - set(rates))]
+    missing = [missing_from(group, rates[group], known) for group in sorted(set(rates) - set(common))]
+    missing += [f"{printable(group)}: not in the submission" for group in sorted(known - set(rates))]
+    missing += [f"{printable(group)}: in the targets, {why}" for group in truth if (why := unusable(truth[group]))]
     if not common:
         listed = "; ".join(missing) or "there is none"
         raise InputError(f"{names[0]} and {names[1]} have no group to score in common: {listed}.")
@@ -104,24 +113,31 @@ def common_groups(rates: Tensors, truth: Tensors, names: tuple[str, str], notes:
     return common
 
 
-def missing_from(group: str, predicted: bool, targets: set[str]) -> str:
+def unusable(item: Any) -> str:
+    """Why an entry of a file cannot be read; empty where it can."""
+    return item.reason.rstrip(".") if isinstance(item, Unusable) else ""
+
+
+def missing_from(group: str, rates: Any, targets: set[str]) -> str:
     """Why a group of the submission is not scored."""
     if group not in GROUPS:
         return unknown(group).rstrip(".")
-    if not predicted:
+    if why := unusable(rates):
+        return f"{group}: {why}"
+    if "eval_rates_heldout" not in keys(rates):
         return f"{group}: the submission has no eval_rates_heldout"
     width = other_width(group, targets)
     return f"{group}: not in the targets" + (f", which are of the other bin width, {width}" if width else "")
 
 
 def evaluate_group(
-    group: str, rates: Tensors, truth: Tensors, split: str, wanted: Wanted, notes: list[str]
+    group: str, rates: Tensors, truth: Targets, split: str, wanted: Wanted, notes: list[str]
 ) -> GroupScores:
     """The scores of one group. Raises InputError as `evaluate` does."""
     dataset, bin_ms = parse_group(group)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        measures = measure_group(dataset, rates, truth, lambda text: notes.append(f"{group}: {text}"))
+        measures = measure_group(dataset, rates, truth, adder(notes, group))
     for warning in caught:
         notes.append(f"{group}: {warning.message}")
         warnings.warn(f"{group}: {warning.message}", warning.category, stacklevel=3)
@@ -136,8 +152,8 @@ def evaluate_group(
     weights = resamples(n_trials, wanted.bootstrap, wanted.seed)
     intervals = {name: bounds(values[name], measure.draws(weights)) for name, measure in measures.items()}
     conditions = None
-    if wanted.by_condition and "eval_cond_idx" in truth:
-        conditions = by_condition(likelihood, content(truth["eval_cond_idx"]))
+    if wanted.by_condition and truth.members is not None:
+        conditions = by_condition(likelihood, truth.members)
     elif wanted.by_condition:
         notes.append(f"{group}: has no conditions.")
     each = likelihood.by_neuron().tolist() if wanted.by_neuron else None
@@ -153,68 +169,69 @@ def bounds(value: float, draws: Float[np.ndarray, " draw"]) -> tuple[float, floa
     return found if found and found[0] <= value <= found[1] else None
 
 
-def measure_group(dataset: str, rates: Tensors, truth: Tensors, note: Callable[[str], None]) -> dict[str, Any]:
+def measure_group(dataset: str, rates: Tensors, truth: Targets, note: Callable[[str], None]) -> dict[str, Any]:
     """The metrics that the benchmark gives for the data set, by its names and in its order."""
-    heldout, counts = array(rates, "eval_rates_heldout"), array(truth, "eval_spikes_heldout")
-    n_trials, n_bins, _ = counts.shape
-    require(heldout, "eval_rates_heldout", counts.shape)
-    heldin = array(rates, "eval_rates_heldin")
-    require(heldin, "eval_rates_heldin", (n_trials, n_bins, None))
-    evaluated = np.concatenate([heldin, heldout], axis=2)
+    counts = truth.counts
+    heldout = array(rates, "eval_rates_heldout", counts.shape)
+    heldin = finite_rates(rates, "eval_rates_heldin", (*counts.shape[:2], heldin_neurons(truth)))
     measures: dict[str, Any] = {"co-bps": Likelihood.of(finite(heldout, ~np.isnan(counts)), counts)}
+    # An infinite rate where no count is scored is as good as none: NaN is refused where it is used.
+    evaluated = np.concatenate([heldin, np.where(np.isinf(heldout), np.nan, heldout)], axis=2)
     if dataset == "dmfc_rsg":
-        behavior = finite_behavior(array(truth, "eval_behavior"), "eval_behavior", note)
-        measures["tp corr"] = timing = Timing.of(evaluated, counts, behavior)
-        if alone := int((~np.isnan(behavior).any(axis=1)).sum()) - len(timing.trial):
+        measures["tp corr"] = timing = Timing.of(evaluated, counts, truth.behavior)
+        if alone := int((~np.isnan(truth.behavior).any(axis=1)).sum()) - len(timing.trial):
             note(f"{alone} trials alone in their group are left out of tp corr; the benchmark stops.")
     else:
         measures["vel R2"] = decoding_of(rates, truth, evaluated, note)
-    if "psth" in truth:
-        psth = array(truth, "psth")
-        require(evaluated, "eval_rates", (None, psth.shape[1], psth.shape[2]))
-        jitter = content(truth["eval_jitter"]) if "eval_jitter" in truth else None
-        measures["psth R2"] = Averages.of(evaluated, psth, content(truth["eval_cond_idx"]), jitter)
+    if truth.psth is not None and truth.members is not None:
+        require(evaluated, "eval_rates", (None, *truth.psth.shape[1:]))
+        measures["psth R2"] = Averages.of(evaluated, truth.psth, truth.members, truth.jitter)
     if "eval_rates_heldin_forward" not in rates:
         note("no fp-bps: the submission has no forward rates.")
-    elif "eval_spikes_heldin_forward" not in truth:
+    elif truth.forward is None:
         note("no fp-bps: the targets have no forward spikes.")
     else:
-        masks = ("heldin", "heldout")
-        spikes = [array(truth, f"eval_spikes_{mask}_forward") for mask in masks]
-        forecast = [array(rates, f"eval_rates_{mask}_forward") for mask in masks]
-        for mask, own, expected in zip(masks, forecast, spikes, strict=True):
-            require(own, f"eval_rates_{mask}_forward", expected.shape)
-        both = np.concatenate(spikes, axis=2)
+        forecast = [
+            array(rates, f"eval_rates_{mask}_forward", spikes.shape)
+            for mask, spikes in zip(MASKS, truth.forward, strict=True)
+        ]
+        both = np.concatenate(truth.forward, axis=2)
         measures["fp-bps"] = Likelihood.of(finite(np.concatenate(forecast, axis=2), ~np.isnan(both)), both)
     return measures
 
 
-def decoding_of(rates: Tensors, truth: Tensors, evaluated: np.ndarray, note: Callable[[str], None]) -> Decoding:
+def heldin_neurons(truth: Targets) -> int | None:
+    """How many neurons are held in, where the targets tell."""
+    if truth.psth is not None:
+        return truth.psth.shape[2] - truth.counts.shape[2]
+    return None if truth.forward is None else truth.forward[0].shape[2]
+
+
+def decoding_of(rates: Tensors, truth: Targets, evaluated: np.ndarray, note: Callable[[str], None]) -> Decoding:
     """The decoders of velocity. Raises InputError where the train rates do not fit the train behavior."""
-    train_behavior, behavior = (
-        finite_behavior(array(truth, name), name, note) for name in ("train_behavior", "eval_behavior")
-    )
-    train = [array(rates, f"train_rates_{mask}") for mask in ("heldin", "heldout")]
-    for mask, part in zip(("heldin", "heldout"), train, strict=True):
-        require(part, f"train_rates_{mask}", (*train_behavior.shape[:2], None))
-    require(evaluated, "eval_rates", (*behavior.shape[:2], sum(part.shape[2] for part in train)))
-    masks = [
-        content(truth[f"{part}_decode_mask"]) if f"{part}_decode_mask" in truth else np.ones((number, 1), dtype=bool)
-        for part, number in (("train", len(train_behavior)), ("eval", len(behavior)))
-    ]
-    used = masks[0].any(axis=0) & masks[1].any(axis=0)
+    assert truth.train_behavior is not None  # only dmfc_rsg has none
+    assert truth.decoders is not None
+    trials_and_bins = truth.train_behavior.shape[:2]
+    train = [finite_rates(rates, f"train_rates_{mask}", (*trials_and_bins, None)) for mask in MASKS]
+    require(evaluated, "eval_rates", (*truth.behavior.shape[:2], sum(part.shape[2] for part in train)))
+    learned, scored = truth.decoders
+    used = learned.any(axis=0) & scored.any(axis=0)
     if not used.any():
         raise InputError("train_decode_mask, eval_decode_mask: no decoder has trials of both; take other targets.")
     if not used.all():
         note(f"{(~used).sum()} of {len(used)} decoders have no trials and are left out; the benchmark stops.")
     return Decoding.of(
-        np.concatenate(train, axis=2), train_behavior, masks[0][:, used], evaluated, behavior, masks[1][:, used]
+        np.concatenate(train, axis=2),
+        truth.train_behavior,
+        learned[:, used],
+        evaluated,
+        truth.behavior,
+        scored[:, used],
     )
 
 
-def by_condition(likelihood: Likelihood, members: Any) -> list[dict[str, Any]]:
+def by_condition(likelihood: Likelihood, members: list[Int[np.ndarray, "_"]]) -> list[dict[str, Any]]:
     """The co-bps of each condition's trials; conditions without an evaluated trial are left out."""
-    trials = [np.asarray(listed, dtype=np.int64).reshape(-1) for listed in members]
     return [
         {
             "condition": condition,
@@ -222,7 +239,7 @@ def by_condition(likelihood: Likelihood, members: Any) -> list[dict[str, Any]]:
             "spikes": int(likelihood.sums.spikes[own].sum()),
             "co-bps": likelihood.of_trials(own),
         }
-        for condition, own in enumerate(trials)
+        for condition, own in enumerate(members)
         if len(own)
     ]
 
@@ -239,13 +256,12 @@ def as_results(groups: list[GroupScores]) -> list[dict[str, dict[str, float]]]:
     return results
 
 
-def finite_behavior(behavior: np.ndarray, name: str, note: Callable[[str], None]) -> np.ndarray:
-    """The behavior, bins (or trials) with an infinite value missing; says in a note how many."""
-    infinite = np.isinf(behavior).any(axis=-1)
-    if not infinite.any():
-        return behavior
-    note(f"{name} is infinite in {infinite.sum()} places, which count as missing.")
-    return np.where(infinite[..., None], np.nan, behavior)
+def finite_rates(rates: Tensors, key: str, shape: tuple[int | None, ...]) -> np.ndarray:
+    """An array of rates without an infinite one. Raises InputError where there is one, or as `array` does."""
+    values = array(rates, key, shape)
+    if infinite := int(np.isinf(values).sum()):
+        raise InputError(f"{key}: {infinite} rates are infinite; a rate is a positive number of spikes per bin.")
+    return values
 
 
 def finite(rates: np.ndarray, scored: np.ndarray) -> np.ndarray:

@@ -1,4 +1,8 @@
-"""HDF5 files of the benchmark's form, read with messages that say which file is damaged and what to do."""
+"""HDF5 files of the benchmark's form: what stands in one is looked at before it is read.
+
+A file may come from anybody. Links to other files are not followed, and type, shape and size of an array are known and
+found fit before a byte of it is read.
+"""
 
 import contextlib
 import os
@@ -7,59 +11,134 @@ from typing import Any
 
 import numpy as np
 
-from nlbprob.errors import InputError
+from nlbprob.errors import InputError, printable
+from nlbprob.scoring.stored import StoredArray, StoredGroup, Unusable, clause, described
 
-#: A file's groups, or the arrays of one group: h5py's objects, or the same in memory.
+#: A file's groups, or the arrays of one group: as in a file, or the same in memory.
 Tensors = Mapping[str, Any]
+#: Kinds of NumPy types that hold numbers, and that hold a choice or lists of whole numbers.
+NUMBERS, CHOICES, LISTS = "fiu", "biuf", "iuO"
 
 
 @contextlib.contextmanager
-def opened(source: str | os.PathLike | Tensors, what: str) -> Iterator[Tensors]:
-    """The HDF5 file, open for reading while the context lasts; a mapping as it is.
+def opened(source: Any, what: str) -> Iterator[Tensors]:
+    """The groups of an HDF5 file that is open for reading while the context lasts; a mapping as it is.
 
-    what: what the file is to hold, for messages. Raises FileNotFoundError where there is none, InputError where it is
-    no HDF5 file, ends too early, or cannot be read inside the context.
+    source: a path, an open file of h5py, or {group: {key: array}}. what: what it is to hold, for messages.
+    Raises FileNotFoundError where there is none, InputError where it is no HDF5 file or damaged.
     """
     import h5py
 
-    if isinstance(source, Mapping):
+    if isinstance(source, h5py.Group):
+        yield StoredGroup(source)
+    elif isinstance(source, Mapping):
+        if wrong := [name for name in source if not isinstance(name, str)]:
+            raise InputError(f"the {what}: groups and arrays have names, not {wrong[0]!r}; name each by a text.")
         yield source
-        return
+    else:
+        path = existing(source, what)
+        with contextlib.ExitStack() as stack:
+            try:
+                file = h5py.File(path, "r")
+                stack.callback(close, file)
+                groups = StoredGroup(file)
+            except Exception as error:  # h5py has no common class for damage
+                raise InputError(unreadable(path, what, error)) from error
+            yield groups
+
+
+def close(file: Any) -> None:
+    """Close a file that was read; a damaged one may refuse, which changes nothing."""
+    with contextlib.suppress(Exception):
+        file.close()
+
+
+def existing(source: Any, what: str) -> str:
+    """The path of a regular file. Raises FileNotFoundError or InputError, so that no pipe is waited for."""
+    if not isinstance(source, str | os.PathLike):
+        raise InputError(f"the {what}: expected a file or a dictionary of groups, got {type(source).__name__}.")
     path = os.fspath(source)
     if not os.path.exists(path):
-        raise FileNotFoundError(f"{path}: there is no such file; name one with {what}.")
+        raise FileNotFoundError(f"{printable(path)}: there is no such file; name one with {what}.")
+    if not os.path.isfile(path):
+        raise InputError(f"{printable(path)}: is a folder or a device; name a file with {what}.")
+    return path
+
+
+def unreadable(path: str, what: str, error: Exception) -> str:
+    """Why a file cannot be opened, and what to do."""
+    told = clause(error)
+    where = printable(path)
+    if "unable to lock" in told:
+        return f"{where}: another program is writing to it; close it there first."
+    if isinstance(error, PermissionError) or "ermission denied" in told:
+        return f"{where}: may not be read; ask its owner for the permission."
+    reason = "it ends too early" if "truncated" in str(error) else told
+    return f"{where}: cannot be read as HDF5 ({reason}); write or download the {what} again."
+
+
+@contextlib.contextmanager
+def about(where: str) -> Iterator[None]:
+    """Put a place before the words of an InputError."""
     try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError) as error:  # h5py raises the second for damage inside a file
-        reason = "it ends too early" if "truncated" in str(error) else str(error).splitlines()[0]
-        raise InputError(f"{path}: cannot be read as HDF5 ({reason}); write or download the {what} again.") from error
+        yield
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def name_of(source: str | os.PathLike | Tensors, what: str) -> str:
     """How messages call a file, or what is in memory."""
-    return what if isinstance(source, Mapping) else os.fspath(source)
+    return printable(os.fspath(source)) if isinstance(source, str | os.PathLike) else what
 
 
 def keys(item: Any) -> set[str]:
-    """The names in a group; none where the item is an array."""
+    """The names in a group; none where the item is an array, or cannot be read."""
     return set(item) if isinstance(item, Mapping) else set()
 
 
-def array(group: Tensors, key: str) -> np.ndarray:
-    """An array of a group, at least as exact as float32. Raises InputError where it is missing."""
+def entry(group: Tensors, key: str, kinds: str = NUMBERS) -> StoredArray | np.ndarray:
+    """An array of a group, unread where it is in a file; masked entries in memory are NaN.
+
+    kinds: of NumPy's types. Raises InputError where it is missing, or not of these kinds.
+    """
     if key not in group:
         raise InputError(f"{key} is missing; predict it too, or take the file from `nlbprob tensors`.")
-    values = np.asarray(content(group[key]))
+    found = group[key]
+    if isinstance(found, Unusable):
+        raise InputError(f"{key} {found.reason}")
+    if isinstance(found, Mapping):
+        raise InputError(f"{key} is a group, not an array.")
+    if not isinstance(found, StoredArray):
+        found = in_memory(found, key)
+    if found.dtype.kind not in kinds:
+        raise InputError(f"{key} holds {described(found.dtype)}, not numbers; write floats.")
+    return found
+
+
+def in_memory(values: Any, key: str) -> np.ndarray:
+    """Whatever NumPy makes an array of. Raises InputError where it makes none."""
+    if isinstance(values, np.ma.MaskedArray):
+        values = values.astype(np.result_type(values.dtype, np.float32)).filled(np.nan)
+    try:
+        return np.asarray(values)
+    except Exception as error:  # of whatever library the object is
+        raise InputError(f"{key} is no array of numbers ({clause(error)}).") from error
+
+
+def array(group: Tensors, key: str, shape: tuple[int | None, ...] | None = None, kinds: str = NUMBERS) -> np.ndarray:
+    """The values of an array of a group, at least as exact as float32.
+
+    shape: what is needed, None for any length; an array of another is not read. Raises InputError as `entry` does, and
+    where the shape is another one.
+    """
+    found = entry(group, key, kinds)
+    if shape is not None:
+        require(found, key, shape)
+    values = found.read(key) if isinstance(found, StoredArray) else found
     return values if values.dtype.itemsize >= 4 else values.astype(np.float32)
 
 
-def content(values: Any) -> Any:
-    """What a data set of a file holds; arrays and lists as they are."""
-    return values[()] if hasattr(values, "shape") else values
-
-
-def require(values: np.ndarray, key: str, shape: tuple[int | None, ...]) -> None:
+def require(values: Any, key: str, shape: tuple[int | None, ...]) -> None:
     """Raise InputError where an array has not that shape; None: any length."""
     if values.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, values.shape, strict=True)):
         return

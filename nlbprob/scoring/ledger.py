@@ -1,21 +1,29 @@
 """The ledger of test evaluations: one line for each, in the user's data folder, never rewritten.
 
 Nobody hides the test targets any more. A model chosen for its test score has been fitted to them; the ledger lets a
-user, and the readers of a report, see how often that could have happened.
+user, and the readers of a report, see how often that could have happened. A damaged line could be of any data set, and
+therefore counts as an evaluation of each.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import pathlib
 import sys
+import time
 from collections.abc import Iterator
 from typing import IO, Any
 
-from nlbprob.errors import InputError
+from nlbprob.errors import InputError, printable
+from nlbprob.files import REMEDIES, flush_folder, signals_deferred
 
 NAME = "test_evaluations.jsonl"
+#: Seconds after which a user hears what is waited for, and after which the wait ends.
+TELL_S, GIVE_UP_S = 3.0, 60.0
+#: What the place of a record in the ledger is called in an entry that stands for a damaged line.
+DAMAGED = "damaged_line"
 
 
 def data_folder() -> pathlib.Path:
@@ -30,51 +38,114 @@ def data_folder() -> pathlib.Path:
 def record(entry: dict[str, Any]) -> list[dict[str, Any]]:
     """Add a line to the ledger; returns the earlier ones of the same "dataset", whatever their bin width.
 
-    One process at a time writes. Raises InputError where the ledger cannot be written, or a line of it is damaged.
+    Damaged lines are among them, as in `entries`. One process at a time writes; a line that cannot be written whole is
+    taken back. Raises InputError where the ledger cannot be written, or another process holds it for a minute.
     """
     with locked() as file:
-        earlier = [line for line in parsed(file) if line["dataset"] == entry["dataset"]]
-        file.write(json.dumps(entry, allow_nan=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+        earlier = of_dataset(file, entry["dataset"])
+        append(file, json.dumps(entry, allow_nan=False).encode() + b"\n")
     return earlier
 
 
 def entries(dataset: str) -> list[dict[str, Any]]:
-    """The evaluations of a data set so far. Raises InputError where none could be added."""
+    """The evaluations of a data set so far, and all damaged lines: {"dataset": dataset, "damaged_line": its number}.
+
+    Raises InputError where none could be added.
+    """
     with locked() as file:
-        return [line for line in parsed(file) if line["dataset"] == dataset]
+        return of_dataset(file, dataset)
+
+
+def append(file: IO[bytes], line: bytes) -> None:
+    """Write a line at the end, on a line of its own, or nothing."""
+    end = file.seek(0, os.SEEK_END)
+    if end:
+        file.seek(end - 1)
+        line = (b"" if file.read(1) == b"\n" else b"\n") + line
+    with signals_deferred():
+        try:
+            while line:
+                line = line[os.write(file.fileno(), line) :]
+            os.fsync(file.fileno())
+        except BaseException:
+            os.ftruncate(file.fileno(), end)
+            raise
 
 
 @contextlib.contextmanager
-def locked() -> Iterator[IO[str]]:
+def locked() -> Iterator[IO[bytes]]:
     """The ledger, open for appending, with other processes waiting."""
     path = data_folder() / NAME
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # released as the file closes
+        new = not path.exists()
+        with path.open("a+b", buffering=0) as file:
+            lock(file)  # released as the file closes
             yield file
+        if new:
+            flush_folder(path.parent)
     except OSError as error:
+        reason = printable(error.strerror or str(error))
+        remedy = REMEDIES.get(error.errno or 0, "make the folder writable")
         raise InputError(
-            f"{path}: the ledger of test evaluations cannot be written ({error.strerror}), and without it nothing is "
-            "scored on test; make the folder writable, or name another one in NLBPROB_DATA."
+            f"{path}: the ledger of test evaluations cannot be written ({reason}), and without it nothing is scored on "
+            f"test; {remedy}; NLBPROB_DATA names the folder."
         ) from error
 
 
-def parsed(file: IO[str]) -> list[dict[str, Any]]:
-    """All lines. Raises InputError where one is damaged."""
-    file.seek(0)
-    lines = []
-    for number, text in enumerate(file, start=1):
+def lock(file: IO[bytes]) -> None:
+    """Wait for the ledger, and say so after a few seconds. Raises InputError where it does not come free."""
+    started, told = time.monotonic(), False
+    while True:
         try:
-            line = json.loads(text)
-        except ValueError:
-            line = None
-        if not isinstance(line, dict) or not {"dataset", "date"} <= line.keys():
-            raise InputError(f"{file.name}: line {number} is no record of an evaluation; repair or remove that line.")
-        lines.append(line)
-    return lines
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+        waited = time.monotonic() - started
+        if waited > GIVE_UP_S:
+            raise InputError(
+                f"{file.name}: {holder(file)} has held the ledger of test evaluations for {waited:.0f} s, and without "
+                "it nothing is scored on test; end that process, or wait for it, and try again."
+            )
+        if waited > TELL_S and not told:
+            told = True
+            print(f"Waiting for the ledger {file.name}: {holder(file)} holds it.", file=sys.stderr, flush=True)
+        time.sleep(0.02)
+
+
+def holder(file: IO[bytes]) -> str:
+    """Who holds the lock, where the system tells."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        inode = str(os.fstat(file.fileno()).st_ino)
+        for line in pathlib.Path("/proc/locks").read_text(encoding="ascii").splitlines():
+            words = line.split()
+            if words[1] == "FLOCK" and words[5].rpartition(":")[2] == inode and int(words[4]) > 0:
+                return f"process {words[4]}"
+    return "another process"
+
+
+def of_dataset(file: IO[bytes], dataset: str) -> list[dict[str, Any]]:
+    """The records of a data set, and an entry for every line that is none."""
+    file.seek(0)
+    content, found = file.read(), []
+    for number, line in enumerate(content.removesuffix(b"\n").split(b"\n") if content else [], start=1):
+        entry = parsed(line)
+        if entry is None:
+            found.append({"dataset": dataset, DAMAGED: number})
+        elif entry["dataset"] == dataset:
+            found.append(entry)
+    return found
+
+
+def parsed(line: bytes) -> dict[str, Any] | None:
+    """The record in a line; None where there is none."""
+    try:
+        entry = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    whole = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("dataset", "date"))
+    return entry if whole else None
 
 
 def statement(dataset: str, earlier: list[dict[str, Any]]) -> str:
@@ -83,7 +154,23 @@ def statement(dataset: str, earlier: list[dict[str, Any]]) -> str:
         return f"This is the first test evaluation of {dataset} in this ledger."
     number = len(earlier)
     came = "one came" if number == 1 else f"{number} came"
+    dates = [printable(entry["date"][:10]) for entry in earlier if DAMAGED not in entry]
+    first = f", the first on {dates[0]}" if dates else ""
     return (
-        f"This is test evaluation {number + 1} of {dataset}: {came} before it, the first on {earlier[0]['date'][:10]}. "
-        "A model chosen or changed after a look at test scores has been fitted to them; its score is too good."
+        f"This is test evaluation {number + 1} of {dataset}: {came} before it{first}. A model chosen or changed after "
+        f"a look at test scores has been fitted to them; its score is too good.{damage_told(earlier)}"
     )
+
+
+def damage_told(earlier: list[dict[str, Any]]) -> str:
+    """What to say of damaged lines, if there are any."""
+    lines = [str(entry[DAMAGED]) for entry in earlier if DAMAGED in entry]
+    if not lines:
+        return ""
+    listed = ", ".join(lines[:5]) + (", ..." if len(lines) > 5 else "")
+    what = (
+        f"line {listed} is no record of an evaluation and counts as one"
+        if len(lines) == 1
+        else (f"lines {listed} are no records of evaluations and count as {len(lines)}")
+    )
+    return f" In {data_folder() / NAME}, {what}: repair or remove what is damaged."

@@ -1,7 +1,8 @@
 """The benchmark's submission file."""
 
+import io
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,11 @@ from jaxtyping import Float
 
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
+from nlbprob.files import write_bytes
 from nlbprob.scoring.rates import check_rates, in_splits, rate_array
+
+#: The form of HDF5 in which structures carry checksums, as gzip's values do; HDF5 1.10 and all later ones read it.
+CHECKED = ("v110", "v110")
 
 
 def write_submission(
@@ -25,28 +30,45 @@ def write_submission(
     The group is `name` for bins of 5 ms, and `name_20` for bins of 20 ms and so on. It holds train_rates_heldin,
     train_rates_heldout (trials of `fit`), eval_rates_heldin, eval_rates_heldout (trials of `on`), each (trial, time,
     neuron) in table order, and with a forward window eval_rates_heldin_forward and eval_rates_heldout_forward.
-    path: a new file, or a submission to add a group to. rates: as `score` takes them.
+    path: a new file, or a submission to add a group to; it is replaced as a whole. rates: as `score` takes them.
     name: by default that of the benchmark's data set, or of the recording's file.
-    Raises InputError where rates are NaN, zero, negative or in Hz, a split has no trial, or the file holds the group.
+    Raises InputError where rates are NaN, zero, negative or in Hz, a split has no trial, or the file holds the group;
+    WriteError where the system does not take the file.
     """
-    import h5py
-
     array = rate_array(rates, trials).astype(np.float32)
     check_rates(array, trials.counts, trials.bin_ms, trials.seen)
     tensors = submission_tensors(array, trials, fit, on)
     dataset = trials.source.get("options", {}).get("dataset")
     stem = name or dataset or pathlib.Path(str(trials.source.get("file", "recording"))).stem
     group = stem if trials.bin_ms == 5 else f"{stem}_{trials.bin_ms:g}"
-    try:
-        file = h5py.File(path, "a")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be opened as an HDF5 file; name a new file or a submission.") from error
-    with file:
-        if group in file:
-            raise InputError(f"{path}: already holds rates for {group!r}; name another file, or another data set.")
-        for key, values in tensors.items():
-            file.create_dataset(f"{group}/{key}", data=values, compression="gzip")
+    if not stem or stem == "." or "/" in group:
+        raise InputError(f"name={stem!r}: expected the name of a group, without a slash.")
+    write_bytes(path, with_group(pathlib.Path(path), group, tensors))
     return group
+
+
+def with_group(path: pathlib.Path, group: str, tensors: Mapping[str, np.ndarray]) -> bytes:
+    """The content of a submission with one more group; of a new one where there is no such file.
+
+    It is made in memory, as the HDF5 library ends the process where a disk is full.
+    """
+    import h5py
+
+    there = path.exists()
+    if not path.parent.is_dir() or (there and not path.is_file()):
+        raise InputError(f"{path}: is no file in a folder that exists; name a new file or a submission.")
+    content = io.BytesIO(path.read_bytes() if there else b"")
+    try:
+        with h5py.File(content, "r+" if there else "w", libver=CHECKED) as file:
+            if group in set(file):
+                raise InputError(f"{path}: already holds rates for {group!r}; name another file, or another data set.")
+            for key, values in tensors.items():
+                file.create_dataset(f"{group}/{key}", data=values, compression="gzip")
+    except InputError:
+        raise
+    except Exception as error:  # h5py has no common class for damage
+        raise InputError(f"{path}: cannot be opened as an HDF5 file; name a new file or a submission.") from error
+    return content.getvalue()
 
 
 def submission_tensors(

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import http.server
 import threading
+import time
 
 
 @dataclasses.dataclass
@@ -11,13 +12,19 @@ class Site:
     """What the server gives, and how.
 
     files: path -> content (bytes), or a status. ranges: whether it answers requests for a part.
-    break_after: bytes after which each of the next `breaks` connections is cut. requests: what was asked for, in order.
+    break_after: bytes after which each of the next `breaks` connections is cut. breaking: the one path of which they
+    are. requests: what was asked for, in order.
+    redirects: path -> the address that is sent to instead. trickle: paths of which a byte comes every hundredth of a
+    second, without an end.
     """
 
     files: dict
     ranges: bool = True
     break_after: int = 0
     breaks: int = 0
+    breaking: str = ""
+    redirects: dict = dataclasses.field(default_factory=dict)
+    trickle: tuple = ()
     requests: list = dataclasses.field(default_factory=list)
     url: str = ""
 
@@ -60,6 +67,12 @@ def answer(handler, site):
     site.requests.append((path, offset))
     if isinstance(content, list):  # one answer after the other
         content = content.pop(0) if len(content) > 1 else content[0]
+    if path in site.redirects:
+        handler.send_response(302)
+        handler.send_header("Location", site.redirects[path])
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+        return
     if isinstance(content, int):
         handler.send_error(content)
         return
@@ -70,7 +83,14 @@ def answer(handler, site):
     handler.send_response(206 if wanted and site.ranges else 200)
     handler.send_header("Content-Length", str(len(part)))
     handler.end_headers()
-    if site.breaks:
+    if path in site.trickle:
+        with contextlib.suppress(OSError):
+            for byte in part:
+                handler.wfile.write(bytes([byte]))
+                time.sleep(0.01)
+        handler.close_connection = True
+        return
+    if site.breaks and site.breaking in ("", path):
         site.breaks -= 1
         handler.wfile.write(part[: site.break_after])
         handler.close_connection = True

@@ -5,6 +5,8 @@ import os
 import shutil
 import socket
 import subprocess
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +199,55 @@ def test_a_real_disk_that_fills_up(get, tmp_path, monkeypatch):
                 get(site.url, small / "file")
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_connection_slower_than_the_floor_ends_and_the_rest_is_kept(get, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "WINDOW_S", 0.2)
+    with serve({"/file": CONTENT}, trickle=("/file",)) as site:
+        with pytest.raises(InputError, match=r"file: .*/file is too slow: it brought \d+ bytes in .* goes on"):
+            get(site.url)
+        assert len(site.requests) == 1
+        site.trickle = ()
+        assert get(site.url).read_bytes() == CONTENT
+        assert site.offsets()[1] > 0
+
+
+def test_a_server_that_gives_a_few_bytes_a_connection_is_given_up(get):
+    with (
+        serve({"/file": CONTENT}, break_after=1, breaks=1000) as site,
+        pytest.raises(InputError, match="4 of .* bytes"),
+    ):
+        get(site.url)
+    assert len(site.requests) == ATTEMPTS
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://127.0.0.1/file", "data:,x"])
+def test_a_redirect_to_another_kind_of_address_is_not_followed(get, tmp_path, address):
+    with serve({}, redirects={"/file": address}) as site:
+        with pytest.raises(InputError, match=r"/file: the server sends to an address that is not followed"):
+            get(site.url)
+        assert len(site.requests) == 1
+    assert left(tmp_path / "data") == set()
+
+
+def test_a_redirect_from_an_encrypted_address_to_an_open_one_is_not_followed():
+    request = urllib.request.Request("https://archive.example/file")
+    with pytest.raises(urllib.error.HTTPError, match="not followed"):
+        transfer.Redirects().redirect_request(request, None, 302, "Found", {}, "http://archive.example/file")
+
+
+def test_a_redirect_of_http_is_followed(get):
+    with serve({"/other": CONTENT}, redirects={"/file": "/other"}) as site:
+        assert get(site.url).read_bytes() == CONTENT
+
+
+def test_nothing_is_written_through_a_link(get, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "data" / "file.part").symlink_to(tmp_path / "mine")
+    with serve({"/file": CONTENT}) as site, pytest.raises(InputError, match="file.part is a link.*remove it"):
+        get(site.url)
+    assert (tmp_path / "mine").read_text() == "mine"
 
 
 def test_a_folder_that_cannot_be_made_is_named(get, tmp_path):

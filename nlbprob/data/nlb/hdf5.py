@@ -11,6 +11,8 @@ from nlbprob.data.nlb.facts import splits
 from nlbprob.data.nlb.resampled import resample
 from nlbprob.data.nlb.session import read
 from nlbprob.data.nlb.tensors import eval_inputs, targets, train_inputs
+from nlbprob.errors import InputError
+from nlbprob.files import translated, write_hdf5
 
 
 def write_tensors(
@@ -20,12 +22,16 @@ def write_tensors(
 
     folder: with the train and the test file of the data set. out: made if need be; files of these names are replaced.
     phase: "val": learn from train, evaluate on val; "test": learn from train and val, evaluate on test.
-    Raises FileNotFoundError or InputError as `read`, `resample` and `splits` do.
+    Raises FileNotFoundError or InputError as `read`, `resample` and `splits` do, WriteError where a file cannot be
+    written.
     """
     train, evaluated = splits(phase)
-    resampled = resample(read(folder, dataset), bin_ms)
     place = Path(out)
-    place.mkdir(parents=True, exist_ok=True)
+    if place.exists() and not place.is_dir():
+        raise InputError(f"{place} is a file: name a folder to write to.")
+    resampled = resample(read(folder, dataset), bin_ms)
+    with translated(place):
+        place.mkdir(parents=True, exist_ok=True)
     paths = [place / "train_input.h5", place / "eval_input.h5"]
     write_h5(paths[0], train_inputs(resampled, *train, seed=seed))
     write_h5(paths[1], eval_inputs(resampled, evaluated, seed=seed))
@@ -39,17 +45,9 @@ def write_h5(path: Path, tensors: Mapping[str, Any]) -> None:
     """Write arrays, and groups of them, in place of the file: floats as float32, whole numbers as int32, compressed.
 
     An array of arrays becomes one of variable length, also where all are of one length: there the benchmark's own
-    tools stop with an error. A file that cannot be written whole is not left behind.
+    tools stop with an error. Raises WriteError where the file cannot be written; what was there stays then.
     """
-    import h5py
-
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        with h5py.File(unfinished, "w") as file:
-            write_group(file, tensors)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_hdf5(path, lambda file: write_group(file, tensors))
 
 
 def write_group(group: Any, tensors: Mapping[str, Any]) -> None:
