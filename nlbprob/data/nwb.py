@@ -1,24 +1,33 @@
-"""Any NWB file with sorted units, or a data set of the benchmark, read into `Trials`."""
+"""Any NWB file with sorted units, a data set of the benchmark, or a recording in memory, read into `Trials`."""
 
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nlbprob.data import pieces, recording
+from nlbprob.data import recording
 from nlbprob.data.assemble import assemble
+from nlbprob.data.neighbours import signals
+from nlbprob.data.neighbours.load import Given, cut, load_session, with_columns
+from nlbprob.data.neighbours.tables import trial_table
 from nlbprob.data.nlb.load import load_dataset
 from nlbprob.data.options import of_dataset, resolve
 from nlbprob.data.trials import Trials
+from nlbprob.errors import InputError
+
+#: Arguments of `load` that hold data, or name where options stand.
+NO_OPTIONS = ("path", "trials", "neurons", "behavior", "config")
 
 
 def load(
-    path: str | os.PathLike,
+    path: Any,
     *,
+    trials: Any = None,
+    neurons: Any = None,
     bin_ms: float | int | None = None,
     align: str | None = None,
     window_ms: Sequence[float | int] | None = None,
     forward_ms: float | int | None = None,
-    behavior: str | None = None,
+    behavior: Any = None,
     lag_ms: float | int | None = None,
     condition: str | Sequence[str] | None = None,
     heldout: str | None = None,
@@ -32,18 +41,22 @@ def load(
     phase: str | None = None,
     config: str | os.PathLike | Mapping[str, Any] | None = None,
 ) -> Trials:
-    """The spikes of an NWB file, in bins of its trials.
+    """The spikes of an NWB file, or of a recording in memory, in bins of its trials.
 
     counts[i, k, n] = number of spikes of unit n in [align_i + a + k bin, align_i + a + (k + 1) bin)
 
     An option that is None is taken from `config`, else has the default named here.
 
-    path: a file with a units table and an intervals table; its obs_intervals say where bins are seen.
+    path: a file with a units table and an intervals table; its obs_intervals say where bins are seen. Or a recording in
+        memory: {id: spike times in s}, a table of units, or an object of pynapple, SpikeInterface, neo, temporaldata.
+    trials: a table with start_time and stop_time in s, or (starts, stops). Default: that of the recording.
+    neurons: a table of further columns, a row a unit, matched by "id" or a data frame's index where there is one.
     bin_ms: bin width in ms; there is no default.
     align: trials column with the time (s) of the event at 0 ms. Default "start_time".
     window_ms: (a, b) around it, divided by bin_ms. Default: from it to the end of the trial; shorter trials are padded.
     forward_ms: length of the forward window that follows, to be forecast. Default 0.
-    behavior: name of a time series in a processing module or in acquisition. Default: none.
+    behavior: name of a time series in a processing module or in acquisition; or a signal: (times in s, values [sample,
+        channel]), an object of these libraries, or {name: one of these}. Default: none.
     lag_ms: how much later than the spikes the behavior is read. Default 0.
     condition: trials columns whose joint value is a trial's condition. Default: none.
     heldout: units column of booleans; "none" holds out none. Default "heldout"; without such a column a quarter of the
@@ -62,22 +75,37 @@ def load(
     Raises FileNotFoundError without the file; InputError, which names file, field and remedy, where it is no NWB file,
     a column or series is missing, bin_ms does not divide a window, or no unit, trial or spike is left.
     """
-    given = {name: value for name, value in locals().items() if name not in ("path", "config")}
-    options = resolve(config, **given)
-    if options["dataset"] is not None:
-        return load_dataset(path, **of_dataset(options))
-    return load_file(os.fspath(path), options)
+    given = {name: value for name, value in locals().items() if name not in NO_OPTIONS}
+    options = resolve(config, behavior=signals.name_of(behavior), **given)
+    read = load_path if isinstance(path, str | os.PathLike) else load_session
+    return read(path, options, Given(trials, neurons, None if isinstance(behavior, str) else behavior))
 
 
-def load_file(file: str, options: dict[str, Any]) -> Trials:
+def load_path(path: str | os.PathLike, options: dict[str, Any], beside: Given) -> Trials:
+    """The spikes of a file, or of a data set of the benchmark, with what was handed over beside it."""
+    if options["dataset"] is None:
+        return load_file(os.fspath(path), options, beside)
+    if beside.anything:
+        raise InputError(f"trials, neurons: the benchmark fixes them for {options['dataset']}; leave them out.")
+    return load_dataset(path, **of_dataset(options))
+
+
+def load_file(file: str, options: dict[str, Any], beside: Given) -> Trials:
     """The spikes of one file. options: as `nlbprob.data.options.resolve` returns them. Raises what `load` does."""
     with recording.naming(file), recording.open_nwb(file) as nwbfile:
-        recorded = recording.read_units(nwbfile)
-        if options["chunk_ms"] is None:
+        recorded = with_columns(recording.read_units(nwbfile), beside.neurons)
+        if options["chunk_ms"] is not None:
+            table = cut(recorded, beside.trials, options)
+        elif beside.trials is None:
             table = recording.read_table(nwbfile, options["intervals"])
         else:
-            table = pieces.cut(recorded, options["chunk_ms"], options["bin_ms"])
+            table = trial_table(beside.trials)
         name = options["behavior"]
-        series = None if name is None else recording.read_series(nwbfile, name)
+        if name is None:
+            series = None
+        elif beside.behavior is None:
+            series = recording.read_series(nwbfile, name)
+        else:
+            series = signals.series_of(beside.behavior, name)
     with recording.naming(file):
         return assemble(recorded, table, series, options, file)
