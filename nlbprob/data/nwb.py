@@ -59,8 +59,7 @@ def load(
         channel]), an object of these libraries, or {name: one of these}. Default: none.
     lag_ms: how much later than the spikes the behavior is read. Default 0.
     condition: trials columns whose joint value is a trial's condition. Default: none.
-    heldout: units column of booleans; "none" holds out none. Default "heldout"; without such a column a quarter of the
-        units is drawn, by "area" where there is one.
+    heldout: units column of booleans, or "none". Default "heldout"; without one a quarter is drawn, by "area" if known.
     split: trials column; "none" puts every trial into "train". Trials whose split is "none" are left out. Default
         "split"; without such a column a fifth of the trials is drawn as "val", by condition.
     units: which units to keep, an expression of units columns, `id` and `rate` (Hz), such as 'area == "MOs"'.
