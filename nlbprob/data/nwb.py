@@ -84,9 +84,10 @@ def load_path(path: str | os.PathLike, options: dict[str, Any], beside: Given) -
     """The spikes of a file, or of a data set of the benchmark, with what was handed over beside it."""
     if options["dataset"] is None:
         return load_file(os.fspath(path), options, beside)
+    left = of_dataset(options)
     if beside.anything:
         raise InputError(f"trials, neurons: the benchmark fixes them for {options['dataset']}; leave them out.")
-    return load_dataset(path, **of_dataset(options))
+    return load_dataset(path, **left)
 
 
 def load_file(file: str, options: dict[str, Any], beside: Given) -> Trials:

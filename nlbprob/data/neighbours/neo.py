@@ -43,7 +43,7 @@ def session(source: Any) -> Session:
     where the segments differ in their units.
     """
     parts = segments_of(source)
-    held = getattr(source, "segments", [source] if hasattr(source, "spiketrains") else [])
+    held = list(getattr(source, "segments", [source] if hasattr(source, "spiketrains") else []))
     spans = [observed(train)[0] for trains in parts for train in trains]
     number = len(parts[0])
     if not number or any(len(trains) != number for trains in parts):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from nlbprob.data.neighbours.session import Table
-from nlbprob.data.neighbours.signals import series_of
+from nlbprob.data.neighbours.signals import series_of, unnamed
 from nlbprob.data.series import Series
 from nlbprob.errors import InputError
 
@@ -60,6 +60,7 @@ def moved_series(signal: Any, name: str, offsets: Sequence[float]) -> Series:
     """
     if len(offsets) < 2:
         return series_of(signal, name)
+    signal = unnamed(signal)
     if not isinstance(signal, list) or len(signal) != len(offsets):
         raise InputError(f"behavior: give a list with one signal for each of the {len(offsets)} segments.")
     parts = [series_of(part, name) for part in signal]

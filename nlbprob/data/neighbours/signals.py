@@ -27,15 +27,19 @@ def name_of(behavior: Any) -> str | None:
 
 def series_of(signal: Any, name: str) -> Series:
     """A signal as a `Series` of that name. Raises InputError where the object is none, or its shapes do not fit."""
-    if isinstance(signal, Mapping) and len(signal) == 1 and not hasattr(signal, "time_support"):
-        signal = next(iter(signal.values()))
-    times, values, channels = samples(signal, name)
+    times, values, channels = samples(unnamed(signal), name)
     values = magnitude(values, "behavior")
     if isinstance(values, np.ma.MaskedArray):
         values = np.ma.filled(values.astype(np.float64), np.nan)
     if len(channels) != (values.shape[1] if values.ndim > 1 else 1) or channels == counted(len(channels)):
         channels = ()
     return Series.from_samples(name, seconds(times, "behavior"), values, channels)
+
+
+def unnamed(signal: Any) -> Any:
+    """The signal of {name: signal}; any other object as it is."""
+    named = isinstance(signal, Mapping) and len(signal) == 1 and not hasattr(signal, "time_support")
+    return next(iter(signal.values())) if named else signal
 
 
 def samples(signal: Any, name: str) -> tuple[Any, Any, tuple[str, ...]]:
