@@ -6,13 +6,17 @@ from typing import Any
 
 from nlbprob.data import pieces, recording
 from nlbprob.data.assemble import assemble
+from nlbprob.data.columns import demand
+from nlbprob.data.expressions import names
 from nlbprob.data.nlb.load import load_dataset
+from nlbprob.data.opening import name_of, naming, open_nwb
 from nlbprob.data.options import of_dataset, resolve
+from nlbprob.data.signals import read_series
 from nlbprob.data.trials import Trials
 
 
 def load(
-    path: str | os.PathLike,
+    path: Any,
     *,
     bin_ms: float | int | None = None,
     align: str | None = None,
@@ -38,19 +42,23 @@ def load(
 
     An option that is None is taken from `config`, else has the default named here.
 
-    path: a file with a units table and an intervals table; its obs_intervals say where bins are seen.
+    path: a file with a units table and an intervals table; its obs_intervals and invalid_times say where bins are seen.
+        Or its http(s) address, such as one of DANDI (extra "remote"); or an open binary file, `h5py.File`, `NWBHDF5IO`
+        or `NWBFile`, which stay open.
     bin_ms: bin width in ms; there is no default.
     align: trials column with the time (s) of the event at 0 ms. Default "start_time".
     window_ms: (a, b) around it, divided by bin_ms. Default: from it to the end of the trial; shorter trials are padded.
     forward_ms: length of the forward window that follows, to be forecast. Default 0.
-    behavior: name of a time series in a processing module or in acquisition. Default: none.
+    behavior: name of a time series in a processing module or in acquisition, or its place, such as
+        "Position/SpatialSeries", where several have that name. Default: none.
     lag_ms: how much later than the spikes the behavior is read. Default 0.
     condition: trials columns whose joint value is a trial's condition. Default: none.
     heldout: units column of booleans; "none" holds out none. Default "heldout"; without such a column a quarter of the
         units is drawn, by "area" where there is one.
     split: trials column; "none" puts every trial into "train". Trials whose split is "none" are left out. Default
         "split"; without such a column a fifth of the trials is drawn as "val", by condition.
-    units: which units to keep, an expression of units columns, `id` and `rate` (Hz), such as 'area == "MOs"'.
+    units: which units to keep, an expression of units columns, `id` and `rate` (Hz), such as 'area == "MOs"';
+        names with blanks or signs stand in backquotes: '`brain area` == "MOs"'.
     intervals: the intervals table that holds the trials. Default "trials".
     chunk_ms: cut the recording into pieces of this length instead. Default: no.
     join: make pieces that follow without a gap one trial for each split, its other bins unseen. Default: no.
@@ -66,18 +74,23 @@ def load(
     options = resolve(config, **given)
     if options["dataset"] is not None:
         return load_dataset(path, **of_dataset(options))
-    return load_file(os.fspath(path), options)
+    return load_file(path, options)
 
 
-def load_file(file: str, options: dict[str, Any]) -> Trials:
+def load_file(source: Any, options: dict[str, Any]) -> Trials:
     """The spikes of one file. options: as `nlbprob.data.options.resolve` returns them. Raises what `load` does."""
-    with recording.naming(file), recording.open_nwb(file) as nwbfile:
-        recorded = recording.read_units(nwbfile)
-        if options["chunk_ms"] is None:
-            table = recording.read_table(nwbfile, options["intervals"])
-        else:
-            table = pieces.cut(recorded, options["chunk_ms"], options["bin_ms"])
-        name = options["behavior"]
-        series = None if name is None else recording.read_series(nwbfile, name)
-    with recording.naming(file):
-        return assemble(recorded, table, series, options, file)
+    file = name_of(source)
+    with naming(file or "the recording"):
+        with open_nwb(source) as nwbfile:
+            units, columns = recording.read_units(nwbfile)
+            by_option = {"heldout": [options["heldout"]], "units": names(options["units"]) if options["units"] else []}
+            demand(columns, by_option, "the units")
+            if options["chunk_ms"] is None:
+                table = recording.read_table(nwbfile, options["intervals"])
+                by_option = {name: [options[name]] for name in ("align", "split")} | {"condition": options["condition"]}
+                demand(table, by_option, "the trials")
+            else:
+                table = pieces.cut(units, options["chunk_ms"], options["bin_ms"])
+            name = options["behavior"]
+            series = None if name is None else read_series(nwbfile, name)
+        return assemble(units, dict(table), series, options, file)
