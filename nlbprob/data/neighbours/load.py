@@ -8,12 +8,13 @@ import numpy as np
 
 from nlbprob.data import pieces
 from nlbprob.data.assemble import assemble
+from nlbprob.data.columns import Columns, demand
 from nlbprob.data.neighbours import neo, plain, pynapple, spikeinterface, temporaldata
 from nlbprob.data.neighbours.neurons import neuron_columns
 from nlbprob.data.neighbours.segments import moved, moved_series
 from nlbprob.data.neighbours.session import Session, Table
 from nlbprob.data.neighbours.tables import trial_table
-from nlbprob.data.recording import naming
+from nlbprob.data.opening import naming
 from nlbprob.data.series import Series
 from nlbprob.data.trials import Trials
 from nlbprob.data.units import Units
@@ -22,8 +23,8 @@ from nlbprob.errors import InputError
 #: Each says which objects it takes; containers of plain spike times come last, as others are containers too.
 NEIGHBOURS: tuple[ModuleType, ...] = (spikeinterface, neo, pynapple, temporaldata, plain)
 FORMS = (
-    "a path, {id: spike times in s}, a table of units, a pynapple TsGroup, a SpikeInterface sorting or analyzer, neo "
-    "spike trains, or a temporaldata Data"
+    "a path or address, an open NWB file, {id: spike times in s}, a table of units, a pynapple TsGroup, a "
+    "SpikeInterface sorting or analyzer, neo spike trains, or a temporaldata Data"
 )
 
 
@@ -96,7 +97,14 @@ def table_of(session: Session, trials: Any, options: dict[str, Any]) -> Table:
     if isinstance(trials, str):
         raise InputError(f"trials: takes a table; a table {trials!r} inside the recording is named by intervals.")
     table = trial_table(session.table(options["intervals"]) if trials is None else trials)
-    return moved(table, session.offsets, options["align"])
+    demand_columns(table, options)
+    return moved(dict(table), session.offsets, options["align"])
+
+
+def demand_columns(table: Columns, options: dict[str, Any]) -> None:
+    """Raise InputError where an option asks for a column of trials that has not one value a row."""
+    by_option = {name: [options[name]] for name in ("align", "split")} | {"condition": options["condition"]}
+    demand(table, by_option, "the trials")
 
 
 def cut(units: Units, trials: Any, options: dict[str, Any]) -> Table:

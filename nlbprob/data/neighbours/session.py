@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nlbprob.data.checks import as_column
+from nlbprob.data.tables import as_column
 from nlbprob.data.units import Units
 from nlbprob.errors import InputError, suggestion
 

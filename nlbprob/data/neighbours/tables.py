@@ -1,16 +1,14 @@
 """Tables of trials and of neurons, in whatever form they are held, to columns."""
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from nlbprob.data.checks import as_column
+from nlbprob.data.columns import Columns, read_columns
 from nlbprob.data.neighbours.quantities import magnitude, seconds
-from nlbprob.data.neighbours.session import Table
-from nlbprob.data.recording import read_columns
-from nlbprob.errors import InputError, suggestion
+from nlbprob.data.tables import as_column
+from nlbprob.errors import InputError, printable, suggestion
 
 #: Under what names libraries keep the start and the end of a trial.
 STARTS, STOPS = ("start_time", "start", "onset"), ("stop_time", "end_time", "stop", "end")
@@ -19,7 +17,7 @@ FORMS = "a table with columns start_time and stop_time in s, or (starts, stops)"
 TAKEN_OFF = 1.0005e-6
 
 
-def trial_table(trials: Any) -> Table:
+def trial_table(trials: Any) -> Columns:
     """ "id", "start_time" and "stop_time" (s) and every other column with one number, boolean or string a trial.
 
     trials: a mapping or data frame of columns; an IntervalSet of pynapple; an Interval of temporaldata; an Epoch of
@@ -36,8 +34,10 @@ def trial_table(trials: Any) -> Table:
     if len(begin) != len(end) or not len(begin):
         raise InputError(f"trials: {len(begin)} starts and {len(end)} ends; give one of each for at least one trial.")
     end = begin + end if stop == "duration" else end
-    own = scalar_columns(columns, len(begin))
-    return {"id": np.arange(len(begin))} | own | {"start_time": begin, "stop_time": end}
+    table = scalar_columns(columns, len(begin))
+    table.setdefault("id", np.arange(len(begin)))
+    table.update(start_time=begin, stop_time=end)
+    return table
 
 
 def columns_of(table: Any) -> dict[str, Any] | None:
@@ -93,10 +93,12 @@ def first_of(columns: Mapping[str, Any], names: tuple[str, ...]) -> str:
     return found
 
 
-def scalar_columns(columns: Mapping[str, Any], number: int) -> Table:
-    """The columns with one number, boolean or string a row, times in s; others are left out, as of a file."""
-    table = {}
+def scalar_columns(columns: Mapping[str, Any], number: int) -> Columns:
+    """The columns with one number, boolean or string a row, times in s; of the others why they are left out."""
+    table = Columns()
     for name, values in columns.items():
-        with contextlib.suppress(InputError):
-            table[name] = as_column(magnitude(values, name), number, name)
+        try:
+            table[printable(name)] = as_column(magnitude(values, repr(name)), number, repr(name))
+        except InputError as error:
+            table.others[printable(name)] = str(error)
     return table

@@ -19,7 +19,7 @@ SUPPORT = nap.IntervalSet(0, 12)
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (None, "load: takes a path, .*; got NoneType"),
+        (None, "load: takes a path or address, .*; got NoneType"),
         (3, "got int"),
         (["a.nwb", "b.nwb"], "got list. Load each file, and join the recordings with nlb.stitch"),
         (np.zeros((3, 4, 5)), "got ndarray. Counts that are in bins already are taken by Trials.from_arrays"),
@@ -68,6 +68,13 @@ def test_what_cannot_be_taken_is_told(source, message):
         ({"behavior": (START, START[:3])}, "behavior 'behavior': expected numbers .* one time a sample"),
         ({"behavior": pd.DataFrame({"x": START})}, "behavior: the frame's index counts its rows"),
         ({"dataset": "mc_maze"}, "dataset: mc_maze is read from the folder of its files"),
+        (
+            {
+                "trials": {"start_time": START, "stop_time": START + 1, "licks": [[1.0]] * 9 + [[]]},
+                "condition": "licks",
+            },
+            "condition: the trials column 'licks': holds lists that differ in length",
+        ),
         ({"align": "go"}, "align: the trials have no column 'go'"),
     ],
 )
@@ -99,6 +106,14 @@ def test_trials_neurons_and_behavior_may_come_beside_a_file(example_nwb):
         for unit, times in enumerate(recipe.spikes):
             np.testing.assert_array_equal(found.counts[trial, :, unit], np.histogram(times, edges)[0])
     assert found.source["file"] == str(example_nwb)
+
+
+def test_a_file_that_pynapple_opened_is_read_as_the_file(example_nwb):
+    opened = nap.load_file(str(example_nwb))
+    found, expected = nlb.load(opened, bin_ms=50, behavior="hand_vel"), nlb.load(example_nwb, bin_ms=50)
+    np.testing.assert_array_equal(found.counts, expected.counts)
+    assert found.neurons["area"].tolist() == expected.neurons["area"].tolist()
+    opened.close()
 
 
 def test_the_benchmark_leaves_nothing_to_hand_over(tmp_path):
