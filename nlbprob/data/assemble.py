@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Shaped, UInt
 
-from nlbprob.data.binning import bin_series, count_spikes, observed
+from nlbprob.data.binning import bin_series, count_spikes, covered, observed
 from nlbprob.data.checks import as_mask
 from nlbprob.data.conditions import joint_values, label
 from nlbprob.data.draws import draw_heldout, draw_split
@@ -17,7 +17,7 @@ from nlbprob.data.plausible import Table, check_behavior, check_firing, ids
 from nlbprob.data.series import Series
 from nlbprob.data.trials import Trials
 from nlbprob.data.units import Units
-from nlbprob.data.windows import Windows
+from nlbprob.data.windows import Windows, without
 from nlbprob.errors import InputError
 
 NO_SPLIT = ("none", "nan", "")  # trials marked so are left out
@@ -48,10 +48,12 @@ def assemble(units: Units, table: Table, series: Series | None, options: dict[st
         )
     table = rows(table | {"split": split}, used)
     table, windows, own = lay_out(table, options, recording, "split" in split_seeds, notes)
+    own = own & valid_bins(units, windows, own, notes)
     counts, seen = binned(units, windows, own, notes)
     some = seen.any(axis=(1, 2))
     if not some.all():
-        notes.append(f"{(~some).sum()} trials left out, without a bin inside obs_intervals: {ids(table, ~some)}")
+        where = "inside obs_intervals" + " and outside invalid_times" * bool(len(units.invalid))
+        notes.append(f"{(~some).sum()} trials left out, without a bin {where}: {ids(table, ~some)}")
     trials = Trials(
         counts=counts,
         seen=seen,
@@ -115,6 +117,23 @@ def split_of(
     if name == "split" and name not in table:
         return draw_split(joint_values(conditions, number)[0], seed), {"split": seed}
     return np.array([label(value) for value in column(table, name, "split", "the trials")], dtype=str), {}
+
+
+def valid_bins(
+    units: Units, windows: Windows, own: Bool[np.ndarray, "trial time"], notes: list[str]
+) -> Bool[np.ndarray, "trial time"]:
+    """The bins that no invalid time touches, with a note of how many are touched. Raises InputError where all are."""
+    if not len(units.invalid):
+        return own
+    valid = covered(without(np.array([[-np.inf, np.inf]]), units.invalid), windows)
+    lost = own & ~valid
+    if lost.sum() == own.sum():
+        raise InputError("invalid_times: every bin of the trials lies in one; select other trials, or mend that table.")
+    if lost.any():
+        notes.append(
+            f"{lost.sum()} of {own.sum()} bins, in {lost.any(axis=1).sum()} trials, lie in invalid_times: unseen"
+        )
+    return valid
 
 
 def binned(

@@ -1,12 +1,15 @@
 """What `Trials` demands of the arrays handed to it; every message names the field and the remedy."""
 
+import operator
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt
 
-from nlbprob.errors import InputError, suggestion
+from nlbprob.data.tables import as_table, unmasked
+from nlbprob.errors import InputError, printable, suggestion
 
 COUNT_TYPES = (np.uint8, np.uint16, np.uint32)
 
@@ -53,46 +56,6 @@ def refuse(bad: Bool[np.ndarray, "trial time neuron"], counts: np.ndarray, probl
         raise InputError(f"counts: {value} at trial {trial}, bin {time}, neuron {neuron} {problem}.")
 
 
-def as_column(values: Any, length: int, field: str) -> np.ndarray:
-    """A table column as a one-dimensional array of numbers, booleans or strings; missing strings become ''.
-
-    Raises InputError where the length is wrong or the entries are neither numbers nor strings.
-    """
-    column = np.asarray(values)
-    if column.dtype.kind == "S":
-        column = np.char.decode(column, "utf-8")
-    if column.dtype.kind in "OT":
-        column = np.array([text(value, field) for value in column.ravel()], dtype=str).reshape(column.shape)
-    if column.shape != (length,):
-        raise InputError(f"{field}: expected one value for each of {length}, got shape {column.shape}.")
-    if column.dtype.kind not in "buifU":
-        raise InputError(f"{field}: expected numbers, booleans or strings, got {column.dtype}; leave the column out.")
-    return column
-
-
-def text(value: Any, field: str) -> str:
-    """A string, '' for a missing one. Raises InputError on anything else."""
-    if value is None or value != value:
-        return ""
-    if isinstance(value, bytes):
-        return value.decode("utf-8")
-    if not isinstance(value, str):
-        raise InputError(f"{field}: expected numbers or strings, found {value!r}; make the column all one type.")
-    return value
-
-
-def as_table(columns: Mapping[str, Any], length: int, field: str, required: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Columns of equal length, with unique ids. Raises InputError where one is missing, or an id comes twice."""
-    for name in required:
-        if name not in columns:
-            raise InputError(f"{field}: the column {name!r} is missing; give one value for each of {length}.")
-    table = {str(name): as_column(values, length, f"{field}[{name!r}]") for name, values in columns.items()}
-    ids, times = np.unique(table["id"], return_counts=True)
-    if (times > 1).any():
-        raise InputError(f"{field}['id']: {ids[times > 1][0]} comes more than once; ids must be unique.")
-    return table
-
-
 def as_mask(values: np.ndarray, field: str) -> Bool[np.ndarray, " neuron"]:
     """A column of booleans, given as such or as 0 and 1. Raises InputError on anything else."""
     if values.dtype.kind == "b":
@@ -119,8 +82,8 @@ def as_index(chosen: Any, length: int, field: str) -> Int[np.ndarray, " chosen"]
 
 
 def as_series(values: Any, shape: tuple[int, int], field: str) -> Float[np.ndarray, "trial time channel"]:
-    """Covariates in bins, as floats [trial, time, channel]. Raises InputError where the shape is another."""
-    array = np.asarray(values)
+    """Covariates in bins, as floats [trial, time, channel]; NaN where masked. Raises InputError for other shapes."""
+    array = unmasked(values)
     if array.ndim != 3 or array.shape[:2] != shape or array.dtype.kind not in "buif":
         raise InputError(
             f"{field}: expected numbers of shape ({shape[0]}, {shape[1]}, channels), got {array.dtype} {array.shape}."
@@ -140,11 +103,11 @@ def time_axis(time_ms: Any, n_bins: int, bin_ms: float | int) -> Float[np.ndarra
 
 def validated(given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a `Trials`, checked against each other and in their final types; arrays are read-only views."""
-    seen = np.asarray(given["seen"])
     shape = n_trials, n_bins, n_neurons = three_axes(given["counts"])
+    given_counts, seen = without_masked(given["counts"], given["seen"])
     if seen.dtype != bool or seen.shape != shape:
         raise InputError(f"seen: expected booleans of the shape of counts {shape}, got {seen.dtype} {seen.shape}.")
-    counts = as_counts(given["counts"], seen)
+    counts = as_counts(given_counts, seen)
     if 0 in shape:
         raise InputError(f"counts: shape {shape} leaves no trial, bin or neuron; select at least one of each.")
     neurons = as_table(given["neurons"], n_neurons, "neurons", ("id", "heldout"))
@@ -154,7 +117,7 @@ def validated(given: Mapping[str, Any]) -> dict[str, Any]:
     for name in given["condition"]:
         if name not in table:
             raise InputError(f"condition: no trials column {name!r}. {suggestion(name, table)}")
-    forward_bins = given["forward_bins"]
+    forward_bins = whole(given["forward_bins"], "forward_bins")
     if not 0 <= forward_bins < n_bins:
         raise InputError(f"forward_bins: {forward_bins} leaves no scored bin of {n_bins}; give fewer.")
     inputs = given["inputs"] or {}
@@ -166,13 +129,42 @@ def validated(given: Mapping[str, Any]) -> dict[str, Any]:
         "table": table,
         "time_ms": time_axis(given["time_ms"], n_bins, given["bin_ms"]),
         "forward_bins": forward_bins,
-        "condition": tuple(given["condition"]),
+        "condition": tuple(map(str, given["condition"])),
         "lag_ms": float(given["lag_ms"]),
         "inputs": {name: as_series(values, shape[:2], f"inputs[{name!r}]") for name, values in inputs.items()},
     }
     fields |= behavior_fields(given["behavior"], given["behavior_name"], tuple(given["behavior_channels"]), shape[:2])
-    fields["behavior"], source = finite_behavior(fields["behavior"], fields["behavior_name"], given["source"] or {})
+    source = jsonable(given["source"] or {})
+    fields["behavior"], source = finite_behavior(fields["behavior"], fields["behavior_name"], source)
     return {name: frozen(value) for name, value in fields.items()} | {"source": source}
+
+
+def without_masked(counts: Any, seen: Any) -> tuple[Any, np.ndarray]:
+    """Counts without a mask, and `seen` without what was masked in either."""
+    seen = np.ma.filled(np.asanyarray(seen), False)
+    if not isinstance(counts, np.ma.MaskedArray):
+        return counts, seen
+    mask = np.ma.getmaskarray(counts)
+    return np.where(mask, np.zeros((), counts.dtype), counts.data), seen & ~mask if seen.dtype == bool else seen
+
+
+def whole(value: Any, field: str) -> int:
+    """A whole number as Python's own. Raises InputError on anything else."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InputError(f"{field}: {value!r} is not a whole number.") from None
+
+
+def jsonable(value: Any) -> Any:
+    """What is known of a recording's origin, in types that JSON has; its text without control characters."""
+    if isinstance(value, Mapping):
+        return {printable(str(name)): jsonable(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [jsonable(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return jsonable(value.item())
+    return printable(os.fspath(value)) if isinstance(value, str | os.PathLike) else value
 
 
 def behavior_fields(values: Any, name: str | None, channels: tuple[str, ...], shape: tuple[int, int]) -> dict[str, Any]:
@@ -180,10 +172,10 @@ def behavior_fields(values: Any, name: str | None, channels: tuple[str, ...], sh
     if values is None:
         return {"behavior": None, "behavior_name": name, "behavior_channels": ()}
     behavior = as_series(values, shape, "behavior")
-    channels = channels or channel_names(behavior.shape[2])
+    channels = tuple(printable(str(channel)) for channel in channels) or channel_names(behavior.shape[2])
     if len(channels) != behavior.shape[2] or len(set(channels)) != len(channels):
         raise InputError(f"behavior_channels: {channels} does not name {behavior.shape[2]} channels, each once.")
-    return {"behavior": behavior, "behavior_name": name or "behavior", "behavior_channels": channels}
+    return {"behavior": behavior, "behavior_name": printable(name or "behavior"), "behavior_channels": channels}
 
 
 def finite_behavior(values: Any, name: str | None, source: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

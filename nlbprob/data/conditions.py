@@ -25,9 +25,16 @@ def joint_values(columns: Sequence[np.ndarray], length: int) -> tuple[Int[np.nda
         return index, []
     codes = np.stack([np.unique(column[known], return_inverse=True)[1] for column in columns], axis=1)
     _, first, index[known] = np.unique(codes, axis=0, return_index=True, return_inverse=True)
-    return index, [", ".join(label(column[row]) for column in columns) for row in known[first]]
+    values = [[column[row] for column in columns] for row in known[first]]
+    short = [", ".join(map(label, joint)) for joint in values]
+    return index, short if len(set(short)) == len(short) else [", ".join(map(exact_label, joint)) for joint in values]
 
 
 def label(value: Any) -> str:
     """A value as people write it: 1 for 1.0."""
     return f"{value:g}" if isinstance(value, np.floating) else str(value)
+
+
+def exact_label(value: Any) -> str:
+    """A value as it differs from every other: all digits of a number, quotes around text."""
+    return f"{value}" if isinstance(value, np.floating) else repr(value.item())

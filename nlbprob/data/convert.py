@@ -1,15 +1,16 @@
 """`Trials` from arrays and from spike times in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nlbprob.data.assemble import assemble, heldout_of, split_of
-from nlbprob.data.checks import as_table, three_axes
+from nlbprob.data.checks import three_axes
 from nlbprob.data.options import resolve
 from nlbprob.data.plausible import FASTEST_HZ
 from nlbprob.data.series import Series
+from nlbprob.data.tables import as_table, columns_of, unmasked
 from nlbprob.data.trials import Trials
 from nlbprob.data.units import Units
 from nlbprob.errors import InputError
@@ -23,8 +24,8 @@ def from_arrays(
     bin_ms: float | int,
     *,
     seen: Any = None,
-    neurons: Mapping[str, Any] | None = None,
-    table: Mapping[str, Any] | None = None,
+    neurons: Any = None,
+    table: Any = None,
     heldout: str | Any = "heldout",
     split: str | Any = "split",
     condition: str | Sequence[str] = (),
@@ -36,8 +37,9 @@ def from_arrays(
     counts: spikes per bin, [trial, time, neuron], or a list of [time, neuron], one a trial, which are padded at the
         back, unseen. Floats are taken if they are whole; where `seen` is False they may be NaN.
     bin_ms: bin width in ms.
-    seen: booleans in the form of counts. Default: all was recorded.
-    neurons, table: columns by name, one value a neuron and a trial. Default: "id", counted from 0.
+    seen: booleans in the form of counts. Default: all was recorded; what is masked in either is unseen.
+    neurons, table: columns by name (a dict, a DataFrame or a structured array), one value a neuron and a trial.
+        Default: "id", counted from 0.
     heldout, split: the column of `neurons`, of `table`, that says it, or its values: a boolean for each neuron, a name
         for each trial; "none": no neuron is held out, all trials are "train". Where there is no column "heldout" or
         "split", a quarter of the neurons (by "area") and a fifth of the trials (by condition) is drawn with `seed`.
@@ -50,8 +52,8 @@ def from_arrays(
     array, recorded = padded(counts, "counts")
     n_trials, n_bins, n_neurons = three_axes(array)
     mask = np.broadcast_to(recorded[:, :, None], array.shape) if seen is None else padded(seen, "seen", False)[0]
-    neurons, heldout = with_values(neurons, "heldout", heldout, n_neurons, "neurons")
-    table, split = with_values(table, "split", split, n_trials, "trials")
+    neurons, heldout = with_values(columns_of(neurons, "neurons"), "heldout", heldout, n_neurons, "neurons")
+    table, split = with_values(columns_of(table, "table"), "split", split, n_trials, "trials")
     columns = as_table({"id": np.arange(n_neurons), **neurons}, n_neurons, "neurons", ("id",))
     rows = as_table({"id": np.arange(n_trials), **table}, n_trials, "table", ("id",))
     condition = (condition,) if isinstance(condition, str) else tuple(condition)
@@ -105,15 +107,19 @@ def padded(values: Any, field: str, fill: Any = 0) -> tuple[np.ndarray, np.ndarr
     Raises InputError where the trials differ in more than their length.
     """
     if hasattr(values, "ndim"):
-        array = np.asarray(values)
+        array = np.asanyarray(values)  # a mask stays
         return array, np.ones(array.shape[:2], dtype=bool)
-    trials = [np.asarray(trial) for trial in values]
+    trials = [np.asanyarray(trial) for trial in values]
     if len({trial.shape[1:] for trial in trials}) != 1 or trials[0].ndim == 0:
         raise InputError(f"{field}: the trials of a list must be arrays that differ in their first axis, time, alone.")
     lengths = np.array([len(trial) for trial in trials])
     recorded = np.arange(lengths.max()) < lengths[:, None]
     array = np.full((*recorded.shape, *trials[0].shape[1:]), fill, dtype=np.result_type(*trials, type(fill)))
-    array[recorded] = np.concatenate(trials)
+    if any(isinstance(trial, np.ma.MaskedArray) for trial in trials):
+        array = np.ma.asarray(array)
+        array[recorded] = np.ma.concatenate(trials)
+    else:
+        array[recorded] = np.concatenate(trials)
     return array, recorded
 
 
@@ -124,8 +130,8 @@ def from_spike_times(
     *,
     bin_ms: float | int,
     obs_intervals: Sequence[Any] | None = None,
-    neurons: Mapping[str, Any] | None = None,
-    table: Mapping[str, Any] | None = None,
+    neurons: Any = None,
+    table: Any = None,
     behavior: tuple[Any, Any] | None = None,
     behavior_name: str = "behavior",
     behavior_channels: Sequence[str] = (),
@@ -135,7 +141,8 @@ def from_spike_times(
 
     spike_times: of each unit, in s on one clock. start_time, stop_time: of each trial, in s on the same clock.
     obs_intervals: of each unit, [interval, (start, stop)] in s. Default: recorded throughout.
-    neurons, table: columns by name, one value a unit and a trial. Default: "id", counted from 0.
+    neurons, table: columns by name (a dict, a DataFrame or a structured array), one value a unit and a trial.
+        Default: "id", counted from 0.
     behavior: times (s) [sample] and values [sample, channel] of a signal.
     options: align, window_ms, forward_ms, lag_ms, condition, heldout, split, units, join, seed, as in `nlbprob.load`;
         heldout and split may be values, as in `from_arrays`.
@@ -144,9 +151,13 @@ def from_spike_times(
     """
     if wrong := sorted(options.keys() & {"intervals", "chunk_ms"}):
         raise InputError(f"{wrong[0]}: is for files; give start_time and stop_time of each trial instead.")
-    number, trials = len(spike_times), np.atleast_1d(np.asarray(start_time, dtype=np.float64))
-    neurons, options["heldout"] = with_values(neurons, "heldout", options.get("heldout", "heldout"), number, "neurons")
-    table, options["split"] = with_values(table, "split", options.get("split", "split"), len(trials), "trials")
+    number, trials = len(spike_times), np.atleast_1d(unmasked(start_time).astype(np.float64))
+    neurons, options["heldout"] = with_values(
+        columns_of(neurons, "neurons"), "heldout", options.get("heldout", "heldout"), number, "neurons"
+    )
+    table, options["split"] = with_values(
+        columns_of(table, "table"), "split", options.get("split", "split"), len(trials), "trials"
+    )
     columns = as_table({"id": np.arange(number), **neurons}, number, "neurons", ("id",))
     given = {"id": np.arange(len(trials)), **table, "start_time": trials, "stop_time": stop_time}
     rows = as_table(given, len(trials), "table", ("id",))
@@ -155,7 +166,9 @@ def from_spike_times(
         raise InputError(f"obs_intervals: {len(observed)} entries for {number} units; give one for each.")
     series = None
     if behavior is not None:
-        series = Series.from_samples(behavior_name, *behavior, channels=tuple(behavior_channels))
+        times, values = behavior
+        series = Series.from_samples(behavior_name, times, unmasked(values), channels=tuple(behavior_channels))
         options["behavior"] = behavior_name
+    spike_times = [np.ma.compressed(times) if np.ma.isMaskedArray(times) else times for times in spike_times]
     resolved = resolve(bin_ms=bin_ms, **options)
     return assemble(Units.from_lists(columns, spike_times, observed), rows, series, resolved, None)

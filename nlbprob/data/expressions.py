@@ -1,7 +1,10 @@
 """The small language in which neurons are chosen: 'area == "MOs" and rate > 0.5'."""
 
 import ast
+import keyword
 import operator
+import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,44 +25,90 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 
 
+#: Text in quotes, which is left alone, or a name in backquotes; two backquotes in it stand for one.
+QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`((?:[^`]|``)+)`(?!`)""")
+
+
 def evaluate(expression: str, columns: Mapping[str, np.ndarray]) -> Bool[np.ndarray, " row"]:
     """Where the expression holds.
 
-    expression: comparisons of columns and constants, `in [...]` and `not in [...]`, joined by and, or, not.
+    expression: comparisons of columns and constants, `in [...]` and `not in [...]`, joined by and, or, not. A column
+        whose name is no identifier of Python ("brain area", "2nd", "class") stands in backquotes.
     columns: what a name may stand for, one value a row.
     Raises InputError where a name is no column, or the text is no such expression.
     """
+    tree, quoted = parse(expression)
     try:
-        tree = ast.parse(expression.strip(), mode="eval").body
-    except SyntaxError as error:
-        raise InputError(
-            f"units: {expression!r} is not an expression ({error.msg}); write for example 'area == \"MOs\"'."
-        ) from None
-    result = np.asarray(Evaluator(expression, columns).visit(tree))
+        result = np.asarray(Evaluator(expression, columns, quoted).visit(tree))
+    except RecursionError:
+        raise InputError("units: the expression is nested too deep; write it with fewer parentheses.") from None
     if result.dtype != bool or result.ndim != 1:
         raise InputError(f"units: {expression!r} is not true or false of a unit; compare a column with a value.")
     return result
 
 
+def names(expression: str) -> list[str]:
+    """The columns that an expression names. Raises InputError where the text is no expression."""
+    tree, quoted = parse(expression)
+    return [quoted.get(node.id, node.id) for node in ast.walk(tree) if isinstance(node, ast.Name)]
+
+
+def parse(expression: str) -> tuple[ast.expr, dict[str, str]]:
+    """The tree of an expression, and what stands in backquotes by the identifier that stands for it in the tree."""
+    quoted: dict[str, str] = {}
+    prefix = "_quoted"
+    while prefix in expression:
+        prefix += "_"
+
+    def stand_in(found: re.Match[str]) -> str:
+        if found[1] is None:
+            return found[0]
+        identifier = f"{prefix}{len(quoted)}"
+        quoted[identifier] = found[1].replace("``", "`")
+        return f" {identifier} "
+
+    try:
+        with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
+            return ast.parse(QUOTED.sub(stand_in, expression).strip(), mode="eval").body, quoted
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        reason = getattr(error, "msg", None) or str(error) or "too deep"
+        raise InputError(
+            f"units: {expression!r} is not an expression ({reason}); write for example 'area == \"MOs\"', and a name "
+            "with blanks or signs in backquotes: '`brain area` == \"MOs\"'."
+        ) from None
+
+
+def plain(name: str) -> bool:
+    """Whether a column's name can stand in an expression without backquotes."""
+    return name.isidentifier() and not keyword.iskeyword(name)
+
+
 class Evaluator(ast.NodeVisitor):
     """The value of each node that the language allows; any other is refused."""
 
-    def __init__(self, expression: str, columns: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, expression: str, columns: Mapping[str, np.ndarray], quoted: Mapping[str, str]) -> None:
         self.expression = expression
         self.columns = columns
+        self.quoted = quoted
 
     def generic_visit(self, node: ast.AST) -> Any:
+        words = ast.unparse(node)
+        for identifier, name in self.quoted.items():
+            words = re.sub(rf"\b{identifier}\b", lambda _, name=name: f"`{name}`", words)
+        meant = [f"`{name}`" for name in self.columns if not plain(name) and name in self.expression]
         raise InputError(
-            f"units: {ast.unparse(node)!r} in {self.expression!r} is not allowed; use columns, constants, comparisons, "
-            "'in [...]', and, or, not."
+            f"units: {words!r} in {self.expression!r} is not allowed; use columns, constants, comparisons, "
+            f"'in [...]', and, or, not{', and backquotes: ' * bool(meant)}{', '.join(meant)}."
         )
 
     def visit_Name(self, node: ast.Name) -> np.ndarray:
-        if node.id not in self.columns:
+        name = self.quoted.get(node.id, node.id)
+        if name not in self.columns:
+            advice = "" if all(map(plain, self.columns)) else " Names with blanks or signs stand in backquotes."
             raise InputError(
-                f"units: no column {node.id!r} in {self.expression!r}. {suggestion(node.id, self.columns)}"
+                f"units: no column {name!r} in {self.expression!r}. {suggestion(name, self.columns)}{advice}"
             )
-        return self.columns[node.id]
+        return self.columns[name]
 
     def visit_Constant(self, node: ast.Constant) -> Any:
         return node.value if isinstance(node.value, str | int | float) else self.generic_visit(node)

@@ -58,8 +58,8 @@ class Trials:
         counts: Any,
         seen: Any,
         bin_ms: float | int,
-        neurons: Mapping[str, Any],
-        table: Mapping[str, Any],
+        neurons: Any,
+        table: Any,
         time_ms: Any,
         forward_bins: int = 0,
         condition: Sequence[str] = (),
@@ -199,6 +199,28 @@ class Trials:
         from nlbprob.data import labeled
 
         return labeled.from_xarray(dataset)
+
+    def to_pynapple(self, values: Any = None, start_s: Any = None) -> Any:
+        """What was inferred of these trials as a `TsdFrame` of pynapple, on the recording's clock.
+
+        The value of trial i in bin k stands at align_i + time_ms[k] + bin_ms / 2, the center of the bin, in s.
+
+        Args:
+            values: [trial, time, column], such as `posterior.rates(trials)` (spikes/bin), `posterior.latents(trials)`
+                or another xarray or array of these trials. Default: the counts, NaN where they were not seen.
+            start_s: left edge of each trial's first bin, in s, for trials without times, as `from_arrays` gives them.
+
+        Returns:
+            The frame in order of time; its time support is the trials' windows, without what pads short trials. Columns
+            are neuron ids, with the columns of `neurons` as metadata, or the names of the latents.
+
+        Raises:
+            InputError: where pynapple is not installed, the values are of other trials, trials have no place on one
+                clock, or one reaches into the next.
+        """
+        from nlbprob.data.neighbours import export
+
+        return export.to_pynapple(self, values, start_s)
 
     @staticmethod
     def from_arrays(counts: Any, bin_ms: float | int, **fields: Any) -> "Trials":

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from nlbprob.data.windows import merge
+from nlbprob.data.windows import merge, without
 from nlbprob.errors import InputError
 
 #: A half percent of the spikes, and no more than so many, may be stray ones; of so few spikes none is.
@@ -23,17 +23,21 @@ class Units:
     spike_times: of each unit, in s on the recording's clock, ascending.
     observed: intervals [interval, (start, stop)] in s in which each unit was recorded, ascending and apart; units with
         equal intervals share one array. None: recorded throughout.
+    invalid: intervals in s in which no unit counts as recorded, ascending and apart.
     """
 
     columns: dict[str, np.ndarray]
     spike_times: tuple[np.ndarray, ...]
     observed: tuple[Float[np.ndarray, "_ 2"] | None, ...]
+    invalid: Float[np.ndarray, "_ 2"] = dataclasses.field(default_factory=lambda: np.zeros((0, 2)))
 
     def __len__(self) -> int:
         return len(self.spike_times)
 
     @classmethod
-    def from_lists(cls, columns: dict[str, np.ndarray], spike_times: Sequence[Any], observed: Sequence[Any]) -> "Units":
+    def from_lists(
+        cls, columns: dict[str, np.ndarray], spike_times: Sequence[Any], observed: Sequence[Any], invalid: Any = ()
+    ) -> "Units":
         """Units from spike times in any order and intervals as they come; an empty list of intervals states nothing.
 
         Raises InputError where a time is not finite, or an interval ends before it starts.
@@ -47,7 +51,8 @@ class Units:
             if key not in known:
                 known[key] = checked(array, unit) if array.size else None
             intervals.append(known[key])
-        return cls(columns, tuple(spikes), tuple(intervals))
+        left_out = merge(np.asarray(invalid, dtype=np.float64).reshape(-1, 2))
+        return cls(columns, tuple(spikes), tuple(intervals), left_out)
 
     @property
     def spike_count(self) -> int:
@@ -85,14 +90,14 @@ class Units:
         return {unit: times for unit, times in outside.items() if len(times)}
 
     def rates_hz(self) -> Float[np.ndarray, " neuron"]:
-        """Spikes of each unit in its observed time, a second; NaN where no time was observed.
+        """Spikes of each unit in its observed and valid time, a second; NaN where there is no such time.
 
         Where a unit has no observation intervals, its observed time is the extent of the recording.
         """
         extent = np.array([self.extent])
         rates = np.full(len(self), np.nan)
         for unit, (times, of_unit) in enumerate(zip(self.spike_times, self.observed, strict=True)):
-            intervals = extent if of_unit is None else of_unit
+            intervals = without(extent if of_unit is None else of_unit, self.invalid)
             observed_s = np.diff(intervals).sum()
             inside = np.searchsorted(times, intervals[:, 1], "right") - np.searchsorted(times, intervals[:, 0])
             if observed_s > 0:

@@ -140,6 +140,18 @@ def merge(intervals: Float[np.ndarray, "interval 2"], gap_s: float | None = None
     return np.column_stack([ordered[opens, 0], reach[closes]])
 
 
+def without(
+    intervals: Float[np.ndarray, "interval 2"], invalid: Float[np.ndarray, "invalid 2"]
+) -> Float[np.ndarray, "rest 2"]:
+    """What is left of intervals outside the invalid ones; both are ascending and apart."""
+    if not len(invalid):
+        return intervals
+    gaps = np.column_stack([np.r_[-np.inf, invalid[:, 1]], np.r_[invalid[:, 0], np.inf]])
+    left = np.maximum(intervals[:, None, 0], gaps[None, :, 0])
+    right = np.minimum(intervals[:, None, 1], gaps[None, :, 1])
+    return np.column_stack([left[left < right], right[left < right]])
+
+
 def runs(intervals: Float[np.ndarray, "interval 2"], gap_s: float) -> Iterator[Int[np.ndarray, " member"]]:
     """Positions of the intervals of each run, in order of time: each starts within gap_s of the end of the last."""
     order = np.argsort(intervals[:, 0], kind="stable")

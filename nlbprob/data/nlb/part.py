@@ -11,9 +11,13 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from nlbprob.data import recording
 from nlbprob.data.checks import as_mask
+from nlbprob.data.columns import ragged
 from nlbprob.data.nlb.facts import Dataset
+from nlbprob.data.opening import naming, open_nwb
 from nlbprob.data.series import channels_of
-from nlbprob.errors import InputError, suggestion
+from nlbprob.data.signals import all_places, sample_times
+from nlbprob.data.stored import numeric, stored
+from nlbprob.errors import InputError, printable, suggestion
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,11 +40,11 @@ def read_part(file: Path, dataset: Dataset, kind: str) -> Part:
 
     Raises InputError where a column or the series is missing, or the file is no readable NWB file.
     """
-    with recording.naming(str(file)), recording.open_nwb(file) as nwbfile:
-        units = recording.read_units(nwbfile)
+    with naming(str(file)), open_nwb(file) as nwbfile:
+        units, _ = recording.read_units(nwbfile)
         require({"heldout", "obs_intervals"}, nwbfile.units.colnames, "units: no column", dataset)
         heldout = as_mask(units.columns["heldout"], "units column 'heldout'")
-        intervals = recording.ragged(nwbfile.units, "obs_intervals")
+        intervals = ragged(nwbfile.units, "obs_intervals")
         length_ms = round(max((of_unit[-1, 1] for of_unit in intervals if len(of_unit)), default=0) * 1000)
         if not length_ms:
             raise InputError("obs_intervals: no unit has one, so nothing was recorded; write the file again.")
@@ -119,12 +123,14 @@ def read_signal(
     """
     if dataset.behavior is None:
         return None, ()
-    every = {series.name: series for series in reversed(list(recording.all_series(nwbfile)))}
+    every = {series.name: series for _, series in reversed(list(all_places(nwbfile)))}
     require({dataset.behavior}, every, "behavior: no series", dataset)
-    series = every[dataset.behavior]
-    samples = np.asarray(series.data[:])
+    series, title = every[dataset.behavior], f"behavior {dataset.behavior!r}"
+    samples = numeric(stored(series.data, title), title)
     samples = samples.reshape(len(samples), -1)
-    times = recording.sample_times(series, len(samples))
+    times = sample_times(series, len(samples), title)
+    if times.shape != (len(samples),) or not np.isfinite(times).all():
+        raise InputError(f"{title}: expected one finite time for each of {len(samples)} samples; write it again.")
     at = np.rint(times * 1000).astype(np.int64)
     if np.any(np.round(times, 6) != np.round(at / 1000, 6)) or at.min() < 0 or at.max() >= length_ms:
         raise InputError(
@@ -134,8 +140,8 @@ def read_signal(
     values = np.full((length_ms, samples.shape[1]), np.nan)
     values[at] = samples
     # The benchmark sorts the names as they stand in the comment, blanks included.
-    listed = re.search(r"columns=.*\[([^\]]*)\]", series.comments or "")
+    listed = re.search(r"columns=.*\[([^\]]*)\]", printable(series.comments or ""))
     names = listed[1].split(",") if listed else []
     order = np.argsort(names, kind="stable") if len(names) == samples.shape[1] else np.arange(samples.shape[1])
-    channels = channels_of(series.comments, samples.shape[1])
+    channels = channels_of(printable(series.comments or ""), samples.shape[1])
     return values[:, order], tuple(channels[channel] for channel in order)

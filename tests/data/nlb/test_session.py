@@ -81,7 +81,7 @@ def test_a_file_that_is_cut_short_is_named(write_pair, maze_pair):
     folder = write_pair("mc_maze_small", *maze_pair)
     (path,) = folder.rglob("*desc-train*.nwb")
     path.write_bytes(path.read_bytes()[:50000])
-    with pytest.raises(InputError, match="desc-train.*: cannot be read as HDF5 .*truncated.*; it is cut short"):
+    with pytest.raises(InputError, match="desc-train.*: cannot be read .*truncated.*; it is cut short"):
         read(folder, "mc_maze_small")
 
 
