@@ -59,7 +59,7 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
         check_rates(rate_array(rates, trials), trials.counts, trials.bin_ms, trials.seen)
         others = begin().result()
         # Draws are XLA's work, scores and figures Python's.
-        drawn = pool.submit(write_draws, folder / "posterior.nc", posterior, visible.split(*on), settings.draws)
+        drawn = pool.submit(write_draws, folder / "posterior.nc", posterior, visible.split(*on), settings)
         metrics = measure(rates, trials, settings, others) | {"verdict": posterior.verdict}
         write_json(folder / "metrics.json", metrics)
         write_submission(folder / "submission.h5", rates, trials, fit, on)
@@ -76,10 +76,11 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
     return metrics
 
 
-def write_draws(path: pathlib.Path, posterior, trials, draws: int) -> None:
+def write_draws(path: pathlib.Path, posterior, trials, settings: Settings) -> None:
     """Write posterior.nc; too large a file is no reason to lose the run, and is told."""
+    options = {"draws": settings.draws, "latents": settings.latents, "rates": settings.rates}
     try:
-        posterior.to_arviz(trials, draws=draws).to_netcdf(path)
+        posterior.to_netcdf(path, trials, **options)
     except InputError as error:
         print(f"{path.name} is left out. {error}")
 

@@ -12,7 +12,8 @@ class Settings:
     data: the recording; data_options: keyword arguments of `nlbprob.load`.
     seed, posterior, em_iterations, svi_steps, early_stopping: as `nlbprob.fit` takes them; None leaves a length to it.
     init: the folder of a run (or of a posterior) of the same model and neurons to start from; None: from scratch.
-    draws: of the posterior, kept in posterior.nc.
+    draws: of the posterior, kept in posterior.nc; latents: there as "summary" (mean and deviation) or "draws"; rates:
+    how many draws have rates there; None: a few.
     fit_on, score_on: the split to learn from and that to score on; several are joined by "+".
     """
 
@@ -27,6 +28,8 @@ class Settings:
     early_stopping: float = 0.0
     init: str | None = None
     draws: int = 200
+    latents: str = "summary"
+    rates: int | None = None
     fit_on: str = "train"
     score_on: str = "val"
 

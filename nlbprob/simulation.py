@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro  # before its parts: see nlbprob.blocks
 import numpyro.handlers
 from jaxtyping import Float
 

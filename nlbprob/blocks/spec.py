@@ -1,23 +1,71 @@
-"""Models as JSON and back, so that a saved posterior needs no pickle and no code but nlbprob's."""
+"""Models as JSON and back, from a closed list of classes: reading a saved model runs no code that a file names."""
 
 import dataclasses
-import importlib
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import numpyro.distributions as dist
+
+from nlbprob.blocks.effects import History, InputEffect
+from nlbprob.blocks.gain import Gain
+from nlbprob.blocks.gp import GP
+from nlbprob.blocks.inputs import Covariate, TrialTime
+from nlbprob.blocks.kernels import Matern12, Matern32, Matern52, Periodic, Product, QuasiPeriodic, Sum
+from nlbprob.blocks.lds import LDS
+from nlbprob.blocks.negative_binomial import NegativeBinomial
+from nlbprob.blocks.observations import Bernoulli, Gaussian, SqrtGaussian
+from nlbprob.blocks.poisson import Poisson, ZeroInflatedPoisson
+from nlbprob.blocks.readout import LinearReadout
+from nlbprob.blocks.slds import SwitchingLDS
+from nlbprob.blocks.templates import Templates
 from nlbprob.errors import InputError
 
-PACKAGE = "nlbprob."
+
+def name_of(kind: type) -> str:
+    """What a class is called in a file, "module:name"."""
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+#: Every block that a saved model may be made of; a test holds that it has all public ones.
+BLOCKS: dict[str, type] = {
+    name_of(kind): kind
+    for kind in (
+        *(LDS, SwitchingLDS, GP, Gain, Templates),
+        *(Matern12, Matern32, Matern52, Periodic, QuasiPeriodic, Sum, Product),
+        *(Bernoulli, Gaussian, NegativeBinomial, Poisson, SqrtGaussian, ZeroInflatedPoisson),
+        *(LinearReadout, InputEffect, History, Covariate, TrialTime),
+    )
+}
+#: Priors that are saved by their arguments; their constructors take nothing but arrays.
+PRIORS: dict[str, type[dist.Distribution]] = {
+    kind.__name__: kind
+    for kind in (
+        *(dist.Beta, dist.Cauchy, dist.Dirichlet, dist.Exponential, dist.Gamma, dist.HalfCauchy, dist.HalfNormal),
+        *(dist.InverseGamma, dist.Laplace, dist.LogNormal, dist.LogUniform, dist.Normal, dist.StudentT),
+        *(dist.Uniform, dist.Weibull),
+    )
+}
+#: No block has a size beyond this; a larger number in a file would only exhaust the memory.
+LARGEST_SIZE = 10_000
 
 
 def to_json(block: Any) -> Any:
-    """A block, or a model of blocks, as nested dictionaries; values that JSON cannot hold are given by their repr."""
+    """A block, or a model of blocks, as nested dictionaries; values that JSON cannot hold are given by their repr.
+
+    NumPy's and JAX's numbers and arrays are given as Python's numbers and lists.
+    """
     if dataclasses.is_dataclass(block) and not isinstance(block, type):
         fields = {field.name: to_json(getattr(block, field.name)) for field in dataclasses.fields(block)}
-        return {"block": f"{type(block).__module__}:{type(block).__qualname__}", **fields}
-    if isinstance(block, dict):
+        return {"block": name_of(type(block)), **fields}
+    if isinstance(block, Mapping):
         return {str(key): to_json(value) for key, value in block.items()}
     if isinstance(block, list | tuple):
         return [to_json(item) for item in block]
+    if isinstance(block, dist.Distribution):
+        return prior_to_json(block)
+    if hasattr(block, "tolist"):  # numbers and arrays of NumPy and of JAX
+        return to_json(block.tolist())
     if block is None or isinstance(block, bool | int | float | str):
         return block
     if callable(block) and hasattr(block, "__qualname__"):
@@ -25,17 +73,117 @@ def to_json(block: Any) -> Any:
     return {"repr": repr(block)}
 
 
-def from_json(value: Any) -> Any:
-    """The block or model that `to_json` described. Raises InputError where it used code that is not nlbprob's."""
+def prior_to_json(prior: dist.Distribution) -> dict[str, Any]:
+    """A prior by its class, its arguments, and how it was expanded; by its repr where it is not one of `PRIORS`."""
+    if type(prior) is dist.ExpandedDistribution:
+        return {"expand": list(prior.batch_shape), "of": prior_to_json(prior.base_dist)}
+    if type(prior) is dist.Independent:
+        return {"to_event": prior.reinterpreted_batch_ndims, "of": prior_to_json(prior.base_dist)}
+    if PRIORS.get(type(prior).__name__) is not type(prior):
+        return {"repr": f"a prior {type(prior).__name__}"}
+    arguments = {name: np.asarray(getattr(prior, name)).tolist() for name in prior.arg_constraints}
+    return {"prior": type(prior).__name__, **arguments}
+
+
+def from_json(value: Any, classes: Mapping[str, type] = BLOCKS) -> Any:
+    """The block or model that `to_json` described.
+
+    Args:
+        value: what was read from JSON.
+        classes: what may be built, by name.
+
+    Raises:
+        InputError: it names something else, or a class has not these fields.
+    """
     if isinstance(value, list):
-        return tuple(from_json(item) for item in value)
+        return tuple(from_json(item, classes) for item in value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > LARGEST_SIZE:
+        raise InputError(f"The saved model has a size of {value}, beyond the largest, {LARGEST_SIZE}.")
     if not isinstance(value, dict):
         return value
-    if "repr" in value or not value.get("block", PACKAGE).startswith(PACKAGE):
-        name = value.get("repr") or value["block"]
-        raise InputError(f"The saved model uses {name}, which is not part of nlbprob; load it with model=... given.")
-    fields = {key: from_json(item) for key, item in value.items() if key != "block"}
+    if "repr" in value:
+        raise foreign(value["repr"])
+    if value.keys() & {"prior", "of"}:
+        return prior_from_json(value)
+    fields = {key: from_json(item, classes) for key, item in value.items() if key != "block"}
     if "block" not in value:
         return fields
-    module, name = value["block"].split(":")
-    return getattr(importlib.import_module(module), name)(**fields)
+    kind = classes.get(value["block"]) if isinstance(value["block"], str) else None
+    if kind is None:
+        raise foreign(value["block"])
+    known = {field.name for field in dataclasses.fields(kind)}
+    if wrong := sorted(known ^ fields.keys()):
+        raise InputError(f"The saved {kind.__name__} lacks the field {wrong[0]!r}, or should not have it.")
+    return kind(**fields)
+
+
+def foreign(name: Any) -> InputError:
+    """The error that a saved model names what may not be built from a file."""
+    return InputError(
+        f"The saved model uses {str(name)[:200]!r}, which is not part of nlbprob; load it with model=..., the model "
+        "that was fitted."
+    )
+
+
+def prior_from_json(value: dict[str, Any]) -> dist.Distribution:
+    """The prior that `prior_to_json` described. Raises InputError where it is not one of `PRIORS`."""
+    if "of" in value:
+        base = from_json(value["of"])
+        if not isinstance(base, dist.Distribution):
+            raise InputError("The saved model has a prior that is made of something else.")
+        return base.expand(whole(value["expand"])) if "expand" in value else base.to_event(*whole([value["to_event"]]))
+    kind = PRIORS.get(value["prior"]) if isinstance(value["prior"], str) else None
+    if kind is None:
+        raise foreign(value["prior"])
+    arguments = {name: np.asarray(item, np.float32) for name, item in value.items() if name != "prior"}
+    if arguments.keys() != kind.arg_constraints.keys():
+        raise InputError(f"The saved prior {kind.__name__} has other arguments than {', '.join(kind.arg_constraints)}.")
+    return kind(**{name: float(item) if item.ndim == 0 else item for name, item in arguments.items()})
+
+
+def whole(sizes: Any) -> tuple[int, ...]:
+    """Sizes as they were read. Raises InputError unless each is a whole number that a model may have."""
+    if not all(type(size) is int and 0 <= size <= LARGEST_SIZE for size in sizes):
+        raise InputError(f"The saved model has a prior of the shape {str(sizes)[:200]}, which is none.")
+    return tuple(sizes)
+
+
+def as_fitted(block: Any, saved: Any, place: str = "model") -> Any:
+    """A model given again, with what it leaves open (None) as it was when it was fitted.
+
+    Priors may differ: they do not change what the parameters mean.
+
+    Args:
+        block: the model, or a part of it.
+        saved: what `to_json` made of the fitted one.
+        place: what the part is called in errors.
+
+    Raises:
+        InputError: the two differ in something else.
+    """
+    if dataclasses.is_dataclass(block) and not isinstance(block, type):
+        kind = type(block).__qualname__
+        fitted = str(saved.get("block") if isinstance(saved, dict) else saved).rpartition(":")[2]
+        if fitted != kind:
+            raise other_model(place, kind, fitted)
+        fields = [field.name for field in dataclasses.fields(block) if field.name in saved and field.name != "priors"]
+        found = {name: as_fitted(getattr(block, name), saved[name], f"{place}.{name}") for name in fields}
+        changed = {name: value for name, value in found.items() if value is not getattr(block, name)}
+        return dataclasses.replace(block, **changed) if changed else block
+    if isinstance(block, tuple) and isinstance(saved, list) and len(block) == len(saved):
+        parts = [as_fitted(*pair, f"{place}[{i}]") for i, pair in enumerate(zip(block, saved, strict=True))]
+        return tuple(parts) if any(a is not b for a, b in zip(parts, block, strict=True)) else block
+    own = to_json(block)
+    if block is None and saved is not None:
+        return from_json(saved)
+    if own != saved and "repr" not in (own if isinstance(own, dict) else {}):
+        raise other_model(place, own, saved)
+    return block
+
+
+def other_model(place: str, given: Any, fitted: Any) -> InputError:
+    """The error that a model handed over is not the one that was fitted."""
+    return InputError(
+        f"The saved posterior is of another model: {place} was {str(fitted)[:100]!r} and is {str(given)[:100]!r}. "
+        "Load it with the model, and the options, that were fitted."
+    )

@@ -36,6 +36,13 @@ def add_fit_arguments(parser) -> None:
     )
     group.add_argument("--init", metavar="RUN", help="run of the same model and units to start from")
     group.add_argument("--draws", type=int, default=200, metavar="N", help="draws in posterior.nc (default 200)")
+    group.add_argument(
+        "--latents",
+        choices=("summary", "draws"),
+        default="summary",
+        help="latents in posterior.nc: mean and deviation, or all draws (default summary)",
+    )
+    group.add_argument("--rates", type=int, metavar="N", help="draws of rates in posterior.nc (default: a few)")
     group.add_argument("--fit-on", default="train", metavar="SPLIT", help="split to learn from (default train)")
     group.add_argument("--score-on", default="val", metavar="SPLIT", help="split to score on (default val)")
 
@@ -62,6 +69,8 @@ def run(arguments) -> int:
         early_stopping=arguments.early_stopping,
         init=arguments.init,
         draws=arguments.draws,
+        latents=arguments.latents,
+        rates=arguments.rates,
         fit_on=arguments.fit_on,
         score_on=arguments.score_on,
     )

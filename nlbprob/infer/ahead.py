@@ -1,6 +1,8 @@
 """Work on several threads: compilation ahead of time, and chunks of trials side by side."""
 
+import collections
 import concurrent.futures
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -74,7 +76,11 @@ def concurrently(
             yield run(first)
             break
     with concurrent.futures.ThreadPoolExecutor(threads(), thread_name_prefix="chunk") as pool:
-        found = pool.map(run, items)
+        # A few items ahead of what is taken, so that no more results than that wait in memory.
+        waiting = collections.deque(pool.submit(run, item) for item in itertools.islice(items, 2 * threads()))
         if meanwhile is not None:
             meanwhile()
-        yield from found
+        while waiting:
+            found = waiting.popleft().result()
+            waiting.extend(pool.submit(run, item) for item in itertools.islice(items, 1))
+            yield found

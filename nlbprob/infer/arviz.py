@@ -1,22 +1,38 @@
-"""The posterior as an `xarray.DataTree` with ArviZ's groups, every dimension named and labelled."""
+"""The posterior as an `xarray.DataTree` with ArviZ's groups, in memory or in a file, every dimension labelled."""
 
+import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jax.numpy as jnp
 import numpy as np
 
-from nlbprob.errors import InputError, suggestion
+from nlbprob import files
+from nlbprob.errors import InputError
+from nlbprob.infer import joint
+from nlbprob.infer.embed import Embedded, embedded
+from nlbprob.infer.joint import Contents, Variable
 from nlbprob.infer.parameters import parameter_sites
 
 if TYPE_CHECKING:
+    import h5netcdf
     import xarray
 
     from nlbprob.data.trials import Trials
     from nlbprob.infer.posterior import Posterior
 
-LOG_LIKELIHOODS = ("neuron", "trial", "full")
-#: Largest tree that is made without asking, in bytes.
-LIMIT_BYTES = 1_000_000_000
+#: The largest tree that is made, and the largest that is written, in bytes before compression.
+LIMIT_BYTES, FILE_LIMIT_BYTES = 1_000_000_000, 4_000_000_000
+#: Draws of counts and of rates in a file, and the most that the rates may take before compression, in bytes.
+FEW_DRAWS, RATES_BYTES = 4, 700_000_000
+#: Numbers in a chunk of a file, and how hard it is compressed.
+CHUNK_NUMBERS, COMPRESSION = 1 << 18, {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+#: Binary digits of numbers in a file: a relative error of at most 2^-9, 0.2%, of what varies by more from draw to draw.
+DIGITS = 8
+#: The groups, in order.
+GROUPS = (
+    *("posterior", "posterior_predictive", "log_likelihood", "sample_stats", "observed_data", "constant_data"),
+    *("predictions", "latents"),
+)
 #: Dimensions of what is derived of parameters, by the last part of its name.
 DERIVED = {
     "loadings": ("neuron", "latent"),
@@ -29,95 +45,131 @@ DERIVED = {
 }
 
 
-def to_arviz(
-    posterior: "Posterior", trials: "Trials", draws: int = 200, log_likelihood: str = "neuron", seed: int = 0
-) -> "xarray.DataTree":
+def to_arviz(posterior: "Posterior", trials: "Trials", contents: Contents, seed: int = 0) -> "xarray.DataTree":
     """Joint draws of parameters and trajectories given what is seen in the trials, in ArviZ's layout.
 
     Groups, all draws with the dimensions (chain, draw, ...), one chain:
     posterior: parameters in the canonical basis, the blocks' sites, "latents" [trial, time, latent], the template of
-    each trial and the regime of each bin where there are some; posterior_predictive: "spikes" [trial, time, neuron],
-    drawn from the rates; log_likelihood: "spikes", log p(y | x, theta) summed over the seen entries of each (trial,
-    neuron), of each trial ("trial"), or not summed ("full", NaN where unseen); observed_data: "spikes"; constant_data:
-    "seen", "bin_ms", "heldout", conditions, behavior; sample_stats: "lp" (log p(y | x, theta) of all that is seen,
-    nats) and the ELBO trace of the fit.
-    Coordinates: trial and neuron ids, times in ms.
+    each trial and the regime of each bin where there are some; posterior_predictive: "spikes" [entry], drawn from the
+    rates; log_likelihood: "spikes", log p(y | x, theta) summed over the seen entries of each "pair" of trial and neuron
+    ("neuron"), of each trial ("trial"), or not summed [entry] ("full"); observed_data: "spikes" [entry];
+    predictions: "rates", expected spikes per bin [trial, time, neuron], also of what is not seen; latents: "mean" and
+    "std" [trial, time, latent] over all draws; constant_data: "seen" [trial, time, neuron], "bin_ms", "heldout",
+    conditions, behavior; sample_stats: "lp" (log p(y | x, theta) of all that is seen, nats) and the ELBO trace.
+
+    What is not seen is absent: an entry is a bin of a neuron in a trial that is seen, a pair (trial, neuron) or a trial
+    one in which anything is, and their coordinates "trial", "time" (ms) and "neuron" say which. They come in the order
+    of `seen`, so that `whole[seen] = entries` puts them into place. Counts are signed whole numbers.
 
     Raises InputError where the tree would exceed 1 GB, with the option that shrinks it.
     """
-    if log_likelihood not in LOG_LIKELIHOODS:
-        raise InputError(f"log_likelihood={log_likelihood!r}. {suggestion(log_likelihood, LOG_LIKELIHOODS)}")
-    check_size(posterior, trials, draws, log_likelihood)
-    drawn = draw_trials(posterior, trials, draws, log_likelihood, seed)
-    likelihood = drawn.pop("log_likelihood")
-    observed = ("trial", "time", "neuron")
-    shapes = {"neuron": ("trial", "neuron"), "trial": ("trial",), "full": observed}
-    local: dict[str, tuple] = {"latents": (("trial", "time", "latent"), drawn["latents"])}
-    for name in drawn.keys() - {"latents", "spikes", "lp"}:
-        local[name] = (observed[: drawn[name].ndim - 1], drawn[name])
-    groups = {
-        "posterior": parameter_variables(posterior, draws, seed) | local,
-        "posterior_predictive": {"spikes": (observed, drawn["spikes"])},
-        "log_likelihood": {"spikes": (shapes[log_likelihood], likelihood)},
-        "sample_stats": {"lp": ((), drawn["lp"])},
+    import xarray
+
+    whole = embedded(posterior, trials)
+    known = joint.variables(posterior, trials, contents)
+    check_size("to_arviz", known, contents, LIMIT_BYTES)
+    arrays = {key: np.empty(variable.shape, variable.dtype) for key, variable in known.items()}
+
+    def record(key, index, values):
+        arrays[key][index] = values
+
+    joint.fill(posterior, whole, contents, seed, record, known)
+    tree = {}
+    for group, (variables, coords) in layout(posterior, trials, whole, contents, seed, known).items():
+        own = {name: (known[at, name].dims, array) for (at, name), array in arrays.items() if at == group}
+        labels = {name: own.pop(name) for name in joint.CELLS if name in own}
+        tree[f"/{group}"] = xarray.Dataset(variables | own, coords | labels, attributes(posterior))
+    return xarray.DataTree.from_dict(tree)
+
+
+def write(posterior: "Posterior", path: str | Path, trials: "Trials", contents: Contents, seed: int = 0) -> None:
+    """Write the tree that `to_arviz` gives to a netCDF file, compressed, without ever holding all of it.
+
+    Real numbers of trials are rounded to 8 binary digits. The file is built in memory and then written as a whole: the
+    HDF5 library would end the process where the disk is full.
+
+    Raises:
+        InputError: it would hold more than 4 GB before compression.
+        nlbprob.files.WriteError: the system does not take the file; what was there stays.
+    """
+    import h5netcdf
+    import xarray
+    from xarray.backends import H5NetCDFStore
+
+    whole = embedded(posterior, trials)
+    known = joint.variables(posterior, trials, contents)
+    check_size(Path(path).name, known, contents, FILE_LIMIT_BYTES)
+    memory = io.BytesIO()
+    with h5netcdf.File(memory, "w") as file:
+        for group, (variables, coords) in layout(posterior, trials, whole, contents, seed, known).items():
+            dataset = xarray.Dataset(variables, coords, attributes(posterior))
+            small = {name: {"zlib": True, "complevel": 4} for name, one in dataset.data_vars.items() if one.ndim > 1}
+            dataset.dump_to_store(H5NetCDFStore(file.create_group(group)), encoding=small)
+        places = {key: allocated(file.groups[key[0]], key[1], variable) for key, variable in known.items()}
+
+        def record(key, index, values):
+            places[key][index] = rounded(np.asarray(values)) if places[key].dtype == np.float32 else values
+
+        joint.fill(posterior, whole, contents, seed, record, known)
+    files.write_bytes(path, memory.getbuffer())
+
+
+def allocated(group: "h5netcdf.Group", name: str, variable: Variable) -> "h5netcdf.Variable":
+    """A compressed variable of a group, to be filled, with dimensions that it lacks so far."""
+    import h5py
+
+    for dim, size in zip(variable.dims, variable.shape, strict=True):
+        if dim not in group.dimensions:
+            group.dimensions[dim] = size
+    left, chunks = CHUNK_NUMBERS, []
+    for size in reversed(variable.shape):
+        chunks.insert(0, max(1, min(size, left)))
+        left //= chunks[0]
+    kind = variable.dtype
+    stored = h5py.string_dtype() if kind.kind == "U" else np.dtype("i1") if kind.kind == "b" else kind
+    options = COMPRESSION | {"chunks": tuple(chunks)} if all(variable.shape) else {}
+    made = group.create_variable(name, variable.dims, stored, **options)
+    if kind.kind == "b":
+        made.attrs["dtype"] = "bool"  # as xarray writes and reads it
+    if labels := joint.LABELS.get(variable.dims[-1]):
+        made.attrs["coordinates"] = " ".join(labels)
+    return made
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """Numbers of `DIGITS` binary digits, which compress to a third; to the nearest."""
+    dropped = 23 - DIGITS
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    return ((bits + np.uint32(1 << (dropped - 1))) & np.uint32(0xFFFFFFFF << dropped & 0xFFFFFFFF)).view(np.float32)
+
+
+def check_size(what: str, known: dict[joint.Key, Variable], contents: Contents, limit: int) -> None:
+    """Raise InputError where the arrays together would be larger than `limit`; what: the name of the product."""
+    labels = {name for names in joint.LABELS.values() for name in names} | {"seen"}
+    fixed = sum(one.size for (_, name), one in known.items() if "draw" not in one.dims and name not in labels)
+    drawn = sum(one.size for one in known.values() if "draw" in one.dims)
+    if fixed + drawn <= limit:
+        return
+    fewer = max(1, int(contents.draws * max(limit - fixed, 0) / drawn))
+    forms = {
+        "log_likelihood": (contents.log_likelihood, "full", "neuron"),
+        "latents": (contents.latents, "draws", "summary"),
     }
-    return assemble(posterior, trials, groups)
+    other = "".join(f"{name}={less!r}, " for name, (now, large, less) in forms.items() if now == large)
+    raise InputError(
+        f"{what}: {contents.draws} draws of {known['constant_data', 'seen'].shape[0]} trials would take "
+        f"{(fixed + drawn) / 1e9:.1f} GB, more than {limit / 1e9:g} GB. Ask for {other}draws={fewer} or fewer, "
+        "or select fewer trials, trials.split('val')."
+    )
 
 
-def check_size(posterior: "Posterior", trials: "Trials", draws: int, log_likelihood: str) -> None:
-    """Raise InputError where the arrays together would be larger than `LIMIT_BYTES`."""
-    entries, bins = trials.counts.size, trials.n_trials * trials.n_bins
-    widths = {"neuron": 4 * trials.n_trials * trials.n_neurons, "trial": 4 * trials.n_trials, "full": 4 * entries}
-    size = draws * (entries * trials.counts.itemsize + 4 * bins * posterior.model.dim + widths[log_likelihood])
-    if size > LIMIT_BYTES:
-        fewer = max(1, int(draws * LIMIT_BYTES / size))
-        other = "log_likelihood='neuron', " if log_likelihood == "full" else ""
-        raise InputError(
-            f"to_arviz: {draws} draws of {trials.n_trials} trials would take {size / 1e9:.1f} GB, more than "
-            f"{LIMIT_BYTES / 1e9:g} GB. Ask for {other}draws={fewer} or fewer, "
-            "or select fewer trials, trials.split('val')."
-        )
+def few_rates(trials: "Trials") -> int:
+    """How many draws of rates a file has by default: a few, or what is not too much."""
+    return max(1, min(FEW_DRAWS, RATES_BYTES // max(1, 4 * trials.counts.size)))
 
 
-def draw_trials(posterior: "Posterior", trials: "Trials", draws: int, log_likelihood: str, seed: int):
-    """Draws of everything that has one value a trial, stacked [draw, trial, ...]; "lp" is summed over trials."""
-    observation = posterior.model.observation
-    kind = np.dtype(trials.counts.dtype)
-    sums = {"neuron": 1, "trial": (1, 2)}
-    random = np.random.default_rng(seed)
-    on_host = observation.draw(random, np.zeros(1)) is not None
-
-    def describe(key, given, batch, x):
-        predictor = x @ given.loadings.T + given.offset
-        likelihood = observation.distribution(predictor, given.observation)
-        spikes = likelihood.mean if on_host else likelihood.sample(key)
-        known = jnp.zeros_like(predictor)
-        pointwise = observation.expected_log_prob(predictor, known, batch.counts, given.observation)[0]
-        total = jnp.where(batch.seen, pointwise, 0.0).sum((1, 2))
-        pointwise = jnp.where(batch.seen, pointwise, jnp.nan if log_likelihood == "full" else 0.0)
-        if log_likelihood != "full":
-            pointwise = pointwise.sum(sums[log_likelihood])
-        return {"latents": x, "spikes": spikes, "log_likelihood": pointwise, "lp": total}
-
-    turn = posterior.rotation.astype(np.float32)
-    states: dict[str, list[Any]] = {}  # the template of each trial, the regime of each bin
-    kept: dict[str, list[Any]] = {"latents": [], "spikes": [], "log_likelihood": [], "lp": []}
-    for one in posterior.draw_trials(trials, draws, seed, describe):
-        kept["latents"].append((one["latents"] @ turn).astype(np.float32))
-        spikes: Any = observation.draw(random, one["spikes"]) if on_host else one["spikes"]
-        whole = np.issubdtype(kind, np.integer) and not np.issubdtype(spikes.dtype, np.floating)
-        kept["spikes"].append(
-            np.minimum(spikes, np.iinfo(kind).max).astype(kind) if whole else spikes.astype(np.float32)
-        )
-        kept["log_likelihood"].append(one["log_likelihood"].astype(np.float32))
-        kept["lp"].append(one["lp"].sum(dtype=np.float64))
-        for name in one.keys() - {"latents", "spikes", "log_likelihood", "lp"}:
-            states.setdefault(name, []).append(one[name].astype(np.int16))
-    return {name: np.stack(values) for name, values in (kept | states).items()}
-
-
-def parameter_variables(posterior: "Posterior", draws: int, seed: int) -> dict[str, tuple]:
-    """Draws of all parameters with their dimensions: those that the model's sites name.
+def parameter_variables(posterior: "Posterior", neurons: np.ndarray, draws: int, seed: int) -> dict[str, tuple]:
+    """Draws of all parameters with their dimensions: those that the model's sites name; of these of its neurons.
 
     An axis over the latents (or the regimes) of one block among several is named after the block.
     """
@@ -132,56 +184,64 @@ def parameter_variables(posterior: "Posterior", draws: int, seed: int) -> dict[s
         if len(dims) != len(axes):
             dims = tuple(f"{name}_dim_{axis}" for axis in range(len(axes)))
         whole = {"latent": model.dim, "latent_2": model.dim, "time": posterior.context.n_bins}
-        whole |= {"neuron": posterior.context.n_neurons}
-        dims = (f"{block or 'own'}_{d}" if whole.get(d, n) != n else d for d, n in zip(dims, axes, strict=True))
-        found[name] = (tuple(dims), value)
+        whole |= dict.fromkeys(("neuron", "neuron_2"), posterior.context.n_neurons)
+        dims = tuple(f"{block or 'own'}_{d}" if whole.get(d, n) != n else d for d, n in zip(dims, axes, strict=True))
+        for axis in [1 + axis for axis, dim in enumerate(dims) if dim in ("neuron", "neuron_2")]:
+            value = np.take(value, neurons, axis)
+        found[name] = ((*joint.SAMPLE, *dims), value[None])
     return found
 
 
-def assemble(posterior: "Posterior", trials: "Trials", groups: dict[str, dict[str, tuple]]) -> "xarray.DataTree":
-    """Label the groups of draws, add the data, the trace of the fit and the settings."""
-    import xarray
-
-    latent = posterior.model.latent_names
-    coords = {
-        "trial": trials.table["id"],
-        "time": ("time", trials.time_ms, {"units": "ms"}),
-        "neuron": trials.neurons["id"],
-        "latent": latent,
-        "latent_2": latent,
-    }
-
-    def dataset(variables, sample_dims=()):
-        dims = {dim for names, _ in variables.values() for dim in names}
-        data = {
-            name: ((*sample_dims, *names), value[None] if sample_dims else value)
-            for name, (names, value) in variables.items()
-        }
-        labels = {name: value for name, value in coords.items() if name in dims}
-        if sample_dims:
-            draws = next(iter(data.values()))[1].shape[1]
-            labels |= {"chain": [0], "draw": np.arange(draws)}
-        return xarray.Dataset(data, labels)
-
-    tree = {name: dataset(variables, ("chain", "draw")) for name, variables in groups.items()}
-    trace = (("iteration",), posterior.elbo)
-    tree["sample_stats"] = (
-        tree["sample_stats"].assign(elbo=trace).assign_coords(iteration=np.arange(1, len(posterior.elbo) + 1))
-    )
-    tree["observed_data"] = dataset({"spikes": (("trial", "time", "neuron"), trials.counts)})
-    constant = {"seen": (("trial", "time", "neuron"), trials.seen), "heldout": (("neuron",), trials.heldout)}
-    constant |= {
-        "split": (("trial",), trials.table["split"].astype(str)),
-        "bin_ms": ((), np.asarray(float(trials.bin_ms))),
-    }
+def layout(
+    posterior: "Posterior",
+    trials: "Trials",
+    whole: Embedded,
+    contents: Contents,
+    seed: int,
+    known: dict[joint.Key, Variable],
+) -> dict[str, tuple[dict[str, tuple], dict[str, Any]]]:
+    """Of each group what does not grow with trials times neurons, and the coordinates of all its dimensions."""
+    groups: dict[str, dict[str, tuple]] = {group: {} for group in GROUPS if group in {at for at, _ in known}}
+    groups["posterior"] = parameter_variables(posterior, whole.neurons, contents.draws, seed)
+    groups["sample_stats"]["elbo"] = (("iteration",), posterior.elbo)
+    constant = groups["constant_data"]
+    constant["heldout"] = (("neuron",), trials.heldout)
+    constant["split"] = (("trial",), trials.table["split"].astype(str))
+    constant["bin_ms"] = ((), np.asarray(float(trials.bin_ms)))
     constant |= {name: (("trial",), trials.table[name]) for name in trials.condition}
     if trials.behavior is not None:
         constant["behavior"] = (("trial", "time", "channel"), trials.behavior)
-        coords["channel"] = np.asarray(trials.behavior_channels)
-    tree["constant_data"] = dataset(constant)
-    settings = {
-        "posterior": posterior.config["posterior"],
-        "seed": posterior.config["seed"],
-        "inference_library": "nlbprob",
+    found = {}
+    for group, variables in groups.items():
+        own = {name: one for (at, name), one in known.items() if at == group}
+        sizes = {dim: size for one in own.values() for dim, size in zip(one.dims, one.shape, strict=True)}
+        sizes |= {dim: size for dims, value in variables.values() for dim, size in zip(dims, value.shape, strict=True)}
+        coords = coordinates(posterior, trials, sizes)
+        found[group] = variables, {name: label for name, label in coords.items() if name not in own}
+    return found
+
+
+def coordinates(posterior: "Posterior", trials: "Trials", sizes: dict[str, int]) -> dict[str, Any]:
+    """Labels of the dimensions of a group that have some."""
+    latent, ids = posterior.model.latent_names, trials.table["id"]
+    if sizes.get("trial") != len(ids):
+        ids = ids[trials.seen.any((1, 2))]  # of trials in which nothing is seen there is no likelihood
+    labels: dict[str, Any] = {
+        "chain": [0],
+        "draw": np.arange(sizes.get("draw", 0)),
+        "iteration": np.arange(1, sizes.get("iteration", 0) + 1),
+        "trial": ids,
+        "time": ("time", trials.time_ms, {"units": "ms"}),
+        "neuron": trials.neurons["id"],
+        "neuron_2": ("neuron_2", trials.neurons["id"]),
+        "latent": latent,
+        "latent_2": ("latent_2", latent),
+        "channel": ("channel", np.asarray(trials.behavior_channels)),
     }
-    return xarray.DataTree.from_dict({f"/{name}": group.assign_attrs(settings) for name, group in tree.items()})
+    return {name: label for name, label in labels.items() if name in sizes}
+
+
+def attributes(posterior: "Posterior") -> dict[str, Any]:
+    """What every group tells of the fit."""
+    own = {name: posterior.config[name] for name in ("posterior", "seed")}
+    return own | {"inference_library": "nlbprob"}

@@ -69,7 +69,7 @@ def group(tree: "xarray.DataTree", name: str) -> "xarray.Dataset":
 
 def neurons(tree: "xarray.DataTree") -> np.ndarray:
     """The neurons' ids."""
-    return group(tree, "observed_data")["neuron"].values
+    return group(tree, "constant_data")["neuron"].values
 
 
 def compared(
@@ -82,8 +82,10 @@ def compared(
         raise InputError(f"interval={interval!r}: give a probability between 0 and 1, such as 0.9.")
     seen, drawn = group(tree, "constant_data")["seen"].values, group(tree, "posterior_predictive")["spikes"].values
 
-    def of(counts) -> np.ndarray:
-        return statistic(np.where(seen, counts, 0).astype(float), seen)
+    def of(entries) -> np.ndarray:
+        counts = np.zeros(seen.shape)
+        counts[seen] = entries
+        return statistic(counts, seen)
 
     values = np.stack([of(draw) for chain in drawn for draw in chain])
     ends = np.quantile(values, [(1 - interval) / 2, (1 + interval) / 2], axis=0)

@@ -1,7 +1,7 @@
 """Joint draws of parameters and trajectories from the posterior."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,67 +22,93 @@ if TYPE_CHECKING:
 DRAWS_TOGETHER = 8
 
 
-def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function) -> Iterator[dict[str, np.ndarray]]:
+class Piece(NamedTuple):
+    """Some draws of the trials of a chunk: arrays [draw, trial, ...] by name, and what all draws start from.
+
+    settled: the moments of the latents at the centre of the parameters, of the chunk's rows before they are cut.
+    """
+
+    trials: slice
+    draws: slice
+    arrays: dict[str, np.ndarray]
+    settled: predict.Moments
+
+
+def draws(
+    posterior: "Posterior", values: dict[str, np.ndarray], trials: "Trials", seed: int, function: Callable
+) -> Iterator[Piece]:
     """For each draw of the parameters, a draw of every trajectory, handed to `function(key, given, batch, x)`.
 
     Inference converges at the centre of the parameters; at each draw one full natural-gradient step from there
-    adapts the sites, which is what an exact posterior does to first order. Yields function's dictionary of arrays
-    [trial, ...]. A trial's component is drawn first, then its latents given the component.
+    adapts the sites, which is what an exact posterior does to first order. A trial's component is drawn first, then its
+    latents given the component. To be called, and iterated over, with the posterior's precision.
+
+    Args:
+        posterior: the fit.
+        values: draws of the parameter sites [draw, ...].
+        trials: those whose trajectories are drawn.
+        seed: of the trajectories.
+        function: returns a dictionary of arrays [trial, ...].
+
+    Returns:
+        What it returned, and the templates and regimes that were drawn, chunk of trials by chunk, some draws at a time,
+        so that no more than that has to be kept.
     """
-    model, context, observation = posterior.model, posterior.context, posterior.model.observation
-    with predict.precision(posterior.config["precision"]):
+    size = predict.chunk_size(posterior.model, trials)
+    if trials.n_trials <= size:
+        size = trials.n_trials  # nothing is drawn of trials that only fill up the chunk
+    several = jit(jax.vmap(one_draw(posterior, function), in_axes=(0, 0, None, None)))
+    # Several draws at once: loops over time are slow for their many small steps, not for the size of each.
+    largest = size * trials.n_bins * trials.n_neurons * posterior.model.n_components
+    together = max(1, min(DRAWS_TOGETHER, predict.CHUNK_NUMBERS // largest))
+    count = len(next(iter(values.values())))
+    for rows, _, batch, settled in predict.by_chunk(posterior, trials, causal=False):
+        kept = trimmed(rows, batch, settled, size)
 
-        def draw(key, values, batch, settled):
-            theta = parameters_at(model, context, values)
-            given, repeated = problem(model, theta, batch)
-            moments = (settled.mean, settled.covariance)
-            _, sites = local_inference.expected_log_likelihood(given, observation, repeated, *moments)
-            first, second, third, fourth = jax.random.split(key, 4)
-            prior = switching.prior(given, settled.paths)
-            total = prior.with_extra(lift(sites, given.emission))
-            state = kalman.sample(first, prior.chain, kalman.filter(prior.chain, total))
-            x = state if given.emission is None else state @ given.emission.T
-            x = x if given.shift is None else x + given.shift
-            trials, count = settled.share.shape
-            chosen = jax.random.categorical(third, jnp.log(settled.share)) + count * jnp.arange(trials)
-            offset = given.offset if given.offset.ndim == 1 else given.offset[chosen]
-            found = function(second, given._replace(offset=offset), batch, x[chosen])
-            extra = {"component": chosen % count} if theta.mixture is not None else {}
-            drawn = {
-                f"{block.name}.regime": hmm.sample(fourth, jax.tree.map(lambda a: a[chosen], path))
-                for block, path in zip(model.chains, settled.paths, strict=True)
-                if path is not None
-            }
-            return found | extra | drawn
-
-        found = predict.by_chunk(posterior, trials, causal=False)
-        pieces = [(rows, batch, settled) for rows, _, batch, settled in found]
-        size = len(pieces[0][1].counts)
-        if len(pieces) == 1:  # nothing is drawn of trials that only fill up the chunk
-            pieces, size = [trimmed(*pieces[0], size)], trials.n_trials
-        # Several draws at once: loops over time are slow for their many small steps, not for the size of each.
-        largest = size * trials.n_bins * trials.n_neurons * model.n_components
-        together = max(1, min(DRAWS_TOGETHER, predict.CHUNK_NUMBERS // largest))
-        several = jit(jax.vmap(draw, in_axes=(0, 0, None, None)))
-        count = len(next(iter(values.values())))
-
-        def joint(start):
+        def joint(start, rows=rows, kept=kept, settled=settled):
             numbers = np.minimum(np.arange(start, start + together), count - 1)
             some = {name: jnp.asarray(value[numbers]) for name, value in values.items()}
             keys = jax.vmap(lambda number: jax.random.fold_in(jax.random.key(seed), number))(jnp.asarray(numbers))
-            parts = []
-            for rows, batch, settled in pieces:
-                own = jax.vmap(lambda key, first=rows.start: jax.random.fold_in(key, first))(keys)
-                drawn = jax.tree.map(np.asarray, several(own, some, batch, settled))
-                parts.append(jax.tree.map(lambda a: np.moveaxis(a, 0, 1), drawn))
-            whole = predict.gathered(parts, [rows for rows, _, _ in pieces])
-            return [jax.tree.map(lambda a, i=i: a[:, i], whole) for i in range(min(together, count - start))]
+            own = jax.vmap(lambda key: jax.random.fold_in(key, rows.start))(keys)
+            drawn = several(own, some, *kept)
+            stop, length = min(start + together, count), rows.stop - rows.start
+            arrays = jax.tree.map(lambda a: np.asarray(a)[: stop - start, :length], drawn)
+            return Piece(rows, slice(start, stop), arrays, settled)
 
-        for block in concurrently(joint, range(0, count, together)):
-            yield from block
+        yield from concurrently(joint, range(0, count, together))
 
 
-def trimmed(rows: slice, batch: Batch, settled: predict.Moments, size: int):
-    """A chunk of `size` trials without those beyond `rows`; some arrays have several rows a trial."""
-    kept = jax.tree.map(lambda a: a[: len(a) // size * (rows.stop - rows.start)], (batch, settled))
-    return rows, *kept
+def one_draw(posterior: "Posterior", function: Callable) -> Callable:
+    """The function of a key, the parameters' sites, a batch and its moments that draws once."""
+    model, context, observation = posterior.model, posterior.context, posterior.model.observation
+
+    def draw(key, values, batch, settled):
+        theta = parameters_at(model, context, values)
+        given, repeated = problem(model, theta, batch)
+        moments = (settled.mean, settled.covariance)
+        _, sites = local_inference.expected_log_likelihood(given, observation, repeated, *moments)
+        first, second, third, fourth = jax.random.split(key, 4)
+        prior = switching.prior(given, settled.paths)
+        total = prior.with_extra(lift(sites, given.emission))
+        state = kalman.sample(first, prior.chain, kalman.filter(prior.chain, total))
+        x = state if given.emission is None else state @ given.emission.T
+        x = x if given.shift is None else x + given.shift
+        trials, count = settled.share.shape
+        chosen = jax.random.categorical(third, jnp.log(settled.share)) + count * jnp.arange(trials)
+        offset = given.offset if given.offset.ndim == 1 else given.offset[chosen]
+        found = function(second, given._replace(offset=offset), batch, x[chosen])
+        extra = {"component": chosen % count} if theta.mixture is not None else {}
+        drawn = {
+            f"{block.name}.regime": hmm.sample(fourth, jax.tree.map(lambda a: a[chosen], path))
+            for block, path in zip(model.chains, settled.paths, strict=True)
+            if path is not None
+        }
+        return found | extra | drawn
+
+    return draw
+
+
+def trimmed(rows: slice, batch: Batch, settled: predict.Moments, size: int) -> Any:
+    """The first `size` trials of a chunk, (batch, moments); some arrays have several rows a trial."""
+    most = len(batch.counts)
+    return jax.tree.map(lambda a: a[: len(a) // most * size], (batch, settled))

@@ -6,8 +6,33 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
+from nlbprob.errors import InputError
+
 if TYPE_CHECKING:
     import xarray
+
+    from nlbprob.infer.posterior import Posterior
+
+
+def modes_of(posterior: "Posterior", draws: int, seed: int) -> "xarray.Dataset":
+    """The modes of every block of a posterior that has a transition matrix of its own; see `modes`.
+
+    Raises InputError where there is no such block.
+    """
+    import xarray
+
+    model, found = posterior.model, []
+    centre, drawn = posterior.parameter_mean, posterior.parameters(draws, seed)
+    several = len(model.chains) > 1
+    for block in model.chains:
+        name = f"{block.name}.transition_matrix" if several else "transition_matrix"
+        if name in centre and not block.n_regimes:
+            own = modes(centre[name], drawn[name], posterior.context.bin_ms)
+            found.append(own.assign_coords(block=("mode", [block.name] * own.sizes["mode"])) if several else own)
+    if not found:
+        raise InputError("dynamics: the model has no block with a transition matrix of its own.")
+    whole = xarray.concat(found, "mode")
+    return whole.assign_coords(mode=np.arange(whole.sizes["mode"]))
 
 
 def modes(

@@ -15,9 +15,10 @@ from jaxtyping import Float
 
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
-from nlbprob.infer import predict
+from nlbprob.infer import canonical, predict
 from nlbprob.infer.ahead import jit
 from nlbprob.infer.align import canonical_rotation
+from nlbprob.infer.embed import embedded
 from nlbprob.infer.parameters import parameters_at
 from nlbprob.model import Model, Parameters
 
@@ -57,6 +58,19 @@ class Posterior:
             f"Posterior: {dim} latents, {len(self.neuron_ids)} neurons, bins of {self.context.bin_ms:g} ms; "
             f"parameters {family!r}, {bound}\n{self.verdict}"
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what was compiled or derived, so that a posterior can be pickled and copied."""
+        state = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return state | {"model": getattr(self.model, "function", self.model)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        model = state["model"]
+        vars(self).update(state)
+        if not isinstance(model, Model):  # what a function's runs showed is found out anew
+            from nlbprob.functions.model import function_model
+
+            vars(self)["model"] = function_model(model, self.context)
 
     @property
     def verdict(self) -> str:
@@ -104,21 +118,19 @@ class Posterior:
         theta = jax.tree.map(np.asarray, theta)
         if len(next(iter(self.draws.values()))) < 2 or self.config["posterior"] == "map":
             return theta
-        if names := self.model.readout.names:
-            parts = [self.draws[name] for name in names]
-        else:
-            parts = [np.asarray(self._derived_draws.baseline), np.asarray(self._derived_draws.loadings)]
-        rows = np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], 2).astype(float)
-        rows = rows - rows.mean(0)
-        covariance = np.einsum("sni,snj->nij", rows, rows) / (len(rows) - 1)
+        covariance = canonical.readout_covariance(self)
         return theta._replace(uncertainty=covariance.astype(theta.loadings.dtype))
 
-    def check(self, trials: "Trials") -> None:
-        """Raise InputError unless the trials are of the recording's neurons and bin width."""
+    def check_bins(self, trials: "Trials") -> None:
+        """Raise InputError unless the trials have the fit's bin width."""
         if trials.bin_ms != self.context.bin_ms:
             raise InputError(
                 f"The trials have bins of {trials.bin_ms:g} ms, the fit of {self.context.bin_ms:g} ms; load them alike."
             )
+
+    def check(self, trials: "Trials") -> None:
+        """Raise InputError unless the trials are of the recording's neurons and bin width."""
+        self.check_bins(trials)
         if not np.array_equal(np.asarray(trials.neurons["id"]).astype(str), np.asarray(self.neuron_ids).astype(str)):
             raise InputError(
                 "The trials' neuron ids are not those of the fit, in that order; load the same units, "
@@ -129,61 +141,57 @@ class Posterior:
         """Expected spikes per bin [trial, time, neuron] of every neuron and bin, given only the entries that are
         `seen`.
 
+        The trials may be of one session of a stitched fit: the rates are those of its neurons then.
         r = E[y | seen] = E_q[link(c'x + d)], over x and over each neuron's c and d; dynamics are at their centre.
         causal=True: each bin given what is seen up to and including it (filtering), for online use. beyond_ms: also
         the bins up to so many ms after the last.
         Raises InputError where the trials are not of this recording.
         """
-        self.check(trials)
         extended = predict.extend(trials, beyond_ms)
-        rates = predict.rates(self, extended, causal)
-        return predict.labeled(rates, extended)
+        whole, neurons = embedded(self, extended)
+        return predict.labeled(predict.rates(self, whole, causal)[..., neurons], extended)
 
     def latents(self, trials: "Trials", causal: bool = False) -> "xarray.Dataset":
         """Posterior "mean" [trial, time, latent] and "covariance" [trial, time, latent, latent_2] of the canonical
         latents.
         """
-        self.check(trials)
-        return predict.latents(self, trials, causal)
+        return predict.latents(self, embedded(self, trials).trials, causal)
 
     def rates_and_latents(self, trials: "Trials") -> "tuple[xarray.DataArray, xarray.Dataset]":
         """What `rates` and `latents` say of the trials, inferred once: this is what takes the time of either."""
-        self.check(trials)
+        whole, neurons = embedded(self, trials)
         with predict.precision(self.config["precision"]):
-            found = list(predict.by_chunk(self, trials, causal=False))
-        rates = predict.labeled(predict.rates(self, trials, False, found), trials)
-        return rates, predict.latents(self, trials, False, found)
+            found = list(predict.by_chunk(self, whole, causal=False))
+        rates = predict.labeled(predict.rates(self, whole, False, found)[..., neurons], trials)
+        return rates, predict.latents(self, whole, False, found)
 
     def components(self, trials: "Trials") -> "xarray.DataArray":
         """p(component | what is seen) [trial, component], for a model with templates."""
-        self.check(trials)
+        whole = embedded(self, trials).trials
         if self.model.templates is None:
             raise InputError("components: the model has no templates.")
-        return predict.components(self, trials)
+        return predict.components(self, whole)
 
     def regimes(self, trials: "Trials") -> "xarray.Dataset":
         """p(regime | what is seen) of each block that switches, by its name [trial, time, NAME_regime]."""
-        self.check(trials)
+        whole = embedded(self, trials).trials
         if not any(block.n_regimes for block in self.model.chains):
             raise InputError("regimes: no block of the model switches.")
-        return predict.regimes(self, trials)
+        return predict.regimes(self, whole)
 
     def sample_latents(self, trials: "Trials", draws: int = 200, seed: int = 0) -> "xarray.DataArray":
         """Whole trajectories from the posterior [sample, trial, time, latent]; parameters vary from draw to draw."""
         import xarray
 
-        found = self.draw_trials(trials, draws, seed, lambda key, given, batch, x: {"latents": x})
-        trajectories = np.stack([one["latents"] for one in found]) @ self.rotation
-        coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": self.model.latent_names}
-        return xarray.DataArray(trajectories, coords, ("sample", "trial", "time", "latent"), "latents")
-
-    def draw_trials(self, trials: "Trials", draws: int, seed: int, function):
-        """An iterator over joint draws of parameters and trajectories; see `nlbprob.infer.draws.draws`."""
-        self.check(trials)
-        values = self.parameter_sites(draws, seed)
         from nlbprob.infer.draws import draws as joint
 
-        return joint(self, values, trials, seed, function)
+        whole, values = embedded(self, trials).trials, self.parameter_sites(draws, seed)
+        trajectories = np.empty((draws, trials.n_trials, trials.n_bins, self.model.dim), self.centre.loadings.dtype)
+        with predict.precision(self.config["precision"]):
+            for piece in joint(self, values, whole, seed, lambda key, given, batch, x: {"latents": x}):
+                trajectories[piece.draws, piece.trials] = piece.arrays["latents"]
+        coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": self.model.latent_names}
+        return xarray.DataArray(trajectories @ self.rotation, coords, ("sample", "trial", "time", "latent"), "latents")
 
     def parameter_sites(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
         """Draws of the parameter sites as the model defines them [sample, ...]; with replacement beyond those kept."""
@@ -206,7 +214,7 @@ class Posterior:
     @functools.cached_property
     def parameter_mean(self) -> dict[str, np.ndarray]:
         """What `parameters` gives, at the centre of the posterior and without the sample axis."""
-        one = self._canonical(jax.tree.map(lambda a: a[None], self.centre._replace(uncertainty=None)))
+        one = canonical.parameters(self, jax.tree.map(lambda a: a[None], self.centre._replace(uncertainty=None)))
         return {name: np.asarray(value) for name, value in self.values.items()} | {k: v[0] for k, v in one.items()}
 
     def _derive(self, values: dict) -> Parameters:
@@ -220,48 +228,75 @@ class Posterior:
 
     @functools.cached_property
     def _canonical_draws(self) -> dict[str, np.ndarray]:
-        return self._canonical(self._derived_draws)
-
-    def _canonical(self, theta: Parameters) -> dict[str, np.ndarray]:
-        turn = self.rotation
-        found = {"loadings": np.asarray(theta.loadings) @ turn, "baseline": np.asarray(theta.baseline)}
-        for block, dynamics in zip(self.model.chains, theta.dynamics, strict=True):
-            if dynamics.emission is not None or block.constant:
-                continue
-            place = self.model.slices[block.name]
-            own, chain = turn[place, place], jax.tree.map(np.asarray, dynamics.chain)
-            prefix = "" if len(self.model.chains) == 1 else f"{block.name}."
-            found[f"{prefix}transition_matrix"] = own.T @ chain.transition @ own
-            found[f"{prefix}noise_covariance"] = own.T @ chain.noise @ own
-            found[f"{prefix}initial_mean"] = chain.initial_mean @ own
-            found[f"{prefix}initial_covariance"] = own.T @ chain.initial_covariance @ own
-        if theta.mixture is not None:
-            found["templates"] = np.asarray(theta.mixture.trajectories) @ turn
-        return found | {name: np.asarray(value) for name, value in theta.observation.items()}
+        return canonical.parameters(self, self._derived_draws)
 
     def dynamics(self, draws: int = 200, seed: int = 0) -> "xarray.Dataset":
-        """Modes of the dynamics with uncertainty; see `nlbprob.infer.modes.modes`."""
-        import xarray
+        """Modes of the dynamics with uncertainty; see `nlbprob.infer.modes.modes_of`."""
+        from nlbprob.infer.modes import modes_of
 
-        from nlbprob.infer.modes import modes
+        return modes_of(self, draws, seed)
 
-        found, centre, drawn = [], self.parameter_mean, self.parameters(draws, seed)
-        for block in self.model.chains:
-            name = "transition_matrix" if len(self.model.chains) == 1 else f"{block.name}.transition_matrix"
-            if name in centre and not block.n_regimes:
-                own = modes(centre[name], drawn[name], self.context.bin_ms)
-                several = len(self.model.chains) > 1
-                found.append(own.assign_coords(block=("mode", [block.name] * own.sizes["mode"])) if several else own)
-        if not found:
-            raise InputError("dynamics: the model has no block with a transition matrix of its own.")
-        whole = xarray.concat(found, "mode")
-        return whole.assign_coords(mode=np.arange(whole.sizes["mode"]))
+    def to_arviz(
+        self,
+        trials: "Trials",
+        draws: int = 200,
+        log_likelihood: str = "neuron",
+        seed: int = 0,
+        latents: str = "draws",
+        predictive: int | None = None,
+        rates: int = 0,
+    ) -> "xarray.DataTree":
+        """The posterior as an ArviZ tree, in memory; see `nlbprob.infer.arviz.to_arviz` for its groups.
 
-    def to_arviz(self, trials: "Trials", draws: int = 200, log_likelihood: str = "neuron", seed: int = 0):
-        """The posterior as an ArviZ `xarray.DataTree`; see `nlbprob.infer.arviz.to_arviz`."""
-        from nlbprob.infer.arviz import to_arviz
+        Args:
+            trials: those to look at; the tree grows with their number.
+            draws: joint draws of parameters and trajectories.
+            log_likelihood: of each "neuron" in each trial, of each "trial", or "full" for each count.
+            seed: of the draws.
+            latents: "draws", or "summary" for their mean and standard deviation.
+            predictive: how many draws have counts too; None: all.
+            rates: how many draws have rates too.
 
-        return to_arviz(self, trials, draws=draws, log_likelihood=log_likelihood, seed=seed)
+        Returns:
+            Groups with named dimensions; what is not seen is absent.
+
+        Raises:
+            InputError: the tree would exceed 1 GB, or the trials are not of this recording.
+        """
+        from nlbprob.infer import arviz, joint
+
+        contents = joint.chosen(draws, log_likelihood, latents, predictive, rates)
+        return arviz.to_arviz(self, trials, contents, seed)
+
+    def to_netcdf(
+        self,
+        path: str | Path,
+        trials: "Trials",
+        draws: int = 200,
+        log_likelihood: str = "trial",
+        seed: int = 0,
+        latents: str = "summary",
+        predictive: int = 4,
+        rates: int | None = None,
+    ) -> None:
+        """Write what `to_arviz` gives to a compressed netCDF file, piece by piece; `xarray.open_datatree` reads it.
+
+        By default it holds all draws of the parameters, the latents' means and standard deviations, the log likelihood
+        of each trial, and a few draws of counts and rates.
+
+        Args:
+            path: the file; it is written as a whole.
+            trials, draws, log_likelihood, seed, latents, predictive: as for `to_arviz`.
+            rates: how many draws have rates too; None: four, or fewer where these would take more than 700 MB.
+
+        Raises:
+            InputError: the file would hold more than 4 GB, or the trials are not of this recording.
+            nlbprob.files.WriteError: the system does not take the file.
+        """
+        from nlbprob.infer import arviz, joint
+
+        rates = arviz.few_rates(trials) if rates is None else rates
+        arviz.write(self, path, trials, joint.chosen(draws, log_likelihood, latents, predictive, rates), seed)
 
     def save(self, folder: str | Path) -> Path:
         """Write arrays (npz) and JSON to a folder, made if need be; return it."""

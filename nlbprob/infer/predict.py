@@ -187,6 +187,15 @@ def rates(posterior: "Posterior", trials: "Trials", causal: bool, found=None) ->
         return gathered([part for _, part in found], [rows for rows, _ in found])
 
 
+def over_components(moments: Moments):
+    """Mean and covariance of the latents over the components of each trial."""
+    mean = mixed(moments.mean, moments.share)
+    if moments.share.shape[-1] == 1:
+        return mean, moments.covariance
+    second = moments.covariance + moments.mean[..., :, None] * moments.mean[..., None, :]
+    return mean, mixed(second, moments.share) - mean[..., :, None] * mean[..., None, :]
+
+
 def latents(posterior: "Posterior", trials: "Trials", causal: bool, found=None):
     """Posterior moments of the latents in the canonical basis; over all components where there are templates.
 
@@ -194,16 +203,7 @@ def latents(posterior: "Posterior", trials: "Trials", causal: bool, found=None):
     """
     import xarray
 
-    rotation = posterior.rotation
-
-    @jit
-    def overall(moments):
-        mean = mixed(moments.mean, moments.share)
-        if moments.share.shape[-1] == 1:
-            return mean, moments.covariance
-        second = moments.covariance + moments.mean[..., :, None] * moments.mean[..., None, :]
-        return mean, mixed(second, moments.share) - mean[..., :, None] * mean[..., None, :]
-
+    rotation, overall = posterior.rotation, jit(over_components)
     with precision(posterior.config["precision"]):
         found = by_chunk(posterior, trials, causal) if found is None else found
         found = [(rows, overall(moments)) for rows, _, _, moments in found]

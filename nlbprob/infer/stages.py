@@ -15,6 +15,7 @@ from nlbprob.infer import failures, guides, information, initialize, pilot, pred
 from nlbprob.infer.ahead import Ahead, concurrently, jit, threads
 from nlbprob.infer.ascent import Ascent
 from nlbprob.infer.em import EM, Chunk, EMState, bound, empty_rows, flat
+from nlbprob.infer.embed import sessions_of
 from nlbprob.infer.hidden import Hidden
 from nlbprob.infer.parameters import Entries
 from nlbprob.infer.pilot import pilot_model
@@ -292,7 +293,8 @@ class Run:
         values = {name: np.asarray(value) for name, value in self.state.values.items()}
         draws = self.draws if self.draws is not None else {name: value[None] for name, value in values.items()}
         history = {name: np.asarray(column) for name, column in self.history.items()}
-        ids = np.asarray(self.trials.neurons["id"])
-        found = Posterior(self.model, self.context, values, draws, ids, history, dict(self.settings))
+        ids, sessions = np.asarray(self.trials.neurons["id"]), sessions_of(self.trials)
+        config = self.settings | ({"sessions": sessions} if sessions else {})
+        found = Posterior(self.model, self.context, values, draws, ids, history, config)
         vars(found)["moments"] = self.moments  # its cached property, compiled by now
         return found

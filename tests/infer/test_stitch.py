@@ -119,3 +119,56 @@ def test_sessions_of_few_neurons_or_without_spikes_do_no_harm():
 def test_the_number_of_latents_is_that_of_one_session():
     sessions = {f"day{day}": blank(4, 5, neurons, BIN_MS, day) for day, neurons in ((1, 30), (2, 50))}
     assert load_model("multisession_lds").resolve(nlb.stitch(sessions)).dim == round(np.sqrt(50))
+
+
+@pytest.fixture(scope="module")
+def stitched():
+    """A fit of two sessions with the same ids, and each by itself."""
+    trials = simulated(0).trials
+    short = {"em_iterations": 2, "svi_steps": 0, "posterior": "map", "progress": False}
+    posterior = nlb.fit(nlb.Model(latents=[nlb.LDS(DIM)]), trials.split("train"), **short)
+    return posterior, trials, nlb.unstitch(trials)
+
+
+def test_a_stitched_fit_predicts_the_trials_of_one_session(stitched, tmp_path):
+    posterior, trials, parts = stitched
+    rows, neurons = trials.table["session"] == "day2", trials.neurons["session"] == "day2"
+    whole = trials.select(trials=np.flatnonzero(rows))
+    named = nlb.stitch({"day2": parts["day2"]})
+    by_place = whole.select(neurons=np.flatnonzero(neurons))
+    expected = np.asarray(posterior.rates(whole))[..., neurons]
+    for one in (named, by_place):
+        rates = posterior.rates(one)
+        np.testing.assert_array_equal(rates["neuron"], one.neurons["id"])
+        np.testing.assert_allclose(rates, expected, rtol=1e-5)
+        np.testing.assert_allclose(posterior.latents(one)["mean"], posterior.latents(whole)["mean"], atol=1e-5)
+    found = nlb.Posterior.load(posterior.save(tmp_path))
+    np.testing.assert_allclose(found.rates_and_latents(named)[0], expected, rtol=1e-5)
+    assert posterior.rates(named, beyond_ms=2 * BIN_MS).shape == (*expected.shape[:1], named.n_bins + 2, neurons.sum())
+
+
+def test_a_tree_of_one_session_has_its_neurons_alone(stitched):
+    posterior, trials, parts = stitched
+    named = nlb.stitch({"day2": parts["day2"]}).split("val")
+    tree = posterior.to_arviz(named, draws=3, log_likelihood="trial", rates=2)
+    neurons = trials.neurons["session"] == "day2"
+    ids = trials.neurons["id"][neurons]
+    np.testing.assert_array_equal(tree["posterior"]["neuron"], ids)
+    drawn = posterior.parameters(3)
+    np.testing.assert_array_equal(tree["posterior"]["loadings"][0], drawn["loadings"][:, neurons])
+    np.testing.assert_array_equal(tree["predictions"]["rates"]["neuron"], ids)
+    np.testing.assert_array_equal(tree["observed_data"]["spikes"], named.counts[named.seen])
+    whole = trials.select(trials=np.flatnonzero(trials.table["session"] == "day2")).split("val")
+    same = posterior.to_arviz(whole, draws=3, log_likelihood="trial")
+    np.testing.assert_allclose(tree["sample_stats"]["lp"], same["sample_stats"]["lp"], rtol=1e-4)
+
+
+def test_a_session_that_cannot_be_told_from_another_is_to_be_named(stitched):
+    posterior, trials, parts = stitched
+    with pytest.raises(nlb.InputError, match=r"'day1', 'day2' alike: say which one it is by nlb.stitch"):
+        posterior.rates(parts["day2"])
+    few = trials.select(neurons=np.arange(3))
+    with pytest.raises(nlb.InputError, match="neither those of the fit nor all those of one of its sessions, 'day1'"):
+        posterior.rates(few)
+    with pytest.raises(nlb.InputError, match="bins of 10 ms, the fit of 20 ms"):
+        posterior.rates(nlb.stitch({"day2": parts["day2"].replace(bin_ms=10.0)}))
