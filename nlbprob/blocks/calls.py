@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpyro
 import numpyro.primitives
 
+from nlbprob.arguments import checked_keywords
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.observation import Observation
 from nlbprob.errors import InputError
@@ -37,6 +38,7 @@ def sampled(block: Any, trials: "Trials"):
     return block.trajectories(block.prior(Context.of(trials)), trials)
 
 
+@checked_keywords
 def observe(observation: Any, predictor: Any, trials: "Trials"):
     """Observe the counts of the trials inside a NumPyro function: y ~ observation(predictor) where they are seen.
 

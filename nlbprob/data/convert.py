@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from nlbprob.arguments import checked_keywords, seed_number
 from nlbprob.data.assemble import assemble, heldout_of, split_of
 from nlbprob.data.checks import as_table, three_axes
 from nlbprob.data.options import resolve
@@ -14,6 +15,7 @@ from nlbprob.data.units import Units
 from nlbprob.errors import InputError
 
 
+@checked_keywords
 def from_arrays(
     counts: Any,
     bin_ms: float | int,
@@ -43,6 +45,7 @@ def from_arrays(
     Raises InputError where shapes disagree, a column is missing, or counts are negative, fractional, NaN, infinite or
     all zero.
     """
+    seed = seed_number(seed, "from_arrays")
     array, recorded = padded(counts, "counts")
     n_trials, n_bins, n_neurons = three_axes(array)
     mask = np.broadcast_to(recorded[:, :, None], array.shape) if seen is None else padded(seen, "seen", False)[0]
@@ -84,6 +87,7 @@ def padded(values: Any, field: str, fill: Any = 0) -> tuple[np.ndarray, np.ndarr
     return array, recorded
 
 
+@checked_keywords
 def from_spike_times(
     spike_times: Sequence[Any],
     start_time: Any,

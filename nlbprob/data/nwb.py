@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nlbprob.arguments import checked_keywords
 from nlbprob.data import pieces, recording
 from nlbprob.data.assemble import assemble
 from nlbprob.data.nlb.load import load_dataset
@@ -11,6 +12,7 @@ from nlbprob.data.options import of_dataset, resolve
 from nlbprob.data.trials import Trials
 
 
+@checked_keywords
 def load(
     path: str | os.PathLike,
     *,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
+from nlbprob.arguments import checked_keywords
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 
@@ -15,6 +16,7 @@ AND, OF = "+", "/"
 COLUMN = "session"
 
 
+@checked_keywords
 def stitch(sessions: Mapping[str, Trials], *, shared: bool = False) -> Trials:
     """One `Trials` of several sessions: a trial's entries y[trial, time, neuron] of other sessions' neurons are unseen.
 
@@ -72,6 +74,7 @@ def stitch(sessions: Mapping[str, Trials], *, shared: bool = False) -> Trials:
     )
 
 
+@checked_keywords
 def unstitch(trials: Trials, rates: Any = None) -> dict[str, Any]:
     """The sessions of stitched trials, by name, as they were before: the way back from `stitch`.
 

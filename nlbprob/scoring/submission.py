@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from nlbprob.arguments import checked_keywords
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.scoring.rates import check_rates, in_splits, rate_array
 
 
+@checked_keywords
 def write_submission(
     path: str | pathlib.Path,
     rates: Any,
