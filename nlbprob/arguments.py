@@ -95,9 +95,9 @@ def decorated_class(cls: Any) -> Any:
         elif name.startswith("_"):
             continue
         elif isinstance(member, staticmethod):
-            setattr(cls, name, staticmethod(decorated(member.__func__, name)))
+            setattr(cls, name, staticmethod(decorated(member.__func__, f"{cls.__name__}.{name}")))
         elif inspect.isfunction(member):
-            setattr(cls, name, decorated(member, name))
+            setattr(cls, name, decorated(member, f"{cls.__name__}.{name}"))
     return cls
 
 
@@ -222,18 +222,27 @@ def instance_of(value: Any, kind: Any, caller: str, name: str, remedy: str = "",
     likely = nearest(value, examples) if isinstance(value, str) else ""
     if likely in examples:
         raise InputError(f"{begin}: give an object, not a name: {name}=nlb.{likely}().")
-    raise InputError(f"{begin}: give {remedy or ' or '.join(f'nlb.{one}()' for one in examples)}.")
+    raise InputError(f"{begin}: give {remedy or either(examples)}.")
+
+
+def either(classes: Sequence[str]) -> str:
+    """Objects of public classes, one of which is to be given, in words."""
+    *others, last = [f"nlb.{one}()" for one in classes]
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def sequence_of(
     values: Any, kind: Any, caller: str, name: str, remedy: str = "", examples: Sequence[str] = ()
 ) -> tuple[Any, ...]:
-    """Objects of a kind, of a list or the like. Raises InputError on anything else, a single object among them."""
+    """Objects of a kind, of a list or the like; remedy, examples: as for `instance_of`.
+
+    Raises InputError on anything else, a single object among them.
+    """
     single = isinstance(values, str | kind | type)
     if single or not isinstance(values, Iterable):
-        likely = f"nlb.{type(values).__name__}(...)" if isinstance(values, kind) else remedy
-        likely = likely or ", ".join(f"nlb.{one}(...)" for one in examples)
-        raise InputError(f"{named(caller, name, values)}: give a list, {name}=[{likely}].")
+        entries = f"[nlb.{type(values).__name__}(...)]" if isinstance(values, kind) else "[...]"
+        of = "" if isinstance(values, kind) else f", of {remedy or either(examples)}"
+        raise InputError(f"{named(caller, name, values)}: give a list, {name}={entries}{of}.")
     return tuple(
         instance_of(value, kind, caller, f"{name}[{place}]", remedy, examples) for place, value in enumerate(values)
     )

@@ -1,11 +1,27 @@
 """The exceptions that nlbprob raises on bad input."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+#: Characters that move a terminal's cursor, change its colors, or turn the direction of what follows.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""The text with every control character written out, so that a file cannot write to its reader's terminal.
+
+    >>> printable("unit\x1b[2J")
+    'unit\\x1b[2J'
+    """
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 class InputError(ValueError):
     """Something handed to nlbprob cannot be used; the message names what, where, and what to do."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__("\n".join(map(printable, str(message).split("\n"))))
 
 
 class RunExistsError(InputError):

@@ -17,6 +17,7 @@ from nlbprob.blocks.latent import Dynamics, Latent
 from nlbprob.blocks.observations import Observation, Poisson
 from nlbprob.blocks.readout import SHRINKAGE, LinearReadout, Readout
 from nlbprob.blocks.templates import Mixture, Templates
+from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,6 +97,10 @@ class Model:
 
     def check_parts(self) -> None:
         """Raise InputError unless every part is a block of its kind; lists become tuples."""
+        for place, one in enumerate(self.latents if isinstance(self.latents, list | tuple) else ()):
+            if isinstance(one, Effect):
+                kind = type(one).__name__
+                raise InputError(f"Model: latents[{place}] is an effect; give it as effects=[nlb.{kind}(...)].")
         latents = sequence_of(self.latents, Latent | Templates, "Model", "latents", "", LATENTS)
         effects = sequence_of(self.effects, Effect, "Model", "effects", "", EFFECTS)
         object.__setattr__(self, "latents", latents)
@@ -235,6 +240,7 @@ class Model:
 
     def __call__(self, trials: "Trials", observed: bool = True):
         """The generative model of all trials. observed=False draws the counts too (for NumPyro's Predictive)."""
+        check_trials(trials, "Model(...)(trials)")
         model = self.resolve(trials)
         theta = model.parameters(Context.of(trials))
         x = [block.trajectories(one, trials) for block, one in zip(model.chains, theta.dynamics, strict=True)]

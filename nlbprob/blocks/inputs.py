@@ -97,9 +97,10 @@ def raised_cosines(place: np.ndarray, bumps: int) -> np.ndarray:
 
 def checked_inputs(inputs: Any, caller: str) -> tuple[Input, ...]:
     """The inputs of a block. Raises InputError where they are no list of inputs, or two have one name."""
-    found = sequence_of(
-        inputs, Input, caller, "inputs", "nlb.Covariate('stimulus') or nlb.TrialTime(), not a name or an array"
-    )
+    for name in [inputs] if isinstance(inputs, str) else inputs if isinstance(inputs, list | tuple) else []:
+        if isinstance(name, str):
+            raise InputError(f"{caller}: inputs holds the name {name!r}; give inputs=[nlb.Covariate({name!r})].")
+    found = sequence_of(inputs, Input, caller, "inputs", "nlb.Covariate('stimulus') or nlb.TrialTime()")
     names = [one.name for one in found]
     for name in names:
         if names.count(name) > 1:

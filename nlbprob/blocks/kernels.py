@@ -75,21 +75,27 @@ class Kernel(abc.ABC):
         return []
 
     def __add__(self, other: "Kernel") -> "Sum":
-        check_operand(other, "+")
+        check_operand(other)
         return Sum((*self.terms(Sum), *other.terms(Sum)))
 
     def __mul__(self, other: "Kernel") -> "Product":
-        check_operand(other, "*")
+        check_operand(other)
         return Product((*self.terms(Product), *other.terms(Product)))
+
+    def __radd__(self, other: Any) -> None:
+        check_operand(other)
+
+    __rmul__ = __radd__
 
     def terms(self, kind: type["Composed"]) -> Sequence["Kernel"]:
         """Its parts, if it is made by this kind of composition, else itself."""
         return self.parts if isinstance(self, kind) else (self,)
 
 
-def check_operand(other: Any, sign: str) -> None:
+def check_operand(other: Any) -> None:
     """Raise InputError unless a kernel is added to, or multiplied by, another kernel."""
-    instance_of(other, Kernel, f"kernel {sign} other", "other", "a kernel, such as nlb.Matern32(), of unit variance")
+    remedy = "a kernel, such as nlb.Matern32(); all have unit variance, the loadings say how much a latent does"
+    instance_of(other, Kernel, "kernel + other, kernel * other", "other", remedy)
 
 
 class Simple(Kernel):

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from nlbprob.arguments import checked_keywords
+from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 
@@ -83,6 +84,7 @@ def unstitch(trials: Trials, rates: Any = None) -> dict[str, Any]:
     session can be scored by itself. Sessions of which no trial or neuron is left are left out.
     Raises InputError where the trials are not stitched, or rates have another shape than they.
     """
+    check_trials(trials, "unstitch")
     if "sessions" not in trials.source:
         raise InputError("unstitch: these trials are of one session; hand over what stitch returned.")
     if rates is not None and tuple(rates.shape) != trials.counts.shape:
