@@ -13,6 +13,7 @@ from numpyro.infer.autoguide import AutoNormal
 import nlbprob as nlb
 from nlbprob.infer.fit import Interrupted
 from tests.conftest import DECAY_MS, FREQUENCY_HZ, SHORT
+from tests.damage.worker import Worker
 
 MODEL = nlb.Model(latents=[nlb.LDS(2)])
 #: Point estimates by variational EM alone, in float64, so that rounding hides nothing.
@@ -96,6 +97,46 @@ def test_init_goes_on_where_a_fit_ended(fitted, recording):
     assert went_on.elbo[0] > fitted.elbo[8] - 5
     with pytest.raises(nlb.InputError, match="neuron ids are not those of the fit"):
         nlb.fit(MODEL, recording.split("train").select(neurons=np.arange(9)), init=fitted, **options)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nlb.Model(latents=[nlb.LDS(3)]), r"'lds.decay_ms' is of shape \(2,\), that of this model is of shape \(3,\)"),
+        (nlb.Model(latents=[nlb.GP(dim=2)]), "'gp.lengthscale_ms' is absent"),
+        (nlb.Model(latents=[nlb.LDS(2)], observation=nlb.NegativeBinomial()), "'dispersion' is absent"),
+        (nlb.Model(latents=[nlb.LDS(2, name="slow")]), "'lds.decay_ms' is of shape .*, that of this model is absent"),
+    ],
+    ids=["dim", "block", "observation", "name"],
+)
+def test_init_of_another_model_is_refused(fitted, recording, model, message):
+    with pytest.raises(nlb.InputError, match=f"init is a fit of another model: its site {message}"):
+        nlb.fit(model, recording.split("train"), init=fitted, **SHORT)
+
+
+def in_numpys_numbers(folder):
+    """Two fits in a process that checks no annotations, one told in NumPy's numbers; what is said of both."""
+    counts = np.random.default_rng(0).poisson(0.3, (20, 20, 8))
+    trials = nlb.Trials.from_arrays(counts, 20).split("train")
+    numbers = {"seed": 3, "em_iterations": 2, "svi_steps": 1, "batch_size": 4, "early_stopping": 0.0}
+    kinds = (np.int64, np.int32, np.uint8, np.int64, np.float32)
+    told = {name: kind(value) for kind, (name, value) in zip(kinds, numbers.items(), strict=True)}
+    own = nlb.fit(MODEL, trials, progress=False, **numbers)
+    other = nlb.fit(nlb.Model(latents=[nlb.LDS(np.int64(2))]), trials, progress=np.False_, **told)
+    other.save(folder)
+    loaded = nlb.Posterior.load(folder)
+    rates = [posterior.rates(trials).values for posterior in (own, other, loaded)]
+    return json.dumps(own.config), json.dumps(other.config), [np.array_equal(rates[0], one) for one in rates]
+
+
+def test_a_fit_in_numpys_numbers_is_the_same_and_can_be_saved(tmp_path):
+    worker = Worker()
+    done = worker.call(in_numpys_numbers, tmp_path / "fit")
+    worker.close()
+    assert done.kind == "fine", done.text
+    own, other, same = done.value
+    assert own == other
+    assert same == [True, True, True]
 
 
 def test_ctrl_c_leaves_the_posterior_so_far(recording, monkeypatch):
@@ -209,7 +250,7 @@ def test_settings_are_kept_as_json(fitted):
     ("options", "message"),
     [
         ({"posterior": "normel"}, "posterior='normel'.*Did you mean 'normal'"),
-        ({"precision": "float16"}, "precision='float16'.*'float32' or 'float64'"),
+        ({"precision": "float16"}, "precision='float16'.*'float32', 'float64'"),
     ],
 )
 def test_options_that_do_not_exist_are_named(recording, options, message):
