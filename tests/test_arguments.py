@@ -96,7 +96,7 @@ PARTS: dict[str, tuple[Callable[[], Any], str]] = {
     "loading_scale": (lambda: nlb.LinearReadout(loading_scale=0), "loading_scale=0.*above zero"),
     "filters": (lambda: nlb.History(filters=0), "filters=0.*at least 1"),
     "longest_ms": (lambda: nlb.History(longest_ms=np.inf), "longest_ms=inf.*finite"),
-    "link": (lambda: nlb.Poisson("lgo"), "link='lgo': no such link"),
+    "link": (lambda: nlb.Poisson("lgo"), "link='lgo'): no such link"),
     "bumps": (lambda: nlb.TrialTime(0), "bumps=0.*at least 1"),
     "covariate": (lambda: nlb.Covariate(3), "Covariate(name=3).*Trials.inputs"),
     "templates on a block": (lambda: nlb.Templates(on=nlb.LDS(2)), "on is of type LDS.*on='lds'"),
