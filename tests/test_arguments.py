@@ -159,6 +159,13 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
     "load: bin_size": (lambda: nlb.load("x.nwb", bin_size=5), "Did you mean 'bin_ms'?"),
     "from_arrays: behaviour": (lambda: nlb.Trials.from_arrays(COUNTS, 20, behaviour=3), "Did you mean 'behavior'?"),
     "from_arrays: seed": (lambda: nlb.Trials.from_arrays(COUNTS, 20, seed=-1), "from_arrays(seed=-1)"),
+    "from_arrays: bin_ms": (lambda: nlb.Trials.from_arrays(COUNTS, "20"), "from_arrays(bin_ms='20').*finite number"),
+    "Trials: lag_ms": (lambda: trials().replace(lag_ms="late"), "Trials(lag_ms='late').*finite number"),
+    "Trials: condition": (lambda: trials().replace(condition="side"), "condition: no trials column 'side'"),
+    "Trials: inputs": (
+        lambda: trials().replace(inputs=COUNTS),
+        "Trials: inputs is an array.*inputs={'stimulus': array}",
+    ),
     "from_spike_times: seed": (
         lambda: nlb.Trials.from_spike_times([[0.1]], [0], [1], bin_ms=5, seed=-1),
         "seed: -1 is not a seed; give a whole number from 0 to 4294967295",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nlbprob.arguments import checked_keywords, seed_number
+from nlbprob.arguments import checked_keywords, real_number, seed_number
 from nlbprob.data.assemble import assemble, heldout_of, split_of
 from nlbprob.data.checks import as_table, three_axes
 from nlbprob.data.options import resolve
@@ -45,7 +45,7 @@ def from_arrays(
     Raises InputError where shapes disagree, a column is missing, or counts are negative, fractional, NaN, infinite or
     all zero.
     """
-    seed = seed_number(seed, "from_arrays")
+    seed, bin_ms = seed_number(seed, "from_arrays"), real_number(bin_ms, "from_arrays", "bin_ms", above=0)
     array, recorded = padded(counts, "counts")
     n_trials, n_bins, n_neurons = three_axes(array)
     mask = np.broadcast_to(recorded[:, :, None], array.shape) if seen is None else padded(seen, "seen", False)[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt
 
-from nlbprob.arguments import checked_keywords, instance_of
+from nlbprob.arguments import checked_keywords, instance_of, real_number
 from nlbprob.data import checks
 from nlbprob.data.conditions import joint_values
 from nlbprob.errors import InputError, suggestion
@@ -72,6 +72,11 @@ class Trials:
         source: dict[str, Any] | None = None,
     ) -> None:
         given = {name: value for name, value in locals().items() if name != "self"}
+        given["bin_ms"] = real_number(bin_ms, "Trials", "bin_ms")
+        given["lag_ms"] = real_number(lag_ms, "Trials", "lag_ms")
+        given["condition"] = (condition,) if isinstance(condition, str) else condition
+        instance_of(given["condition"], list | tuple, "Trials", "condition", "names of trials columns, ('side',)")
+        instance_of(inputs, Mapping | None, "Trials", "inputs", "arrays by name, inputs={'stimulus': array}")
         for name, value in checks.validated(given).items():
             object.__setattr__(self, name, value)
 
