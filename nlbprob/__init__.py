@@ -6,10 +6,12 @@
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0.dev0"
 
-#: Public name -> the module that defines it. Each is imported when first asked for, so that `nlbprob --help` is quick.
+#: Public name -> the module that defines it. Each is imported when first asked for, so that `nlbprob --help` is quick;
+#: type checkers and editors, which would see a `__getattr__` that knows every name, are told by imports below.
 PUBLIC = {
     "Trials": "nlbprob.data.trials",
     "load": "nlbprob.data.nwb",
@@ -17,6 +19,7 @@ PUBLIC = {
     "unstitch": "nlbprob.data.stitch",
     "Scores": "nlbprob.scoring.scores",
     "score": "nlbprob.scoring.scores",
+    "Difference": "nlbprob.scoring.comparison",
     "compare": "nlbprob.scoring.comparison",
     "baselines": "nlbprob.scoring.baselines",
     "write_submission": "nlbprob.scoring.submission",
@@ -44,10 +47,16 @@ PUBLIC = {
     "ZeroInflatedPoisson": "nlbprob.blocks.poisson",
     "Model": "nlbprob.model",
     "observe": "nlbprob.blocks.calls",
+    "Simulated": "nlbprob.simulation",
+    "reaches": "nlbprob.simulation",
     "simulate": "nlbprob.simulation",
+    "write_nwb": "nlbprob.simulation",
     "Posterior": "nlbprob.infer.posterior",
+    "Interrupted": "nlbprob.infer.fit",
     "fit": "nlbprob.infer.fit",
+    "Aligned": "nlbprob.infer.align",
     "align": "nlbprob.infer.align",
+    "Choice": "nlbprob.infer.choose",
     "choose": "nlbprob.infer.choose",
     "check_correlations": "nlbprob.infer.checks",
     "check_counts": "nlbprob.infer.checks",
@@ -60,13 +69,70 @@ PUBLIC = {
 }
 
 
-def __getattr__(name):
-    if name not in PUBLIC:
-        raise AttributeError(f"module 'nlbprob' has no attribute {name!r}")
-    value = getattr(importlib.import_module(PUBLIC[name]), name)
-    globals()[name] = value
-    return value
+if TYPE_CHECKING:
+    from nlbprob.blocks.calls import observe as observe
+    from nlbprob.blocks.effects import History as History
+    from nlbprob.blocks.effects import InputEffect as InputEffect
+    from nlbprob.blocks.gain import Gain as Gain
+    from nlbprob.blocks.gp import GP as GP
+    from nlbprob.blocks.inputs import Covariate as Covariate
+    from nlbprob.blocks.inputs import TrialTime as TrialTime
+    from nlbprob.blocks.kernels import Matern12 as Matern12
+    from nlbprob.blocks.kernels import Matern32 as Matern32
+    from nlbprob.blocks.kernels import Matern52 as Matern52
+    from nlbprob.blocks.kernels import Periodic as Periodic
+    from nlbprob.blocks.kernels import QuasiPeriodic as QuasiPeriodic
+    from nlbprob.blocks.lds import LDS as LDS
+    from nlbprob.blocks.negative_binomial import NegativeBinomial as NegativeBinomial
+    from nlbprob.blocks.observation import Observation as Observation
+    from nlbprob.blocks.observations import Bernoulli as Bernoulli
+    from nlbprob.blocks.observations import Gaussian as Gaussian
+    from nlbprob.blocks.observations import SqrtGaussian as SqrtGaussian
+    from nlbprob.blocks.poisson import Poisson as Poisson
+    from nlbprob.blocks.poisson import ZeroInflatedPoisson as ZeroInflatedPoisson
+    from nlbprob.blocks.readout import LinearReadout as LinearReadout
+    from nlbprob.blocks.slds import SwitchingLDS as SwitchingLDS
+    from nlbprob.blocks.templates import Templates as Templates
+    from nlbprob.data.nwb import load as load
+    from nlbprob.data.stitch import stitch as stitch
+    from nlbprob.data.stitch import unstitch as unstitch
+    from nlbprob.data.trials import Trials as Trials
+    from nlbprob.errors import InputError as InputError
+    from nlbprob.errors import RunExistsError as RunExistsError
+    from nlbprob.infer.align import Aligned as Aligned
+    from nlbprob.infer.align import align as align
+    from nlbprob.infer.checks import check_correlations as check_correlations
+    from nlbprob.infer.checks import check_counts as check_counts
+    from nlbprob.infer.checks import check_psths as check_psths
+    from nlbprob.infer.choose import Choice as Choice
+    from nlbprob.infer.choose import choose as choose
+    from nlbprob.infer.evidence import kfold as kfold
+    from nlbprob.infer.evidence import log_evidence as log_evidence
+    from nlbprob.infer.fit import Interrupted as Interrupted
+    from nlbprob.infer.fit import fit as fit
+    from nlbprob.infer.posterior import Posterior as Posterior
+    from nlbprob.model import Model as Model
+    from nlbprob.model_file import load_model as load_model
+    from nlbprob.scoring.baselines import baselines as baselines
+    from nlbprob.scoring.comparison import Difference as Difference
+    from nlbprob.scoring.comparison import compare as compare
+    from nlbprob.scoring.scores import Scores as Scores
+    from nlbprob.scoring.scores import score as score
+    from nlbprob.scoring.submission import write_submission as write_submission
+    from nlbprob.simulation import Simulated as Simulated
+    from nlbprob.simulation import reaches as reaches
+    from nlbprob.simulation import simulate as simulate
+    from nlbprob.simulation import write_nwb as write_nwb
+else:
+    __all__ = list(PUBLIC)
+
+    def __getattr__(name):
+        if name not in PUBLIC:
+            raise AttributeError(f"module 'nlbprob' has no attribute {name!r}")
+        value = getattr(importlib.import_module(PUBLIC[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__():
-    return sorted({*globals(), *PUBLIC})
+    return [*PUBLIC, "__doc__", "__file__", "__name__", "__path__", "__version__"]

@@ -9,13 +9,15 @@ import numpy as np
 import numpyro
 from jaxtyping import Array, Float
 
+from nlbprob.arguments import checked_keywords, instance_of, sequence_of
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.calls import spikes
 from nlbprob.blocks.effects import Effect
 from nlbprob.blocks.latent import Dynamics, Latent
 from nlbprob.blocks.observations import Observation, Poisson
-from nlbprob.blocks.readout import LinearReadout, Readout
+from nlbprob.blocks.readout import SHRINKAGE, LinearReadout, Readout
 from nlbprob.blocks.templates import Mixture, Templates
+from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,6 +26,15 @@ if TYPE_CHECKING:
 
 #: Names of sites and plates that are the model's own, which no block may have.
 TAKEN = ("", "baseline", "latents", "loadings", "neuron", "rates", "spikes", "time", "trial")
+#: The public blocks for each part of a model, which messages name.
+LATENTS = ("LDS", "GP", "SwitchingLDS", "Gain", "Templates")
+OBSERVATIONS = ("Poisson", "NegativeBinomial", "ZeroInflatedPoisson", "Bernoulli", "Gaussian", "SqrtGaussian")
+EFFECTS = ("InputEffect", "History")
+#: What inference asks of a model; completion leaves it out.
+INTERNAL = {
+    *("assemble", "check", "check_inputs", "check_parts", "covariates", "emission", "n_states", "offset", "parameters"),
+    *("penalty", "place", "resolve", "settled", "slice_of", "template_place"),
+}
 
 
 class Parameters(NamedTuple):
@@ -43,6 +54,7 @@ class Parameters(NamedTuple):
     uncertainty: Float[Array, "neuron width width"] | None = None
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class Model:
     """y[trial, time, neuron] ~ observation(c_n'x + d_n + effects), x the concatenated latents of the trial.
@@ -65,8 +77,7 @@ class Model:
     effects: Sequence[Effect] = ()
 
     def __post_init__(self):
-        object.__setattr__(self, "latents", tuple(self.latents))
-        object.__setattr__(self, "effects", tuple(self.effects))
+        self.check_parts()
         if not self.chains:
             raise InputError("Model(latents=[...]): a model needs at least one latent block, such as LDS(12).")
         names = [block.name for block in (*self.latents, *self.effects)]
@@ -79,6 +90,38 @@ class Model:
             raise InputError("Model: two blocks of templates; a trial belongs to one template. Keep one block.")
         if self.templates is not None and self.templates.on is not None:
             self.slice_of(self.templates.on)
+        self.check_inputs()
+
+    def __dir__(self):
+        return [name for name in super().__dir__() if name not in INTERNAL]
+
+    def check_parts(self) -> None:
+        """Raise InputError unless every part is a block of its kind; lists become tuples."""
+        for place, one in enumerate(self.latents if isinstance(self.latents, list | tuple) else ()):
+            if isinstance(one, Effect):
+                kind = type(one).__name__
+                raise InputError(f"Model: latents[{place}] is an effect; give it as effects=[nlb.{kind}(...)].")
+        latents = sequence_of(self.latents, Latent | Templates, "Model", "latents", "", LATENTS)
+        effects = sequence_of(self.effects, Effect, "Model", "effects", "", EFFECTS)
+        object.__setattr__(self, "latents", latents)
+        object.__setattr__(self, "effects", effects)
+        instance_of(self.observation, Observation, "Model", "observation", "", OBSERVATIONS)
+        remedy = "nlb.LinearReadout()"
+        if isinstance(self.readout, str) and self.readout in SHRINKAGE:
+            remedy = f"nlb.LinearReadout(shrinkage={self.readout!r})"
+        instance_of(self.readout, Readout, "Model", "readout", remedy, ("LinearReadout",))
+
+    def check_inputs(self) -> None:
+        """Raise InputError where two blocks have different inputs of one name, under which their values are kept."""
+        known: dict[str, Any] = {}
+        for block in (*self.latents, *self.effects):
+            for one in getattr(block, "inputs", ()):
+                if known.setdefault(one.name, one) != one:
+                    raise InputError(
+                        f"Model: two inputs are named {one.name!r} and differ; give one of them another name."
+                    )
+                if one.name == "condition" and getattr(block, "initial", "") == "condition":
+                    raise InputError("Model: an input is named 'condition', as the trials' conditions are; rename it.")
 
     @property
     def chains(self) -> list[Latent]:
@@ -197,6 +240,7 @@ class Model:
 
     def __call__(self, trials: "Trials", observed: bool = True):
         """The generative model of all trials. observed=False draws the counts too (for NumPyro's Predictive)."""
+        check_trials(trials, "Model(...)(trials)")
         model = self.resolve(trials)
         theta = model.parameters(Context.of(trials))
         x = [block.trajectories(one, trials) for block, one in zip(model.chains, theta.dynamics, strict=True)]

@@ -4,18 +4,27 @@ The options are read from the source, so that a command line can show and check 
 """
 
 import ast
+import contextlib
 import dataclasses
 import io
+import os
 import pathlib
 import re
 import sys
 import tokenize
-from collections.abc import Collection
+import traceback
+from collections.abc import Collection, Iterator
+from typing import Any
 
-from nlbprob.errors import InputError, suggestion
+from nlbprob.arguments import checked_keywords, described, instance_of
+from nlbprob.errors import InputError, printable, suggestion
 from nlbprob.resources import model_path
 
 _SIMPLE = {"int": int, "float": float, "str": str}
+#: What Python raises of text that is no Python, or far too deep for it.
+_UNREADABLE = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError, tokenize.TokenError)
+#: The most that is repeated of an error's own message, in characters.
+_LONGEST_MESSAGE = 200
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -42,7 +51,7 @@ class Option:
             return None
         try:
             return self._convert(text)
-        except (ValueError, SyntaxError, KeyError):
+        except (*_UNREADABLE, KeyError):
             raise InputError(f"The model's option {self.name} takes {self.takes}, not {text!r}.") from None
 
     @property
@@ -56,7 +65,7 @@ class Option:
         """The default where it is written out, else its source text."""
         try:
             return ast.literal_eval(self.default or "None")
-        except ValueError:
+        except _UNREADABLE:
             return self.default
 
     def _convert(self, text: str):
@@ -101,34 +110,44 @@ class ModelFile:
                 raise InputError(f"{self.path}: model() needs a value for {name}: add --model.{name} VALUE.")
 
 
-def find_model(name: str) -> ModelFile:
+def find_model(name: str | os.PathLike) -> ModelFile:
     """The model file that `name` stands for: one that comes with nlbprob, or the path of the user's own `.py` file.
 
     Raises FileNotFoundError or InputError where there is none, where it is no Python, or where it defines no `model`.
     """
+    instance_of(name, str | os.PathLike, "load_model", "name", "the name of a model, or the path of a .py file")
+    name = os.fspath(name)
     own = name.endswith(".py") or "/" in name
     path = pathlib.Path(name) if own else model_path(name)
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no model file {path}. `nlbprob new NAME {path.name}` copies one to start from."
         )
-    source = path.read_text(encoding="utf-8")
     try:
+        with tokenize.open(path) as file:
+            source = file.read()
         tree = ast.parse(source, filename=str(path))
+        for node in reversed(tree.body):  # where there are several, the last is the one that a run calls
+            if isinstance(node, ast.FunctionDef) and node.name == "model":
+                text = ast.get_docstring(node) or ast.get_docstring(tree) or ""
+                return ModelFile(path, printable(text.partition("\n")[0]), _options(node, source, path))
+    except InputError:
+        raise
     except SyntaxError as error:
-        raise InputError(f"{path}, line {error.lineno}: not valid Python: {error.msg}.") from None
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == "model":
-            text = ast.get_docstring(node) or ast.get_docstring(tree) or ""
-            return ModelFile(path, text.partition("\n")[0], _options(node, source, path))
+        where = f"{path}, line {error.lineno}" if error.lineno else f"{path}"
+        raise InputError(f"{where}: not valid Python: {error.msg}.") from None
+    except _UNREADABLE as error:
+        raise InputError(f"{path}: not valid Python: {_one_line(error)}.") from None
     raise InputError(f"{path} defines no function `model`: write `def model(*, dim=12): ...` that returns a Model.")
 
 
-def load_model(name: str, **options):
+@checked_keywords
+def load_model(name: str | os.PathLike, **options: Any) -> Any:
     """Run a model file and build its model.
 
     name: a model that comes with nlbprob, or the path of a `.py` file; options: keyword arguments of its `model`.
-    Returns what `model(**options)` returns. Raises InputError for an unknown option or a file without a `model`.
+    Returns what `model(**options)` returns, a `Model` or a NumPyro function. Raises InputError for an unknown option, a
+    file without a `model`, and where the file's own code raises an error, with its line.
     """
     import importlib.util
 
@@ -139,8 +158,39 @@ def load_model(name: str, **options):
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where a dataclass in the file looks itself up
-    spec.loader.exec_module(module)
-    return module.model(**options)
+    with _errors_of(file.path):
+        spec.loader.exec_module(module)
+        if not callable(getattr(module, "model", None)):
+            raise InputError("its name `model` no longer stands for a function when the file has run")
+        made = module.model(**options)
+    if isinstance(made, type) or not callable(made):
+        raise InputError(
+            f"{file.path}: model() returns {'None' if made is None else f'something {described(made)}'}; "
+            "return an nlb.Model, or a NumPyro function of trials."
+        )
+    return made
+
+
+@contextlib.contextmanager
+def _errors_of(path: pathlib.Path) -> Iterator[None]:
+    """Tell of an error of a model file's own code in one line, with the line of the file that led to it."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        lines = [
+            line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == str(path)
+        ]
+        if isinstance(error, SyntaxError) and error.filename == str(path):
+            lines = [error.lineno]
+        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        where = f"{path}, line {lines[-1]}" if lines else f"{path}"
+        raise InputError(f"{where}: {kind}{_one_line(error)}") from error
+
+
+def _one_line(error: BaseException) -> str:
+    """An error's message without line breaks, and no longer than a few lines."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}..."
 
 
 def _options(function: ast.FunctionDef, source: str, path: pathlib.Path) -> dict[str, Option]:
@@ -190,12 +240,13 @@ def _alternatives(annotation: ast.expr) -> list[str]:
 def _notes(function: ast.FunctionDef, source: str, arguments: list[ast.arg]) -> dict[str, str]:
     """What the source says of each argument: the comment on its line, else its `name: ...` line of the docstring."""
     comments = {
-        token.start[0]: token.string.lstrip("# ")
+        token.start[0]: printable(token.string.lstrip("# "))
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
         if token.type == tokenize.COMMENT
     }
     lines = [argument.lineno for argument in arguments]
-    notes = dict(re.findall(r"^\s*(\w+): (.+)$", ast.get_docstring(function) or "", re.MULTILINE))
+    lines_of = re.findall(r"^\s*(\w+): (.+)$", ast.get_docstring(function) or "", re.MULTILINE)
+    notes = {name: printable(text) for name, text in lines_of}
     for argument in arguments:
         if argument.lineno in comments and lines.count(argument.lineno) == 1:
             notes[argument.arg] = comments[argument.lineno]

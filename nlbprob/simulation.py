@@ -3,7 +3,7 @@ download.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -13,8 +13,10 @@ import numpyro  # before its parts: see nlbprob.blocks
 import numpyro.handlers
 from jaxtyping import Float
 
+from nlbprob.arguments import checked_keywords, instance_of, nearest, real_number, seed_number, whole_number
+from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
-from nlbprob.errors import InputError
+from nlbprob.errors import InputError, suggestion
 from nlbprob.functions.model import resolved
 from nlbprob.model import Model
 
@@ -38,6 +40,7 @@ class Simulated:
     states: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
+@checked_keywords
 def simulate(
     model: Model | Callable,
     trials: int | Trials = 100,
@@ -54,11 +57,13 @@ def simulate(
     trials: how many to draw, or `Trials` whose design (bins, ids, splits, what is seen) to keep and whose counts to
     replace. neurons, bins, bin_ms: the design, where `trials` is a number; a quarter of the neurons is held out, a
     fifth of the trials is "val". values: parameter sites to fix, by name, instead of drawing them, such as
-    {"lds.decay_ms": [...]}. Raises InputError where the drawn counts are not whole numbers that a recording could hold.
+    {"lds.decay_ms": [...]}. Raises InputError where there is no such site, or its value has another shape, and where
+    the drawn counts are not whole numbers that a recording could hold.
     """
-    design = trials if isinstance(trials, Trials) else blank(trials, bins, neurons, float(bin_ms), seed)
+    seed = seed_number(seed, "simulate")
+    design = trials if isinstance(trials, Trials) else new_design(trials, bins, neurons, bin_ms, seed)
     model = resolved(model, design)
-    fixed = {name: jnp.asarray(value) for name, value in (values or {}).items()}
+    fixed = fixed_sites(model, design, values)
 
     @jax.jit
     def draw(key, fixed):
@@ -79,6 +84,39 @@ def simulate(
     other = {*local, *states, "spikes", "rates", "latents"}
     parameters = {name: value for name, value in sites.items() if name not in other}
     return Simulated(drawn, sites["rates"], sites["latents"], parameters, states)
+
+
+def new_design(trials: Any, bins: int, neurons: int, bin_ms: float | int, seed: int) -> Trials:
+    """The trials that `simulate` fills. Raises InputError where a number of them is none."""
+    if not np.isscalar(trials):
+        check_trials(trials, "simulate")
+    sizes = {"trials": trials, "bins": bins, "neurons": neurons}
+    numbers = [whole_number(value, "simulate", name, 1) for name, value in sizes.items()]
+    return blank(*numbers, real_number(bin_ms, "simulate", "bin_ms", above=0), seed)
+
+
+def fixed_sites(model: Model, design: Trials, values: dict[str, Any] | None) -> dict[str, Any]:
+    """The values to fix, in the shapes of their sites. Raises InputError where there is no such site, or none such."""
+    instance_of(values, Mapping | None, "simulate", "values", "values by site, such as {'lds.decay_ms': [80.0, 200.0]}")
+    if not values:
+        return {}
+
+    def sample(key):
+        sites = numpyro.handlers.trace(numpyro.handlers.seed(model, key)).get_trace(design, observed=False)
+        return {name: site["value"] for name, site in sites.items() if site["type"] == "sample" and name != "spikes"}
+
+    shapes, fixed = jax.eval_shape(sample, jax.random.key(0)), {}
+    for name, value in values.items():
+        if name not in shapes:
+            close = suggestion(nearest(str(name), shapes), shapes)
+            raise InputError(f"simulate(values=...): the model has no site {name!r}. {close}")
+        try:
+            fixed[name] = jnp.broadcast_to(jnp.asarray(value, shapes[name].dtype), shapes[name].shape)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"simulate(values=...): {name!r} takes numbers of shape {shapes[name].shape}, got {np.shape(value)}."
+            ) from None
+    return fixed
 
 
 def regimes(key, model, sites: dict[str, Any]) -> dict[str, Any]:
@@ -111,6 +149,7 @@ def blank(trials: int, bins: int, neurons: int, bin_ms: float, seed: int, **fiel
     )
 
 
+@checked_keywords
 def reaches(
     trials: int = 150,
     neurons: int = 120,
@@ -127,6 +166,10 @@ def reaches(
     later, in mm/s, and the mean rate is about 8 Hz. Trials are 500 ms from 100 ms before movement, with a forward
     window of 200 ms.
     """
+    sizes = {"trials": trials, "neurons": neurons, "conditions": conditions}
+    trials, neurons, conditions = (whole_number(value, "reaches", name, 1) for name, value in sizes.items())
+    bin_ms = real_number(bin_ms, "reaches", "bin_ms", above=0)
+    lag_ms, seed = real_number(lag_ms, "reaches", "lag_ms", least=0), seed_number(seed, "reaches")
     random = np.random.default_rng(seed)
     window, forward, late = (round(ms / bin_ms) for ms in (500, 200, lag_ms))
     bins = window + forward
@@ -175,8 +218,10 @@ def rotations(random, angle: np.ndarray, bins: int, bin_s: float) -> np.ndarray:
     return np.stack(planes, -1)
 
 
+@checked_keywords
 def write_nwb(folder: "str | Path", simulated: Simulated) -> tuple["Path", "Path"]:
     """Write the trials as a pair of NWB files in the benchmark's form; see `nlbprob.data.write.write_pair`."""
     from nlbprob.data.write import write_pair
 
+    instance_of(simulated, Simulated, "write_nwb", "simulated", "what nlb.simulate returned")
     return write_pair(folder, simulated.trials)

@@ -17,6 +17,9 @@ raise_when_run = 1 / __import__("os").environ.get("NLBPROB_NEVER_SET", 1)
 class Made:
     values: "dict"
 
+    def __call__(self, trials):
+        return None
+
 def model(
     *,
     dim: int = 12,  # number of latents
@@ -114,3 +117,73 @@ def test_names_that_are_no_model(tmp_path):
         find_model("poison_lds")
     with pytest.raises(FileNotFoundError, match="There is no model file"):
         find_model(str(tmp_path / "none.py"))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = 1\n1 / 0\ndef model(): ...", "mine.py, line 2: ZeroDivisionError: division by zero"),
+        ("def model():\n    return {}['dim']", "mine.py, line 2: KeyError: 'dim'"),
+        ("import sys\ndef model():\n    sys.exit('gone')", "mine.py, line 3: SystemExit: gone"),
+        ("import none_such\ndef model(): ...", "mine.py, line 1: ModuleNotFoundError: No module named 'none_such'"),
+        ("return 1\ndef model(): ...", "mine.py, line 1: SyntaxError: 'return' outside function"),
+        ("def model():\n    raise ValueError('a\\nb\\x1b[2Jc')", r"line 2: ValueError: a b\\x1b\[2Jc"),
+        ("def model():\n    raise ValueError('long' * 999)", r"line 2: ValueError: (long)+\.\.\.$"),
+        (
+            "import nlbprob as nlb\ndef model():\n    return nlb.Model([nlb.LDS(0)])",
+            r"line 3: LDS\(dim=0\).*at least 1",
+        ),
+        ("def model(): ...", "mine.py: model\\(\\) returns None; return an nlb.Model"),
+        ("def model():\n    return {}", "returns something of type dict; return an nlb.Model"),
+        ("def model():\n    return dict", "returns something the class dict"),
+        ("def model(): ...\nmodel = 3", "no longer stands for a function"),
+    ],
+)
+def test_errors_of_a_model_file_are_told_in_one_line_with_its_line(path, source, message):
+    path.write_text(source)
+    with pytest.raises(InputError, match=message) as told:
+        load_model(str(path))
+    assert "\n" not in str(told.value)
+    assert str(told.value).isprintable()
+
+
+def test_an_interrupted_model_file_is_interrupted(path):
+    path.write_text("def model():\n    raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"x = 1\0\ndef model(): ...", "not valid Python"),
+        (b"# caf\xe9\ndef model(): ...", "mine.py.*not valid Python"),
+        (b"x = " + b"(" * 5000 + b")" * 5000 + b"\ndef model(): ...", "mine.py.*not valid Python"),
+        (b"def model(*, dim: 'int |' = 3): ...", "not valid Python"),
+        (b"def model(*, dim: 'Literal[x]' = 3): ...", "not valid Python"),
+    ],
+    ids=["a null byte", "another encoding", "deep", "an annotation", "a choice"],
+)
+def test_files_that_are_no_python(path, content, message):
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as told:
+        find_model(str(path))
+    assert "\n" not in str(told.value)
+
+
+def test_a_file_in_the_encoding_that_it_declares(path):
+    path.write_bytes(b"# coding: latin-1\ndef model(*, dim=3):  # caf\xe9\n    return lambda trials: dim")
+    assert find_model(path).options["dim"].help == "caf\u00e9"
+    assert load_model(path)(None) == 3
+
+
+def test_of_two_definitions_the_options_are_those_of_the_one_that_runs(path):
+    path.write_text("def model(*, dim=3): ...\ndef model(*, size=4):\n    return lambda trials: size")
+    assert list(find_model(path).options) == ["size"]
+    assert load_model(path, size=5)(None) == 5
+
+
+def test_help_of_a_file_writes_nothing_to_a_terminal(path):
+    path.write_text('def model(*, dim=3):  # a\x1b[2Jb\n    """Help\x1b[31m.\n\n    dim: c\x07d\n    """')
+    file = find_model(path)
+    assert (file.help, file.options["dim"].help) == (r"Help\x1b[31m.", r"a\x1b[2Jb")

@@ -9,6 +9,7 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Float, Int
 
+from nlbprob.arguments import instance_of, nearest
 from nlbprob.errors import InputError, suggestion
 
 if TYPE_CHECKING:
@@ -91,9 +92,22 @@ class Block:
         chosen = chosen.to_event(len(chosen.batch_shape))
         return numpyro.sample(self.site(parameter), chosen, infer={"event_dims": list(dims)})
 
+    def settle(self, **values: Any) -> None:
+        """Set fields of the block, which is frozen, to what `__post_init__` makes of the arguments given."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
     def check_priors(self, known: tuple[str, ...]) -> None:
-        """Raise InputError where `priors` names something that is not a parameter of this block."""
-        for parameter in self.priors:
+        """Raise InputError where `priors` names something that is not a parameter of this block, or is no prior.
+
+        The block's name is checked besides.
+        """
+        kind = type(self).__name__
+        instance_of(self.name, str, kind, "name", f"text, such as name={kind.lower()!r}")
+        instance_of(self.priors, Mapping, kind, "priors", "distributions by name, priors={...}")
+        for parameter, prior in self.priors.items():
             if parameter not in known:
-                kind = type(self).__name__
-                raise InputError(f"{kind}(priors=...): no parameter {parameter!r}. {suggestion(parameter, known)}")
+                close = suggestion(nearest(str(parameter), known), known)
+                raise InputError(f"{kind}(priors=...): no parameter {parameter!r}. {close}")
+            example = "a NumPyro distribution, such as dist.LogNormal(0.0, 1.0)"
+            instance_of(prior, dist.Distribution, kind, f"priors[{parameter!r}]", example)

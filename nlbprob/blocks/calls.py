@@ -8,8 +8,10 @@ import jax.numpy as jnp
 import numpyro
 import numpyro.primitives
 
+from nlbprob.arguments import checked_keywords
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.observation import Observation
+from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,11 +34,13 @@ def latents(block: Any, trials: "Trials"):
 
 def sampled(block: Any, trials: "Trials"):
     """What a call of a block samples where no handler stands in for it."""
+    check_trials(trials, f"{type(block).__name__}(...)(trials)")
     block = block.resolve(trials)
     block.check(trials)
     return block.trajectories(block.prior(Context.of(trials)), trials)
 
 
+@checked_keywords
 def observe(observation: Any, predictor: Any, trials: "Trials"):
     """Observe the counts of the trials inside a NumPyro function: y ~ observation(predictor) where they are seen.
 
@@ -54,6 +58,8 @@ def observe(observation: Any, predictor: Any, trials: "Trials"):
             f"observe: {observation!r} is no observation. Give one, such as nlb.Poisson(), or a function from "
             "predictors to NumPyro distributions, lambda eta: dist.Poisson(jnp.exp(eta))."
         )
+    if not hasattr(trials, "seen"):  # under `fit` a view stands for the trials
+        check_trials(trials, "observe")
     shape = trials.counts.shape
     try:
         predictor = jnp.broadcast_to(predictor, shape)

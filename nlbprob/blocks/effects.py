@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
+from nlbprob.arguments import checked_keywords, flag, real_number, whole_number
 from nlbprob.blocks.base import Block, Context
-from nlbprob.blocks.inputs import Input, designs, total_width
+from nlbprob.blocks.inputs import Input, checked_inputs, designs, total_width
 from nlbprob.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Effect(Block, abc.ABC):
         """Site values at which it adds nothing."""
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class InputEffect(Effect):
     """w_n'u_t: known covariates act on each neuron's predictor.
@@ -52,7 +54,10 @@ class InputEffect(Effect):
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        object.__setattr__(self, "inputs", tuple(self.inputs))
+        self.settle(inputs=checked_inputs(self.inputs, "InputEffect"))
+        if not self.inputs:
+            raise InputError("InputEffect(inputs=[]): give at least one input, such as nlb.Covariate('stimulus').")
+        self.settle(scale=real_number(self.scale, "InputEffect", "scale", above=0))
         self.check_priors(("weights",))
 
     def covariates(self, trials, context):
@@ -70,6 +75,7 @@ class InputEffect(Effect):
         return {self.site("weights"): np.zeros((context.n_neurons, total_width(self.inputs, context)))}
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class History(Effect):
     """sum_j h_nj (b_j * y_n)(t) + sum_m W_nm (b * y_m)(t): a neuron's own past spikes, and those of others.
@@ -90,8 +96,12 @@ class History(Effect):
 
     def __post_init__(self):
         self.check_priors(("own", "coupling"))
-        if self.filters < 1 or self.longest_ms <= 0:
-            raise InputError("History: filters must be at least 1, and longest_ms positive.")
+        self.settle(
+            filters=whole_number(self.filters, "History", "filters", 1),
+            longest_ms=real_number(self.longest_ms, "History", "longest_ms", above=0),
+            coupling=flag(self.coupling, "History", "coupling"),
+            scale=real_number(self.scale, "History", "scale", above=0),
+        )
 
     def parameters(self, context):
         neurons = context.n_neurons

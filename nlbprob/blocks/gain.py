@@ -8,6 +8,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 
+from nlbprob.arguments import checked_keywords, instance_of
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.latent import Begin, Dynamics, Latent
 from nlbprob.numerics.gaussian import Chain
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class Gain(Latent):
     """x_t = g for every bin t of a trial, g ~ N(0, I): excitability that differs from trial to trial.
@@ -36,6 +38,7 @@ class Gain(Latent):
 
     def __post_init__(self):
         self.check_dim()
+        instance_of(self.name, str, "Gain", "name", "text, such as name='gain'")
 
     def prior(self, context: Context) -> Dynamics:
         """The chain that stays where it starts."""

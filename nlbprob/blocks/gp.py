@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
+from nlbprob.arguments import checked_keywords, instance_of
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.kernels import Hyperparameter, Kernel, Matern32
 from nlbprob.blocks.latent import Begin, Dynamics, Latent
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 
 #: Least number of bins that a timescale must have to be seen; a period needs two.
 LEAST_BINS = {"lengthscale_ms": 1.0, "period_ms": 2.0}
+#: The kernels that are public.
+KERNELS = ("Matern12", "Matern32", "Matern52", "Periodic", "QuasiPeriodic")
 #: Each further one of several hyper-parameters of a kind starts this many times shorter: equal ones would stay equal.
 APART = 4.0
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class GP(Latent):
     """x_k ~ GP(0, kernel) for each latent k, independent, of unit variance, stationary over the trial.
@@ -48,8 +52,7 @@ class GP(Latent):
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        if not isinstance(self.kernel, Kernel):
-            raise InputError(f"GP(kernel={self.kernel!r}): expected a kernel, such as Matern32().")
+        instance_of(self.kernel, Kernel, "GP", "kernel", "a kernel, such as nlb.Matern32()", KERNELS)
         self.check_dim()
         self.check_priors(tuple(self.hyperparameters))
 

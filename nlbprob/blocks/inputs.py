@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from nlbprob.arguments import checked_keywords, instance_of, sequence_of, whole_number
 from nlbprob.errors import InputError, suggestion
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Input(abc.ABC):
         """Its values, zero where they are not recorded."""
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class Covariate(Input):
     """One of the recording's `inputs`, such as a stimulus, as it is; zero where it is NaN.
@@ -38,6 +40,9 @@ class Covariate(Input):
     """
 
     name: str
+
+    def __post_init__(self):
+        instance_of(self.name, str, "Covariate", "name", "the name of one of Trials.inputs, such as 'stimulus'")
 
     def width(self, context):
         if self.name not in context.covariates:
@@ -56,6 +61,7 @@ class Covariate(Input):
         return np.nan_to_num(np.asarray(trials.inputs[self.name], np.float32))
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class TrialTime(Input):
     """The time in the trial as raised cosines, u_j(t) = (1 + cos(pi (t - t_j) / width)) / 2 where |t - t_j| < width.
@@ -68,8 +74,8 @@ class TrialTime(Input):
     name: str = "trial_time"
 
     def __post_init__(self):
-        if self.bumps < 1:
-            raise InputError(f"TrialTime(bumps={self.bumps}): at least one is needed.")
+        object.__setattr__(self, "bumps", whole_number(self.bumps, "TrialTime", "bumps", 1))
+        instance_of(self.name, str, "TrialTime", "name", "text, such as name='trial_time'")
 
     def width(self, context):
         return self.bumps
@@ -87,6 +93,19 @@ def raised_cosines(place: np.ndarray, bumps: int) -> np.ndarray:
         return np.ones((len(place), 1))
     distance = np.abs(place[:, None] * (bumps - 1) - np.arange(bumps))
     return np.where(distance < 1, 0.5 * (1 + np.cos(math.pi * np.minimum(distance, 1))), 0.0)
+
+
+def checked_inputs(inputs: Any, caller: str) -> tuple[Input, ...]:
+    """The inputs of a block. Raises InputError where they are no list of inputs, or two have one name."""
+    for name in [inputs] if isinstance(inputs, str) else inputs if isinstance(inputs, list | tuple) else []:
+        if isinstance(name, str):
+            raise InputError(f"{caller}: inputs holds the name {name!r}; give inputs=[nlb.Covariate({name!r})].")
+    found = sequence_of(inputs, Input, caller, "inputs", "nlb.Covariate('stimulus') or nlb.TrialTime()")
+    names = [one.name for one in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{caller}: two inputs are named {name!r}; give each once, under a name of its own.")
+    return found
 
 
 def designs(inputs: Sequence[Input], trials: "Trials") -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array
 
-from nlbprob.errors import InputError
+from nlbprob.arguments import checked_keywords, instance_of, real_number, whole_number
 from nlbprob.numerics import state_space
 from nlbprob.numerics.state_space import StateSpace
 
@@ -75,14 +75,27 @@ class Kernel(abc.ABC):
         return []
 
     def __add__(self, other: "Kernel") -> "Sum":
+        check_operand(other)
         return Sum((*self.terms(Sum), *other.terms(Sum)))
 
     def __mul__(self, other: "Kernel") -> "Product":
+        check_operand(other)
         return Product((*self.terms(Product), *other.terms(Product)))
+
+    def __radd__(self, other: Any) -> None:
+        check_operand(other)
+
+    __rmul__ = __radd__
 
     def terms(self, kind: type["Composed"]) -> Sequence["Kernel"]:
         """Its parts, if it is made by this kind of composition, else itself."""
         return self.parts if isinstance(self, kind) else (self,)
+
+
+def check_operand(other: Any) -> None:
+    """Raise InputError unless a kernel is added to, or multiplied by, another kernel."""
+    remedy = "a kernel, such as nlb.Matern32(); all have unit variance, the loadings say how much a latent does"
+    instance_of(other, Kernel, "kernel + other, kernel * other", "other", remedy)
 
 
 class Simple(Kernel):
@@ -92,8 +105,7 @@ class Simple(Kernel):
 
     def __post_init__(self):
         for name, value in self.fixed():
-            if not value > 0:
-                raise InputError(f"{type(self).__name__}({name}={value!r}): must be above zero.")
+            object.__setattr__(self, name, real_number(value, type(self).__name__, name, above=0))
 
     def hyperparameters(self):
         return [one for one in self.own if getattr(self, one.name) is None]
@@ -108,6 +120,7 @@ class Simple(Kernel):
         return [jnp.asarray(given[one.name], float) if one.name in given else next(free) for one in self.own]
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class Matern12(Simple):
     """k(tau) = exp(-|tau| / lengthscale): continuous, rough (an Ornstein-Uhlenbeck process).
@@ -127,6 +140,7 @@ class Matern12(Simple):
         return state_space.matern(self.order, self.resolved(values)[0] / bin_ms)
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class Matern32(Matern12):
     """k(tau) = (1 + u) e^-u, u = sqrt 3 |tau| / lengthscale: once differentiable.
@@ -137,6 +151,7 @@ class Matern32(Matern12):
     order = 2
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class Matern52(Matern12):
     """k(tau) = (1 + u + u^2 / 3) e^-u, u = sqrt 5 |tau| / lengthscale: twice differentiable.
@@ -147,6 +162,7 @@ class Matern52(Matern12):
     order = 3
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class Periodic(Simple):
     """k(tau) = exp(-2 sin^2(pi tau / period) / smoothness^2), up to its first harmonics.
@@ -167,8 +183,7 @@ class Periodic(Simple):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.harmonics < 1:
-            raise InputError(f"Periodic(harmonics={self.harmonics!r}): at least one is needed.")
+        object.__setattr__(self, "harmonics", whole_number(self.harmonics, "Periodic", "harmonics", 1))
 
     @property
     def n_states(self):
@@ -179,6 +194,7 @@ class Periodic(Simple):
         return state_space.periodic(period / bin_ms, smoothness, self.harmonics)
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class QuasiPeriodic(Kernel):
     """Periodic(period_ms, smoothness, harmonics) * Matern32(lengthscale_ms): a rhythm that changes within a trial."""
@@ -189,8 +205,11 @@ class QuasiPeriodic(Kernel):
     harmonics: int = 6
 
     def __post_init__(self):
-        # Its factors check what they are given.
-        self.hyperparameters()
+        # Its factors check what they are given, and have it as Python's numbers.
+        periodic, matern = self.whole.parts
+        for one in (periodic, matern):
+            for field in dataclasses.fields(one):  # pyright: ignore[reportArgumentType]
+                object.__setattr__(self, field.name, getattr(one, field.name))
 
     @property
     def whole(self) -> "Product":

@@ -11,6 +11,7 @@ import numpy as np
 import numpyro
 from jaxtyping import Array, Float, Int
 
+from nlbprob.arguments import whole_number
 from nlbprob.blocks import calls
 from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.inputs import Input, designs
@@ -143,13 +144,9 @@ class Latent(Block, abc.ABC):
         return [f"{self.name}[{number}]" for number in range(self.n_latents)]
 
     def check_dim(self) -> None:
-        """Raise InputError unless `dim` is None or a positive whole number."""
-        if self.dim is None:
-            return
-        if isinstance(self.dim, bool) or not isinstance(self.dim, int) or self.dim < 1:
-            raise InputError(
-                f"{type(self).__name__}(dim={self.dim!r}): dim must be a whole number of latents, at least 1."
-            )
+        """Raise InputError unless `dim` is None or a positive whole number, which may be one of NumPy's."""
+        if self.dim is not None:
+            self.settle(dim=whole_number(self.dim, type(self).__name__, "dim", 1))
 
     def check(self, trials: "Trials") -> None:
         """Raise InputError where the block cannot be fitted to these trials."""

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
+from nlbprob.arguments import checked_keywords, one_of
 from nlbprob.blocks.base import Context
-from nlbprob.blocks.inputs import Input, total_width
+from nlbprob.blocks.inputs import Input, checked_inputs, total_width
 from nlbprob.blocks.latent import Begin, Dynamics, Latent
-from nlbprob.errors import InputError, suggestion
+from nlbprob.errors import InputError
 from nlbprob.numerics import matrices, moments
 from nlbprob.numerics.gaussian import Chain
 from nlbprob.numerics.modes import eigenmodes, modal_transition, mode_of_state
@@ -23,6 +24,7 @@ SLOWEST_DECAY_TRIALS = 10.0
 KINDS, INITIAL = ("dense", "diagonal", "modal"), ("shared", "condition")
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class LDS(Latent):
     """x_1 ~ N(m0, P0), x_t = A x_{t-1} + B u_t + N(0, Q), with A stable by construction.
@@ -54,11 +56,10 @@ class LDS(Latent):
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        object.__setattr__(self, "inputs", tuple(self.inputs))
+        self.settle(inputs=checked_inputs(self.inputs, "LDS"))
         self.check_dim()
-        for value, known, field in ((self.dynamics, KINDS, "dynamics"), (self.initial, INITIAL, "initial")):
-            if value not in known:
-                raise InputError(f"LDS({field}={value!r}): no such {field}. {suggestion(value, known)}")
+        one_of(self.dynamics, KINDS, "LDS", "dynamics")
+        one_of(self.initial, INITIAL, "LDS", "initial")
         own = {"dense": ("rotation_hz", "initial_covariance"), "diagonal": ("initial_scale",)}
         names = own.get(self.dynamics, ("frequency_hz", "initial_scale"))
         self.check_priors(("decay_ms", "initial_mean", "input_weights", "condition_mean", *names))

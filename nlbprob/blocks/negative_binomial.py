@@ -11,6 +11,7 @@ from jax import random
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
+from nlbprob.arguments import checked_keywords
 from nlbprob.blocks.observation import Linked, expected, log_factorial
 
 
@@ -82,6 +83,7 @@ def kernel(count, log_mean, dispersion):
     return count * log_mean - (count + 1 / dispersion) * jax.nn.softplus(log_mean + jnp.log(dispersion))
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class NegativeBinomial(Linked):
     """y of mean m = link(eta) spikes per bin and variance m + dispersion m^2 (the "NB2" form).

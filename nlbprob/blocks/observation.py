@@ -11,8 +11,9 @@ import numpyro.distributions as dist
 import numpyro.handlers
 from jax.scipy.special import gammaln
 
+from nlbprob.arguments import one_of
 from nlbprob.blocks.base import Block, Context
-from nlbprob.errors import InputError, suggestion
+from nlbprob.errors import InputError
 from nlbprob.numerics import quadrature
 
 if TYPE_CHECKING:
@@ -151,9 +152,7 @@ class Linked(Observation):
 
     def check_link(self) -> None:
         """Raise InputError where there is no such link."""
-        if self.link not in LINKS:
-            kind = type(self).__name__
-            raise InputError(f"{kind}(link={self.link!r}): no such link. {suggestion(self.link, LINKS)}")
+        one_of(self.link, LINKS, type(self).__name__, "link")
 
     def rate(self, predictor):
         """link(eta), in spikes per bin."""

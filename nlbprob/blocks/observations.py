@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
+from nlbprob.arguments import checked_keywords
 from nlbprob.blocks.negative_binomial import NegativeBinomial
 from nlbprob.blocks.observation import Observation, expected, log_factorial
 from nlbprob.blocks.poisson import Poisson, ZeroInflatedPoisson
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class Bernoulli(Observation):
     """y = 1 with probability p = 1 / (1 + e^-eta), else 0: spikes in bins too short for two.
@@ -63,6 +65,7 @@ class Bernoulli(Observation):
         return value + counts * mean, slope + counts, weight
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class Gaussian(Observation):
     """y ~ N(eta, sigma_n^2), with a standard deviation `noise_scale` a neuron, in spikes per bin."""
@@ -125,6 +128,7 @@ class SqrtNormal(dist.Distribution):
         return self.root.log_prob(jnp.sqrt(jnp.asarray(value, self.loc.dtype)))
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class SqrtGaussian(Gaussian):
     """sqrt y ~ N(eta, sigma_n^2): square roots of counts, whose variance depends on the rate less than that of counts.

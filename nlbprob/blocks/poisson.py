@@ -6,9 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
+from nlbprob.arguments import checked_keywords
 from nlbprob.blocks.observation import Linked, expected, log_factorial
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class Poisson(Linked):
     """y ~ Poisson(link(eta)), in spikes per bin.
@@ -48,6 +50,7 @@ class Poisson(Linked):
         return (value - log_factorial(counts, mean.dtype), *slopes)
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class ZeroInflatedPoisson(Linked):
     """y = 0 with probability g, else y ~ Poisson(link(eta)): bins in which a neuron is silent whatever drives it.

@@ -9,9 +9,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
+from nlbprob.arguments import checked_keywords, one_of, real_number
 from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.horseshoe import Horseshoe, local_precision
-from nlbprob.errors import InputError, suggestion
 
 #: Smallest size of a loading in the quadratic that bounds a sparse prior, in units of its scale.
 LEAST_LOADING = 0.05
@@ -63,6 +63,7 @@ class Readout(Block, abc.ABC):
         return {}
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class LinearReadout(Readout):
     """eta_n = c_n'x + d_n, with a prior that shrinks the loadings c_nk; d_n ~ N(d0, baseline_scale^2).
@@ -89,10 +90,9 @@ class LinearReadout(Readout):
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        if self.shrinkage not in SHRINKAGE:
-            raise InputError(
-                f"LinearReadout(shrinkage={self.shrinkage!r}): no such prior. {suggestion(self.shrinkage, SHRINKAGE)}"
-            )
+        one_of(self.shrinkage, SHRINKAGE, "LinearReadout", "shrinkage")
+        for field in ("loading_scale", "baseline_scale"):
+            self.settle(**{field: real_number(getattr(self, field), "LinearReadout", field, above=0)})
         self.check_priors(("loadings", "baseline", *((self.learned,) if self.learned else ())))
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 
+from nlbprob.arguments import checked_keywords, flag, real_number, whole_number
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.latent import Begin, Dynamics, Latent, Regimes
 from nlbprob.blocks.lds import LDS
@@ -23,6 +24,7 @@ from nlbprob.numerics.gaussian import Chain
 RADIUS = 0.999
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class SwitchingLDS(Latent):
     """x_t = A_s x_{t-1} + b_s + N(0, Q_s), s = s_t in 1..S a Markov chain; x_1 ~ N(m0, P0).
@@ -49,8 +51,11 @@ class SwitchingLDS(Latent):
 
     def __post_init__(self):
         self.check_dim()
-        if isinstance(self.states, bool) or not isinstance(self.states, int) or self.states < 1:
-            raise InputError(f"SwitchingLDS(states={self.states!r}): it must be a whole number, at least 1.")
+        self.settle(
+            states=whole_number(self.states, "SwitchingLDS", "states", 1),
+            recurrent=flag(self.recurrent, "SwitchingLDS", "recurrent"),
+            dwell_ms=real_number(self.dwell_ms, "SwitchingLDS", "dwell_ms", above=0),
+        )
         own = ("recurrence",) if self.recurrent else ()
         known = ("initial", "transition", "matrix", "offset", "noise", "initial_mean", "initial_covariance", *own)
         self.check_priors(known)

@@ -10,6 +10,7 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, Int
 
+from nlbprob.arguments import checked_keywords, instance_of, real_number, whole_number
 from nlbprob.blocks import calls
 from nlbprob.blocks.base import Block, Context
 from nlbprob.errors import InputError
@@ -31,6 +32,7 @@ class Mixture(NamedTuple):
         return self._replace(trajectories=whole.at[:, :, place].set(self.trajectories))
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class Templates(Block):
     """x_t = mu_k(t) for a trial of component k ~ Categorical(weights): a mixture of canonical trajectories.
@@ -67,9 +69,11 @@ class Templates(Block):
             if parameter in self.priors and not isinstance(self.priors[parameter], kind):
                 raise InputError(f"Templates(priors={{{parameter!r}: ...}}): give a numpyro {kind.__name__}.")
         for field in ("components", "dim"):
-            value = getattr(self, field)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise InputError(f"Templates({field}={value!r}): it must be a whole number, at least 1.")
+            if (value := getattr(self, field)) is not None:
+                self.settle(**{field: whole_number(value, "Templates", field, 1)})
+        for field in ("smoothness_ms", "highest_hz"):
+            self.settle(**{field: real_number(getattr(self, field), "Templates", field, above=0)})
+        instance_of(self.on, str | None, "Templates", "on", "the name of a latent block, such as on='lds'")
         if self.on is not None and self.dim is not None:
             raise InputError("Templates(dim=..., on=...): on a block's latents it has no latents of its own.")
 

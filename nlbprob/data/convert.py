@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from nlbprob.arguments import checked_keywords, real_number, seed_number
 from nlbprob.data.assemble import assemble, heldout_of, split_of
 from nlbprob.data.checks import three_axes
 from nlbprob.data.options import resolve
@@ -19,6 +20,7 @@ from nlbprob.errors import InputError
 KINDS = {"heldout": "bui", "split": "U"}
 
 
+@checked_keywords
 def from_arrays(
     counts: Any,
     bin_ms: float | int,
@@ -49,6 +51,7 @@ def from_arrays(
     Raises InputError where shapes disagree, a column is missing, or counts are negative, fractional, NaN, infinite or
     all zero.
     """
+    seed, bin_ms = seed_number(seed, "from_arrays"), real_number(bin_ms, "from_arrays", "bin_ms", above=0)
     array, recorded = padded(counts, "counts")
     n_trials, n_bins, n_neurons = three_axes(array)
     mask = np.broadcast_to(recorded[:, :, None], array.shape) if seen is None else padded(seen, "seen", False)[0]
@@ -123,6 +126,7 @@ def padded(values: Any, field: str, fill: Any = 0) -> tuple[np.ndarray, np.ndarr
     return array, recorded
 
 
+@checked_keywords
 def from_spike_times(
     spike_times: Sequence[Any],
     start_time: Any,

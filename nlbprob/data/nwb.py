@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nlbprob.arguments import checked_keywords
 from nlbprob.data import recording
 from nlbprob.data.assemble import assemble
 from nlbprob.data.columns import demand
@@ -25,6 +26,7 @@ from nlbprob.errors import InputError
 NO_OPTIONS = ("path", "trials", "neurons", "behavior", "config")
 
 
+@checked_keywords
 def load(
     path: Any,
     *,

@@ -1,13 +1,13 @@
 """The options of `load`: their defaults, and how a TOML file and arguments set them."""
 
 import math
-import operator
 import os
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from nlbprob.arguments import LARGEST_SEED, seed_number
 from nlbprob.errors import InputError, suggestion
 
 
@@ -55,6 +55,11 @@ def flag(value: Any) -> bool:
     return value
 
 
+def seed(value: Any) -> int:
+    """A seed, of Python's or NumPy's whole numbers."""
+    return seed_number(value, "load")
+
+
 # Option -> its default, how to read it, and what to say of a value that cannot be read.
 OPTIONS: dict[str, tuple[Any, Callable[[Any], Any], str]] = {
     "bin_ms": (None, width, "a bin width; give a positive number of ms, for example bin_ms=5"),
@@ -70,7 +75,7 @@ OPTIONS: dict[str, tuple[Any, Callable[[Any], Any], str]] = {
     "intervals": ("trials", name, "the name of an intervals table"),
     "chunk_ms": (None, width, "a length; give a positive number of ms"),
     "join": (False, flag, "true or false"),
-    "seed": (0, operator.index, "a whole number"),
+    "seed": (0, seed, f"a seed; give a whole number from 0 to {LARGEST_SEED}"),
     "dataset": (None, name, "the name of a data set"),
     "phase": (None, name, "the name of a phase"),
 }

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
+from nlbprob.arguments import checked_keywords
+from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 
@@ -15,6 +17,7 @@ AND, OF = "+", "/"
 COLUMN = "session"
 
 
+@checked_keywords
 def stitch(sessions: Mapping[str, Trials], *, shared: bool = False) -> Trials:
     """One `Trials` of several sessions: a trial's entries y[trial, time, neuron] of other sessions' neurons are unseen.
 
@@ -72,6 +75,7 @@ def stitch(sessions: Mapping[str, Trials], *, shared: bool = False) -> Trials:
     )
 
 
+@checked_keywords
 def unstitch(trials: Trials, rates: Any = None) -> dict[str, Any]:
     """The sessions of stitched trials, by name, as they were before: the way back from `stitch`.
 
@@ -80,6 +84,7 @@ def unstitch(trials: Trials, rates: Any = None) -> dict[str, Any]:
     session can be scored by itself. Sessions of which no trial or neuron is left are left out.
     Raises InputError where the trials are not stitched, or rates have another shape than they.
     """
+    check_trials(trials, "unstitch")
     if "sessions" not in trials.source:
         raise InputError("unstitch: these trials are of one session; hand over what stitch returned.")
     if rates is not None and tuple(rates.shape) != trials.counts.shape:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt
 
+from nlbprob.arguments import checked_keywords, instance_of, real_number
 from nlbprob.data import checks
 from nlbprob.data.conditions import joint_values
 from nlbprob.errors import InputError, suggestion
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import xarray
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True, eq=False, repr=False, init=False)
 class Trials:
     """Spike counts of one session, and `seen`: which of them were recorded and may be conditioned on.
@@ -71,6 +73,11 @@ class Trials:
         source: dict[str, Any] | None = None,
     ) -> None:
         given = {name: value for name, value in locals().items() if name != "self"}
+        given["bin_ms"] = real_number(bin_ms, "Trials", "bin_ms")
+        given["lag_ms"] = real_number(lag_ms, "Trials", "lag_ms")
+        given["condition"] = (condition,) if isinstance(condition, str) else condition
+        instance_of(given["condition"], list | tuple, "Trials", "condition", "names of trials columns, ('side',)")
+        instance_of(inputs, Mapping | None, "Trials", "inputs", "arrays by name, inputs={'stimulus': array}")
         for name, value in checks.validated(given).items():
             object.__setattr__(self, name, value)
 
@@ -143,10 +150,14 @@ class Trials:
 
     def split(self, *names: str) -> "Trials":
         """The trials of the named splits, in table order. Raises InputError where there is no such split."""
-        for name in names:
-            if name not in self.splits:
-                raise InputError(f"split: no trial is in {name!r}. {suggestion(name, self.splits)}")
+        self._check_splits(names, "split", "")
         return self.select(trials=np.isin(self.table["split"], names))
+
+    def _check_splits(self, names: tuple[str, ...], caller: str, what: str) -> None:
+        for name in names:
+            instance_of(name, str, caller, "split", f"names one by one, {caller}('train', 'val')")
+            if name not in self.splits:
+                raise InputError(f"{caller}: no trial is in {what}{name!r}. {suggestion(name, self.splits)}")
 
     def select(self, trials: Any = None, neurons: Any = None) -> "Trials":
         """The trials and neurons that a mask or an index array names; None keeps all.
@@ -173,9 +184,7 @@ class Trials:
         The forward window becomes unseen in every trial. Counts are kept: score against the original object.
         Raises InputError where there is no such split.
         """
-        for name in splits:
-            if name not in self.splits:
-                raise InputError(f"hide_heldout: no trial is in split {name!r}. {suggestion(name, self.splits)}")
+        self._check_splits(splits, "hide_heldout", "split ")
         rows = np.isin(self.table["split"], splits) if splits else np.ones(self.n_trials, dtype=bool)
         return self.replace(seen=self.seen & ~(rows[:, None, None] & self.heldout)).hide_forward()
 

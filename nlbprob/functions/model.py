@@ -7,6 +7,7 @@ latent] and baselines [neuron] are sites themselves, they get Newton steps and a
 """
 
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -20,9 +21,12 @@ from jax import lax
 from numpyro.distributions import biject_to
 from numpyro.infer import init_to_median
 
-from nlbprob.blocks.base import Context
+from nlbprob.arguments import named
+from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.effects import Effect
+from nlbprob.blocks.latent import Latent
 from nlbprob.blocks.observation import Observation
+from nlbprob.blocks.templates import Templates
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.functions import probe, program, view
@@ -210,6 +214,16 @@ def resolved(model: Any, trials: Trials) -> Model:
     return function_model(model, Context.of(trials)).resolve(trials)
 
 
+def remedy(given: Any) -> str:
+    """How to come to a model from what was handed over in its place."""
+    if isinstance(given, Latent | Templates):
+        return f"make a model of it, nlb.Model(latents=[nlb.{type(given).__name__}(...)])"
+    if isinstance(given, str | os.PathLike):
+        return f"build the model of a file or name first, nlb.load_model({str(given)!r})"
+    kind = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+    return f"a model is an nlb.Model(latents=[...]) or a NumPyro function of trials, not {kind}"
+
+
 def silent(context: Context) -> Trials:
     """One bin of a trial of each condition: all that a block needs to settle how many latents or templates it has."""
     neurons, conditions = context.n_neurons, context.conditions or ("",)
@@ -223,10 +237,8 @@ def silent(context: Context) -> Trials:
 
 def function_model(function: Any, context: Context) -> FunctionModel:
     """The model of a function, in the context of a fit. Raises InputError where it is none that can be fitted."""
-    if not callable(function):
-        raise InputError(
-            f"fit: a model is an nlb.Model(...) or a NumPyro function of trials, not {type(function).__name__}."
-        )
+    if isinstance(function, Block | type) or not callable(function):
+        raise InputError(f"{named('fit', 'model', function)}: {remedy(function)}.")
     try:
         ran = Program(function, context)
     except jax.errors.TracerArrayConversionError as error:

@@ -13,7 +13,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 
+from nlbprob.arguments import checked_keywords, sequence_of, whole_number
 from nlbprob.blocks import spec
+from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
 from nlbprob.infer.parameters import parameter_sites
 from nlbprob.infer.sessions import polar
@@ -51,6 +53,7 @@ class Aligned:
         return joined([one.to_arviz(trials, draws, log_likelihood, seed + number) for number, one in chains])
 
 
+@checked_keywords
 def align(posteriors: "Sequence[Posterior]", trials: "Trials | None" = None, *, to: int = 0) -> Aligned:
     """Express posteriors of one model and the same neurons, from several seeds, in the labels of one of them.
 
@@ -68,7 +71,14 @@ def align(posteriors: "Sequence[Posterior]", trials: "Trials | None" = None, *, 
     """
     import xarray
 
-    posteriors = list(posteriors)
+    from nlbprob.infer.posterior import Posterior
+
+    posteriors = list(sequence_of(posteriors, Posterior, "align", "posteriors", "fits, as nlb.fit returns them"))
+    if trials is not None:
+        check_trials(trials, "align")
+    if not posteriors:
+        raise InputError("align(posteriors=[]): give at least one fit.")
+    to = whole_number(to, "align", "to", -len(posteriors))
     if not -len(posteriors) <= to < len(posteriors):
         raise InputError(f"align(to={to}): there are {len(posteriors)} posteriors; give the place of one of them.")
     reference = posteriors[to]

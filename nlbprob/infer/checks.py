@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from nlbprob.arguments import checked_keywords, real_number
 from nlbprob.data.conditions import joint_values
 from nlbprob.errors import InputError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 STATISTICS = ("mean", "variance", "fano")
 
 
+@checked_keywords
 def check_counts(tree: "xarray.DataTree", interval: float = 0.9) -> "xarray.Dataset":
     """Mean, variance and Fano factor, variance / mean, over trials of each neuron's count in a trial.
 
@@ -31,6 +33,7 @@ def check_counts(tree: "xarray.DataTree", interval: float = 0.9) -> "xarray.Data
     return compared(tree, interval, dispersion, {"statistic": list(STATISTICS), "neuron": neurons(tree)})
 
 
+@checked_keywords
 def check_correlations(tree: "xarray.DataTree", interval: float = 0.9) -> "xarray.Dataset":
     """Pearson's correlation over trials of the counts of each pair of neurons, of trials in which both are seen.
 
@@ -40,6 +43,7 @@ def check_correlations(tree: "xarray.DataTree", interval: float = 0.9) -> "xarra
     return compared(tree, interval, correlation, {"neuron": neurons(tree), "neuron_2": neurons(tree)})
 
 
+@checked_keywords
 def check_psths(tree: "xarray.DataTree", interval: float = 0.9) -> "xarray.Dataset":
     """The peri-stimulus time histogram: mean count in each bin over the trials of each condition, spikes/bin.
 
@@ -62,7 +66,7 @@ def check_psths(tree: "xarray.DataTree", interval: float = 0.9) -> "xarray.Datas
 
 def group(tree: "xarray.DataTree", name: str) -> "xarray.Dataset":
     """A group of the tree. Raises InputError where there is none."""
-    if name not in tree.children:
+    if name not in getattr(tree, "children", ()):
         raise InputError(f"The tree has no group {name}; make it by posterior.to_arviz(trials).")
     return tree.children[name].to_dataset()
 
@@ -78,8 +82,7 @@ def compared(
     """A statistic of (counts, seen) [trial, time, neuron], of the recorded counts and of each draw."""
     import xarray
 
-    if not 0 < interval < 1:
-        raise InputError(f"interval={interval!r}: give a probability between 0 and 1, such as 0.9.")
+    interval = real_number(interval, "check", "interval", above=0, below=1)
     seen, drawn = group(tree, "constant_data")["seen"].values, group(tree, "posterior_predictive")["spikes"].values
 
     def of(entries) -> np.ndarray:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nlbprob.errors import InputError, suggestion
+from nlbprob.arguments import checked_keywords, named, nearest, one_of, seed_number, whole_number
+from nlbprob.data.handed import check_trials
+from nlbprob.errors import InputError
 from nlbprob.functions.model import resolved
-from nlbprob.infer.fit import fit
+from nlbprob.infer.fit import checked_options, fit
 from nlbprob.infer.progress import Progress
 from nlbprob.model import Model
 from nlbprob.model_file import load_model
@@ -65,6 +67,7 @@ class Choice:
         )
 
 
+@checked_keywords
 def choose(
     model: str | Callable[..., Any],
     trials: "Trials",
@@ -97,14 +100,21 @@ def choose(
     Raises InputError where the model does not take these keywords, a candidate does not fit the trials, or there are
     too few trials, neurons or spikes to judge by.
     """
-    if rule not in RULES:
-        raise InputError(f"choose(rule={rule!r}): no such rule. {suggestion(rule, RULES)}")
+    check_trials(trials, "choose")
+    one_of(rule, RULES, "choose", "rule")
+    seed, folds = seed_number(seed, "choose"), whole_number(folds, "choose", "folds", 2)
+    fit_options = checked_options(fit_options, "choose")
+    if isinstance(model, Model) or not (isinstance(model, str) or callable(model)):
+        raise InputError(
+            f"{named('choose', 'model', model)}: give a function of keywords that returns a model, such as "
+            "lambda dim: nlb.Model(latents=[nlb.LDS(dim)]), or the name of a model."
+        )
     build = functools.partial(load_model, model) if isinstance(model, str) else model
     candidates = combinations(grids)
     models = [built(build, keywords, trials) for keywords in candidates]
     pairs = cross_validation(trials, folds, seed)
     trials, measure = with_heldout(trials, seed)
-    options = FOLD_OPTIONS | (fit_options or {}) | {"seed": seed, "progress": False}
+    options = FOLD_OPTIONS | fit_options | {"seed": seed, "progress": False}
     bar = Progress(len(models) * folds, progress, unit="fit", first="fitting folds")
     sums: list[list[TrialSums]] = [[] for _ in models]
     try:
@@ -133,10 +143,14 @@ def combinations(grids: dict[str, Any]) -> list[dict[str, Any]]:
 
 def built(build: Callable[..., Any], keywords: dict[str, Any], trials: "Trials") -> Model | Callable:
     """The model of these keywords, checked against the trials."""
+    signature = inspect.signature(build)
     try:
-        inspect.signature(build).bind(**keywords)
+        signature.bind(**keywords)
     except TypeError as error:
-        raise InputError(f"choose: the model cannot be made with {words(keywords)}: {error}.") from None
+        unknown = [name for name in keywords if name not in signature.parameters]
+        known = [*signature.parameters, *inspect.signature(choose).parameters]
+        near = [f" Did you mean {nearest(name, known)!r}?" for name in unknown[:1] if nearest(name, known) != name]
+        raise InputError(f"choose: the model cannot be made with {words(keywords)}: {error}.{''.join(near)}") from None
     model = build(**keywords)
     if not isinstance(model, Model) and not callable(model):
         raise InputError(

@@ -8,15 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from nlbprob.arguments import checked_keywords, instance_of, seed_number, whole_number
 from nlbprob.blocks.latent import Dynamics
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.blocks.switching import SwitchingLinearGaussian
+from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
 from nlbprob.functions.model import resolved
 from nlbprob.infer import predict, switching
 from nlbprob.infer.ahead import jit
 from nlbprob.infer.draws import DRAWS_TOGETHER
-from nlbprob.infer.fit import fit
+from nlbprob.infer.fit import checked_options, fit
+from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.problem import Batch, Problem, averaged, combined, lift, state_slices
 from nlbprob.infer.progress import Progress
 from nlbprob.model import Model, Parameters
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from arviz_stats.utils import ELPDData
 
     from nlbprob.data.trials import Trials
-    from nlbprob.infer.posterior import Posterior
 
 #: Below this many effective draws a trial's evidence is doubtful.
 LEAST_DRAWS = 10.0
@@ -37,8 +39,9 @@ LEAST_DRAWS = 10.0
 FOLD_OPTIONS = {"posterior": "map", "svi_steps": 0}
 
 
+@checked_keywords
 def log_evidence(
-    posterior: "Posterior", trials: "Trials", draws: int = 200, seed: int = 0, progress: bool = True
+    posterior: Posterior, trials: "Trials", draws: int = 200, seed: int = 0, progress: bool = True
 ) -> "xarray.Dataset":
     """log p(y | theta) of all that is seen of each trial, at the centre theta of the parameters' posterior, in nats.
 
@@ -51,7 +54,10 @@ def log_evidence(
     """
     import xarray
 
+    check_posterior(posterior, "log_evidence")
+    check_trials(trials, "log_evidence")
     posterior.check(trials)
+    draws, seed = whole_number(draws, "log_evidence", "draws", 1), seed_number(seed, "log_evidence")
     model = posterior.model
     weights = jit(lambda theta, batch, keys: importance_weights(model, theta, batch, keys))
     size = predict.chunk_size(model, trials)
@@ -68,6 +74,11 @@ def log_evidence(
     bar.close()
     found = {name: ("trial", value) for name, value in predict.gathered(parts, places).items()}
     return xarray.Dataset(found, {"trial": trials.table["id"]}, {"units": "nats", "draws": draws})
+
+
+def check_posterior(value: Any, caller: str) -> None:
+    """Raise InputError unless the value is a fit."""
+    instance_of(value, Posterior, caller, "posterior", "a fit, as nlb.fit or nlb.Posterior.load(folder) return it")
 
 
 def summary(logs) -> dict[str, Any]:
@@ -124,6 +135,7 @@ def switched(given: Problem, paths, state):
     return total
 
 
+@checked_keywords
 def kfold(
     model: Model | Callable,
     trials: "Trials",
@@ -150,8 +162,10 @@ def kfold(
     import xarray
     from arviz_stats.utils import ELPDDataLOOKFold
 
-    model = resolved(model, trials)
-    options = FOLD_OPTIONS | (fit_options or {}) | {"seed": seed, "progress": False}
+    check_trials(trials, "kfold")
+    folds, seed = whole_number(folds, "kfold", "folds", 2), seed_number(seed, "kfold")
+    draws, model = whole_number(draws, "kfold", "draws", 1), resolved(model, trials)
+    options = FOLD_OPTIONS | checked_options(fit_options, "kfold") | {"seed": seed, "progress": False}
     pairs = cross_validation(trials, folds, seed)
     bar = Progress(folds, progress, unit="fold", first="fitting folds")
     found, fold, inside = [], np.zeros(trials.n_trials, int), np.zeros(trials.n_trials)

@@ -1,15 +1,28 @@
 """`fit`: from a model and trials to a posterior."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optax
 
+from nlbprob.arguments import (
+    checked_keywords,
+    instance_of,
+    named,
+    nearest,
+    one_of,
+    real_number,
+    seed_number,
+    whole_number,
+)
 from nlbprob.blocks import spec
+from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError, suggestion
 from nlbprob.functions.model import resolved
 from nlbprob.infer import guides, predict
+from nlbprob.infer.parameters import parameter_sites
 from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.stages import Run
 from nlbprob.model import Model
@@ -26,6 +39,7 @@ class Interrupted(KeyboardInterrupt):
         self.posterior = posterior
 
 
+@checked_keywords
 def fit(
     model: Model | Callable,
     trials: "Trials",
@@ -64,25 +78,31 @@ def fit(
     precision: "float32" or "float64". meanwhile: called before SVI, which leaves all cores but one idle: to set other
     work going on a thread.
 
-    Raises InputError where model and trials do not fit together; on Ctrl-C `Interrupted`, with the posterior so far.
+    Raises InputError where an argument is of the wrong kind, or model and trials do not fit together; on Ctrl-C
+    `Interrupted`, with the posterior so far.
     """
-    check_family(posterior)
+    check_trials(trials, "fit")
+    check_objects(posterior, guide, optimizer, init, meanwhile)
+    lengths = checked_lengths(em_iterations, svi_steps, early_stopping)
+    precision = one_of(precision, predict.PRECISIONS, "fit", "precision")
+    batch_size = None if batch_size is None else whole_number(batch_size, "fit", "batch_size", 1)
     seeds, model = several(seed), resolved(model, trials)
     check_counts(trials)
     settings = {
         "model": spec.to_json(model),
         "posterior": posterior if guide is None else getattr(guide, "__name__", repr(guide)),
-        "em_iterations": iterations(model) if em_iterations is None else em_iterations,
-        "svi_steps": svi_steps,
-        "early_stopping": early_stopping,
+        **lengths,
         "precision": precision,
         "train_trials": trials.n_trials,
     }
+    if em_iterations is None:
+        settings["em_iterations"] = iterations(model)
     with predict.precision(precision):
         if init is not None:
             init.check(trials)
+            check_init(init, model)
         context = None if init is None else init.context
-        run = Run(model, trials, settings, seeds, batch_size, progress, context)
+        run = Run(model, trials, settings, seeds, batch_size, bool(progress), context)
         return both_stages(run, (posterior, guide, optimizer), init, meanwhile)
 
 
@@ -103,18 +123,69 @@ def both_stages(run: Run, second: tuple, init: Posterior | None, meanwhile: Call
     return found
 
 
-def check_family(posterior: str) -> None:
-    """Raise InputError where there is no such form of posterior."""
-    if posterior not in guides.FAMILIES:
-        raise InputError(f"fit(posterior={posterior!r}): no such family. {suggestion(posterior, guides.FAMILIES)}")
+def check_objects(
+    posterior: str, guide: Any, optimizer: Any, init: Any, meanwhile: Callable[[], object] | None
+) -> None:
+    """Raise InputError unless these arguments of `fit` are what they are called."""
+    if isinstance(posterior, Posterior):
+        raise InputError("fit(posterior=...) names the family of the posterior; to start from a fit, give it as init=.")
+    one_of(posterior, guides.FAMILIES, "fit", "posterior")
+    example = "an optax optimizer, such as optax.adam(1e-2)"
+    instance_of(optimizer, optax.GradientTransformation | None, "fit", "optimizer", example)
+    example = "a Posterior, as fit or nlb.Posterior.load(folder) return it"
+    instance_of(init, Posterior | None, "fit", "init", example)
+    for name, value, example in (
+        ("guide", guide, "a NumPyro guide class or function, such as numpyro.infer.autoguide.AutoNormal"),
+        ("meanwhile", meanwhile, "a function without arguments"),
+    ):
+        if value is not None and not callable(value):
+            raise InputError(f"{named('fit', name, value)}: give {example}.")
+
+
+def checked_lengths(em_iterations: int | None, svi_steps: int, early_stopping: float) -> dict[str, Any]:
+    """The lengths of the stages as Python's numbers, for the settings. Raises InputError where one is none."""
+    return {
+        "em_iterations": None if em_iterations is None else whole_number(em_iterations, "fit", "em_iterations"),
+        "svi_steps": whole_number(svi_steps, "fit", "svi_steps"),
+        "early_stopping": real_number(early_stopping, "fit", "early_stopping", least=0, below=1),
+    }
+
+
+def checked_options(options: dict[str, Any] | None, caller: str) -> dict[str, Any]:
+    """Keywords of `fit` for the fits of folds. Raises InputError where `fit` has none of a name, or it is the seed."""
+    instance_of(options, Mapping | None, caller, "fit_options", "keywords of nlb.fit, such as {'em_iterations': 20}")
+    known = [name for name in inspect.signature(fit).parameters if name not in ("model", "trials")]
+    for name in options or {}:
+        if name == "seed":
+            raise InputError(f"{caller}(fit_options={{'seed': ...}}): the fits take the seed of {caller}(seed=...).")
+        if name not in known:
+            close = suggestion(nearest(str(name), known), known)
+            raise InputError(f"{caller}(fit_options={{{name!r}: ...}}): nlb.fit has no such argument. {close}")
+    return dict(options or {})
+
+
+def check_init(init: Posterior, model: Model) -> None:
+    """Raise InputError unless this model can start from the values of `init`: the same sites, of the same shapes."""
+    needed = {name: site.shape.shape for name, site in parameter_sites(model, init.context).items()}
+    given = {name: np.shape(value) for name, value in init.values.items()}
+    for name in sorted(needed.keys() | given.keys()):
+        if needed.get(name) != given.get(name):
+            shapes = (given.get(name), needed.get(name))
+            own, other = ("absent" if shape is None else f"of shape {shape}" for shape in shapes)
+            raise InputError(
+                f"fit: init is a fit of another model: its site {name!r} is {own}, that of this model is {other}. "
+                "Start from a fit of the same blocks and dimensions, or leave init out."
+            )
 
 
 def several(seed: int | Sequence[int]) -> list[int]:
-    """The seeds to begin from. Raises InputError where there is none, or one comes twice."""
-    seeds = [seed] if isinstance(seed, int) else list(seed)
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise InputError(f"fit(seed={seed!r}): give a whole number, or several that differ, as in seed=[0, 1, 2].")
-    return seeds
+    """The seeds to begin from, as Python's numbers. Raises InputError where there is none, or one comes twice."""
+    if isinstance(seed, Iterable) and not isinstance(seed, str) and getattr(seed, "ndim", 1) == 1:
+        seeds = [seed_number(one, "fit", f"seed[{place}]") for place, one in enumerate(seed)]
+        if not seeds or len(set(seeds)) < len(seeds):
+            raise InputError(f"fit(seed={seeds}): give a whole number, or several that differ, as in seed=[0, 1, 2].")
+        return seeds
+    return [seed_number(seed, "fit")]
 
 
 def iterations(model: Model) -> int:

@@ -13,7 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from nlbprob.arguments import checked_keywords, seed_number, whole_number
 from nlbprob.blocks.base import Context
+from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
 from nlbprob.infer import canonical, predict
 from nlbprob.infer.ahead import jit
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
 
+#: What other parts of inference ask of a posterior; completion leaves it out.
+INTERNAL = {"causal_moments", "centre", "check", "draw_trials", "moments", "own_loadings"}
+
+
+@checked_keywords
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Posterior:
     """The fitted model.
@@ -50,6 +57,9 @@ class Posterior:
     history: dict[str, np.ndarray]
     config: dict[str, Any]
     basis: np.ndarray | None = None
+
+    def __dir__(self):
+        return [name for name in super().__dir__() if name not in INTERNAL]
 
     def __repr__(self) -> str:
         family, dim = self.config["posterior"], self.model.dim
@@ -122,7 +132,8 @@ class Posterior:
         return theta._replace(uncertainty=covariance.astype(theta.loadings.dtype))
 
     def check_bins(self, trials: "Trials") -> None:
-        """Raise InputError unless the trials have the fit's bin width."""
+        """Raise InputError unless these are trials, with the fit's bin width."""
+        check_trials(trials, "Posterior")
         if trials.bin_ms != self.context.bin_ms:
             raise InputError(
                 f"The trials have bins of {trials.bin_ms:g} ms, the fit of {self.context.bin_ms:g} ms; load them alike."
@@ -199,6 +210,7 @@ class Posterior:
 
     def _rows(self, draws: int, seed: int) -> np.ndarray:
         kept = len(next(iter(self.draws.values())))
+        draws, seed = whole_number(draws, "Posterior", "draws", 1), seed_number(seed, "Posterior")
         return np.random.default_rng(seed).choice(kept, draws, replace=draws > kept)
 
     def parameters(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from nlbprob.arguments import real_number
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
 from nlbprob.infer import local as local_inference
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
 
 #: Natural-gradient steps for a trial that starts from its prior; each stops by itself, most after about ten.
 COLD_STEPS = 50
+PRECISIONS = ("float32", "float64")
 #: Numbers in the largest array of a chunk of trials, and trials in a chunk of predictions: one shape, one compilation.
 CHUNK_NUMBERS, CHUNK_TRIALS = 16_000_000, 32
 
 
 def precision(name: str):
     """A context in which JAX computes in "float32" or "float64"; nothing global changes."""
-    if name not in ("float32", "float64"):
+    if name not in PRECISIONS:
         raise InputError(f"precision={name!r}: choose 'float32' or 'float64'.")
     return jax.enable_x64(name == "float64")
 
@@ -63,6 +65,7 @@ def chunks(model: "Model", context: Context, trials: "Trials", size: int) -> Ite
 
 def extend(trials: "Trials", beyond_ms: float | int) -> "Trials":
     """The trials with unseen bins added after the last, `beyond_ms` in all."""
+    beyond_ms = real_number(beyond_ms, "rates", "beyond_ms")
     bins = round(beyond_ms / trials.bin_ms)
     if bins < 0 or abs(bins * trials.bin_ms - beyond_ms) > 1e-6:
         raise InputError(f"beyond_ms={beyond_ms:g} is not a whole number of bins of {trials.bin_ms:g} ms.")

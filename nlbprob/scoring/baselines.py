@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from nlbprob.arguments import checked_keywords, seed_number
+from nlbprob.data.handed import check_trials
 from nlbprob.data.stitch import members, unstitch
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
@@ -22,6 +24,7 @@ SMOOTHING = "smoothing + Poisson regression"
 CONDITION_PSTH = "condition PSTH"
 
 
+@checked_keywords
 def baselines(
     trials: Trials, fit: str | Sequence[str] = "train", on: str | Sequence[str] = "val", seed: int = 0
 ) -> "dict[str, xarray.DataArray]":
@@ -38,7 +41,8 @@ def baselines(
     Of stitched sessions each is predicted by itself; neurons of other sessions have their mean rate there.
     Raises InputError where a split has no trial (in a session), or `on` shares one with `fit`.
     """
-    fitted = in_splits(trials, fit, "fit")
+    check_trials(trials, "baselines")
+    seed, fitted = seed_number(seed, "baselines"), in_splits(trials, fit, "fit")
     if (fitted & in_splits(trials, on, "on")).any():
         raise InputError(f"on: {on!r} is among the splits to fit, {fit!r}; score on trials that were not learned from.")
     visible = trials.hide_heldout(*split_names(on))

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from nlbprob.arguments import checked_keywords, seed_number, whole_number
+from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.scoring.bootstrap import interval, resamples
@@ -27,6 +29,7 @@ class Difference:
         return f"co-bps difference {self.value:+.4f}{bounds} bits/spike, {self.split}, {self.bin_ms:g} ms bins"
 
 
+@checked_keywords
 def compare(
     rates_a: Any,
     rates_b: Any,
@@ -41,6 +44,8 @@ def compare(
     rates_a, rates_b: (trial, time, neuron), spikes/bin, as `score` takes them; bootstrap, seed: likewise.
     Raises InputError as `score` does, and where no neuron is held out or none of them has a spike.
     """
+    check_trials(trials, "compare")
+    bootstrap, seed = whole_number(bootstrap, "compare", "bootstrap"), seed_number(seed, "compare")
     scored = in_splits(trials, on, "on")
     chosen = np.ix_(scored, np.arange(trials.n_bins) < trials.window_bins, trials.heldout)
     draws = []

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from nlbprob.arguments import seed_number, whole_number
 from nlbprob.errors import InputError, printable
 from nlbprob.scoring.bootstrap import interval, resamples
 from nlbprob.scoring.groups import GROUPS, other_width, parse_group, unknown
@@ -80,6 +81,7 @@ def evaluate(
     Raises FileNotFoundError or InputError where a file is missing or damaged, no group is in both, an array is missing
     or of the wrong kind or shape, or a scored rate is negative or not finite. Pei et al. (2021), arXiv 2109.04463.
     """
+    bootstrap, seed = whole_number(bootstrap, "evaluate", "bootstrap"), seed_number(seed, "evaluate")
     wanted, notes = Wanted(by_neuron, by_condition, bootstrap, seed), []
     names = name_of(submission, "the submission"), name_of(target, "the targets")
     with opened(submission, "submission") as rates, opened(target, "target file") as truth:

@@ -1,11 +1,13 @@
 """Rates as they travel between models and scores: labeled arrays in spikes/bin, checked before they are used."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Num
 
+from nlbprob.arguments import described
+from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError, suggestion
 from nlbprob.scoring.metrics import LARGEST_RATE
@@ -41,6 +43,9 @@ def rate_array(rates: Any, trials: Trials, name: str = "rates") -> Float[np.ndar
     rates: a DataArray as of `label_rates`, or an array [trial, time, neuron]. name: what messages call it.
     Raises InputError where shape, ids, bin width or units are not those of `trials`.
     """
+    check_trials(trials, "score")
+    if isinstance(rates, Trials) or callable(getattr(rates, "rates", None)):
+        raise InputError(f"{name}: {described(rates)}; hand over rates, posterior.rates(trials.hide_heldout('val')).")
     if hasattr(rates, "dims"):
         if set(rates.dims) != set(AXES):
             raise InputError(f"{name}: dimensions are {tuple(rates.dims)}; they must be {AXES}.")
@@ -109,7 +114,10 @@ def check_rates(
 
 def split_names(splits: str | Sequence[str]) -> tuple[str, ...]:
     """One split name or several, as a tuple."""
-    return (splits,) if isinstance(splits, str) else tuple(splits)
+    names = (splits,) if isinstance(splits, str) else tuple(splits) if isinstance(splits, Iterable) else ()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{described(splits)} names no split; give a name or several, such as ('train', 'val').")
+    return names
 
 
 def in_splits(trials: Trials, splits: str | Sequence[str], field: str) -> Bool[np.ndarray, " trial"]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from nlbprob.arguments import checked_keywords, seed_number, whole_number
 from nlbprob.data.stitch import members
 from nlbprob.data.trials import Trials
 from nlbprob.scoring.bootstrap import decoding_draws, interval, psth_draws, resamples
@@ -87,6 +88,7 @@ class Scores:
         return f"{name:<8}{value:>8.4f}  {bounds:<18}  {UNITS[name]:<10}  {setting}{note}"
 
 
+@checked_keywords
 def score(
     rates: Any,
     trials: Trials,
@@ -112,6 +114,7 @@ def score(
     Pei et al. (2021), arXiv 2109.04463.
     """
     array = rate_array(rates, trials)
+    bootstrap, seed = whole_number(bootstrap, "score", "bootstrap"), seed_number(seed, "score")
     fitted, scored = in_splits(trials, fit, "fit"), in_splits(trials, on, "on")
     check_rates(array, trials.counts, trials.bin_ms, trials.seen)
     count = int(scored.sum())

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from nlbprob.arguments import checked_keywords
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.files import write_bytes
@@ -17,6 +18,7 @@ from nlbprob.scoring.rates import check_rates, in_splits, rate_array
 CHECKED = ("v110", "v110")
 
 
+@checked_keywords
 def write_submission(
     path: str | pathlib.Path,
     rates: Any,

@@ -1,5 +1,6 @@
 """`fit`: its forms of posterior, its two stages, and what must not change its result."""
 
+import inspect
 import json
 
 import jax
@@ -96,6 +97,32 @@ def test_init_goes_on_where_a_fit_ended(fitted, recording):
     assert went_on.elbo[0] > fitted.elbo[8] - 5
     with pytest.raises(nlb.InputError, match="neuron ids are not those of the fit"):
         nlb.fit(MODEL, recording.split("train").select(neurons=np.arange(9)), init=fitted, **options)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nlb.Model(latents=[nlb.LDS(3)]), r"'lds.decay_ms' is of shape \(2,\), that of this model is of shape \(3,\)"),
+        (nlb.Model(latents=[nlb.GP(dim=2)]), "'gp.lengthscale_ms' is absent"),
+        (nlb.Model(latents=[nlb.LDS(2)], observation=nlb.NegativeBinomial()), "'dispersion' is absent"),
+        (nlb.Model(latents=[nlb.LDS(2, name="slow")]), "'lds.decay_ms' is of shape .*, that of this model is absent"),
+    ],
+    ids=["dim", "block", "observation", "name"],
+)
+def test_init_of_another_model_is_refused(fitted, recording, model, message):
+    with pytest.raises(nlb.InputError, match=f"init is a fit of another model: its site {message}"):
+        nlb.fit(model, recording.split("train"), init=fitted, **SHORT)
+
+
+def test_a_fit_in_numpys_numbers_is_the_same_and_can_be_saved(fitted, recording, tmp_path):
+    unchecked = inspect.unwrap(nlb.fit)  # what the tests check of annotations is in no user's way
+    numbers = {"seed": np.int64(1), "em_iterations": np.int32(10), "svi_steps": np.uint8(20)}
+    numbers |= {"early_stopping": np.float32(0), "batch_size": None, "progress": np.False_}
+    found = unchecked(MODEL, recording.split("train"), **numbers)
+    assert json.dumps(found.config) == json.dumps(fitted.config)
+    np.testing.assert_array_equal(found.rates(recording), fitted.rates(recording))
+    found.save(tmp_path / "fit")
+    assert nlb.Posterior.load(tmp_path / "fit").config == fitted.config
 
 
 def test_ctrl_c_leaves_the_posterior_so_far(recording, monkeypatch):
@@ -209,7 +236,7 @@ def test_settings_are_kept_as_json(fitted):
     ("options", "message"),
     [
         ({"posterior": "normel"}, "posterior='normel'.*Did you mean 'normal'"),
-        ({"precision": "float16"}, "precision='float16'.*'float32' or 'float64'"),
+        ({"precision": "float16"}, "precision='float16'.*'float32', 'float64'"),
     ],
 )
 def test_options_that_do_not_exist_are_named(recording, options, message):

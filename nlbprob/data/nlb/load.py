@@ -5,6 +5,7 @@ import os
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from nlbprob.arguments import seed_number
 from nlbprob.data.layout import ids
 from nlbprob.data.nlb.facts import splits
 from nlbprob.data.nlb.jitter import jitter_ms
@@ -29,7 +30,7 @@ def load_dataset(
     folder: with the train and the test file. phase: "val" or "test". seed: of the jitter.
     Raises FileNotFoundError or InputError as `read`, `resample` and `splits` do.
     """
-    session = read(folder, dataset)
+    seed, session = seed_number(seed, "load_dataset"), read(folder, dataset)
     resampled, facts = resample(session, bin_ms), session.dataset
     used, shift = session.mask(*SPLITS), phase_jitter(session, phase, resampled.bin_ms, seed)
     window = input_windows(session, used, resampled.bin_ms, shift)

@@ -1,0 +1,248 @@
+"""What is handed to public functions and classes: of the wrong kind, it is told there, with the remedy."""
+
+import difflib
+import functools
+import inspect
+import math
+import numbers
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from nlbprob.errors import InputError, suggestion
+
+#: Seeds above it would silently repeat those below: JAX keeps 32 bits of a seed in single precision.
+LARGEST_SEED = 2**32 - 1
+#: Longest value that a message repeats, in characters.
+LONGEST_VALUE = 60
+#: What other packages call an argument -> what it may be called here.
+SYNONYMS = {
+    "n_iter": ("em_iterations",),
+    "max_iter": ("em_iterations",),
+    "num_iters": ("em_iterations",),
+    "iterations": ("em_iterations",),
+    "epochs": ("svi_steps",),
+    "n_epochs": ("svi_steps",),
+    "steps": ("svi_steps",),
+    "num_steps": ("svi_steps",),
+    "learning_rate": ("optimizer",),
+    "lr": ("optimizer",),
+    "dtype": ("precision",),
+    "verbose": ("progress",),
+    "progress_bar": ("progress",),
+    "random_state": ("seed",),
+    "random_seed": ("seed",),
+    "rng": ("seed",),
+    "rng_key": ("seed",),
+    "key": ("seed",),
+    "k": ("folds", "states", "components", "dim"),
+    "cv": ("folds",),
+    "n_splits": ("folds",),
+    "n_boot": ("bootstrap",),
+    "num_samples": ("draws",),
+    "n_samples": ("draws",),
+    "samples": ("draws",),
+    "likelihood": ("observation",),
+    "emission": ("observation", "readout"),
+    "prior": ("priors",),
+    "n_latents": ("dim",),
+    "latent_dim": ("dim",),
+    "n_dims": ("dim",),
+    "n_components": ("components", "dim"),
+    "n_states": ("states", "dim"),
+    "num_states": ("states", "dim"),
+    "bin_size": ("bin_ms",),
+    "bin_width": ("bin_ms",),
+    "binsize": ("bin_ms",),
+    "dt": ("bin_ms",),
+    "n_trials": ("trials",),
+    "n_neurons": ("neurons",),
+    "n_bins": ("bins",),
+}
+
+
+def checked_keywords[F: Callable[..., Any]](function: F) -> F:
+    """A function, or a class with its constructor and public methods, that tells of arguments it does not take.
+
+    What does not fit the signature raises InputError, with the nearest name, where Python raises TypeError. The
+    signature, which editors and type checkers show, stays what it is.
+    """
+    return decorated_class(function) if isinstance(function, type) else decorated(function, function.__name__)
+
+
+def decorated[F: Callable[..., Any]](function: F, name: str) -> F:
+    """The function `checked_keywords` makes; name: what messages call it."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        try:
+            signature.bind(*arguments, **keywords)
+        except TypeError as error:
+            raise InputError(misfit(name, signature, keywords, error)) from None
+        return function(*arguments, **keywords)
+
+    return cast("F", call)
+
+
+def decorated_class(cls: Any) -> Any:
+    """The class `checked_keywords` makes: the same one, its own constructor and public methods decorated."""
+    for name, member in list(vars(cls).items()):
+        if name == "__init__":
+            cls.__init__ = decorated(member, cls.__name__)
+        elif name.startswith("_"):
+            continue
+        elif isinstance(member, staticmethod):
+            setattr(cls, name, staticmethod(decorated(member.__func__, f"{cls.__name__}.{name}")))
+        elif inspect.isfunction(member):
+            setattr(cls, name, decorated(member, f"{cls.__name__}.{name}"))
+    return cls
+
+
+def misfit(name: str, signature: inspect.Signature, keywords: dict[str, Any], error: TypeError) -> str:
+    """What to say of arguments that do not fit a signature."""
+    known = [parameter.name for parameter in signature.parameters.values() if parameter.kind in NAMED]
+    unknown = [keyword for keyword in keywords if keyword not in known]
+    if not unknown:
+        return f"{name}: {error}; it is called as {name}({', '.join(one for one in known if one != 'self')})."
+    return unknown_keyword(name, unknown[0], [one for one in known if one != "self"])
+
+
+NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def unknown_keyword(caller: str, keyword: str, known: Sequence[str]) -> str:
+    """What to say of a keyword that is none of those known: the nearest, and all."""
+    return f"{caller}: there is no argument {keyword!r}. {suggestion(nearest(keyword, known), known)}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Of the known names the one that is meant by another, where there is one that may be; else that other."""
+    known = list(known)
+    plain = {one.lower().replace("_", ""): one for one in known}
+    also = [one for one in SYNONYMS.get(name.lower(), ()) if one in known]
+    close = difflib.get_close_matches(name.lower().replace("_", ""), plain, n=1)
+    return also[0] if also else plain[close[0]] if close else name
+
+
+def named(caller: str, name: str, value: Any) -> str:
+    """How a message about an argument begins: "fit(seed=-1)", or "fit: seed is an array of shape (3,)"."""
+    if value is None or isinstance(value, str | numbers.Number | np.bool_):
+        shown = repr(value)
+        short = shown if len(shown) <= LONGEST_VALUE else f"{shown[:LONGEST_VALUE]}..."
+        return f"{caller}({name}={short})"
+    return f"{caller}: {name} is {described(value)}"
+
+
+def described(value: Any) -> str:
+    """What kind of thing a value is, in words."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(getattr(value, "shape", None), tuple):
+        return f"an array of shape {value.shape}"
+    if inspect.isroutine(value):
+        return f"the function {getattr(value, '__name__', '')}"
+    return f"of type {type(value).__name__}"
+
+
+def whole_number(value: Any, caller: str, name: str, least: int = 0, most: int | None = None) -> int:
+    """A whole number of Python's, from one of Python's, NumPy's or JAX's.
+
+    Raises InputError where it is none (True and False are none), or not from `least` to `most`.
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least or (most is not None and number > most):
+        limits = f"at least {least}" if most is None else f"from {least} to {most}"
+        written = f"; write {int(value)}" if isinstance(value, float) and value.is_integer() and value >= least else ""
+        raise InputError(f"{named(caller, name, value)}: it must be a whole number, {limits}{written}.")
+    return number
+
+
+def seed_number(value: Any, caller: str, name: str = "seed") -> int:
+    """A seed: a whole number from 0 to 2^32 - 1, which JAX and NumPy take alike. Raises InputError on others."""
+    return whole_number(value, caller, name, 0, LARGEST_SEED)
+
+
+def real_number(
+    value: Any,
+    caller: str,
+    name: str,
+    *,
+    above: float | int = -math.inf,
+    least: float | int = -math.inf,
+    below: float | int = math.inf,
+) -> float:
+    """A finite number of Python's, from one of Python's or NumPy's.
+
+    Raises InputError where it is none, not larger than `above`, smaller than `least`, or not smaller than `below`.
+    """
+    try:
+        number = math.nan if isinstance(value, bool | np.bool_ | str | bytes) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not (math.isfinite(number) and number > above and least <= number < below):
+        limits = {"above": above, "at least": least, "below": below}
+        wanted = [f"{words} {limit or 'zero'}" for words, limit in limits.items() if math.isfinite(limit)]
+        raise InputError(f"{named(caller, name, value)}: it must be {', '.join(['a finite number', *wanted])}.")
+    return number
+
+
+def flag(value: Any, caller: str, name: str) -> bool:
+    """True or False, of Python's or NumPy's. Raises InputError on anything else."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise InputError(f"{named(caller, name, value)}: it must be True or False.")
+
+
+def one_of(value: Any, known: Iterable[str], caller: str, name: str) -> str:
+    """One of some names. Raises InputError on anything else, with the nearest."""
+    known = list(known)
+    if isinstance(value, str) and value in known:
+        return value
+    close = suggestion(nearest(value, known) if isinstance(value, str) else "", known)
+    raise InputError(f"{named(caller, name, value)}: no such {name}. {close}")
+
+
+def instance_of(value: Any, kind: Any, caller: str, name: str, remedy: str = "", examples: Sequence[str] = ()) -> Any:
+    """An object of a kind, a class or a union of some. Raises InputError on anything else.
+
+    remedy: what to give instead; by default one of the public classes named in `examples`, the nearest one where the
+    name of a class, or the class itself, was given.
+    """
+    if isinstance(value, kind):
+        return value
+    begin = named(caller, name, value)
+    if isinstance(value, type) and issubclass(value, kind):
+        raise InputError(f"{begin}: give an object of it, {value.__name__}(...), with parentheses.")
+    likely = nearest(value, examples) if isinstance(value, str) else ""
+    if likely in examples:
+        raise InputError(f"{begin}: give an object, not a name: {name}=nlb.{likely}().")
+    raise InputError(f"{begin}: give {remedy or either(examples)}.")
+
+
+def either(classes: Sequence[str]) -> str:
+    """Objects of public classes, one of which is to be given, in words."""
+    *others, last = [f"nlb.{one}()" for one in classes]
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def sequence_of(
+    values: Any, kind: Any, caller: str, name: str, remedy: str = "", examples: Sequence[str] = ()
+) -> tuple[Any, ...]:
+    """Objects of a kind, of a list or the like; remedy, examples: as for `instance_of`.
+
+    Raises InputError on anything else, a single object among them.
+    """
+    single = isinstance(values, str | kind | type)
+    if single or not isinstance(values, Iterable):
+        entries = f"[nlb.{type(values).__name__}(...)]" if isinstance(values, kind) else "[...]"
+        of = "" if isinstance(values, kind) else f", of {remedy or either(examples)}"
+        raise InputError(f"{named(caller, name, values)}: give a list, {name}={entries}{of}.")
+    return tuple(
+        instance_of(value, kind, caller, f"{name}[{place}]", remedy, examples) for place, value in enumerate(values)
+    )

@@ -1,0 +1,86 @@
+"""A bar is drawn where it can be, and is never what a fit fails of."""
+
+import errno
+import io
+import sys
+
+import pytest
+
+from nlbprob.infer.progress import LOG_INTERVAL_S, Progress
+
+
+class Stream(io.StringIO):
+    """Standard error that is, or is not, a terminal."""
+
+    def __init__(self, terminal: bool):
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self):
+        return self.terminal
+
+
+class Broken(Stream):
+    """Standard error whose reader goes away after a few lines."""
+
+    def __init__(self, writes: int, error: Exception):
+        super().__init__(terminal=True)
+        self.left, self.error = writes, error
+
+    def write(self, text):
+        self.left -= 1
+        if self.left < 0:
+            raise self.error
+        return super().write(text)
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+def run(iterations=5):
+    bar = Progress(iterations, show=True)
+    for number in range(iterations - 1):
+        bar.tick("EM", f"ELBO {number}")
+    bar.skip(1)
+    bar.close()
+    return bar
+
+
+@pytest.mark.parametrize("stream", [None, closed(), Broken(0, BrokenPipeError(errno.EPIPE, "broken pipe"))])
+def test_work_goes_on_where_standard_error_is_gone(monkeypatch, stream):
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert run().bar.disable
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(errno.EPIPE, "broken pipe"), OSError(errno.ENOSPC, "full")])
+@pytest.mark.parametrize("writes", [1, 2, 3])
+def test_work_goes_on_where_standard_error_ends_on_the_way(monkeypatch, writes, error):
+    monkeypatch.setattr(sys, "stderr", Broken(writes, error))
+    bar = Progress(3, show=True)
+    bar.bar.mininterval = 0.0
+    for _ in range(3):
+        bar.tick("EM", "ELBO")
+    bar.close()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_is_drawn_often_and_a_log_seldom(monkeypatch, terminal):
+    monkeypatch.setattr(sys, "stderr", Stream(terminal))
+    bar = run()
+    assert (bar.bar.mininterval < 1) == terminal
+    assert bar.bar.mininterval == LOG_INTERVAL_S or terminal
+    assert "EM: 100%" in sys.stderr.getvalue()
+    assert "ELBO 3" in sys.stderr.getvalue()
+    assert terminal or sys.stderr.getvalue().count("\r") < 5
+
+
+def test_a_silent_bar_writes_nothing(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Stream(True))
+    bar = Progress(3, show=False)
+    bar.tick("EM", "ELBO")
+    bar.skip(1)
+    bar.close()
+    assert sys.stderr.getvalue() == ""
