@@ -51,6 +51,7 @@ class Manifest:
         versions: of nlbprob, Python and the packages that decide its numbers.
         recording: the files that were fitted.
         files: by their path in the folder, with "/".
+        writes: files and folders of the folder that a command is about to write, whole or not.
     """
 
     state: str
@@ -61,6 +62,7 @@ class Manifest:
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
     recording: tuple[Source, ...] = ()
     files: dict[str, Entry] = dataclasses.field(default_factory=dict)
+    writes: tuple[str, ...] = ()
 
     @classmethod
     def new(cls) -> "Manifest":
@@ -131,6 +133,7 @@ def parsed(content: dict[str, Any]) -> Manifest:
         {text(name): text(version) for name, version in content["versions"].items()},
         tuple(Source.parsed(source) for source in content["recording"]),
         {inside(name): Entry(whole(entry["size"]), text(entry["sha256"])) for name, entry in content["files"].items()},
+        tuple(map(inside, content["writes"])),
     )
 
 

@@ -102,7 +102,7 @@ def additions(folder: pathlib.Path, names: Sequence[str]) -> Iterator[Stage]:
                 remove(stage.path, names)
             raise
         with files.signals_deferred():
-            stage.note(**vars(dataclasses.replace(old, files=old.files | stage.manifest.files)))
+            stage.note(**vars(dataclasses.replace(old, files=old.files | stage.manifest.files, writes=tuple(names))))
             finish(folder)
 
 
@@ -156,10 +156,9 @@ def torn(path: pathlib.Path) -> bool:
 
 def begin(folder: pathlib.Path, start: Manifest, names: Sequence[str]) -> Stage:
     """An empty stage, whose manifest says that it is being written."""
-    stage = Stage(folder, start)
-    if stage.path.is_dir():
-        left = stage_manifest(folder)
-        remove(stage.path, [*names, *(left.files if left else ())])
+    stage = Stage(folder, dataclasses.replace(start, writes=tuple(names)))
+    if (left := stage_manifest(folder)) is not None:
+        remove(stage.path, left.writes)
     stage.path.mkdir(exist_ok=True)
     stage.note()
     return stage
@@ -197,8 +196,8 @@ def move(folder: pathlib.Path) -> None:
         prune((folder / name).parent, folder)
     for name in {str(pathlib.PurePosixPath(name).parent) for name in new.files}:
         files.flush_folder(folder / name)
-    os.replace(stage / manifest.NAME, folder / manifest.NAME)
-    files.flush_folder(folder)
+    dataclasses.replace(new, writes=()).write(folder)
+    remove(stage, new.writes)
     clear(folder)
 
 
