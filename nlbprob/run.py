@@ -89,7 +89,7 @@ def carry_out(stage: staging.Stage, settings: Settings, model, trials, config: d
         try:
             posterior = fit_posterior(model, trials, settings, stage, init, progress, meanwhile=begin)
         finally:
-            if recording.done():
+            if recording.done():  # also where the fit was interrupted
                 stage.note(recording=recording.result())
         visible = trials.hide_heldout(*on)
         rates, latents = posterior.rates_and_latents(visible)
@@ -112,6 +112,7 @@ def carry_out(stage: staging.Stage, settings: Settings, model, trials, config: d
         )
         written = ["metrics.json", "submission.h5", "report.html"]
         stage.add(*written, *(["posterior.nc"] if drawn.result() else []))
+        stage.note(recording=recording.result())
     return metrics
 
 
