@@ -4,12 +4,24 @@ import difflib
 import re
 from collections.abc import Iterable
 
-#: Control characters of C0 and C1, and those that turn the direction of text.
-CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+#: Characters that move a terminal's cursor, change its colors, or turn the direction of what follows.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""The text with every control character written out, so that a file cannot write to its reader's terminal.
+
+    >>> printable("unit\x1b[2J")
+    'unit\\x1b[2J'
+    """
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 class InputError(ValueError):
     """Something handed to nlbprob cannot be used; the message names what, where, and what to do."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__("\n".join(map(printable, str(message).split("\n"))))
 
 
 class RunExistsError(InputError):
@@ -27,15 +39,6 @@ def suggestion(name: str, choices: Iterable[object]) -> str:
         return "There are none."
     close = difflib.get_close_matches(name, known, n=1)
     return (f"Did you mean {close[0]!r}? " if close else "") + "There are: " + ", ".join(map(repr, known)) + "."
-
-
-def printable(text: str) -> str:
-    """Text of a file with its control characters as escapes, so that it cannot steer a terminal.
-
-    >>> printable("a" + chr(27) + "[2J")
-    'a\\\\x1b[2J'
-    """
-    return CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def was_interrupted(error: BaseException | None) -> bool:
