@@ -2,7 +2,7 @@
 
 import sys
 
-from nlbprob.cli import main
+from nlbprob.cli import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

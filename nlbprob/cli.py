@@ -3,15 +3,19 @@
 0: done; 2: something handed in cannot be used; 130: interrupted.
 """
 
+import contextlib
 import gc
 import importlib
 import os
 import pathlib
 import sys
+import warnings
 from collections.abc import Sequence
 
 from nlbprob.errors import InputError, suggestion
 
+#: The exit code after Ctrl-C, or a signal that is treated like it.
+INTERRUPTED = 130
 #: Verb -> what it does. Each is the module of that name in `nlbprob.commands`, imported when asked for.
 VERBS = {
     "demo": "simulate a recording, fit it, score it and write its report",
@@ -21,7 +25,7 @@ VERBS = {
     "report": "write a run's report.html again",
     "download": "download a data set of the benchmark, or its test targets",
     "tensors": "write the benchmark's input and target files of a data set",
-    "check": "validate a submission against the inputs it was predicted from",
+    "check": "verify the files of a run, or a submission against its inputs",
     "combine": "merge submissions into one file",
     "test": "refit a run on train and val, and score it on test",
     "leaderboard": "print the published numbers, with your runs in their place",
@@ -32,16 +36,22 @@ VERBS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nlbprob` with the words `argv` (those of the command line by default) and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
-    gc.set_threshold(100_000, 20, 20)  # tracing models makes objects by the million, hardly any of them in cycles
     debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    prepare()
+
+    from nlbprob.commands.interrupts import interruptible
+    from nlbprob.storage.command import WORDS
+
+    token = WORDS.set(tuple(words))
     try:
-        return dispatch([word for word in words if word != "--debug"])
+        with interruptible():
+            return dispatch(words)
     except KeyboardInterrupt as stop:
         if debug:
             raise
-        print(f"\nnlbprob: {str(stop) or 'interrupted'}.", file=sys.stderr)
-        return 130
+        print(f"\nnlbprob: {(str(stop) or 'interrupted').removesuffix('.')}.", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -50,15 +60,50 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"nlbprob: {error}", file=sys.stderr)
         return 2
+    finally:
+        WORDS.reset(token)
 
 
-def cache_folder() -> pathlib.Path:
-    """Where compiled programs are kept from one command to the next: NLBPROB_CACHE, or the platform's place."""
-    if named := os.environ.get("NLBPROB_CACHE"):
-        return pathlib.Path(named)
-    if sys.platform == "darwin":
-        return pathlib.Path.home() / "Library" / "Caches" / "nlbprob"
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "nlbprob"
+def program() -> int:
+    """The `nlbprob` program: `main`, and an end that waits for nothing once it was interrupted.
+
+    Python would wait for every thread that compiles or scores, and a second Ctrl-C would then end in a traceback.
+    """
+    code = main()
+    if code == INTERRUPTED:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    return code
+
+
+def prepare() -> None:
+    """Set what concerns this process alone: the cache of compiled programs, the log of XLA, the garbage collector."""
+    if (cache := cache_folder()) is not None:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "jax"))
+        warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
+    # XLA's alarms of slow compilation would break the progress bar; its errors come as exceptions all the same.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    gc.set_threshold(100_000, 20, 20)  # tracing models makes objects by the million, hardly any of them in cycles
+
+
+def cache_folder() -> pathlib.Path | None:
+    """Where compiled programs are kept from one command to the next: NLBPROB_CACHE, or the platform's place.
+
+    None where that cannot be had: there is no home, or nothing may be written there.
+    """
+    try:
+        if named := os.environ.get("NLBPROB_CACHE"):
+            folder = pathlib.Path(named)
+        elif sys.platform == "darwin":
+            folder = pathlib.Path.home() / "Library" / "Caches" / "nlbprob"
+        else:
+            folder = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "nlbprob"
+    except RuntimeError:  # no HOME, and no entry of this user in the password file
+        return None
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return folder if there.is_dir() and os.access(there, os.W_OK | os.X_OK) else None
 
 
 def dispatch(words: list[str]) -> int:

@@ -39,3 +39,12 @@ def suggestion(name: str, choices: Iterable[object]) -> str:
         return "There are none."
     close = difflib.get_close_matches(name, known, n=1)
     return (f"Did you mean {close[0]!r}? " if close else "") + "There are: " + ", ".join(map(repr, known)) + "."
+
+
+def was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error is Ctrl-C, or came of it: code that catches everything may make another error of it."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,59 +1,96 @@
 """A run: one model fitted to one recording and scored, in a folder with everything needed to read it again."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
-import datetime
 import functools
-import importlib.metadata
 import json
 import pathlib
-import platform
-import shutil
+from collections.abc import Iterator
 
-from nlbprob import __version__
-from nlbprob.errors import InputError, RunExistsError
+from nlbprob import files
+from nlbprob.errors import InputError
 from nlbprob.model_file import find_model, load_model
 from nlbprob.settings import Settings
+from nlbprob.storage import manifest, reading, staging
+from nlbprob.storage.contents import (
+    read_config,
+    read_metrics,
+    read_posterior,
+    read_test,
+    settings_of,
+)
+from nlbprob.storage.origin import Source, check_recording, files_of
+from nlbprob.storage.reading import check_free
 
-#: What a run writes to its folder.
+#: What a run writes to its folder, beside its manifest.
 FILES = ("config.json", "model.py", "posterior", "metrics.json", "submission.h5", "posterior.nc", "report.html")
-#: What `nlbprob test` adds: the record, and a folder with the refitted posterior and its submission.
-TEST_FILES = ("test.json", "test")
-#: Packages whose versions decide a run's numbers.
-PACKAGES = ("jax", "jaxlib", "numpyro", "optax", "numpy", "scipy", "pynwb", "h5py", "xarray", "arviz")
 
 
 def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False, progress: bool = True) -> dict:
     """Load, fit, score, and write config, posterior, metrics, submission and report to the folder `out`.
 
-    force: replace the run that the folder holds; progress: say what is read, and show a bar.
-    Returns the content of metrics.json. Raises RunExistsError where `out` exists, InputError where the settings and
-    the recording do not fit each other.
-    """
-    from nlbprob.reporting import write_report
-    from nlbprob.scoring.baselines import baselines
-    from nlbprob.scoring.rates import check_rates, rate_array
-    from nlbprob.scoring.submission import write_submission
+    The files are written aside and take their places together, so that a run which `out` holds stays until the new one
+    is whole. Where the fit is interrupted or fails, its manifest says so, and what was found until then is kept.
 
+    Args:
+        settings: what to fit to what, and how.
+        out: the run's folder.
+        force: replace the run that the folder holds.
+        progress: say what is read, and show a bar.
+
+    Returns:
+        The content of metrics.json.
+
+    Raises:
+        RunExistsError: `out` holds a run, or something else.
+        InputError: the settings and the recording do not fit each other.
+    """
     folder = pathlib.Path(out)
     check_free(folder, force)
     fit, on = settings.splits
     if set(fit) & set(on):
         raise InputError(f"--score-on {settings.score_on}: score on trials that the model has not learned from.")
     file = find_model(settings.model)
+    source = file.path.read_bytes()
     model = load_model(settings.model, **settings.model_options)
+    recording = sources(settings)
     trials = settings.load()
     init = None if settings.init is None else read_posterior(settings.init, model)
     if progress:
         print(trials, *(f"Note: {note}" for note in trials.source.get("notes", [])), sep="\n", flush=True)
 
-    clear(folder)
-    shutil.copyfile(file.path, folder / "model.py")
-    config = describe(settings, trials)
-    write_json(folder / "config.json", config)
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+    found = reading.examine(folder)
+    keep = found is not None and found.kept
+    try:
+        with staging.new_run(folder, FILES, keep) as stage:
+            stage.note(recording=recording)
+            files.write_bytes(stage.path / "model.py", source)
+            config = describe(settings, trials)
+            write_json(stage.path / "config.json", config)
+            stage.add("model.py", "config.json")
+            return carry_out(stage, settings, model, trials, config, init, progress)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(interruption(folder)) from stop
+
+
+def carry_out(stage: staging.Stage, settings: Settings, model, trials, config: dict, init, progress: bool) -> dict:
+    """Fit, score and report, into a stage; returns the content of metrics.json."""
+    from nlbprob.reporting import write_report
+    from nlbprob.scoring.baselines import baselines
+    from nlbprob.scoring.rates import check_rates, rate_array
+    from nlbprob.scoring.submission import write_submission
+
+    fit, on = settings.splits
+    folder = stage.path
+    with side_work() as pool:
+        recording = pool.submit(lambda: tuple(source.hashed() for source in stage.manifest.recording))
         begin = functools.cache(lambda: pool.submit(baselines, trials, fit, on))
-        posterior = fit_posterior(model, trials, settings, folder, init, progress, meanwhile=begin)
+        try:
+            posterior = fit_posterior(model, trials, settings, stage, init, progress, meanwhile=begin)
+        finally:
+            if recording.done():  # also where the fit was interrupted
+                stage.note(recording=recording.result())
         visible = trials.hide_heldout(*on)
         rates, latents = posterior.rates_and_latents(visible)
         check_rates(rate_array(rates, trials), trials.counts, trials.bin_ms, trials.seen)
@@ -62,7 +99,8 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
         drawn = pool.submit(write_draws, folder / "posterior.nc", posterior, visible.split(*on), settings)
         metrics = measure(rates, trials, settings, others) | {"verdict": posterior.verdict}
         write_json(folder / "metrics.json", metrics)
-        write_submission(folder / "submission.h5", rates, trials, fit, on)
+        with files.translated(folder / "submission.h5"):
+            write_submission(folder / "submission.h5", rates, trials, fit, on)
         write_report(
             folder / "report.html",
             posterior=posterior,
@@ -72,44 +110,69 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
             rates=rates,
             latents=latents,
         )
-        drawn.result()
+        written = ["metrics.json", "submission.h5", "report.html"]
+        stage.add(*written, *(["posterior.nc"] if drawn.result() else []))
+        stage.note(recording=recording.result())
     return metrics
 
 
-def write_draws(path: pathlib.Path, posterior, trials, settings: Settings) -> None:
-    """Write posterior.nc; too large a file is no reason to lose the run, and is told."""
+@contextlib.contextmanager
+def side_work() -> Iterator[concurrent.futures.ThreadPoolExecutor]:
+    """A thread beside the main one; an error or Ctrl-C in the block does not wait for what it is doing."""
+    pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="beside")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def write_draws(path: pathlib.Path, posterior, trials, settings: Settings) -> bool:
+    """Write posterior.nc, and say whether; too large a file is no reason to lose the run, and is told."""
     options = {"draws": settings.draws, "latents": settings.latents, "rates": settings.rates}
     try:
         posterior.to_netcdf(path, trials, **options)
     except InputError as error:
         print(f"{path.name} is left out. {error}")
+        return False
+    return True
 
 
-def fit_posterior(model, trials, settings: Settings, folder: pathlib.Path, init, progress: bool, meanwhile=None):
-    """Fit `model` to the trials of `fit_on` from `init` on, and save the posterior, on Ctrl-C too."""
+def fit_posterior(
+    model, trials, settings: Settings, stage: staging.Stage, init, progress: bool, *, under="", **options
+):
+    """Fit `model` to the trials of `fit_on` from `init` on, and save the posterior to a stage, on Ctrl-C too.
+
+    under: the folder in the stage; options: further arguments of `nlbprob.fit`.
+    """
     from nlbprob.infer.fit import Interrupted, fit
 
     names = ("seed", "posterior", "em_iterations", "svi_steps", "early_stopping")
     given = {name: getattr(settings, name) for name in names}
     given = {name: value for name, value in given.items() if value is not None}
+    place = f"{under}posterior"
+
+    def keep(posterior):
+        with files.signals_deferred(), files.translated(stage.path / place):
+            posterior.save(stage.path / place)
+            stage.add(place)
+
     try:
         learned = trials.split(*settings.splits[0])
-        posterior = fit(model, learned, **given, init=init, progress=progress, meanwhile=meanwhile)
+        posterior = fit(model, learned, **given, init=init, progress=progress, **options)
     except Interrupted as stop:
-        if stop.posterior is None:
-            raise
-        stop.posterior.save(folder / "posterior")
-        raise KeyboardInterrupt(f"interrupted; what was found lies in {folder}: go on with --init {folder}") from None
-    posterior.save(folder / "posterior")
+        if stop.posterior is not None:
+            keep(stop.posterior)
+        raise
+    keep(posterior)
     return posterior
 
 
-def read_posterior(folder: str | pathlib.Path, model=None):
-    """The posterior in a run's folder, or in a folder that `Posterior.save` wrote."""
-    from nlbprob.infer.posterior import Posterior
-
-    inside = pathlib.Path(folder) / "posterior"
-    return Posterior.load(inside if inside.is_dir() else folder, model)
+def interruption(folder: pathlib.Path) -> str:
+    """What to say where a fit was interrupted."""
+    run = reading.existing(folder)
+    if run.manifest.state == "done":  # the run that the new one was to replace, or the new one itself
+        return reading.remark(run) or f"interrupted; the run in {folder} is whole"
+    return f"interrupted. {reading.advice(run)}"
 
 
 def measure(rates, trials, settings: Settings, others) -> dict:
@@ -138,74 +201,60 @@ def measure(rates, trials, settings: Settings, others) -> dict:
 
 
 def report(folder: str | pathlib.Path) -> pathlib.Path:
-    """Write report.html of the run in `folder` from its other files and the recording; returns its path."""
+    """Write report.html of the run in `folder` from its other files and the recording; returns its path.
+
+    Raises:
+        InputError: the folder holds no run that is whole, or the recording is no longer the one that was fitted.
+    """
     folder = pathlib.Path(folder)
-    config, metrics = read_json(folder, "config.json"), read_json(folder, "metrics.json")
+    run = reading.require(folder, "config.json", "model.py", "posterior", "metrics.json")
+    check_recording(run.manifest.recording, folder, run.manifest.started)
+    config, metrics, tested = read_config(folder), read_metrics(folder), read_test(folder)
 
     from nlbprob.functions.model import resolved
     from nlbprob.reporting import write_report
 
-    settings = Settings(**config["settings"])
+    settings = settings_of(config, folder)
     trials = settings.load()
     model = resolved(load_model(str(folder / "model.py"), **settings.model_options), trials)
-    return write_report(
-        folder / "report.html",
-        posterior=read_posterior(folder, model),
-        trials=trials,
-        metrics=metrics,
-        config=config,
-        tested=read_test(folder),
-    )
+    posterior = read_posterior(folder, model)
+    with staging.additions(folder, ["report.html"]) as stage:
+        write_report(
+            stage.path / "report.html",
+            posterior=posterior,
+            trials=trials,
+            metrics=metrics,
+            config=config,
+            tested=tested,
+        )
+        stage.add("report.html")
+    return folder / "report.html"
 
 
-def read_test(folder: str | pathlib.Path) -> dict | None:
-    """The record that `nlbprob test` wrote of the run in `folder`; None where it was not tested."""
-    folder = pathlib.Path(folder)
-    return read_json(folder, TEST_FILES[0]) if (folder / TEST_FILES[0]).is_file() else None
-
-
-def check_free(folder: pathlib.Path, force: bool) -> None:
-    """Raise RunExistsError where `folder` holds anything that a run would overwrite or stand among."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file: name a folder for the run.")
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    if not (folder / "config.json").is_file():
-        raise RunExistsError(f"{folder} exists and holds no run: name another folder.")
-    kept = any((folder / name).exists() for name in ("posterior", "metrics.json"))
-    if kept and not force:
-        raise RunExistsError(f"{folder} already holds a run: name another folder, or add --force to replace it.")
-
-
-def clear(folder: pathlib.Path) -> None:
-    """Make `folder`, without the files of an earlier run; what else lies in it stays."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in (*FILES, *TEST_FILES):
-        path = folder / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+def sources(settings: Settings) -> tuple[Source, ...]:
+    """The files of the recording, as they are before they are read."""
+    dataset = settings.data_options.get("dataset")
+    return tuple(Source.of(path) for path in files_of(settings.data, dataset))
 
 
 def describe(settings: Settings, trials) -> dict:
     """The content of config.json: the settings, what they resolved to, and the versions in use."""
     file = find_model(settings.model)
     defaults = {name: option.default_value for name, option in file.options.items()}
-    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
-    resolved = dataclasses.replace(settings, data=str(pathlib.Path(settings.data).resolve()))
+    init = None if settings.init is None else str(pathlib.Path(settings.init).resolve())
+    resolved = dataclasses.replace(settings, data=str(pathlib.Path(settings.data).resolve()), init=init)
     return {
         "settings": dataclasses.asdict(resolved),
         "model": {"name": file.name, "options": defaults | settings.model_options},
         "data": trials.source,
-        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "versions": {"nlbprob": __version__, "python": platform.python_version(), **packages},
+        "started": manifest.now(),
+        "versions": manifest.versions(),
     }
 
 
 def write_json(path: pathlib.Path, content: dict) -> None:
     """Write `content` as JSON that any reader takes: NumPy's values as plain ones, what is not finite as null."""
-    path.write_text(json.dumps(plain(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    files.write_text(path, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
 
 
 def plain(value):
@@ -219,13 +268,3 @@ def plain(value):
     if isinstance(value, float) and value - value != 0:
         return None
     return str(value) if isinstance(value, pathlib.Path) else value
-
-
-def read_json(folder: pathlib.Path, name: str) -> dict:
-    """A JSON file of the run in `folder`; InputError where there is no run, or one that did not end."""
-    path = folder / name
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{folder} holds no run (no config.json): `nlbprob fit MODEL DATA --out {folder}` makes one.")
-    if not path.is_file():
-        raise InputError(f"{folder} has no {name}: the run did not end. Repeat `nlbprob fit` with --force.")
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -4,26 +4,21 @@ The test targets are public. What a run is tested on is therefore written down: 
 """
 
 import dataclasses
-import datetime
 import pathlib
 import time
 from typing import Any
 
+from nlbprob import files
 from nlbprob.errors import InputError, RunExistsError
 from nlbprob.model_file import load_model
-from nlbprob.run import (
-    TEST_FILES,
-    Settings,
-    fit_posterior,
-    plain,
-    read_json,
-    read_posterior,
-    read_test,
-    report,
-    write_json,
-)
+from nlbprob.run import fit_posterior, plain, report, write_json
+from nlbprob.settings import Settings
+from nlbprob.storage import manifest, reading, staging
+from nlbprob.storage.contents import RECORD_NAME, read_config, read_metrics, read_posterior, read_test, settings_of
+from nlbprob.storage.origin import check_recording
 
-RECORD, FOLDER = TEST_FILES
+#: What a test adds to a run: the record, and a folder with the refitted posterior and its submission.
+RECORD, FOLDER = RECORD_NAME, "test"
 
 
 def run_test(
@@ -37,27 +32,45 @@ def run_test(
     The record, test.json, has "date", "dataset", "bin_ms", "target" and its "sha256", "config", "results" as the
     benchmark gives them, "scores" of the data set, "earlier" test evaluations of it, "later" (whether there were any)
     and the "statement" that belongs beside the scores.
-    Raises InputError where the folder holds no run of one of the benchmark's data sets, the targets are of another one,
-    the rates do not pass the check, or the ledger cannot be written: then nothing is scored.
+    Raises InputError where the folder holds no whole run of one of the benchmark's data sets, the recording is no
+    longer the one that was fitted, the targets are of another one, the rates do not pass the check, or the ledger
+    cannot be written: then nothing is scored.
     """
-    from nlbprob.data.transfer import checksum
     from nlbprob.scoring import ledger
-    from nlbprob.scoring.evaluate import evaluate
 
     folder, target = pathlib.Path(folder), pathlib.Path(target)
     settings, dataset, bin_ms = test_settings(folder)
     check_repeat(folder, force)
     check_target(target, dataset, bin_ms)
     ledger.entries(dataset)  # an error in it is better met before the fit
+    try:
+        with staging.additions(folder, (RECORD, FOLDER)) as stage:
+            record = evaluated(stage, folder, settings, dataset, target, progress)
+            write_json(stage.path / RECORD, record)
+            stage.add(RECORD)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted: nothing of the test was kept; the same command starts again") from None
+    report(folder)
+    return record
+
+
+def evaluated(
+    stage: staging.Stage, folder: pathlib.Path, settings: Settings, dataset: str, target: pathlib.Path, progress: bool
+) -> dict[str, Any]:
+    """Predict, check, score, and enter that in the ledger; returns the record of it."""
+    from nlbprob.data.transfer import checksum
+    from nlbprob.scoring import ledger
+    from nlbprob.scoring.evaluate import evaluate
+
     started = time.perf_counter()
-    submission, trials = predict(folder, settings, dataset, progress)
+    submission, trials = predict(stage, folder, settings, dataset, progress)
     check(submission, settings, dataset, trials)
     evaluation = evaluate(submission, target, split="test")
     (scores,) = evaluation.groups
     record = {
-        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "date": manifest.now(),
         "dataset": dataset,
-        "bin_ms": bin_ms,
+        "bin_ms": trials.bin_ms,
         "split": "test",
         "fit_on": settings.fit_on,
         "target": str(target.resolve()),
@@ -67,7 +80,7 @@ def run_test(
         "config": dataclasses.asdict(settings),
     }
     earlier = ledger.record({name: plain(value) for name, value in record.items()})
-    record |= {
+    return record | {
         "results": evaluation.results,
         "notes": [note for note in evaluation.notes if note.startswith(f"{scores.group}: ")],
         "earlier": len(earlier),
@@ -76,15 +89,13 @@ def run_test(
         "statement": ledger.statement(dataset, earlier),
         "seconds": time.perf_counter() - started,
     }
-    write_json(folder / RECORD, record)
-    report(folder)
-    return record
 
 
 def test_settings(folder: pathlib.Path) -> tuple[Settings, str, float]:
-    """The run's settings moved to the test phase, its data set and its bin width."""
-    config = read_json(folder, "config.json")
-    read_json(folder, "metrics.json")
+    """The settings of a whole run moved to the test phase, its data set and its bin width."""
+    run = reading.require(folder, "config.json", "model.py", "metrics.json")
+    config = read_config(folder)
+    read_metrics(folder)
     options = config["data"].get("options", {})
     dataset = options.get("dataset")
     if dataset is None:
@@ -92,7 +103,8 @@ def test_settings(folder: pathlib.Path) -> tuple[Settings, str, float]:
             f"{folder}: the run is of a recording of its own, which has no test phase; the benchmark's data sets have "
             "one: `nlbprob fit MODEL DIR --dataset NAME`."
         )
-    settings = Settings(**config["settings"])
+    check_recording(run.manifest.recording, folder, run.manifest.started)
+    settings = settings_of(config, folder)
     moved = dataclasses.replace(
         settings, data_options=settings.data_options | {"phase": "test"}, fit_on="train+val", score_on="test"
     )
@@ -125,25 +137,23 @@ def check_target(target: pathlib.Path, dataset: str, bin_ms: float) -> None:
         raise InputError(f"{target}: no targets of {group}; {hint}. Name the file with those of the run.")
 
 
-def predict(folder: pathlib.Path, settings: Settings, dataset: str, progress: bool) -> tuple[pathlib.Path, Any]:
+def predict(
+    stage: staging.Stage, folder: pathlib.Path, settings: Settings, dataset: str, progress: bool
+) -> tuple[pathlib.Path, Any]:
     """Refit, predict the test trials, and write posterior and submission; returns the submission and the trials."""
     from nlbprob.scoring.submission import write_submission
 
-    inside = folder / FOLDER
-    inside.mkdir(exist_ok=True)
     model = load_model(str(folder / "model.py"), **settings.model_options)
     trials = settings.load()
     if progress:
         print(trials, flush=True)
     init = None if settings.init is None else read_posterior(settings.init, model)
-    try:
-        posterior = fit_posterior(model, trials, settings, inside, init, progress)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("interrupted before anything was scored; the same command starts again") from None
+    posterior = fit_posterior(model, trials, settings, stage, init, progress, under=f"{FOLDER}/")
     fit, on = settings.splits
-    path = inside / "submission.h5"
-    path.unlink(missing_ok=True)
-    write_submission(path, posterior.rates(trials.hide_heldout(*on)), trials, fit, on, name=dataset)
+    path = stage.path / FOLDER / "submission.h5"
+    with files.translated(path):
+        write_submission(path, posterior.rates(trials.hide_heldout(*on)), trials, fit, on, name=dataset)
+    stage.add(f"{FOLDER}/submission.h5")
     return path, trials
 
 

@@ -8,8 +8,8 @@ import pytest
 from nlbprob.cli import main
 from nlbprob.data.nlb.facts import suffix
 from nlbprob.errors import InputError
-from nlbprob.run import read_json
 from nlbprob.scoring import ledger
+from nlbprob.storage.reading import read_json
 from tests.scoring.files import truth, write
 
 #: The shortest fit there is: compiling takes the time, and what a fit is good for is tested elsewhere.

@@ -1,6 +1,7 @@
 """The `nlbprob` command: verbs, options, errors and exit codes; what the verbs do is tested with `nlbprob.run`."""
 
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from nlbprob.commands.data_options import FLAGS, data_options, read_config
 from nlbprob.commands.parser import Parser
 from nlbprob.data.nwb import load
 from nlbprob.errors import InputError
+from nlbprob.scoring import ledger
 
 HEAVY = ("jax", "numpyro", "numpy", "pynwb", "xarray", "scipy", "matplotlib", "pandas", "arviz", "rich", "h5py")
 
@@ -84,8 +86,8 @@ def test_overview_and_version(capsys):
         (["fit", "mine.py", "a.nwb", "--out", "run", "--model.dim", "--force"], "--model.dim needs a value"),
         (["fit", "mine.py", "a.nwb", "--out", "run", "--config", "none.toml"], "there is no file none.toml"),
         (["score", "run", "--model.dim", "3"], "takes no --model options"),
-        (["score", "run"], "run holds no run (no config.json)"),
-        (["report", "run"], "run holds no run (no config.json)"),
+        (["score", "run"], "run holds no run (no manifest.json)"),
+        (["report", "run"], "run holds no run (no manifest.json)"),
         (["new", "poison_lds", "a.py"], "No model is called 'poison_lds'. Did you mean 'poisson_lds'"),
         (["new", "poisson_lds", "mine.py"], "mine.py exists already"),
         (["new", "poisson_lds", "mine.txt"], "a model file ends in .py"),
@@ -147,3 +149,45 @@ def test_new_copies_a_model(model, tmp_path, capsys, root):
     assert main(["new", "poisson_lds", "my_model.py"]) == 0
     assert (tmp_path / "my_model.py").read_text() == (root / "models" / "poisson_lds.py").read_text()
     assert "nlbprob fit my_model.py --help" in capsys.readouterr().out
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """A user without an entry in the password file and without HOME, as in containers and batch systems."""
+
+    def unknown(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    for name in (
+        "HOME",
+        "XDG_CACHE_HOME",
+        "XDG_DATA_HOME",
+        "NLBPROB_CACHE",
+        "NLBPROB_DATA",
+        "JAX_COMPILATION_CACHE_DIR",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+
+
+def test_without_a_home_there_is_no_cache_and_the_ledger_asks_for_a_folder(homeless, capsys):
+    assert cli.cache_folder() is None
+    assert main(["--version"]) == 0
+    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
+    with pytest.raises(InputError, match="no home.*NLBPROB_DATA"):
+        ledger.data_folder()
+
+
+@pytest.mark.parametrize("blocked", ["file", "inside a file"])
+def test_where_no_cache_can_be_written_there_is_none(tmp_path, monkeypatch, blocked):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NLBPROB_CACHE", str(tmp_path / "file" / ("" if blocked == "file" else "cache")))
+    assert cli.cache_folder() is None
+    monkeypatch.setenv("NLBPROB_CACHE", str(tmp_path / "a" / "b"))
+    assert cli.cache_folder() == tmp_path / "a" / "b"
+
+
+def test_alarms_of_the_compiler_do_not_reach_the_terminal(monkeypatch):
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    main(["--version"])
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"

@@ -32,6 +32,7 @@ ROOMS = [
     "reporting",
     "sweep",
     "settings",
+    "storage",
     "run",
     "testphase",
     "commands",

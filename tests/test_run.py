@@ -1,6 +1,9 @@
 """The folder of a run: what may be written where, and what can be read back."""
 
+import hashlib
 import json
+import re
+import shlex
 
 import numpy as np
 import pytest
@@ -11,28 +14,13 @@ from nlbprob.commands.table import cell, print_scores
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError, RunExistsError
 from nlbprob.infer.fit import Interrupted
-from nlbprob.run import (
-    FILES,
-    Settings,
-    check_free,
-    clear,
-    fit_posterior,
-    perform,
-    plain,
-    read_json,
-    read_posterior,
-    write_json,
-)
-
-METRICS = {
-    "val": {"co-bps": 0.21234, "vel R2": None},
-    "intervals": {"co-bps": [0.2, 0.22], "vel R2": None},
-    "reasons": {"vel R2": "the recording has no behavior"},
-    "baselines": {"mean rate": {"co-bps": 0.0, "vel R2": None}},
-    "bin_ms": 5.0,
-    "split": "val",
-    "fit_on": "train",
-}
+from nlbprob.run import FILES, fit_posterior, perform, plain, write_json
+from nlbprob.settings import Settings
+from nlbprob.storage import reading
+from nlbprob.storage.contents import read_posterior
+from nlbprob.storage.reading import check_free, read_json
+from tests import runs
+from tests.runs import METRICS
 
 
 def test_a_folder_is_free_if_new_or_empty(tmp_path):
@@ -42,42 +30,27 @@ def test_a_folder_is_free_if_new_or_empty(tmp_path):
 
 def test_a_run_is_replaced_only_by_force_and_nothing_else_ever(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    for force in (False, True):
-        with pytest.raises(RunExistsError, match="holds no run: name another folder"):
-            check_free(tmp_path, force)
     (tmp_path / "config.json").write_text("{}")
-    check_free(tmp_path, force=False)  # interrupted before anything was found
-    (tmp_path / "posterior").mkdir()
-    with pytest.raises(RunExistsError, match="already holds a run: name another folder, or add --force"):
-        check_free(tmp_path, force=False)
-    check_free(tmp_path, force=True)
+    for force in (False, True):
+        with pytest.raises(RunExistsError, match="holds no run .no manifest.json.: name another folder"):
+            check_free(tmp_path, force)
+    runs.seal(tmp_path, "interrupted", "config.json")
+    check_free(tmp_path, force=False)  # nothing had been found
+    for state in ("interrupted", "done"):
+        folder = runs.make(tmp_path / state, state)
+        with pytest.raises(RunExistsError, match="already holds .* run.*: name another folder, or add --force"):
+            check_free(folder, force=False)
+        check_free(folder, force=True)
     with pytest.raises(InputError, match="is a file"):
         check_free(tmp_path / "notes.txt", force=True)
-
-
-def test_clearing_removes_the_files_of_a_run_alone(tmp_path):
-    folder = tmp_path / "a" / "run"
-    (folder / "posterior").mkdir(parents=True)
-    (folder / "posterior" / "part").write_text("")
-    for name in {*FILES, "notes.txt"} - {"posterior"}:
-        (folder / name).write_text("")
-    clear(folder)
-    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
 def test_json_holds_plain_values(tmp_path):
     content = {"a": np.float32(0.5), "b": np.arange(2), "c": (True, None, "x"), "d": float("nan"), 3: tmp_path}
     assert plain(content) == {"a": 0.5, "b": [0, 1], "c": [True, None, "x"], "d": None, "3": str(tmp_path)}
     write_json(tmp_path / "config.json", content)
+    runs.seal(tmp_path)
     assert read_json(tmp_path, "config.json") == json.loads(json.dumps(plain(content)))
-
-
-def test_reading_says_what_is_missing(tmp_path):
-    with pytest.raises(InputError, match=r"holds no run \(no config.json\): `nlbprob fit MODEL DATA --out"):
-        read_json(tmp_path, "metrics.json")
-    write_json(tmp_path / "config.json", {})
-    with pytest.raises(InputError, match="has no metrics.json: the run did not end"):
-        read_json(tmp_path, "metrics.json")
 
 
 def test_the_table_shows_scores_intervals_and_reasons(capsys):
@@ -116,6 +89,7 @@ def settings(monkeypatch, tmp_path):
     monkeypatch.setattr(run, "fit_posterior", lambda *_, **__: MeanRates())
     monkeypatch.setattr("nlbprob.reporting.write_report", lambda path, **_: path.write_text(""))
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.nwb").write_bytes(b"recording")
     (tmp_path / "mine.py").write_text("def model(*, dim=3, scale=0.5):\n    return dim\n")
     return Settings("mine.py", "a.nwb", {"dim": 4}, {"bin_ms": 5.0})
 
@@ -124,7 +98,12 @@ def test_a_run_writes_all_its_files(settings, tmp_path, capsys):
     metrics = perform(settings, tmp_path / "run")
     assert "Note: unit 3 is silent" in capsys.readouterr().out
     written = {path.name for path in (tmp_path / "run").iterdir()}
-    assert written == set(FILES) - {"posterior"}
+    assert written == {*FILES, "manifest.json"} - {"posterior"}
+    run = reading.examine(tmp_path / "run")
+    assert (run.state, set(run.manifest.files)) == ("done", set(FILES) - {"posterior"})
+    (source,) = run.manifest.recording
+    assert (source.path, source.size) == (str(tmp_path / "a.nwb"), 9)
+    assert source.sha256 == hashlib.sha256(b"recording").hexdigest()
     assert metrics["split"] == "val"
     assert metrics["val"]["co-bps"] < 0.1
     assert metrics["baselines"]["mean rate"]["co-bps"] < 0.1
@@ -154,25 +133,157 @@ def test_the_command_fits_scores_and_refuses_to_overwrite(settings, capsys):
     assert "has not learned from" in capsys.readouterr().err
 
 
-def test_an_interrupted_fit_is_kept_and_gone_on_with(settings, tmp_path, monkeypatch, capsys):
-    class Found:
-        def save(self, folder):
-            folder.mkdir()
+class Found(MeanRates):
+    """What a fit had found when it was interrupted."""
 
-    def stopped(model, trials, **options):
-        assert (options["em_iterations"], options["early_stopping"]) == (3, 0.1)
-        assert trials.splits == {"train": 16}
+    def save(self, folder):
+        folder.mkdir(parents=True)
+        (folder / "posterior.npz").write_text("found")
+
+
+@pytest.fixture
+def stopped(settings, monkeypatch):
+    """The arguments of fits that are interrupted after they have found something; a fit with `init` goes through."""
+    calls = []
+
+    def fit(model, trials, **options):
+        calls.append(options)
+        if options["init"] is not None:
+            return Found()
         stop = Interrupted(None)
         stop.posterior = Found()
         raise stop
 
     monkeypatch.setattr(run, "fit_posterior", fit_posterior)
-    monkeypatch.setattr("nlbprob.infer.fit.fit", stopped)
+    monkeypatch.setattr("nlbprob.infer.fit.fit", fit)
     monkeypatch.setattr("nlbprob.infer.posterior.Posterior.load", lambda folder, model: folder)
-    words = ["fit", "mine.py", "a.nwb", "--out", "run", "--em-iterations", "3", "--early-stopping", "0.1"]
-    assert main(words) == 130
-    assert "what was found lies in run: go on with --init run" in capsys.readouterr().err
-    assert (tmp_path / "run" / "posterior").is_dir()
-    assert read_posterior("run") == tmp_path.joinpath("run", "posterior").relative_to(tmp_path)
+    return calls
+
+
+WORDS = ["fit", "mine.py", "a.nwb", "--out", "run", "--em-iterations", "3", "--early-stopping", "0.1"]
+
+
+def advised(text):
+    """The words after `nlbprob` of the command in backquotes."""
+    (line,) = re.findall("`(nlbprob fit [^`]*)`", text)
+    return shlex.split(line)[1:]
+
+
+def test_an_interrupted_fit_is_kept_and_gone_on_with_as_advised(stopped, tmp_path, capsys):
+    assert main(WORDS) == 130
+    (options,) = stopped
+    assert (options["em_iterations"], options["early_stopping"]) == (3, 0.1)
+    told = capsys.readouterr().err
+    assert "interrupted. What was found is kept: go on from it with" in told
+    assert advised(told) == [*WORDS[:3], *WORDS[5:], "--force", "--out", "run", "--init", "run"]
+    assert reading.examine(tmp_path / "run").state == "interrupted"
+    assert read_posterior("run").name == "posterior"
+    for words, absent in ((["score"], "metrics.json"), (["report"], "metrics.json"), (["leaderboard", "mc_rtt"], "")):
+        assert main([*words, "run"]) == 2
+        shown = capsys.readouterr().err
+        assert "run: the run was interrupted" in shown
+        assert absent in shown
+        assert advised(shown) == advised(told)
+    assert main(["check", "run"]) == 1
+    assert advised(capsys.readouterr().out) == advised(told)
+    assert main(WORDS) == 2
+    assert "already holds what an unfinished run found" in capsys.readouterr().err
+    assert main(advised(told)) == 0
+    assert reading.examine(tmp_path / "run").state == "done"
+    assert main(["check", "run"]) == 0
+
+
+def test_a_fit_that_was_to_replace_a_run_and_was_interrupted_leaves_it(
+    settings, stopped, tmp_path, capsys, monkeypatch
+):
+    runs.make(tmp_path / "run")
+    assert main([*WORDS, "--force"]) == 130
+    told = capsys.readouterr().err
+    assert "A later fit was interrupted; this run was kept. What that fit had found is in run/unfinished" in told
+    assert main(["score", "run"]) == 0
+    shown = capsys.readouterr()
+    assert "0.212" in shown.out
+    assert advised(shown.err) == advised(told)
+    assert main(["score", "run/unfinished"]) == 2
+    assert "the run was interrupted" in capsys.readouterr().err
+    assert main(advised(told)) == 0
+    assert main(["score", "run"]) == 0
+    shown = capsys.readouterr()
+    assert "0.212" not in shown.out
+    assert shown.err == ""
+
+
+def test_an_interrupted_fit_that_found_nothing_is_started_again_as_advised(stopped, monkeypatch, capsys):
+    def nothing(*_, **__):
+        raise Interrupted(None)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nlbprob.infer.fit.fit", nothing)
+        assert main(WORDS) == 130
+    told = capsys.readouterr().err
+    assert "Nothing had been found yet: start again with" in told
     assert main(["score", "run"]) == 2
-    assert "the run did not end" in capsys.readouterr().err
+    assert advised(capsys.readouterr().err) == advised(told)
+    assert main(advised(told)) == 130
+    assert "What was found is kept" in capsys.readouterr().err
+
+
+def test_the_advice_works_from_another_folder(stopped, tmp_path, monkeypatch, capsys):
+    assert main(WORDS) == 130
+    capsys.readouterr()
+    (tmp_path / "else where").mkdir()
+    monkeypatch.chdir(tmp_path / "else where")
+    assert main(["score", "../run"]) == 2
+    (line,) = re.findall("`(.*)`", capsys.readouterr().err)
+    there, _, command = line.partition(" && ")
+    assert there == f"cd {shlex.quote(str(tmp_path))}"
+    assert shlex.split(command)[-4:] == ["--out", str(tmp_path / "run"), "--init", str(tmp_path / "run")]
+
+
+def test_a_failed_run_says_why(settings, tmp_path, monkeypatch, capsys):
+    def broken(*_, **__):
+        raise InputError("rates: they look like Hz")
+
+    monkeypatch.setattr("nlbprob.scoring.rates.check_rates", broken)
+    assert main(WORDS) == 2
+    assert reading.examine(tmp_path / "run").state == "failed: rates: they look like Hz"
+    capsys.readouterr()
+    assert main(["score", "run"]) == 2
+    assert "the run failed: rates: they look like Hz, and has no metrics.json. Nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "metrics.json").unlink(), "metrics.json is missing"),
+        (lambda folder: (folder / "metrics.json").write_text("{}"), "metrics.json was changed since the run wrote it"),
+        (lambda folder: (folder / "manifest.json").unlink(), r"holds no run \(no manifest.json\).*earlier version"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "the run's manifest is damaged .it is no JSON"),
+        (lambda folder: runs.seal(folder, "running"), "its process was killed, or could write no more"),
+        (lambda folder: runs.seal(folder, "done", "config.json"), "metrics.json is missing .the run never had it"),
+    ],
+)
+def test_a_torn_run_says_what_is_missing(tmp_path, capsys, damage, message):
+    folder = runs.make(tmp_path / "run", config=runs.CONFIG | {"data": {"options": {"dataset": "mc_rtt"}}})
+    damage(folder)
+    (tmp_path / "target.h5").write_bytes(b"")
+    verbs = [["score", folder], ["report", folder], ["test", folder, tmp_path / "target.h5"]]
+    for words in [*verbs, ["leaderboard", "mc_rtt", folder]]:
+        assert main([str(word) for word in words]) == 2
+        shown = capsys.readouterr().err
+        assert re.search(message, shown), shown
+        assert shown.count("\n") == 1
+
+
+def test_a_report_is_refused_where_the_recording_is_another_one(tmp_path, monkeypatch, capsys):
+    recording = tmp_path / "a.nwb"
+    recording.write_bytes(b"one")
+    folder = runs.make(tmp_path / "run", recording=(recording,))
+    recording.write_bytes(b"two")
+    assert main(["report", str(folder)]) == 2
+    shown = capsys.readouterr().err
+    assert "a.nwb: is not the recording that" in shown
+    assert "fitted to on 2026-01-02: its content is another one" in shown
+    recording.unlink()
+    assert main(["report", str(folder)]) == 2
+    assert "it is no longer there. Put that file back" in capsys.readouterr().err

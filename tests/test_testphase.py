@@ -10,10 +10,14 @@ import pytest
 from nlbprob import testphase
 from nlbprob.cli import main
 from nlbprob.errors import InputError, RunExistsError
-from nlbprob.run import read_json, read_test, write_json
+from nlbprob.run import write_json
 from nlbprob.scoring import ledger
 from nlbprob.settings import Settings
+from nlbprob.storage import reading
+from nlbprob.storage.contents import read_test
+from nlbprob.storage.reading import read_json
 from nlbprob.testphase import run_test
+from tests import runs
 from tests.data.nlb import conftest as pairs
 from tests.scoring.files import truth, write
 
@@ -42,7 +46,9 @@ def fitted(monkeypatch):
     """The splits that models were fitted to, one entry a fit; reports are left out, too."""
     found = []
 
-    def fit(model, trials, settings, folder, init, progress):
+    def fit(model, trials, settings, stage, init, progress, under):
+        assert under == "test/"
+        (stage.path / "test").mkdir()
         found.append(trials.split(*settings.splits[0]).splits)
         return MeanRates(trials)
 
@@ -64,7 +70,7 @@ def run(tmp_path):
     write_json(folder / "config.json", {"settings": dataclasses.asdict(settings), "data": source})
     scores = {"val": {"co-bps": 0.1}, "intervals": {}, "reasons": {}, "baselines": {}}
     write_json(folder / "metrics.json", scores | {"split": "val", "fit_on": "train", "bin_ms": 20.0})
-    return folder
+    return runs.seal(folder, recording=tuple(sorted(data.rglob("*.nwb"))))
 
 
 @pytest.fixture
@@ -138,6 +144,7 @@ def test_what_cannot_be_tested_is_said_before_the_fit(run, target, fitted, tmp_p
         run_test(tmp_path, target)
     config = read_json(run, "config.json")
     write_json(run / "config.json", config | {"data": {}})
+    runs.seal(run)
     with pytest.raises(InputError, match="the run is of a recording of its own, which has no test phase"):
         run_test(run, target)
     assert fitted == []
@@ -152,10 +159,17 @@ def test_without_a_ledger_nothing_is_scored(run, target, fitted, tmp_path):
 
 
 def test_rates_that_do_not_pass_are_not_scored(run, target, monkeypatch):
-    monkeypatch.setattr(testphase, "fit_posterior", lambda model, trials, *_: MeanRates(trials, factor=50))
+    def guess(factor):
+        def fit(model, trials, settings, stage, *_, under):
+            (stage.path / under).mkdir()
+            return MeanRates(trials, factor)
+
+        return fit
+
+    monkeypatch.setattr(testphase, "fit_posterior", guess(50))
     with pytest.raises(InputError, match="Hz"):
         run_test(run, target, progress=False)
-    monkeypatch.setattr(testphase, "fit_posterior", lambda model, trials, *_: MeanRates(trials, factor=2.5))
+    monkeypatch.setattr(testphase, "fit_posterior", guess(2.5))
     with pytest.raises(InputError, match="does not pass the check, and nothing was scored:\nFAILS"):
         run_test(run, target, progress=False)
     assert ledger.entries(DATASET) == []
@@ -163,10 +177,32 @@ def test_rates_that_do_not_pass_are_not_scored(run, target, monkeypatch):
 
 
 def test_an_interrupted_test_counts_for_nothing(run, target, monkeypatch):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(testphase, "fit_posterior", interrupted)
-    with pytest.raises(KeyboardInterrupt, match="interrupted before anything was scored; the same command starts"):
+    with pytest.raises(KeyboardInterrupt, match="interrupted: nothing of the test was kept; the same command starts"):
         run_test(run, target, progress=False)
     assert ledger.entries(DATASET) == []
+    assert reading.examine(run).state == "done"
+    assert not (run / "unfinished").exists()
+
+
+def test_a_recording_that_has_changed_is_not_tested(run, target, fitted, tmp_path):
+    path = next((tmp_path / "data").rglob("*test*.nwb"))
+    whole = path.read_bytes()
+    path.write_bytes(whole + b" ")
+    with pytest.raises(InputError, match=f"{path.name}: is not the recording that .* it has {len(whole) + 1} bytes"):
+        run_test(run, target, progress=False)
+    path.write_bytes(whole)  # at another time, which does not matter
+    run_test(run, target, progress=False)
+    assert len(fitted) == 2
+
+
+def test_a_folder_that_is_not_the_runs_is_not_written_to(run, target, fitted):
+    (run / "test").mkdir()
+    (run / "test" / "mine").write_text("mine")
+    with pytest.raises(InputError, match="test there belongs to no run, and is in the way"):
+        run_test(run, target, progress=False)
+    assert fitted == []
+    assert (run / "test" / "mine").read_text() == "mine"

@@ -17,9 +17,10 @@ def run(arguments) -> int:
     from nlbprob.commands.data_options import read_config
     from nlbprob.commands.table import print_scores
     from nlbprob.resources import folder
-    from nlbprob.run import check_free, perform
+    from nlbprob.run import perform
     from nlbprob.settings import Settings
     from nlbprob.simulation import reaches, write_nwb
+    from nlbprob.storage.reading import check_free
 
     out = pathlib.Path(arguments.out)
     check_free(out, force=True)
@@ -66,8 +67,8 @@ def against_truth(settings, out: pathlib.Path, simulated) -> dict[str, float]:
     """
     import numpy as np
 
-    from nlbprob.run import read_posterior
     from nlbprob.scoring.scores import score
+    from nlbprob.storage.contents import read_posterior
 
     trials = settings.load()
     fit, on = settings.splits

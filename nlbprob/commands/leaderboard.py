@@ -39,14 +39,14 @@ def run(arguments) -> int:
 
 def rows_of(folder: pathlib.Path, dataset: str) -> list:
     """The row of a run on the split it was scored on, and that of its test, where there was one."""
-    from nlbprob.errors import InputError
-    from nlbprob.run import read_json, read_test
+    from nlbprob.errors import InputError, printable
     from nlbprob.scoring.leaderboard import Row
+    from nlbprob.storage.contents import read_config, read_metrics, read_test
 
-    config, metrics = read_json(folder, "config.json"), read_json(folder, "metrics.json")
+    config, metrics = read_config(folder), read_metrics(folder)
     found = config["data"].get("options", {}).get("dataset")
     if found != dataset:
-        other = f"of {found}" if found else "of a recording of its own"
+        other = f"of {printable(found)}" if found else "of a recording of its own"
         raise InputError(f"{folder}: the run is {other}, not of {dataset}; leave it out.")
     split = metrics["split"]
     rows = [Row(str(folder), dataset, metrics["bin_ms"], split, metrics[split], "this run", own=True)]

@@ -37,22 +37,25 @@ def print_run(folder: pathlib.Path, arguments) -> int:
     """The scores of a run, and those of its test where there was one."""
     import json
 
+    from nlbprob.commands.notes import print_remark
     from nlbprob.commands.table import print_scores, print_test
-    from nlbprob.errors import InputError
-    from nlbprob.run import read_json, read_test
+    from nlbprob.errors import InputError, printable
+    from nlbprob.storage.contents import read_config, read_metrics, read_test
+    from nlbprob.storage.reading import existing
 
     if folder.is_file():
         raise InputError(f"{folder} is a file: name the targets to score it against after it.")
     if arguments.by_neuron or arguments.by_condition or arguments.intervals or arguments.split:
         raise InputError("--split, --by-neuron, --by-condition and --intervals are for a submission and its targets.")
-    metrics, tested = read_json(folder, "metrics.json"), read_test(folder)
+    metrics, tested = read_metrics(folder), read_test(folder)
     if arguments.json:
         print(json.dumps(metrics | ({} if tested is None else {"tested": tested}), indent=2))
     else:
-        settings = read_json(folder, "config.json")["settings"]
-        print_scores(metrics, f"{settings['model']} on {settings['data']}")
+        settings = read_config(folder)["settings"]
+        print_scores(metrics, printable(f"{settings['model']} on {settings['data']}"))
         if tested is not None:
             print_test(tested)
+    print_remark(existing(folder))
     return 0
 
 

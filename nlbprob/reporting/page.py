@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 
+from nlbprob import files
 from nlbprob.data.trials import Trials
 from nlbprob.infer.posterior import Posterior
 from nlbprob.reporting import (
@@ -72,7 +73,7 @@ def write_report(
         rates = posterior.rates(trials.hide_heldout(*metrics["split"].split("+")))
     view = View(posterior, trials, rate_array(rates, trials), metrics, config or {}, latents, tested)
     target = pathlib.Path(path)
-    target.write_text(page(view), encoding="utf-8")
+    files.write_text(target, page(view))
     return target
 
 

@@ -27,12 +27,20 @@ DAMAGED = "damaged_line"
 
 
 def data_folder() -> pathlib.Path:
-    """Where nlbprob keeps what belongs to the user and not to a run: NLBPROB_DATA, or the platform's place."""
+    """Where nlbprob keeps what belongs to the user and not to a run: NLBPROB_DATA, or the platform's place.
+
+    Raises InputError where that cannot be known.
+    """
     if named := os.environ.get("NLBPROB_DATA"):
         return pathlib.Path(named)
-    if sys.platform == "darwin":
-        return pathlib.Path.home() / "Library" / "Application Support" / "nlbprob"
-    return pathlib.Path(os.environ.get("XDG_DATA_HOME") or pathlib.Path.home() / ".local" / "share") / "nlbprob"
+    try:
+        if sys.platform == "darwin":
+            return pathlib.Path.home() / "Library" / "Application Support" / "nlbprob"
+        return pathlib.Path(os.environ.get("XDG_DATA_HOME") or pathlib.Path.home() / ".local" / "share") / "nlbprob"
+    except RuntimeError as error:
+        raise InputError(
+            "This user has no home folder to keep the ledger of test evaluations in: name a folder in NLBPROB_DATA."
+        ) from error
 
 
 def record(entry: dict[str, Any]) -> list[dict[str, Any]]:

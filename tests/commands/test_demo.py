@@ -45,7 +45,7 @@ def printed(demo) -> str:
 
 
 def test_it_prints_scores_where_everything_lies_and_what_comes_next(demo):
-    assert {path.name for path in demo.iterdir()} == set(FILES)
+    assert {path.name for path in demo.iterdir()} == {*FILES, "manifest.json"}
     metrics = json.loads((demo / "metrics.json").read_text())
     assert list(metrics["val"]) == ["co-bps", "vel R2", "psth R2", "fp-bps"]
     assert all(np.isfinite(value) for value in metrics["val"].values())

@@ -8,6 +8,7 @@ from nlbprob.data.nlb.facts import DATASETS
 from nlbprob.errors import InputError
 from nlbprob.run import write_json
 from nlbprob.scoring.leaderboard import SOURCES, Row, cited, published, ranked, warnings
+from tests import runs
 
 
 def test_rows_are_the_published_ones_and_ranked(shared):
@@ -60,10 +61,10 @@ def test_runs_take_their_place_and_differences_are_said():
 @pytest.fixture
 def run(tmp_path):
     folder = tmp_path / "run"
-    folder.mkdir()
-    write_json(folder / "config.json", {"data": {"options": {"dataset": "mc_rtt"}}})
-    write_json(folder / "metrics.json", {"split": "val", "bin_ms": 5.0, "val": {"co-bps": 0.2, "fp-bps": None}})
-    return folder
+    config = {"settings": {"model": "m", "data": "d"}, "data": {"options": {"dataset": "mc_rtt"}}}
+    scores = {"split": "val", "bin_ms": 5.0, "val": {"co-bps": 0.2, "fp-bps": None}}
+    others = {"fit_on": "train", "intervals": {}, "reasons": {}, "baselines": {}}
+    return runs.make(folder, config=config, metrics=scores | others)
 
 
 def test_the_command_shows_runs_with_their_test(run, capsys):
@@ -75,9 +76,10 @@ def test_the_command_shows_runs_with_their_test(run, capsys):
     assert "AESMTE1" in lines[place + 1]
     assert "Warning: " in shown.out
     assert "[S] Le & Shlizerman (2022)" in shown.out
-    write_json(
-        run / "test.json", {"bin_ms": 5.0, "scores": {"co-bps": 0.21, "vel R2": 0.6}, "later": True, "earlier": 2}
-    )
+    record = {"bin_ms": 5.0, "scores": {"co-bps": 0.21, "vel R2": 0.6}, "later": True, "earlier": 2, "notes": []}
+    texts = {"date": "2026-01-02", "dataset": "mc_rtt", "statement": "", "fit_on": "train+val"}
+    write_json(run / "test.json", record | texts)
+    runs.seal(run)
     assert main(["leaderboard", "mc_rtt", str(run)]) == 0
     shown = capsys.readouterr().out
     assert "this run, evaluation 3 on test" in shown

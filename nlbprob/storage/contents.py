@@ -1,0 +1,58 @@
+"""What the files of a run hold, read with the care that files from anywhere need."""
+
+import pathlib
+from typing import Any
+
+from nlbprob.errors import InputError
+from nlbprob.settings import Settings
+from nlbprob.storage import reading
+from nlbprob.storage.forms import CONFIG, METRICS, RECORD, SCORES, conform, shown
+
+#: The record of a test.
+RECORD_NAME = "test.json"
+
+
+def read_config(folder: pathlib.Path) -> dict[str, Any]:
+    """config.json of a run that is done."""
+    return reading.read_json(folder, "config.json", CONFIG)
+
+
+def read_metrics(folder: pathlib.Path) -> dict[str, Any]:
+    """metrics.json of a run that is done."""
+    metrics = reading.read_json(folder, "metrics.json", METRICS)
+    conform(metrics, METRICS | {metrics["split"]: SCORES}, "metrics.json")
+    return shown(metrics)
+
+
+def read_test(folder: str | pathlib.Path) -> dict[str, Any] | None:
+    """The record that `nlbprob test` wrote of the run in `folder`; None where it was not tested."""
+    folder = pathlib.Path(folder)
+    tested = RECORD_NAME in reading.existing(folder).manifest.files
+    return shown(reading.read_json(folder, RECORD_NAME, RECORD)) if tested else None
+
+
+def settings_of(config: dict[str, Any], folder: pathlib.Path) -> Settings:
+    """The settings of a run. Raises InputError where config.json has others than there are."""
+    try:
+        return Settings(**config["settings"])
+    except TypeError as error:
+        raise InputError(
+            f"{folder / 'config.json'}: its settings are of another version of nlbprob ({error})."
+        ) from error
+
+
+def read_posterior(folder: str | pathlib.Path, model=None):
+    """The posterior in a run's folder, or in a folder that `Posterior.save` wrote.
+
+    Raises:
+        InputError: there is none, or a file of it is missing or was changed since the run wrote it.
+    """
+    from nlbprob.infer.posterior import Posterior
+
+    place = pathlib.Path(folder)
+    run = reading.examine(place)
+    if run is None:
+        return Posterior.load(place, model)
+    if wrong := reading.damages(run, ["posterior"]):
+        raise InputError(f"{place}: {'; '.join(wrong)}; {reading.ending(run)}. Name another run.")
+    return Posterior.load(place / "posterior", model)

@@ -1,0 +1,114 @@
+"""Signals that ask a process to end, in all places where their exception may get lost."""
+
+import os
+import signal
+import time
+import warnings
+
+import pytest
+
+from nlbprob import cli
+from nlbprob.cli import main
+from nlbprob.commands import interrupts
+from nlbprob.commands.interrupts import interruptible
+from nlbprob.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """What got lost is raised again soon."""
+    monkeypatch.setattr(interrupts, "AGAIN_S", 0.1)
+
+
+@pytest.mark.parametrize("number", interrupts.SIGNALS)
+def test_each_ends_a_command_as_ctrl_c_does(monkeypatch, capsys, number):
+    def dispatch(words):
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+
+    monkeypatch.setattr(cli, "dispatch", dispatch)
+    before = signal.getsignal(number)
+    assert main(["fit"]) == 130
+    assert capsys.readouterr().err == "\nnlbprob: interrupted.\n"
+    assert signal.getsignal(number) is before
+
+
+class Finalized:
+    """Its end takes a while, in which a signal comes."""
+
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+
+
+def in_a_finalizer():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        Finalized()
+
+
+def in_code_that_catches_everything():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+    except:  # noqa: E722
+        pass
+
+
+def in_code_that_makes_another_error_of_it():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+    except BaseException as error:
+        raise RuntimeError("the figure cannot be drawn") from error
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    "lost", [in_a_finalizer, in_code_that_catches_everything, in_code_that_makes_another_error_of_it]
+)
+def test_an_exception_that_does_not_get_through_is_raised_again(lost):
+    def block():
+        lost()
+        for _ in range(100):
+            time.sleep(0.05)
+
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        block()
+    assert time.monotonic() - start < 4
+
+
+def test_what_is_done_about_it_is_not_interrupted_by_its_repetition():
+    done = []
+
+    def block():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        finally:
+            try:
+                raise OSError
+            except OSError:
+                time.sleep(0.3)
+            done.append("saved")
+
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        block()
+    assert done == ["saved"]
+    time.sleep(0.3)  # nothing comes later
+
+
+def test_errors_that_are_none_of_its_business_go_through():
+    with pytest.raises(InputError, match="mine"), interruptible():
+        raise InputError("mine")
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible():
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0.05)
+    finally:
+        signal.signal(signal.SIGHUP, before)

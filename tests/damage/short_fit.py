@@ -1,0 +1,93 @@
+"""The command of a fit whose stages last moments: what it computes is made up, what it writes is written as ever.
+
+`python -m tests.damage.short_fit fit MODEL DATA --out RUN ...`
+"""
+
+import pathlib
+import sys
+import time
+from unittest import mock
+
+import numpy as np
+
+from nlbprob import cli, files
+from nlbprob.data.trials import Trials
+from nlbprob.infer.fit import Interrupted
+
+#: How long each stage lasts.
+STAGE_S = 0.1
+#: The size of what each stage writes.
+SIZES = {"posterior.npz": 40_000, "posterior.nc": 80_000, "report.html": 60_000}
+
+
+def trials(*_, **__) -> Trials:
+    """A recording of 20 trials."""
+    return Trials.from_arrays(np.random.default_rng(0).poisson(0.8, (20, 10, 8)), 5.0)
+
+
+class Found:
+    """A posterior that predicts mean rates."""
+
+    verdict = "Converged."
+
+    def save(self, folder: pathlib.Path) -> None:
+        """Two files, as a posterior has them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write(folder / "posterior.npz")
+        files.write_text(folder / "posterior.json", "{}")
+
+    def rates_and_latents(self, visible: Trials) -> tuple[np.ndarray, None]:
+        """Those of each neuron."""
+        time.sleep(STAGE_S)
+        return np.full(visible.counts.shape, 0.8), None
+
+    def to_arviz(self, *_, **__) -> "Found":
+        """Itself."""
+        return self
+
+    def to_netcdf(self, path: pathlib.Path) -> None:
+        """A file."""
+        time.sleep(STAGE_S)
+        write(path)
+
+
+def write(path: pathlib.Path) -> None:
+    """A file of the size that is set for its name, in pieces."""
+    with files.replacing(path) as file:
+        for _ in range(4):
+            file.write(b"x" * (SIZES[path.name] // 4))
+            time.sleep(STAGE_S / 4)
+
+
+def fit(model, learned, **options) -> Found:
+    """A fit that has found something once half of it is over."""
+    found = None
+    try:
+        options["meanwhile"]()
+        time.sleep(STAGE_S)
+        found = Found()
+        time.sleep(STAGE_S)
+    except KeyboardInterrupt as stop:
+        interrupted = Interrupted(None)
+        interrupted.posterior = found
+        raise interrupted from stop
+    return found
+
+
+def main() -> None:
+    """Run the command line."""
+    import nlbprob.reporting
+
+    with (
+        mock.patch("nlbprob.data.nwb.load", trials),
+        mock.patch("nlbprob.infer.fit.fit", fit),
+        mock.patch("nlbprob.run.load_model", return_value=None),
+        mock.patch.object(nlbprob.reporting, "write_report", lambda path, **_: write(path)),
+        mock.patch("nlbprob.infer.posterior.Posterior.load", return_value=Found()),
+    ):
+        print("started", flush=True)
+        sys.exit(cli.program())
+
+
+if __name__ == "__main__":
+    main()
