@@ -55,7 +55,7 @@ def clause(error: BaseException) -> str:
 
 def remedy(error: BaseException) -> str:
     """What the user can do about an error."""
-    words = f"{error.args[-1] if error.args else ''} {error}"
+    words = str(error.args[-1] if error.args else "")
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM):
         words = "Permission denied"
     if isinstance(error, MemoryError):

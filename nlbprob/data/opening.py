@@ -11,6 +11,7 @@ from typing import Any
 
 from nlbprob.data.columns import without_index
 from nlbprob.data.foreign import extension, told
+from nlbprob.data.heaps import refuse_endless_heaps
 from nlbprob.data.remote import is_address, open_address
 from nlbprob.errors import InputError, suggestion
 
@@ -66,7 +67,9 @@ def binary(source: Any, opened: contextlib.ExitStack) -> Any:
     if isinstance(source, str) and is_address(source):
         return open_address(source, opened)
     if isinstance(source, str | os.PathLike):
-        return existing(source)
+        path = existing(source)
+        refuse_endless_heaps(path)
+        return path
     if not (hasattr(source, "read") and hasattr(source, "seek")):
         raise InputError(
             f"a recording is a path, an address, an open binary file, h5py.File, NWBHDF5IO or NWBFile, not a "
