@@ -13,6 +13,7 @@ from nlbprob.data.opening import name_of, naming, open_nwb
 from nlbprob.data.options import of_dataset, resolve
 from nlbprob.data.signals import read_series
 from nlbprob.data.trials import Trials
+from nlbprob.errors import InputError
 
 
 def load(
@@ -73,7 +74,10 @@ def load(
     given = {name: value for name, value in locals().items() if name not in ("path", "config")}
     options = resolve(config, **given)
     if options["dataset"] is not None:
-        return load_dataset(path, **of_dataset(options))
+        if not isinstance(path, str | os.PathLike):
+            raise InputError(f"dataset: {options['dataset']} is read from a folder, not from a {type(path).__name__}.")
+        with naming(os.fspath(path)):
+            return load_dataset(path, **of_dataset(options))
     return load_file(path, options)
 
 

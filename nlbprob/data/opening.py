@@ -36,11 +36,12 @@ def name_of(source: Any) -> str | None:
     """What to call a source in messages and in `Trials.source`; None for one that lies in memory alone."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
-    if getattr(source, "driver", None) == "fileobj":
-        return None
     own = ("filename", "container_source", "source", *(("name",) if hasattr(source, "seek") else ()))
-    names = (getattr(source, name, None) for name in own)
-    return next((os.fspath(name) for name in names if isinstance(name, str | os.PathLike)), None)
+    with contextlib.suppress(ValueError):  # a closed h5py.File tells nothing of itself
+        if getattr(source, "driver", None) != "fileobj":
+            names = (getattr(source, name, None) for name in own)
+            return next((os.fspath(name) for name in names if isinstance(name, str | os.PathLike)), None)
+    return None
 
 
 def nwb_of(source: Any, opened: contextlib.ExitStack) -> NWBFile:
