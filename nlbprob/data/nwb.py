@@ -103,7 +103,10 @@ def load_nwb(source: Any, options: dict[str, Any], beside: Given) -> Trials:
     left = of_dataset(options)
     if beside.anything:
         raise InputError(f"trials, neurons: the benchmark fixes them for {options['dataset']}; leave them out.")
-    return load_dataset(source, **left)
+    if not isinstance(source, str | os.PathLike):
+        raise InputError(f"dataset: {options['dataset']} is read from a folder, not from a {type(source).__name__}.")
+    with naming(os.fspath(source)):
+        return load_dataset(source, **left)
 
 
 def load_file(source: Any, options: dict[str, Any], beside: Given) -> Trials:
