@@ -57,6 +57,8 @@ PUBLIC = {
     "InputError": "nlbprob.errors",
     "RunExistsError": "nlbprob.errors",
     "load_model": "nlbprob.model_file",
+    "Interrupted": "nlbprob.infer.fit",
+    "reaches": "nlbprob.simulation",
 }
 
 

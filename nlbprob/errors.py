@@ -23,3 +23,12 @@ def suggestion(name: str, choices: Iterable[object]) -> str:
         return "There are none."
     close = difflib.get_close_matches(name, known, n=1)
     return (f"Did you mean {close[0]!r}? " if close else "") + "There are: " + ", ".join(map(repr, known)) + "."
+
+
+def printable(text: str) -> str:
+    """The text with everything that a terminal would obey, such as control characters, as escapes.
+
+    >>> printable("unit \\x1b[31m1")
+    'unit \\\\x1b[31m1'
+    """
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

@@ -88,12 +88,9 @@ def fit_posterior(model, trials, settings: Settings, folder: pathlib.Path, init,
     """Fit `model` to the trials of `fit_on` from `init` on, and save the posterior, on Ctrl-C too."""
     from nlbprob.infer.fit import Interrupted, fit
 
-    names = ("seed", "posterior", "em_iterations", "svi_steps", "early_stopping")
-    given = {name: getattr(settings, name) for name in names}
-    given = {name: value for name, value in given.items() if value is not None}
     try:
         learned = trials.split(*settings.splits[0])
-        posterior = fit(model, learned, **given, init=init, progress=progress, meanwhile=meanwhile)
+        posterior = fit(model, learned, **settings.fit_options, init=init, progress=progress, meanwhile=meanwhile)
     except Interrupted as stop:
         if stop.posterior is None:
             raise
@@ -192,9 +189,8 @@ def describe(settings: Settings, trials) -> dict:
     file = find_model(settings.model)
     defaults = {name: option.default_value for name, option in file.options.items()}
     packages = {name: importlib.metadata.version(name) for name in PACKAGES}
-    resolved = dataclasses.replace(settings, data=str(pathlib.Path(settings.data).resolve()))
     return {
-        "settings": dataclasses.asdict(resolved),
+        "settings": dataclasses.asdict(settings.absolute()),
         "model": {"name": file.name, "options": defaults | settings.model_options},
         "data": trials.source,
         "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),

@@ -38,7 +38,7 @@ ROOMS = [
     "cli",
 ]
 #: Usable by all; they import none but each other.
-COMMON = {"errors", "files", "resources", "model_file"}
+COMMON = {"errors", "files", "resources", "model_file", "options", "configuration"}
 
 SETTINGS = """
 import importlib, json, os, pkgutil, jax, numpyro
