@@ -1,6 +1,8 @@
 """Configurations: what a TOML file, a run's config.json or a mapping sets, and what is refused by name."""
 
 import json
+import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ import pytest
 from nlbprob.configuration import read_configuration
 from nlbprob.data.options import resolve
 from nlbprob.errors import InputError
+from nlbprob.options import read_table
+from nlbprob.settings import OPTIONS
 
 WHOLE = """
 [fit]
@@ -19,6 +23,8 @@ window_ms = [-100, 200]
 [model]
 loading-scale = 0.5
 """
+
+DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 
 
 @pytest.fixture
@@ -122,3 +128,13 @@ def test_what_is_no_configuration_is_named(write, tmp_path):
     (tmp_path / "latin.toml").write_bytes(b"align = '\xe9'")
     with pytest.raises(InputError, match="not a TOML file"):
         read_configuration(tmp_path / "latin.toml")
+
+
+def test_examples_in_the_documentation_are_configurations(write):
+    texts = [page.read_text(encoding="utf-8") for page in DOCS.rglob("*.md")]
+    blocks = [block for text in texts for block in re.findall(r"^```toml[^\n]*\n(.*?)^```$", text, re.M | re.S)]
+    assert blocks
+    for block in blocks:
+        found = read_configuration(write(block))
+        assert read_table(found.fit, OPTIONS, "[fit]", "option of the fit")["data"] == "recording.nwb"
+        assert found.data["bin_ms"] == 5.0
