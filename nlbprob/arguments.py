@@ -12,9 +12,9 @@ from typing import Any, cast
 import numpy as np
 
 from nlbprob.errors import InputError, suggestion
+from nlbprob.options import SEEDS
 
-#: Seeds above it would silently repeat those below: JAX keeps 32 bits of a seed in single precision.
-LARGEST_SEED = 2**32 - 1
+LARGEST_SEED = SEEDS - 1
 #: Longest value that a message repeats, in characters.
 LONGEST_VALUE = 60
 #: What other packages call an argument -> what it may be called here.

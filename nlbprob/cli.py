@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from nlbprob.commands.terminal import say
 from nlbprob.errors import InputError, suggestion
 
 #: The exit code after Ctrl-C, or a signal that is treated like it.
@@ -21,6 +22,8 @@ VERBS = {
     "demo": "simulate a recording, fit it, score it and write its report",
     "simulate": "draw a recording from a model and write it as NWB files",
     "fit": "fit a model to a recording, score it and write a report",
+    "choose": "choose sizes of a model by cross-validation",
+    "compare": "compare the predictions of runs on the same trials",
     "score": "print the scores of a run, or score a submission as the benchmark does",
     "report": "write a run's report.html again",
     "download": "download a data set of the benchmark, or its test targets",
@@ -58,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, OSError) as error:
         if debug:
             raise
-        print(f"nlbprob: {error}", file=sys.stderr)
+        say(f"nlbprob: {error}", file=sys.stderr)
         return 2
     finally:
         WORDS.reset(token)

@@ -68,6 +68,15 @@ class Option:
         except _UNREADABLE:
             return self.default
 
+    def accepts(self, value: object) -> bool:
+        """Whether a value of a configuration file is of this option's type."""
+        if value is None or self.kind == "literal":
+            return self.optional or self.kind == "literal"
+        if self.kind == "choice":
+            return value in self.choices
+        types = {"int": int, "float": int | float, "bool": bool, "str": str}
+        return isinstance(value, types[self.kind]) and isinstance(value, bool) == (self.kind == "bool")
+
     def _convert(self, text: str):
         if self.kind == "bool":
             return _BOOLEANS[text.lower()]
@@ -110,6 +119,27 @@ class ModelFile:
                 raise InputError(f"{self.path}: model() needs a value for {name}: add --model.{name} VALUE.")
 
 
+def is_path(name: str) -> bool:
+    """Whether a model is named by the path of a file, and not by the name of one that comes with nlbprob."""
+    return name.endswith(".py") or "/" in name
+
+
+def typed_options(file: ModelFile, given: dict, where: str) -> dict:
+    """The options of a model that a configuration sets. Raises InputError where one is unknown or of another type.
+
+    Args:
+        file: the model's.
+        given: values by option.
+        where: what messages call the configuration.
+    """
+    for name, value in given.items():
+        if name not in file.options:
+            raise InputError(f"{where}: {file.path}: model() has no option {name!r}. {suggestion(name, file.options)}")
+        if not file.options[name].accepts(value):
+            raise InputError(f"{where}: {name} takes {file.options[name].takes}, not {value!r}.")
+    return dict(given)
+
+
 def find_model(name: str | os.PathLike) -> ModelFile:
     """The model file that `name` stands for: one that comes with nlbprob, or the path of the user's own `.py` file.
 
@@ -117,8 +147,7 @@ def find_model(name: str | os.PathLike) -> ModelFile:
     """
     instance_of(name, str | os.PathLike, "load_model", "name", "the name of a model, or the path of a .py file")
     name = os.fspath(name)
-    own = name.endswith(".py") or "/" in name
-    path = pathlib.Path(name) if own else model_path(name)
+    path = pathlib.Path(name) if is_path(name) else model_path(name)
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no model file {path}. `nlbprob new NAME {path.name}` copies one to start from."

@@ -146,9 +146,6 @@ def fit_posterior(
     """
     from nlbprob.infer.fit import Interrupted, fit
 
-    names = ("seed", "posterior", "em_iterations", "svi_steps", "early_stopping")
-    given = {name: getattr(settings, name) for name in names}
-    given = {name: value for name, value in given.items() if value is not None}
     place = f"{under}posterior"
 
     def keep(posterior):
@@ -158,7 +155,7 @@ def fit_posterior(
 
     try:
         learned = trials.split(*settings.splits[0])
-        posterior = fit(model, learned, **given, init=init, progress=progress, **options)
+        posterior = fit(model, learned, **settings.fit_options, init=init, progress=progress, **options)
     except Interrupted as stop:
         if stop.posterior is not None:
             keep(stop.posterior)
@@ -241,10 +238,8 @@ def describe(settings: Settings, trials) -> dict:
     """The content of config.json: the settings, what they resolved to, and the versions in use."""
     file = find_model(settings.model)
     defaults = {name: option.default_value for name, option in file.options.items()}
-    init = None if settings.init is None else str(pathlib.Path(settings.init).resolve())
-    resolved = dataclasses.replace(settings, data=str(pathlib.Path(settings.data).resolve()), init=init)
     return {
-        "settings": dataclasses.asdict(resolved),
+        "settings": dataclasses.asdict(settings.absolute()),
         "model": {"name": file.name, "options": defaults | settings.model_options},
         "data": trials.source,
         "started": manifest.now(),

@@ -1,45 +1,289 @@
 """What a run is made from: the model, the recording, and how the one is fitted to the other."""
 
 import dataclasses
-from typing import Any
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nlbprob.configuration import of_run, tables
+from nlbprob.errors import InputError
+from nlbprob.model_file import is_path
+from nlbprob.options import (
+    SEEDS,
+    Option,
+    count,
+    entries,
+    flag,
+    joined,
+    one_of,
+    path,
+    read_table,
+    read_value,
+    seeds,
+    share,
+    whole,
+)
+
+if TYPE_CHECKING:
+    from nlbprob.data.trials import Trials
+
+FAMILIES = ("neuron", "normal", "lowrank", "map")
+PRECISIONS = ("float32", "float64")
+
+
+def declared(*option: Any, **more: Any) -> Any:
+    """A keyword-only field that is declared as an `Option`, which takes these arguments."""
+    found = Option(*option, **more)
+    return dataclasses.field(default=found.default, metadata={"option": found}, kw_only=True)
+
+
+def paths(value: Any) -> str | list[str]:
+    """A path, or several; one of a list stands alone."""
+    found = [path(value)] if isinstance(value, str | os.PathLike) else [path(entry) for entry in entries(value)]
+    if not found:
+        raise ValueError
+    return found if len(found) > 1 else found[0]
+
+
+MODEL = Option(None, path, "the name of a model, or the path of a model file", "the model", "MODEL")
+RECORDINGS = Option(None, paths, "the path of a recording, or a list of paths", "the recording", "DATA", several=True)
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """What a run is made from.
+class FitConfig:
+    """How a model is fitted: keywords of `nlbprob.fit`; None leaves a value to it.
 
-    model: the name of a model that comes with nlbprob, or the path of a model file; model_options: its keywords.
-    data: the recording; data_options: keyword arguments of `nlbprob.load`.
-    seed, posterior, em_iterations, svi_steps, early_stopping: as `nlbprob.fit` takes them; None leaves a length to it.
-    init: the folder of a run (or of a posterior) of the same model and neurons to start from; None: from scratch.
-    draws: of the posterior, kept in posterior.nc; latents: there as "summary" (mean and deviation) or "draws"; rates:
-    how many draws have rates there; None: a few.
-    fit_on, score_on: the split to learn from and that to score on; several are joined by "+".
+    The fields are the one declaration of these options, from which configuration files and the command line are read.
     """
 
-    model: str
-    data: str
+    seed: int | list[int] = declared(
+        0,
+        seeds,
+        f"a whole number from 0 to {SEEDS - 1}, or several that differ, as in 0 1 2",
+        "seed of the fit (default 0); of several the one that EM brings to the highest bound goes on",
+        "N",
+        int,
+        several=True,
+    )
+    posterior: str = declared(
+        "neuron",
+        one_of(*FAMILIES),
+        f"a form of posterior: {', '.join(FAMILIES)}",
+        "form of the parameters' posterior (default neuron: one normal for each neuron's loadings and baseline)",
+        "{" + ",".join(FAMILIES) + "}",
+    )
+    em_iterations: int | None = declared(
+        None,
+        whole,
+        "a whole number, 0 or more",
+        "iterations of the first stage, variational EM, at most (default 30, or 100 where the model needs more)",
+        "N",
+        int,
+    )
+    svi_steps: int | None = declared(
+        None,
+        whole,
+        "a whole number, 0 or more",
+        "steps of the second stage, for the posterior (default 40)",
+        "N",
+        int,
+    )
+    batch_size: int | None = declared(
+        None,
+        count,
+        "a whole number of trials, 1 or more",
+        "trials in a step of the second stage (default: a quarter of all, at least 32)",
+        "N",
+        int,
+    )
+    precision: str = declared(
+        "float32",
+        one_of(*PRECISIONS),
+        f"a precision: {' or '.join(PRECISIONS)}",
+        "floating-point numbers to compute with (default float32)",
+        "{" + ",".join(PRECISIONS) + "}",
+    )
+    early_stopping: float = declared(
+        0.0,
+        share,
+        "a share; give a number from 0 to below 1, for example 0.1",
+        "share of (trial, neuron) pairs to hide from EM, which goes back to where it predicted them best (default 0)",
+        "SHARE",
+        float,
+    )
+
+    @property
+    def fit_options(self) -> dict[str, Any]:
+        """The keyword arguments of `nlbprob.fit`, without those that are left to it."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(FitConfig)}
+        return {option: value for option, value in values.items() if value is not None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(FitConfig):
+    """What a run is made from.
+
+    Args:
+        model: the name of a model that comes with nlbprob, or the path of a model file.
+        data: the recording, or several to stitch.
+        model_options: keywords of the model.
+        data_options: keyword arguments of `nlbprob.load`, for each recording.
+        init: the folder of a run (or of a posterior) of the same model and neurons to start from; None: from scratch.
+        draws: of the posterior, kept in posterior.nc.
+        latents: there as "summary" (mean and standard deviation) or "draws".
+        rates: how many draws have rates there; None: a few.
+        fit_on: the split to learn from; several are joined by "+".
+        score_on: that to score on, likewise.
+        shared: whether neurons of equal id are one and the same in several recordings.
+        **fit: as `FitConfig` has them.
+
+    Raises:
+        InputError: a value is of the wrong kind.
+    """
+
+    model: str = dataclasses.field(metadata={"option": MODEL})
+    data: str | list[str] = dataclasses.field(metadata={"option": RECORDINGS})
     model_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     data_options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    seed: int = 0
-    posterior: str = "neuron"
-    em_iterations: int | None = None
-    svi_steps: int | None = None
-    early_stopping: float = 0.0
-    init: str | None = None
-    draws: int = 200
-    latents: str = "summary"
-    rates: int | None = None
-    fit_on: str = "train"
-    score_on: str = "val"
+    init: str | None = declared(
+        None, path, "the folder of a run", "run of the same model and units to start from", "RUN"
+    )
+    draws: int = declared(200, count, "a whole number, 1 or more", "draws in posterior.nc (default 200)", "N", int)
+    latents: str = declared(
+        "summary",
+        one_of("summary", "draws"),
+        "summary or draws",
+        "latents in posterior.nc: mean and standard deviation, or all draws (default summary)",
+        "{summary,draws}",
+    )
+    rates: int | None = declared(
+        None, whole, "a whole number, 0 or more", "draws of rates in posterior.nc (default: a few)", "N", int
+    )
+    fit_on: str = declared(
+        "train",
+        joined,
+        "a split, or several joined by +, such as train+val",
+        "split to learn from, or several, such as train+val (default train)",
+        "SPLIT",
+    )
+    score_on: str = declared(
+        "val",
+        joined,
+        "a split, or several joined by +, such as val+test",
+        "split to score on, such as test, of trials that were not learned from (default val)",
+        "SPLIT",
+    )
+    shared: bool = declared(
+        False, flag, "true or false", "of several DATA: neurons of equal id are one and the same neuron"
+    )
+
+    def __post_init__(self) -> None:
+        for option, found in OPTIONS.items():
+            value = getattr(self, option)
+            value = found.default if value is None else value
+            object.__setattr__(self, option, value if value is None else read_value(value, found, option))
+        check_model_options(self.model_options)
+        object.__setattr__(self, "data_options", dict(tables({"data": self.data_options}, "settings").data))
+
+    @classmethod
+    def of_run(cls, record: Any, where: str) -> "Settings":
+        """The settings in the config.json of a run.
+
+        Args:
+            record: what `dataclasses.asdict` made of them.
+            where: what messages call the file.
+
+        Raises:
+            InputError: they are not whole, or not settings.
+        """
+        configuration = of_run(record, where)
+        values = read_table(configuration.fit, OPTIONS, where, "setting")
+        for option in ("model", "data"):
+            if option not in values:
+                raise InputError(f"{where}: the settings do not name the {option}; repeat the run.")
+        return cls(**values, model_options=dict(configuration.model), data_options=dict(configuration.data))
+
+    @property
+    def recordings(self) -> tuple[str, ...]:
+        """The paths of the recordings."""
+        return (self.data,) if isinstance(self.data, str) else tuple(self.data)
 
     @property
     def splits(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The splits to fit and those to score on, as the functions of `nlbprob.scoring` take them."""
         return tuple(self.fit_on.split("+")), tuple(self.score_on.split("+"))
 
-    def load(self):
-        """The trials of both, read from the recording."""
-        from nlbprob.data.nwb import load
+    def load(self) -> "Trials":
+        """The trials of both, read from the recording, or from several that are stitched."""
+        return self.read().split(*(name for names in self.splits for name in names))
 
-        return load(self.data, **self.data_options).split(*(name for names in self.splits for name in names))
+    def read(self) -> "Trials":
+        """All trials of the recording, or of several that are stitched."""
+        from nlbprob.data.nwb import load
+        from nlbprob.data.stitch import stitch
+
+        if isinstance(self.data, str):
+            return load(self.data, **self.data_options)
+        names = session_names(self.recordings)
+        sessions = {name: load(path, **self.data_options) for name, path in zip(names, self.recordings, strict=True)}
+        return stitch(sessions, shared=self.shared)
+
+    def absolute(self) -> "Settings":
+        """The same with absolute paths, so that they mean the same from any folder."""
+        data = [os.path.abspath(path) for path in self.recordings]
+        return dataclasses.replace(
+            self,
+            data=data if len(data) > 1 else data[0],
+            model=os.path.abspath(self.model) if is_path(self.model) else self.model,
+            init=None if self.init is None else os.path.abspath(self.init),
+        )
+
+
+#: Every option of `Settings` by name.
+OPTIONS: dict[str, Option] = {
+    field.name: field.metadata["option"] for field in dataclasses.fields(Settings) if "option" in field.metadata
+}
+
+
+def check_model_options(options: Mapping[str, Any]) -> None:
+    """Raise InputError where config.json, from which a run is read again, could not hold a keyword of the model."""
+    for option, value in options.items():
+        try:
+            json.dumps(value, allow_nan=False, default=lambda array: array.tolist())
+        except (TypeError, ValueError, AttributeError, RecursionError):
+            raise InputError(
+                f"The model's option {option} is {value!r}, which config.json cannot hold; give finite numbers, text, "
+                "true or false, or lists of these."
+            ) from None
+
+
+def session_names(recordings: Sequence[str]) -> list[str]:
+    """Names for recordings that are stitched: those of the files, with the folders above that tell them apart.
+
+    >>> session_names(["monday/maze.nwb", "tuesday/maze.nwb"])
+    ['monday-maze', 'tuesday-maze']
+
+    Raises InputError where one comes twice.
+    """
+    real = [os.path.realpath(recording) for recording in recordings]
+    if len(set(real)) < len(real):
+        twice = next(path for path in real if real.count(path) > 1)
+        raise InputError(f"data: {twice} is named twice; name each recording once.")
+    parts = [pathlib.Path(os.path.abspath(recording)).parts for recording in recordings]
+    longest = max(map(len, parts))
+    for depth in range(1, longest + 1):
+        found = [session_name("-".join(part[-depth:])) for part in parts]
+        if len(set(found)) == len(found):
+            return found
+    return [f"{name}-{number}" for number, name in enumerate(found, 1)]
+
+
+def session_name(text: str) -> str:
+    """The text as the name of a session: without the ending, and without characters that `stitch` or a terminal reads
+    as signs of their own.
+    """
+    return "".join(
+        "-" if letter in "+/" or not letter.isprintable() else letter for letter in text.removesuffix(".nwb")
+    )

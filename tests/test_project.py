@@ -39,7 +39,7 @@ ROOMS = [
     "cli",
 ]
 #: Usable by all; they import none but each other.
-COMMON = {"arguments", "errors", "files", "resources", "model_file"}
+COMMON = {"arguments", "errors", "files", "resources", "model_file", "options", "configuration"}
 
 SETTINGS = """
 import importlib, json, os, pkgutil, jax, numpyro

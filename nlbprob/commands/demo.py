@@ -1,38 +1,45 @@
 """Simulate a recording of a reaching task, fit a model to it, score it, and write its report."""
 
+import dataclasses
 import os
 import pathlib
 import shutil
 import sys
 
+from nlbprob.commands.options import add_options, values_of
+from nlbprob.commands.terminal import say
+from nlbprob.options import SEED
+
+OPTIONS = {"seed": dataclasses.replace(SEED, help="seed of recording and fit (default 0)")}
+
 
 def add_arguments(parser) -> None:
     """Add where to write and the seed."""
     parser.add_argument("--out", metavar="RUN", default="runs/demo", help="folder to write to (default runs/demo)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of recording and fit (default 0)")
+    add_options(parser, OPTIONS)
 
 
 def run(arguments) -> int:
     """Run the whole path; a run that an earlier demo left in the folder is replaced."""
-    from nlbprob.commands.data_options import read_config
     from nlbprob.commands.table import print_scores
+    from nlbprob.configuration import read_configuration
     from nlbprob.resources import folder
     from nlbprob.run import perform
     from nlbprob.settings import Settings
     from nlbprob.simulation import reaches, write_nwb
     from nlbprob.storage.reading import check_free
 
-    out = pathlib.Path(arguments.out)
+    out, seed = pathlib.Path(arguments.out), values_of(arguments, OPTIONS)["seed"]
     check_free(out, force=True)
-    print("Simulating a recording of reaches ...", flush=True)
-    simulated = reaches(seed=arguments.seed)
+    say("Simulating a recording of reaches ...")
+    simulated = reaches(seed=seed)
     train, _ = write_nwb(out.with_name(out.name + "-data"), simulated)
-    model_options, config = read_config(folder("experiments") / "demo.toml")
-    settings = Settings("poisson_lds", str(train), model_options, {"config": config}, seed=arguments.seed)
+    options = dict(read_configuration(folder("experiments") / "demo.toml").data)
+    settings = Settings("poisson_lds", str(train), data_options=options, seed=seed)
     metrics = perform(settings, out, force=True)
     print_scores(metrics, "poisson_lds on simulated reaches")
     truth = against_truth(settings, out, simulated)
-    print(
+    say(
         f"""Against the truth: the latents explain {truth["latents"]:.1%} of the variance of the true ones;
 the true rates score {truth["co-bps"]:.3f} co-bps.
 
@@ -47,7 +54,7 @@ Next:"""
         f"{program} new poisson_lds my_model.py": "a copy of the model, to edit",
     }
     for words, what in tries.items():
-        print(f"  {words:<{max(map(len, tries))}}  {what}")
+        say(f"  {words:<{max(map(len, tries))}}  {what}")
     return 0
 
 

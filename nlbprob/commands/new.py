@@ -3,6 +3,7 @@
 import pathlib
 import shutil
 
+from nlbprob.commands.terminal import say
 from nlbprob.errors import InputError
 from nlbprob.resources import model_names, model_path
 
@@ -23,7 +24,9 @@ def run(arguments) -> int:
     if not target.parent.is_dir():
         raise InputError(f"There is no folder {target.parent} to write {target.name} in: make it first.")
     shutil.copyfile(source, target)
-    print(f"Wrote {target}, a copy of the model {arguments.name}. Its function's keyword arguments are options:")
-    print(f"  nlbprob fit {target} --help")
-    print(f"  nlbprob fit {target} DATA.nwb --out runs/{target.stem}")
+    say(
+        f"Wrote {target}, a copy of the model {arguments.name}. Its function's keyword arguments are options:",
+        f"  nlbprob fit {target} --help",
+        f"  nlbprob fit {target} DATA.nwb --out runs/{target.stem}",
+    )
     return 0

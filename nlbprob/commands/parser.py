@@ -1,13 +1,15 @@
 """Words of the command line to values: argparse with clean errors and with the options of a model."""
 
 import argparse
+import functools
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from nlbprob.errors import InputError, suggestion
 from nlbprob.model_file import find_model
+from nlbprob.resources import model_names
 
 _PREFIX = "--model."
 
@@ -23,27 +25,45 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             **settings, add_help=False, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        self.takes_model = False
+        self.takes_model, self.grids, self.words = False, False, []
         self.add_argument("-h", "--help", action=_Help, nargs=0, help="show this help and exit")
 
-    def add_model(self) -> None:
-        """Add the positional MODEL and the options of the model that it names."""
-        self.takes_model = True
+    def add_model(self, with_data: bool = False, grids: bool = False) -> None:
+        """Add the positional MODEL and the options of the model that it names.
+
+        Args:
+            with_data: add DATA, too, of which there may be several; both may be left to a configuration.
+            grids: whether an option takes several values; they are then a list.
+        """
+        self.takes_model, self.grids = True, grids
         self.epilog = "--model.NAME VALUE sets a keyword argument of the model; `--help` after MODEL shows them."
+        if grids:
+            self.epilog = "--model.NAME VALUE ... takes the values to try; `--help` after MODEL shows the names."
         self.add_argument(
-            "model", metavar="MODEL", help="a model that comes with nlbprob, or the path of your own model's .py file"
+            "model",
+            metavar="MODEL",
+            nargs="?" if with_data else None,
+            help="a model that comes with nlbprob, or the path of your own model's .py file",
         )
+        if with_data:
+            text = "the recording: an NWB file with units and trials, or several of them to stitch"
+            self.add_argument("data", metavar="DATA", nargs="*", help=text)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace=None):
-        """As argparse's, but with `model_options` set where the verb takes a MODEL."""
-        words, options = split_model_options(list(sys.argv[1:] if args is None else args))
+        """As argparse's, but with `model_options` set where the verb takes a MODEL.
+
+        MODEL and DATA may stand before, between and after options.
+        """
+        self.words, options = split_model_options(list(sys.argv[1:] if args is None else args), self.grids)
         if options and not self.takes_model:
             raise InputError(f"{self.prog} takes no --model options.")
-        for word in itertools.takewhile(lambda word: word != "--", words):
+        for word in itertools.takewhile(lambda word: word != "--", self.words):
             name = word.partition("=")[0]
             if name.startswith("--") and name not in self._option_string_actions:
                 raise InputError(f"{self.prog} has no option {name!r}. {suggestion(name, self._long_options())}")
-        arguments = super().parse_args(words, namespace or argparse.Namespace())
+        arguments = super().parse_intermixed_args(
+            repeated(self.words, self._lists()), namespace or argparse.Namespace()
+        )
         if self.takes_model:
             arguments.model_options = options
         return arguments
@@ -52,25 +72,68 @@ class Parser(argparse.ArgumentParser):
         """Raise InputError with argparse's message."""
         raise InputError(f"{self.prog}: {message}. See `{self.prog} --help`.")
 
+    def model_named(self) -> str | None:
+        """The first word that names a model, for `--help`, which is met before MODEL is read."""
+        return next((word for word in self.words if word.endswith(".py") or word in model_names()), None)
+
     def _long_options(self) -> list[str]:
         return [name for name in self._option_string_actions if name.startswith("--")]
 
+    def _lists(self) -> dict[str, Callable[[str], object]]:
+        """The options of several numbers, with how each is read."""
+        return {
+            name: action.type
+            for name, action in self._option_string_actions.items()
+            if isinstance(action, argparse._AppendAction) and action.type in (int, float)
+        }
 
-def split_model_options(words: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Take `--model.NAME VALUE` and `--model.NAME=VALUE` out of `words`: the others, and the values by name."""
+
+def repeated(words: Sequence[str], lists: Mapping[str, Callable[[str], object]]) -> list[str]:
+    """`--seed 0 1 2` as `--seed 0 --seed 1 --seed 2`, so that a word which is no number ends the list.
+
+    >>> repeated(["--seed", "0", "1", "poisson_lds"], {"--seed": int})
+    ['--seed=0', '--seed=1', 'poisson_lds']
+    """
+    found, rest = [], list(words)
+    while rest:
+        word = rest.pop(0)
+        option, equals, _ = word.partition("=")
+        values = list(itertools.takewhile(functools.partial(is_read, lists[option]), rest)) if option in lists else []
+        del rest[: len(values)]
+        found += [word] if equals or not values else []
+        found += [f"{option}={value}" for value in values]
+    return found
+
+
+def is_read(read: Callable[[str], object], word: str) -> bool:
+    """Whether a word is of a type."""
+    try:
+        read(word)
+    except ValueError:
+        return False
+    return True
+
+
+def split_model_options(words: list[str], grids: bool = False) -> tuple[list[str], dict]:
+    """Take `--model.NAME VALUE` and `--model.NAME=VALUE` out of `words`: the others, and the values by name.
+
+    grids: an option takes all words up to the next option, and its values are a list.
+    """
     others: list[str] = []
-    options: dict[str, str] = {}
-    remaining = iter(words)
-    for word in remaining:
+    options: dict = {}
+    remaining = list(words)
+    while remaining:
+        word = remaining.pop(0)
         if not word.startswith(_PREFIX):
             others.append(word)
             continue
         name, equals, value = word.removeprefix(_PREFIX).partition("=")
-        if not equals:
-            value = next(remaining, None)
-        if value is None or (not equals and value.startswith("--")):
+        values = [value] if equals else []
+        while remaining and not remaining[0].startswith("--") and (grids or not values):
+            values.append(remaining.pop(0))
+        if not values:
             raise InputError(f"{_PREFIX}{name} needs a value after it.")
-        options[name] = value
+        options[name] = [*options.get(name, []), *values] if grids else values[0]
     return others, options
 
 
@@ -93,6 +156,6 @@ class _Help(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
         del values, option_string
         parser.print_help()
-        if getattr(namespace, "model", None) is not None:
-            print("\n" + describe_model(namespace.model), end="")
+        if parser.takes_model and (model := parser.model_named()) is not None:
+            print("\n" + describe_model(model), end="")
         parser.exit()

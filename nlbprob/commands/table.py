@@ -2,6 +2,9 @@
 
 import textwrap
 
+from nlbprob.commands.terminal import say
+from nlbprob.errors import printable
+
 
 def print_scores(metrics: dict, title: str) -> None:
     """Print the scores in metrics.json, a line for each, beside their intervals and those of the baselines."""
@@ -11,24 +14,23 @@ def print_scores(metrics: dict, title: str) -> None:
         interval = metrics["intervals"].get(name)
         between = "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
         rows.append([name, cell(value), between, *(cell(scores.get(name)) for scores in baselines.values())])
-    print(f"\n{title}\nscored on {split}, fitted on {metrics['fit_on']}, bins of {metrics['bin_ms']:g} ms\n")
-    print(table(["", "this run", "90% interval", *baselines], rows))
-    for name, remark in [*metrics["reasons"].items(), *metrics.get("notes", {}).items()]:
-        print(f"{name}: {remark}")
-    print()
+    say(f"\n{title}\nscored on {split}, fitted on {metrics['fit_on']}, bins of {metrics['bin_ms']:g} ms\n")
+    say(table(["", "this run", "90% interval", *baselines], rows))
+    remarks = [*metrics["reasons"].items(), *metrics.get("notes", {}).items()]
+    say(*(f"{name}: {remark}" for name, remark in remarks), "")
 
 
 def print_test(record: dict) -> None:
     """Print the scores in test.json, each with split and bin width, and what has to be known of them."""
     setting = [record["dataset"], "test", f"{record['bin_ms']:g} ms"]
     rows = [[*setting, name, cell(value)] for name, value in record["scores"].items()]
-    print("\n" + table(["data set", "split", "bins", "score", ""], rows) + "\n")
-    print(*record["notes"], record["statement"], sep="\n")
+    say("", table(["data set", "split", "bins", "score", ""], rows), "", *record["notes"], record["statement"])
 
 
 def table(headings: list[str], rows: list[list[str]]) -> str:
     """Lines of right-aligned columns, the first one left-aligned; long headings take several lines."""
-    wrapped = [textwrap.wrap(heading, 14) for heading in headings]
+    rows = [list(map(printable, row)) for row in rows]
+    wrapped = [textwrap.wrap(printable(heading), 14) for heading in headings]
     height = max(map(len, wrapped))
     above = [[""] * (height - len(lines)) + lines for lines in wrapped]
     lines = [list(line) for line in zip(*above, strict=True)] + rows

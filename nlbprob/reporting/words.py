@@ -44,8 +44,9 @@ def model_name(view: View) -> str:
 
 
 def recording_name(view: View) -> str:
-    """The recording's file without its folder."""
-    return pathlib.PurePath(view.trials.source.get("file") or "trials in memory").name
+    """The recording's file without its folder; the names of several that are stitched."""
+    source = view.trials.source
+    return ", ".join(source.get("sessions", {})) or pathlib.PurePath(source.get("file") or "trials in memory").name
 
 
 def headline(view: View) -> str:
@@ -110,10 +111,11 @@ def fit_words(view: View) -> str:
     config, history = view.posterior.config, view.posterior.history
     stages = {"em": "EM iterations", "svi": "stochastic steps"}
     number = {name: int((history["stage"] == name).sum()) for name in stages}
-    length = ", ".join(f"{number[name]} {words}" for name, words in stages.items() if number[name])
+    length = ", ".join(f"{number[name]} {words}" for name, words in stages.items() if number[name]) or "no iterations"
+    seconds = max(history["seconds"], default=0.0)
     family = config.get("posterior", "")
     return (
-        f"{length} in {history['seconds'][-1]:.0f} s on {view.metrics['fit_on']}; parameters: "
+        f"{length} in {seconds:.0f} s on {view.metrics['fit_on']}; parameters: "
         f"{FAMILIES.get(family, family)}; {config.get('precision', 'float32')}"
     )
 

@@ -1,0 +1,130 @@
+"""Configurations: a TOML file with the tables [fit], [data] and [model], a run's config.json, or a mapping."""
+
+import dataclasses
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nlbprob.errors import InputError, suggestion
+from nlbprob.options import DATA, read_table
+
+TABLES = ("fit", "data", "model")
+#: The record of a run's settings in its folder.
+RUN_FILE = "config.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Configuration:
+    """What a configuration sets.
+
+    Args:
+        where: what messages call it.
+        fit: the table [fit], as it stands there.
+        data: options of `nlbprob.load`, read.
+        model: the table [model], as it stands there, its keys in snake case.
+        folder: where its relative paths start; None: in the folder of work.
+        loose: the data options that stand in no table.
+        run: the folder of the run whose configuration it is.
+    """
+
+    where: str = "config"
+    fit: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    model: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    folder: Path | None = None
+    loose: tuple[str, ...] = ()
+    run: Path | None = None
+
+    def path(self, name: str) -> str:
+        """A path that stands in the configuration, from the folder of work."""
+        name = os.path.expanduser(name)
+        return name if self.folder is None else os.path.join(self.folder, name)
+
+
+def read_configuration(config: Any) -> Configuration:
+    """Read a configuration.
+
+    Data options may stand in no table, too, which is how they stand in a mapping.
+
+    Args:
+        config: a TOML file; a run's folder or its config.json; a JSON file of the same tables; or a mapping; None sets
+            nothing.
+
+    Raises:
+        InputError: the file is not TOML or JSON, a table or a data option is unknown or of the wrong kind.
+        FileNotFoundError: there is no such file.
+    """
+    if config is None:
+        return Configuration()
+    if isinstance(config, Mapping):
+        return tables(config, "config")
+    if not isinstance(config, str | os.PathLike):
+        raise InputError(
+            f"config: {type(config).__name__} is no configuration; name a TOML file, or give a mapping of options."
+        )
+    path = Path(config)
+    if path.is_dir():
+        path = path / RUN_FILE
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"config: there is no file {path}; name a TOML file with options such as bin-ms = 5, or a run's folder."
+        )
+    content = parsed(path)
+    if "settings" in content:
+        return dataclasses.replace(of_run(content["settings"], str(path)), run=path.parent)
+    return dataclasses.replace(tables(content, str(path)), folder=path.parent)
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    """The content of a TOML or a JSON file. Raises InputError where it is neither."""
+    kind = "JSON" if path.suffix == ".json" else "TOML"
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text) if kind == "JSON" else tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a {kind} file ({error}); write options such as bin-ms = 5.") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds no tables; name a configuration, or the config.json of a run.")
+    return content
+
+
+def of_run(settings: Any, where: str) -> Configuration:
+    """The configuration that repeats a run, from the settings in its config.json."""
+    if not isinstance(settings, Mapping):
+        raise InputError(f"{where}: 'settings' is no table; name the config.json of a run.")
+    own = {"data": settings.get("data_options") or {}, "model": settings.get("model_options") or {}}
+    fit = {name: value for name, value in settings.items() if name not in ("data_options", "model_options")}
+    return tables(own | {"fit": fit}, where)
+
+
+def tables(content: Mapping[Any, Any], where: str) -> Configuration:
+    """The tables of a configuration's content. Raises InputError for what is none of them."""
+    for name in TABLES:
+        if not isinstance(content.get(name, {}), Mapping):
+            raise InputError(f"{where}: {name} is not a table; write [{name}] and the options below it.")
+    loose = {key: value for key, value in content.items() if key not in TABLES}
+    for key, value in loose.items():
+        if isinstance(value, Mapping):
+            raise InputError(f"{where}: no table {key!r}. {suggestion(str(key), TABLES)}")
+        if str(key).replace("-", "_") not in DATA:
+            raise InputError(
+                f"{where}: no data option {key!r} (options of the fit stand below [fit], those of the model below "
+                f"[model]). {suggestion(str(key).replace('-', '_'), DATA)}"
+            )
+    found = read_table(loose, DATA, where, "data option")
+    own = read_table(flat(content.get("data", {}), where), DATA, f"{where}, [data]", "data option")
+    if twice := sorted(found.keys() & own.keys()):
+        raise InputError(f"{where}: {twice[0]!r} stands in [data] and outside of it; leave one out.")
+    model = {str(key).replace("-", "_"): value for key, value in content.get("model", {}).items()}
+    return Configuration(where, content.get("fit", {}), found | own, model, loose=tuple(found))
+
+
+def flat(data: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Data options where those of a configuration stand in "config" among them, as runs once wrote them."""
+    if "config" not in data:
+        return dict(data)
+    inner = tables(data["config"], where) if isinstance(data["config"], Mapping) else read_configuration(data["config"])
+    return {**inner.data, **{key: value for key, value in data.items() if key != "config"}}
