@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.calls import spikes
 from nlbprob.blocks.effects import Effect
+from nlbprob.blocks.identity import Identified
 from nlbprob.blocks.latent import Dynamics, Latent
 from nlbprob.blocks.observations import Observation, Poisson
 from nlbprob.blocks.readout import LinearReadout, Readout
@@ -43,8 +44,8 @@ class Parameters(NamedTuple):
     uncertainty: Float[Array, "neuron width width"] | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Model:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model(Identified):
     """y[trial, time, neuron] ~ observation(c_n'x + d_n + effects), x the concatenated latents of the trial.
 
     latents: blocks of trajectories, and at most one block of templates. observation: of a count given its predictor.

@@ -86,7 +86,7 @@ def write_draws(path: pathlib.Path, posterior, trials, draws: int) -> None:
 
 def fit_posterior(model, trials, settings: Settings, folder: pathlib.Path, init, progress: bool, meanwhile=None):
     """Fit `model` to the trials of `fit_on` from `init` on, and save the posterior, on Ctrl-C too."""
-    from nlbprob.infer.fit import Interrupted, fit
+    from nlbprob.infer.fit.fit import Interrupted, fit
 
     names = ("seed", "posterior", "em_iterations", "svi_steps", "early_stopping")
     given = {name: getattr(settings, name) for name in names}

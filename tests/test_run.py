@@ -10,7 +10,7 @@ from nlbprob.cli import main
 from nlbprob.commands.table import cell, print_scores
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError, RunExistsError
-from nlbprob.infer.fit import Interrupted
+from nlbprob.infer.fit.fit import Interrupted
 from nlbprob.run import (
     FILES,
     Settings,
@@ -169,7 +169,7 @@ def test_an_interrupted_fit_is_kept_and_gone_on_with(settings, tmp_path, monkeyp
         raise stop
 
     monkeypatch.setattr(run, "fit_posterior", fit_posterior)
-    monkeypatch.setattr("nlbprob.infer.fit.fit", stopped)
+    monkeypatch.setattr("nlbprob.infer.fit.fit.fit", stopped)
     monkeypatch.setattr("nlbprob.infer.posterior.Posterior.load", lambda folder, model: folder)
     words = ["fit", "mine.py", "a.nwb", "--out", "run", "--em-iterations", "3", "--early-stopping", "0.1"]
     assert main(words) == 130

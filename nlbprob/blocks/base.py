@@ -9,6 +9,7 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Float, Int
 
+from nlbprob.blocks.identity import Identified
 from nlbprob.errors import InputError, suggestion
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Context:
+class Context(Identified):
     """The facts of the training data that give parameters their meaning; kept with a fit, so that they never change.
 
     bin_ms: bin width; bin_weights [time]: the share of each bin among the bins of all trials (sums to 1);

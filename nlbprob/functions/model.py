@@ -110,7 +110,7 @@ class FunctionEffect(Effect):
         return self.program.medians(context)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class FunctionModel(Model):
     """A NumPyro function of trials as a model: eta = C x + offset, C and offset whatever it makes of its sites.
 

@@ -181,7 +181,6 @@ def matched(
     rest = known - moved.own_loadings @ basis
     match["loadings_r2"] = float(1 - (rest**2).sum() / (known**2).sum())
     found = dataclasses.replace(moved, basis=basis)
-    vars(found)["moments"] = own.moments  # the model is the same, and so is what is compiled for it
     return found, match
 
 

@@ -7,6 +7,9 @@ import numpy as np
 
 from nlbprob.errors import InputError, suggestion
 from nlbprob.infer.parameters import parameter_sites
+from nlbprob.infer.problem import Problem
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.model import Model
 
 if TYPE_CHECKING:
     import xarray
@@ -83,26 +86,12 @@ def draw_trials(posterior: "Posterior", trials: "Trials", draws: int, log_likeli
     """Draws of everything that has one value a trial, stacked [draw, trial, ...]; "lp" is summed over trials."""
     observation = posterior.model.observation
     kind = np.dtype(trials.counts.dtype)
-    sums = {"neuron": 1, "trial": (1, 2)}
     random = np.random.default_rng(seed)
     on_host = observation.draw(random, np.zeros(1)) is not None
-
-    def describe(key, given, batch, x):
-        predictor = x @ given.loadings.T + given.offset
-        likelihood = observation.distribution(predictor, given.observation)
-        spikes = likelihood.mean if on_host else likelihood.sample(key)
-        known = jnp.zeros_like(predictor)
-        pointwise = observation.expected_log_prob(predictor, known, batch.counts, given.observation)[0]
-        total = jnp.where(batch.seen, pointwise, 0.0).sum((1, 2))
-        pointwise = jnp.where(batch.seen, pointwise, jnp.nan if log_likelihood == "full" else 0.0)
-        if log_likelihood != "full":
-            pointwise = pointwise.sum(sums[log_likelihood])
-        return {"latents": x, "spikes": spikes, "log_likelihood": pointwise, "lp": total}
-
     turn = posterior.rotation.astype(np.float32)
     states: dict[str, list[Any]] = {}  # the template of each trial, the regime of each bin
     kept: dict[str, list[Any]] = {"latents": [], "spikes": [], "log_likelihood": [], "lp": []}
-    for one in posterior.draw_trials(trials, draws, seed, describe):
+    for one in posterior.draw_trials(trials, draws, seed, describe, (log_likelihood, on_host)):
         kept["latents"].append((one["latents"] @ turn).astype(np.float32))
         spikes: Any = observation.draw(random, one["spikes"]) if on_host else one["spikes"]
         whole = np.issubdtype(kind, np.integer) and not np.issubdtype(spikes.dtype, np.floating)
@@ -114,6 +103,24 @@ def draw_trials(posterior: "Posterior", trials: "Trials", draws: int, log_likeli
         for name in one.keys() - {"latents", "spikes", "log_likelihood", "lp"}:
             states.setdefault(name, []).append(one[name].astype(np.int16))
     return {name: np.stack(values) for name, values in (kept | states).items()}
+
+
+def describe(model: Model, options: tuple[str, bool], key, given: Problem, batch: Batch, x) -> dict[str, Any]:
+    """Counts drawn at a draw of everything else, and the log likelihood of those that were recorded.
+
+    options: over what the log likelihood is summed, and whether counts are drawn on the host, from their means.
+    """
+    (log_likelihood, on_host), observation = options, model.observation
+    predictor = x @ given.loadings.T + given.offset
+    likelihood = observation.distribution(predictor, given.observation)
+    spikes = likelihood.mean if on_host else likelihood.sample(key)
+    known = jnp.zeros_like(predictor)
+    pointwise = observation.expected_log_prob(predictor, known, batch.counts, given.observation)[0]
+    total = jnp.where(batch.seen, pointwise, 0.0).sum((1, 2))
+    pointwise = jnp.where(batch.seen, pointwise, jnp.nan if log_likelihood == "full" else 0.0)
+    if log_likelihood != "full":
+        pointwise = pointwise.sum({"neuron": 1, "trial": (1, 2)}[log_likelihood])
+    return {"latents": x, "spikes": spikes, "log_likelihood": pointwise, "lp": total}
 
 
 def parameter_variables(posterior: "Posterior", draws: int, seed: int) -> dict[str, tuple]:

@@ -16,7 +16,8 @@ from jaxtyping import Array, Float
 from nlbprob.blocks.base import Context
 from nlbprob.infer import local as local_inference
 from nlbprob.infer.parameters import Entries, log_prior, parameters_at
-from nlbprob.infer.problem import Batch, Rows, combined, problem
+from nlbprob.infer.problem import Rows, combined, problem
+from nlbprob.infer.runtime.batch import Batch
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics.gaussian import Smoothed
 

@@ -5,14 +5,17 @@ import jax.numpy as jnp
 
 from nlbprob.errors import InputError
 from nlbprob.infer import local as local_inference
-from nlbprob.infer.predict import COLD_STEPS, Moments
-from nlbprob.infer.problem import Batch, combined, joined, latent_moments, problem
+from nlbprob.infer.marginals import COLD_STEPS, Marginals
+from nlbprob.infer.problem import combined, joined, latent_moments, problem
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.runtime.programs import program
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import gaussian
 from nlbprob.numerics.gaussian import Chain
 
 
-def filtered_moments(model: Model, theta: Parameters, batch: Batch) -> Moments:
+@program("model")
+def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Marginals:
     """Moments of the latents in each bin given what is seen up to it: each bin is fitted once, then carried forward.
 
     The evidence that the bins so far give for each component is summed as they come.
@@ -43,7 +46,7 @@ def filtered_moments(model: Model, theta: Parameters, batch: Batch) -> Moments:
         alone = Chain(mean, covariance, identity, jnp.zeros(state, mean.dtype), identity)
         now = given._replace(chains=(alone,), regimes=(None,), offset=offset, shift=shift)
         sites = local_inference.empty_sites(rows, 1, theta.loadings.shape[1], mean.dtype)
-        here = Batch(counts[:, None], seen[:, None])
+        here = Batch(counts[:, None], seen[:, None], {})
         found = local_inference.iterate(now, model.observation, here, local_inference.begin(now, sites), COLD_STEPS)
         mean, covariance = found.smoothed.mean[:, 0], found.smoothed.covariance[:, 0]
         evidence = evidence + found.elbo
@@ -60,7 +63,7 @@ def filtered_moments(model: Model, theta: Parameters, batch: Batch) -> Moments:
     _, (mean, covariance, evidence) = jax.lax.scan(advance, first, inputs)
     mean, covariance = jnp.moveaxis(mean, 0, 1), jnp.moveaxis(covariance, 0, 1)
     share = jax.vmap(lambda bounds: combined(theta, bounds)[1], out_axes=1)(evidence)
-    return Moments(*latent_moments(given, mean, covariance), share)
+    return Marginals(*latent_moments(given, mean, covariance), share)
 
 
 def check_causal(model: Model) -> None:

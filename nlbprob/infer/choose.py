@@ -11,8 +11,8 @@ import numpy as np
 
 from nlbprob.errors import InputError, suggestion
 from nlbprob.functions.model import resolved
-from nlbprob.infer.fit import fit
-from nlbprob.infer.progress import Progress
+from nlbprob.infer.fit.fit import fit
+from nlbprob.infer.runtime.progress import Progress
 from nlbprob.model import Model
 from nlbprob.model_file import load_model
 from nlbprob.scoring.bootstrap import resamples

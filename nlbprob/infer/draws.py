@@ -1,17 +1,23 @@
 """Joint draws of parameters and trajectories from the posterior."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nlbprob.blocks.base import Context
 from nlbprob.infer import local as local_inference
 from nlbprob.infer import predict, switching
-from nlbprob.infer.ahead import concurrently, jit
+from nlbprob.infer.marginals import Marginals
 from nlbprob.infer.parameters import parameters_at
-from nlbprob.infer.problem import Batch, lift, problem
+from nlbprob.infer.problem import lift, problem
+from nlbprob.infer.runtime.batch import CHUNK_NUMBERS, Batch
+from nlbprob.infer.runtime.execute import map_chunks
+from nlbprob.infer.runtime.precision import precision
+from nlbprob.infer.runtime.programs import program
+from nlbprob.model import Model
 from nlbprob.numerics import hmm, kalman
 
 if TYPE_CHECKING:
@@ -20,69 +26,93 @@ if TYPE_CHECKING:
 
 #: Draws that are made at once.
 DRAWS_TOGETHER = 8
+#: (model, options, key, problem, batch, x) -> arrays [trial, ...] by name; a function of a module, so that it is
+#: compiled once.
+Reading = Callable[..., dict[str, Any]]
 
 
-def draws(posterior: "Posterior", values, trials: "Trials", seed: int, function) -> Iterator[dict[str, np.ndarray]]:
-    """For each draw of the parameters, a draw of every trajectory, handed to `function(key, given, batch, x)`.
+def draws(
+    posterior: "Posterior", values, trials: "Trials", seed: int, reading: Reading, options: Hashable = None
+) -> Iterator[dict[str, np.ndarray]]:
+    """For each draw of the parameters, what `reading` makes of a draw of every trajectory: arrays [trial, ...].
 
     Inference converges at the centre of the parameters; at each draw one full natural-gradient step from there
-    adapts the sites, which is what an exact posterior does to first order. Yields function's dictionary of arrays
-    [trial, ...]. A trial's component is drawn first, then its latents given the component.
+    adapts the sites, which is what an exact posterior does to first order. A trial's component is drawn first, then
+    its latents given the component.
     """
-    model, context, observation = posterior.model, posterior.context, posterior.model.observation
-    with predict.precision(posterior.config["precision"]):
-
-        def draw(key, values, batch, settled):
-            theta = parameters_at(model, context, values)
-            given, repeated = problem(model, theta, batch)
-            moments = (settled.mean, settled.covariance)
-            _, sites = local_inference.expected_log_likelihood(given, observation, repeated, *moments)
-            first, second, third, fourth = jax.random.split(key, 4)
-            prior = switching.prior(given, settled.paths)
-            total = prior.with_extra(lift(sites, given.emission))
-            state = kalman.sample(first, prior.chain, kalman.filter(prior.chain, total))
-            x = state if given.emission is None else state @ given.emission.T
-            x = x if given.shift is None else x + given.shift
-            trials, count = settled.share.shape
-            chosen = jax.random.categorical(third, jnp.log(settled.share)) + count * jnp.arange(trials)
-            offset = given.offset if given.offset.ndim == 1 else given.offset[chosen]
-            found = function(second, given._replace(offset=offset), batch, x[chosen])
-            extra = {"component": chosen % count} if theta.mixture is not None else {}
-            drawn = {
-                f"{block.name}.regime": hmm.sample(fourth, jax.tree.map(lambda a: a[chosen], path))
-                for block, path in zip(model.chains, settled.paths, strict=True)
-                if path is not None
-            }
-            return found | extra | drawn
-
+    width, count = posterior.config["precision"], len(next(iter(values.values())))
+    with precision(width):
         found = predict.by_chunk(posterior, trials, causal=False)
-        pieces = [(rows, batch, settled) for rows, _, batch, settled in found]
-        size = len(pieces[0][1].counts)
-        if len(pieces) == 1:  # nothing is drawn of trials that only fill up the chunk
-            pieces, size = [trimmed(*pieces[0], size)], trials.n_trials
-        # Several draws at once: loops over time are slow for their many small steps, not for the size of each.
-        largest = size * trials.n_bins * trials.n_neurons * model.n_components
-        together = max(1, min(DRAWS_TOGETHER, predict.CHUNK_NUMBERS // largest))
-        several = jit(jax.vmap(draw, in_axes=(0, 0, None, None)))
-        count = len(next(iter(values.values())))
+        pieces = [(rows, batch, marginals) for rows, _, batch, marginals in found]
+    size = len(pieces[0][1].counts)
+    if len(pieces) == 1:  # nothing is drawn of trials that only pad the chunk
+        pieces, size = [trimmed(*pieces[0], size)], trials.n_trials
+    # Several draws at once: loops over time are slow for their many small steps, not for the size of each.
+    largest = size * trials.n_bins * trials.n_neurons * posterior.model.n_components
+    together = max(1, min(DRAWS_TOGETHER, CHUNK_NUMBERS // largest))
 
-        def joint(start):
-            numbers = np.minimum(np.arange(start, start + together), count - 1)
-            some = {name: jnp.asarray(value[numbers]) for name, value in values.items()}
-            keys = jax.vmap(lambda number: jax.random.fold_in(jax.random.key(seed), number))(jnp.asarray(numbers))
-            parts = []
-            for rows, batch, settled in pieces:
-                own = jax.vmap(lambda key, first=rows.start: jax.random.fold_in(key, first))(keys)
-                drawn = jax.tree.map(np.asarray, several(own, some, batch, settled))
-                parts.append(jax.tree.map(lambda a: np.moveaxis(a, 0, 1), drawn))
-            whole = predict.gathered(parts, [rows for rows, _, _ in pieces])
-            return [jax.tree.map(lambda a, i=i: a[:, i], whole) for i in range(min(together, count - start))]
+    def joint(start):
+        numbers = np.minimum(np.arange(start, start + together), count - 1)
+        some = {name: jnp.asarray(value[numbers]) for name, value in values.items()}
+        keys = jax.vmap(lambda number: jax.random.fold_in(jax.random.key(seed), number))(jnp.asarray(numbers))
+        parts = []
+        for rows, batch, marginals in pieces:
+            own = jax.vmap(lambda key, first=rows.start: jax.random.fold_in(key, first))(keys)
+            drawn = several(posterior.model, posterior.context, reading, options, own, some, batch, marginals)
+            parts.append(jax.tree.map(lambda a: np.moveaxis(np.asarray(a), 0, 1), drawn))
+        whole = predict.gathered(parts, [rows for rows, _, _ in pieces])
+        return [jax.tree.map(lambda a, i=i: a[:, i], whole) for i in range(min(together, count - start))]
 
-        for block in concurrently(joint, range(0, count, together)):
+    # A thread's share of draws at a time, so that nothing is yielded while the width of numbers is changed.
+    starts = range(0, count, together)
+    for first in range(0, len(starts), DRAWS_TOGETHER):
+        with precision(width):
+            blocks = list(map_chunks(joint, starts[first : first + DRAWS_TOGETHER]))
+        for block in blocks:
             yield from block
 
 
-def trimmed(rows: slice, batch: Batch, settled: predict.Moments, size: int):
+@program("model", "context", "reading", "options")
+def several(model: Model, context: Context, reading: Reading, options, keys, values, batch: Batch, marginals):
+    """A joint draw for each key and each of the parameters' draws [draw, ...], handed to `reading`."""
+
+    def one(key, values):
+        return draw(model, context, reading, options, key, values, batch, marginals)
+
+    return jax.vmap(one)(keys, values)
+
+
+def draw(model: Model, context: Context, reading: Reading, options, key, values, batch: Batch, marginals: Marginals):
+    """One draw of every trajectory at given site values, around the converged marginals."""
+    theta = parameters_at(model, context, values)
+    given, repeated = problem(model, theta, batch)
+    moments = (marginals.mean, marginals.covariance)
+    _, sites = local_inference.expected_log_likelihood(given, model.observation, repeated, *moments)
+    first, second, third, fourth = jax.random.split(key, 4)
+    prior = switching.prior(given, marginals.paths)
+    total = prior.with_extra(lift(sites, given.emission))
+    state = kalman.sample(first, prior.chain, kalman.filter(prior.chain, total))
+    x = state if given.emission is None else state @ given.emission.T
+    x = x if given.shift is None else x + given.shift
+    trials, count = marginals.share.shape
+    chosen = jax.random.categorical(third, jnp.log(marginals.share)) + count * jnp.arange(trials)
+    offset = given.offset if given.offset.ndim == 1 else given.offset[chosen]
+    found = reading(model, options, second, given._replace(offset=offset), batch, x[chosen])
+    extra = {"component": chosen % count} if theta.mixture is not None else {}
+    drawn = {
+        f"{block.name}.regime": hmm.sample(fourth, jax.tree.map(lambda a: a[chosen], path))
+        for block, path in zip(model.chains, marginals.paths, strict=True)
+        if path is not None
+    }
+    return found | extra | drawn
+
+
+def trimmed(rows: slice, batch: Batch, marginals: Marginals, size: int):
     """A chunk of `size` trials without those beyond `rows`; some arrays have several rows a trial."""
-    kept = jax.tree.map(lambda a: a[: len(a) // size * (rows.stop - rows.start)], (batch, settled))
+    kept = jax.tree.map(lambda a: a[: len(a) // size * (rows.stop - rows.start)], (batch, marginals))
     return rows, *kept
+
+
+def only_latents(model: Model, options, key, given, batch: Batch, x) -> dict[str, Any]:
+    """The trajectories as they are drawn."""
+    return {"latents": x}

@@ -1,6 +1,8 @@
 """Variational EM, the fast start of a fit: closed forms, Newton steps for the readout, gradients for the rest."""
 
-from collections.abc import Iterable
+import dataclasses
+import functools
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -8,15 +10,21 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nlbprob.blocks.base import Context
+from nlbprob.blocks.identity import Identified
 from nlbprob.infer import local as local_inference
 from nlbprob.infer import maximize
 from nlbprob.infer.ascent import Ascent, Slopes, Stride, scale_groups
-from nlbprob.infer.parameters import Entries, parameter_sites, parameters_at
-from nlbprob.infer.problem import Batch, Rows, combined, problem
+from nlbprob.infer.parameters import Entries, Site, parameter_sites, parameters_at
+from nlbprob.infer.problem import Rows, combined, problem
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.runtime.programs import program
 from nlbprob.model import Model
 from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Sites
 from nlbprob.numerics.hmm import Path
+
+#: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is not known.
+START_SCALE = 0.05
 
 
 def empty_rows(model: Model, trials: int, bins: int, dtype) -> Rows:
@@ -74,77 +82,109 @@ def free_sites(model: Model, context: Context, supports: dict[str, Any]) -> list
     return [name for name in supports if name not in settled]
 
 
-class EM:
-    """The two steps of variational EM for a model, as functions to compile."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class EM(Identified):
+    """Variational EM for a model in its context: what its two steps are compiled for."""
 
-    def __init__(self, model: Model, context: Context):
-        self.model, self.context = model, context
-        self.sites = parameter_sites(model, context)
-        self.supports = {name: site.support for name, site in self.sites.items()}
-        free = free_sites(model, context, self.supports)
-        self.ascent = Ascent(model, context, Entries({name: self.sites[name] for name in free}), scale_groups(model))
+    model: Model
+    context: Context
+
+    @functools.cached_property
+    def supports(self) -> dict[str, Any]:
+        """The support of every parameter site."""
+        return {name: site.support for name, site in parameter_sites(self.model, self.context).items()}
+
+    @property
+    def sites(self) -> dict[str, Site]:
+        """Every parameter site."""
+        return parameter_sites(self.model, self.context)
+
+    @property
+    def ascent(self) -> Ascent:
+        """Steps for the sites that no update in closed form moves."""
+        free = free_sites(self.model, self.context, self.supports)
+        sites = self.sites
+        return Ascent(self.model, self.context, Entries({name: sites[name] for name in free}), scale_groups(self.model))
 
     @property
     def pace(self) -> str:
-        """How fast EM settles, as `verdict.SETTLED` has it: "gradual" where some parameters have no update in closed
+        """How fast EM converges, as `verdict.SETTLED` has it: "gradual" where some parameters have no update in closed
         form, or a scale of the readout falls little by little to zero.
         """
         if self.ascent.entries.sites or len(self.model.readout.settled) > len(self.model.readout.names):
             return "gradual"
         return "closed" if self.model.templates is None else "mixture"
 
-    def expectation(self, values, batch: Batch, rows: Rows, steps, cold) -> Chunk:
-        """The E-step of one chunk: `steps` natural-gradient steps. cold: discrete paths start from their prior."""
-        model = self.model
-        theta = parameters_at(model, self.context, values)
-        given, repeated = problem(model, theta, batch)
-        start = local_inference.begin(given, rows.sites, rows.step_size)
-        paths = jax.tree.map(lambda fresh, kept: jnp.where(cold, fresh, kept), start.paths, rows.paths)
-        local = local_inference.iterate(given, model.observation, repeated, start._replace(paths=paths), steps)
-        elbo, share = combined(theta, local.elbo)
-        share = share.reshape(-1)
-        smoothed = local.smoothed
-        moments = (smoothed.mean, smoothed.covariance)
-        found = maximize.statistics(model, theta, given, repeated, local, share)
-        step_size = jnp.minimum(1.0, local_inference.GROW * local.step_size)
-        kept = Rows(local.sites, step_size, local.paths)
-        slopes = self.ascent.slopes(values, batch, kept, share, moments) if self.ascent.entries.sites else None
-        return Chunk(kept, elbo, share, moments, found, slopes)
+    def init(self, values: dict[str, Any], batches: Sequence[Batch], trials: int) -> EMState:
+        """The state before the first iteration.
 
-    def maximization(self, state: EMState, batches: tuple[Batch, ...], chunks: tuple[Chunk, ...]) -> EMState:
-        """The M-step: templates, readout, observation, dynamics, the change of basis, then the free sites."""
-        model, context, values = self.model, self.context, dict(state.values)
-        total = jax.tree.map(lambda *parts: sum(parts), *[chunk.statistics for chunk in chunks])
-        values |= maximize.templates(model, context, values, total)
-        data = stacked(batches)
-        rows = stacked([(chunk.moments, chunk.share) for chunk in chunks])
-        theta = parameters_at(model, context, values)
-        curvature = state.curvature
-        if model.readout.names:
-            penalty = model.penalty(context, theta, values)
-            theta, curvature = maximize.readout(model, theta, data, rows, penalty)
-            values |= model.readout.maximize(theta.loadings, curvature, values)
-        values |= maximize.observation(model, context, self.supports, values, theta, data, rows)
-        stride, scale = state.stride, jnp.ones(())
-        if self.ascent.entries.sites:
-            slopes = jax.tree.map(lambda *parts: sum(parts), *[chunk.slopes for chunk in chunks])
-            bound = sum(chunk.elbo.sum() for chunk in chunks)
-            trials = sum(batch.seen.any((1, 2)).sum() for batch in batches)
-            values, scale, stride = self.ascent.climb(values, theta, slopes, trials, stride, bound)
-            theta = theta._replace(loadings=theta.loadings * scale)
-        found, basis = maximize.latents(model, context, values, total)
-        values |= found
-        values |= model.readout.values(theta.baseline, theta.loadings @ basis)
-        inverse = matrices.diagonal_blocks([jnp.eye(1, dtype=basis.dtype), jnp.linalg.inv(basis)])
-        if model.templates is not None and model.templates.on is not None:
-            site, place = model.templates.site("coefficients"), model.template_place
-            values[site] = values[site] @ jnp.linalg.inv(basis[place, place]).T
-        turn = basis * scale[..., None]
-        rows = tuple(
-            chunk.rows._replace(sites=Sites(chunk.rows.sites.linear @ turn, turn.T @ chunk.rows.sites.precision @ turn))
-            for chunk in chunks
-        )
-        return EMState(values, inverse @ curvature @ inverse.T, rows, stride)
+        Args:
+            values: of all parameter sites, or their shapes.
+            batches: the chunks of trials, all of one shape.
+            trials: how many these are without padding.
+        """
+        model, dtype = self.model, jnp.result_type(float)
+        size, bins, neurons = batches[0].counts.shape
+        rows, width = empty_rows(model, size, bins, dtype), 1 + model.dim
+        curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / START_SCALE**2, (neurons, width, width))
+        return EMState(values, curvature, (rows,) * len(batches), self.ascent.begin(trials))
+
+
+@program("em")
+def e_step(em: EM, values, batch: Batch, rows: Rows, steps, cold) -> Chunk:
+    """The E-step of one chunk: `steps` natural-gradient steps. cold: discrete paths start from their prior."""
+    model, ascent = em.model, em.ascent
+    theta = parameters_at(model, em.context, values)
+    given, repeated = problem(model, theta, batch)
+    start = local_inference.begin(given, rows.sites, rows.step_size)
+    paths = jax.tree.map(lambda fresh, kept: jnp.where(cold, fresh, kept), start.paths, rows.paths)
+    local = local_inference.iterate(given, model.observation, repeated, start._replace(paths=paths), steps)
+    elbo, share = combined(theta, local.elbo)
+    share = share.reshape(-1)
+    smoothed = local.smoothed
+    moments = (smoothed.mean, smoothed.covariance)
+    found = maximize.statistics(model, theta, given, repeated, local, share)
+    step_size = jnp.minimum(1.0, local_inference.GROW * local.step_size)
+    kept = Rows(local.sites, step_size, local.paths)
+    slopes = ascent.slopes(values, batch, kept, share, moments) if ascent.entries.sites else None
+    return Chunk(kept, elbo, share, moments, found, slopes)
+
+
+@program("em")
+def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[Chunk, ...]) -> EMState:
+    """The M-step: templates, readout, observation, dynamics, the change of basis, then the free sites."""
+    model, context, values, ascent = em.model, em.context, dict(state.values), em.ascent
+    total = jax.tree.map(lambda *parts: sum(parts), *[chunk.statistics for chunk in chunks])
+    values |= maximize.templates(model, context, values, total)
+    data = stacked(batches)
+    rows = stacked([(chunk.moments, chunk.share) for chunk in chunks])
+    theta = parameters_at(model, context, values)
+    curvature = state.curvature
+    if model.readout.names:
+        penalty = model.penalty(context, theta, values)
+        theta, curvature = maximize.readout(model, theta, data, rows, penalty)
+        values |= model.readout.maximize(theta.loadings, curvature, values)
+    values |= maximize.observation(model, context, em.supports, values, theta, data, rows)
+    stride, scale = state.stride, jnp.ones(())
+    if ascent.entries.sites:
+        slopes = jax.tree.map(lambda *parts: sum(parts), *[chunk.slopes for chunk in chunks])
+        bound = sum(chunk.elbo.sum() for chunk in chunks)
+        trials = sum(batch.seen.any((1, 2)).sum() for batch in batches)
+        values, scale, stride = ascent.climb(values, theta, slopes, trials, stride, bound)
+        theta = theta._replace(loadings=theta.loadings * scale)
+    found, basis = maximize.latents(model, context, values, total)
+    values |= found
+    values |= model.readout.values(theta.baseline, theta.loadings @ basis)
+    inverse = matrices.diagonal_blocks([jnp.eye(1, dtype=basis.dtype), jnp.linalg.inv(basis)])
+    if model.templates is not None and model.templates.on is not None:
+        site, place = model.templates.site("coefficients"), model.template_place
+        values[site] = values[site] @ jnp.linalg.inv(basis[place, place]).T
+    turn = basis * scale[..., None]
+    rows = tuple(
+        chunk.rows._replace(sites=Sites(chunk.rows.sites.linear @ turn, turn.T @ chunk.rows.sites.precision @ turn))
+        for chunk in chunks
+    )
+    return EMState(values, inverse @ curvature @ inverse.T, rows, stride)
 
 
 def bound(chunks: Iterable[Chunk]) -> float:
@@ -152,14 +192,15 @@ def bound(chunks: Iterable[Chunk]) -> float:
     return float(sum(chunk.elbo.sum() for chunk in chunks))
 
 
-def flat(batches: tuple[Batch, ...], rows: tuple[Rows, ...], trials: int, components: int) -> tuple[Batch, Rows]:
-    """Data and rows of all chunks with one axis of trials, without those that filled up the last chunk."""
+@program()
+def flat(batches: tuple[Batch, ...], rows: tuple[Rows, ...]) -> tuple[Batch, Rows]:
+    """Data and rows of all chunks with one axis of trials; those that pad the last chunk come last."""
 
-    def whole(parts, number):
-        return jax.tree.map(lambda *arrays: jnp.concatenate(arrays)[:number], *parts)
+    def joined(parts):
+        return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
 
-    joined = whole(rows, trials * components)
-    return whole(batches, trials), joined._replace(step_size=jnp.ones_like(joined.step_size))
+    found = joined(rows)
+    return joined(batches), found._replace(step_size=jnp.ones_like(found.step_size))
 
 
 def stacked(trees):

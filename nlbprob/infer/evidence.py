@@ -14,11 +14,14 @@ from nlbprob.blocks.switching import SwitchingLinearGaussian
 from nlbprob.errors import InputError
 from nlbprob.functions.model import resolved
 from nlbprob.infer import predict, switching
-from nlbprob.infer.ahead import jit
 from nlbprob.infer.draws import DRAWS_TOGETHER
-from nlbprob.infer.fit import fit
-from nlbprob.infer.problem import Batch, Problem, averaged, combined, lift, state_slices
-from nlbprob.infer.progress import Progress
+from nlbprob.infer.fit.fit import fit
+from nlbprob.infer.marginals import infer
+from nlbprob.infer.problem import Problem, averaged, combined, lift, state_slices
+from nlbprob.infer.runtime.batch import Batch, chunks, prediction_chunk
+from nlbprob.infer.runtime.precision import precision
+from nlbprob.infer.runtime.programs import program
+from nlbprob.infer.runtime.progress import Progress
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed, apply
@@ -53,15 +56,14 @@ def log_evidence(
 
     posterior.check(trials)
     model = posterior.model
-    weights = jit(lambda theta, batch, keys: importance_weights(model, theta, batch, keys))
-    size = predict.chunk_size(model, trials)
+    size = prediction_chunk(model, trials)
     bar = Progress(-(-trials.n_trials // size), progress, unit="chunk", first="evidence", delay_s=2.0)
     parts, places = [], []
-    with predict.precision(posterior.config["precision"]):
+    with precision(posterior.config["precision"]):
         theta = jax.tree.map(jnp.asarray, posterior.centre._replace(uncertainty=None))
-        for rows, batch in predict.chunks(model, posterior.context, trials, size):
+        for rows, batch in chunks(model, posterior.context, trials, size):
             keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), rows.start), draws)
-            elbo, logs = weights(theta, batch, keys)
+            elbo, logs = importance_weights(model, theta, batch, keys)
             parts.append({"elbo": elbo, **summary(jnp.moveaxis(logs, 0, 1))})
             places.append(rows)
             bar.tick("evidence", f"{np.mean(parts[-1]['log_evidence'][: rows.stop - rows.start]):.1f} nats/trial")
@@ -79,6 +81,7 @@ def summary(logs) -> dict[str, Any]:
     return {"log_evidence": whole - jnp.log(count), "error": error, "effective_draws": effective}
 
 
+@program("model")
 def importance_weights(model: Model, theta: Parameters, batch: Batch, keys):
     """The bound of each trial, and log w [draw, trial] of draws from its posterior, templates summed over.
 
@@ -86,7 +89,7 @@ def importance_weights(model: Model, theta: Parameters, batch: Batch, keys):
     h'x + 1/2 x'Jx + log Z; c is p but for blocks that switch. Sites are taken about the mean of q, where float32 keeps
     its digits.
     """
-    given, rows, local = predict.infer(model, theta, batch)
+    given, rows, local = infer(model, theta, batch)
     prior = switching.prior(given, local.paths)
     sites = prior.with_extra(lift(local.sites, given.emission))
     filtered = kalman.filter(prior.chain, sites)

@@ -20,12 +20,12 @@ from numpyro.distributions import biject_to
 from numpyro.infer import init_to_value
 from numpyro.infer.autoguide import AutoGuide
 
-from nlbprob.infer.ahead import jit
 from nlbprob.infer.ascent import MOST_JOINT
+from nlbprob.infer.em import EM, START_SCALE
+from nlbprob.infer.parameters import Entries
+from nlbprob.infer.runtime.programs import program
 
 FAMILIES = ("neuron", "normal", "lowrank", "map")
-#: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is not known.
-START_SCALE = 0.05
 #: Most directions that "lowrank" adds, and the standard deviation along them at the start (at zero they would stay).
 RANK, START_FACTOR = 10, 0.1
 
@@ -47,11 +47,11 @@ class Part(NamedTuple):
 
 
 class ParameterGuide:
-    """A NumPyro guide over all parameter sites of a model, called with what the model is: (index, data, frames, store).
+    """A NumPyro guide over all parameter sites of a model, called with (index, data, frames, store, trials), as it is.
 
     family "neuron": a multivariate normal for each neuron's baseline and loadings, and one for all of the rest, whose
-    covariance stays that of the start where there are more `trials` to tell it than entries, and whose correlations do
-    where there are fewer (beyond `MOST_JOINT` entries they are independent normals);
+    covariance stays that of the start where `fixed_covariance`, and whose correlations do otherwise (beyond
+    `MOST_JOINT` entries they are independent normals);
     "normal": independent normals throughout; "lowrank": one normal over all parameters, its covariance that of EM's
     curvature, neuron by neuron, rescaled, and a few directions in which any of them move together; "map": point
     estimates.
@@ -60,7 +60,7 @@ class ParameterGuide:
     of all others are the columns of the one row of "rest", or its rows where they are independent.
     """
 
-    def __init__(self, family: str, shapes, supports, neuron_sites: tuple[str, ...], trials: int):
+    def __init__(self, family: str, shapes, supports, neuron_sites: tuple[str, ...], fixed_covariance: bool):
         self.family = family
         neuron: dict[str, Part] = {}
         rest: dict[str, Part] = {}
@@ -77,7 +77,7 @@ class ParameterGuide:
                 rest[name] = Part(supports[name], slice(None), slice(start, start + math.prod(shape)), shape)
                 start += math.prod(shape)
         self.joint = family in ("neuron", "lowrank") and start <= MOST_JOINT
-        self.told = family == "neuron" and start < min(trials, MOST_JOINT)
+        self.fixed_covariance = fixed_covariance and self.joint and family == "neuron"
         if not self.joint:
             rest = {name: part._replace(rows=part.columns, columns=slice(None)) for name, part in rest.items()}
         self.groups = {name: parts for name, parts in (("neuron", neuron), ("rest", rest)) if parts}
@@ -115,7 +115,7 @@ class ParameterGuide:
             frames[group] = Frame(centre, root)
         return frames
 
-    def __call__(self, index, data, frames, store):
+    def __call__(self, index, data, frames, store, trials=None):
         together = self.together(frames) if self.family == "lowrank" else {}
         for group, parts in self.groups.items():
             z, log_volume = self.unconstrained(group, frames[group], together.get(group))
@@ -156,7 +156,7 @@ class ParameterGuide:
         log_scale: Any = jnp.zeros_like(frame.centre)
         # The rest keeps the covariance that its information gives: beside the readout's normals the bound would have it
         # too narrow, and a few noisy steps would not better so many correlations.
-        if group == "neuron" or not self.told:
+        if group == "neuron" or not self.fixed_covariance:
             log_scale = numpyro.param(f"{group}.log_scale", log_scale)
         draw: Any = numpyro.sample(
             f"_{group}", dist.Normal(jnp.zeros_like(shift), 1.0).to_event(2), infer={"is_auxiliary": True}
@@ -166,17 +166,6 @@ class ParameterGuide:
             slant: Any = numpyro.param(f"{group}.slant", jnp.zeros_like(frame.root))
             spread = spread + jnp.einsum("rij,rj->ri", jnp.tril(slant, -1), draw)
         return frame.centre + jnp.einsum("rij,rj->ri", frame.root, shift + spread), log_scale.sum() + volume
-
-    def untouched(self, frames) -> dict[str, Array]:
-        """The guide's parameters before any step: the posterior that EM's curvature suggests."""
-
-        @jit
-        def parameters(frames):
-            seeded = numpyro.handlers.trace(numpyro.handlers.seed(self, jax.random.key(0)))
-            sites = seeded.get_trace(None, None, frames, None)
-            return {name: site["value"] for name, site in sites.items() if site["type"] == "param"}
-
-        return parameters(frames)
 
     def locations(self, params, frames) -> dict[str, Array]:
         """The value of every site at the centre of the fitted guide."""
@@ -196,6 +185,50 @@ class ParameterGuide:
             return {name: sites[name]["value"] for name in names}
 
         return jax.lax.map(one, keys)
+
+
+@functools.lru_cache(maxsize=64)
+def parameter_guide(em: EM, family: str, fixed_covariance: bool) -> ParameterGuide:
+    """The guide of a model in its context: one object for all that are equal, so that it is compiled for once."""
+    shapes = {name: site.shape for name, site in em.sites.items()}
+    return ParameterGuide(family, shapes, em.supports, em.model.readout.names, fixed_covariance)
+
+
+def few_entries(em: EM, trials: int) -> bool:
+    """Whether the parameters besides the readout have fewer entries than there are trials to tell them."""
+    sites = em.sites
+    rest = Entries({name: site for name, site in sites.items() if name not in em.model.readout.names})
+    return sum(map(math.prod, rest.shapes)) < min(trials, MOST_JOINT)
+
+
+@program("guide")
+def initial_params(guide: ParameterGuide, frames) -> dict[str, Array]:
+    """The guide's parameters before any step: the posterior that the widths of its start suggest."""
+    seeded = numpyro.handlers.trace(numpyro.handlers.seed(guide, jax.random.key(0)))
+    sites = seeded.get_trace(None, None, frames, None)
+    return {name: site["value"] for name, site in sites.items() if site["type"] == "param"}
+
+
+@program("guide")
+def sample_sites(guide: ParameterGuide, params, frames, keys) -> dict[str, Array]:
+    """A draw of every site from the fitted guide for each of the keys [sample, ...]."""
+    return guide.draws(params, frames, keys)
+
+
+@program("guide")
+def centre_sites(guide: ParameterGuide, params, frames) -> dict[str, Array]:
+    """The value of every site at the centre of the fitted guide."""
+    return guide.locations(params, frames)
+
+
+@program("guide")
+def start_frames(guide: ParameterGuide, values, curvature, widths) -> dict[str, Frame]:
+    """Where the guide starts: the values that EM found, with the uncertainty that the trials tell.
+
+    widths: of the readout and of the rest, see `information.widths`; None where the curvature has to do.
+    """
+    readout, rest = widths
+    return guide.frames(values, jnp.linalg.inv(curvature) if readout is None else readout, rest)
 
 
 def constrained(z, part: Part):

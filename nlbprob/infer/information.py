@@ -8,19 +8,21 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from nlbprob.infer import maximize
 from nlbprob.infer.ascent import Ascent, Slopes, shrunk
-from nlbprob.infer.em import Chunk
-from nlbprob.infer.parameters import log_prior, parameters_at
-from nlbprob.infer.problem import Batch
+from nlbprob.infer.em import EM, Chunk
+from nlbprob.infer.parameters import Entries, log_prior, parameters_at
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.runtime.programs import program
 
 #: Largest standard deviation at which a parameter starts, in unconstrained space.
 LARGEST_SCALE = 0.5
 
 
-def root(ascent: Ascent, values: dict[str, Any], slopes: Slopes, trials: int):
+def root(ascent: Ascent, values: dict[str, Any], slopes: Slopes, trials):
     """A root of the covariance of the entries in unconstrained space: lower-triangular, or its diagonal alone.
 
     The precision is the prior's plus the empirical Fisher information of so many trials. The scales of latents, which
@@ -38,13 +40,13 @@ def root(ascent: Ascent, values: dict[str, Any], slopes: Slopes, trials: int):
     return jnp.linalg.cholesky(limit[:, None] * covariance * limit)
 
 
-def certain(trials: int, entries: int) -> float:
+def certain(trials, entries: int):
     """The share of the information that is counted on, from 1 of many trials to 1/3 of fewer than there are entries.
 
     So many trials tell it only roughly: counted in full, 90% intervals of timescales hold the truth in some 75% of
     recordings of 40 trials.
     """
-    return trials / (trials + 2 * min(entries, trials))
+    return trials / (trials + 2 * jnp.minimum(entries, trials))
 
 
 def prior_precision(ascent: Ascent, values: dict[str, Any]):
@@ -85,7 +87,7 @@ def readout(ascent: Ascent, values: dict[str, Any], batch: Batch, chunk: Chunk) 
     return ReadoutInformation(jnp.einsum("rni,rnj->nij", each, each), curvature)
 
 
-def readout_covariance(ascent: Ascent, values: dict[str, Any], information: ReadoutInformation, trials: int):
+def readout_covariance(ascent: Ascent, values: dict[str, Any], information: ReadoutInformation, trials):
     """The covariance of each neuron's baseline and loadings by Laplace's method [neuron, width, width].
 
     Few trials tell little of the correlations: the outer products are shrunk, by 4 width / (4 width + trials), towards
@@ -101,3 +103,27 @@ def readout_covariance(ascent: Ascent, values: dict[str, Any], information: Read
     share = 4 * width / (4 * width + trials)
     precision = (1 - share) * products + share * jnp.clip(held, 0.1, 1.0)[:, None, None] * curvature
     return jnp.linalg.inv(precision + prior[:, :, None] * jnp.eye(width, dtype=prior.dtype))
+
+
+def remaining(em: EM, names: tuple[str, ...]) -> Ascent:
+    """The entries of these sites, none of them the readout's, with the scales of all latents."""
+    sites = em.sites
+    groups = np.arange(em.model.dim) if em.model.readout.names else np.full(em.model.dim, -1)
+    return Ascent(em.model, em.context, Entries({name: sites[name] for name in names}), groups)
+
+
+@program("em", "names")
+def gather(em: EM, names: tuple[str, ...], values, batch: Batch, chunk: Chunk):
+    """What a chunk of trials says of the readout, and of the other sites `names`; None where there are none."""
+    ascent = remaining(em, names)
+    found = readout(ascent, values, batch, chunk) if em.model.readout.names else None
+    others = ascent.slopes(values, batch, chunk.rows, chunk.share, chunk.moments) if names else None
+    return found, others
+
+
+@program("em", "names")
+def widths(em: EM, names: tuple[str, ...], values, found, trials):
+    """The covariance of each neuron's readout, and a root of that of the other sites `names`."""
+    (own, others), ascent = found, remaining(em, names)
+    covariance = None if own is None else readout_covariance(ascent, values, own, trials)
+    return covariance, None if others is None else root(ascent, values, others, trials)

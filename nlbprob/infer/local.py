@@ -15,7 +15,8 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from nlbprob.infer import switching
-from nlbprob.infer.problem import Batch, Problem, latent_moments, lift
+from nlbprob.infer.problem import Problem, latent_moments, lift
+from nlbprob.infer.runtime.batch import Batch
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed
 from nlbprob.numerics.hmm import Path

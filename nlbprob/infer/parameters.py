@@ -1,5 +1,6 @@
 """The parameters of a model as values of its sites, and as one vector in unconstrained space."""
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -32,6 +33,12 @@ class Site(NamedTuple):
 
 def parameter_sites(model: Model, context: Context) -> dict[str, Site]:
     """Every parameter site of a model."""
+    return dict(known_sites(model, context, bool(jax.config.jax_enable_x64)))
+
+
+@functools.lru_cache(maxsize=64)
+def known_sites(model: Model, context: Context, wide: bool) -> dict[str, Site]:
+    """The sites by a trace of the model, once for each model, context and width of numbers."""
     found = {}
 
     def sample(key):

@@ -16,9 +16,10 @@ from jaxtyping import Float
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
 from nlbprob.infer import predict
-from nlbprob.infer.ahead import jit
 from nlbprob.infer.align import canonical_rotation
 from nlbprob.infer.parameters import parameters_at
+from nlbprob.infer.runtime.precision import precision
+from nlbprob.infer.runtime.programs import program
 from nlbprob.model import Model, Parameters
 
 if TYPE_CHECKING:
@@ -85,22 +86,12 @@ class Posterior:
         return np.asarray(self.model.readout.loadings(self.values) if names else self.centre.loadings, float)
 
     @functools.cached_property
-    def moments(self):
-        """The compiled posterior moments of trajectories, (parameters, batch) -> (mean, covariance)."""
-        return predict.compile_moments(self.model, causal=False)
-
-    @functools.cached_property
-    def causal_moments(self):
-        """The same given only what is seen up to each bin."""
-        return predict.compile_moments(self.model, causal=True)
-
-    @functools.cached_property
     def centre(self) -> Parameters:
         """The parameters at the centre of their posterior, with the covariance of each neuron's baseline and
         loadings.
         """
-        with predict.precision(self.config["precision"]):
-            theta = jit(self._derive)(jax.tree.map(jnp.asarray, self.values))
+        with precision(self.config["precision"]):
+            theta = derive(self.model, self.context, jax.tree.map(jnp.asarray, self.values))
         theta = jax.tree.map(np.asarray, theta)
         if len(next(iter(self.draws.values()))) < 2 or self.config["posterior"] == "map":
             return theta
@@ -149,7 +140,7 @@ class Posterior:
     def rates_and_latents(self, trials: "Trials") -> "tuple[xarray.DataArray, xarray.Dataset]":
         """What `rates` and `latents` say of the trials, inferred once: this is what takes the time of either."""
         self.check(trials)
-        with predict.precision(self.config["precision"]):
+        with precision(self.config["precision"]):
             found = list(predict.by_chunk(self, trials, causal=False))
         rates = predict.labeled(predict.rates(self, trials, False, found), trials)
         return rates, predict.latents(self, trials, False, found)
@@ -172,18 +163,20 @@ class Posterior:
         """Whole trajectories from the posterior [sample, trial, time, latent]; parameters vary from draw to draw."""
         import xarray
 
-        found = self.draw_trials(trials, draws, seed, lambda key, given, batch, x: {"latents": x})
+        from nlbprob.infer.draws import only_latents
+
+        found = self.draw_trials(trials, draws, seed, only_latents)
         trajectories = np.stack([one["latents"] for one in found]) @ self.rotation
         coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": self.model.latent_names}
         return xarray.DataArray(trajectories, coords, ("sample", "trial", "time", "latent"), "latents")
 
-    def draw_trials(self, trials: "Trials", draws: int, seed: int, function):
+    def draw_trials(self, trials: "Trials", draws: int, seed: int, reading, options=None):
         """An iterator over joint draws of parameters and trajectories; see `nlbprob.infer.draws.draws`."""
         self.check(trials)
         values = self.parameter_sites(draws, seed)
         from nlbprob.infer.draws import draws as joint
 
-        return joint(self, values, trials, seed, function)
+        return joint(self, values, trials, seed, reading, options)
 
     def parameter_sites(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
         """Draws of the parameter sites as the model defines them [sample, ...]; with replacement beyond those kept."""
@@ -209,14 +202,11 @@ class Posterior:
         one = self._canonical(jax.tree.map(lambda a: a[None], self.centre._replace(uncertainty=None)))
         return {name: np.asarray(value) for name, value in self.values.items()} | {k: v[0] for k, v in one.items()}
 
-    def _derive(self, values: dict) -> Parameters:
-        return parameters_at(self.model, self.context, values)
-
     @functools.cached_property
     def _derived_draws(self) -> Parameters:
-        with predict.precision(self.config["precision"]):
-            derive = jit(lambda values: jax.lax.map(self._derive, values))
-            return jax.tree.map(np.asarray, derive(jax.tree.map(jnp.asarray, self.draws)))
+        with precision(self.config["precision"]):
+            found = derive_each(self.model, self.context, jax.tree.map(jnp.asarray, self.draws))
+            return jax.tree.map(np.asarray, found)
 
     @functools.cached_property
     def _canonical_draws(self) -> dict[str, np.ndarray]:
@@ -277,3 +267,15 @@ class Posterior:
         from nlbprob.infer import store
 
         return store.load(Path(folder), model)
+
+
+@program("model", "context")
+def derive(model: Model, context: Context, values: dict) -> Parameters:
+    """The parameters at given site values."""
+    return parameters_at(model, context, values)
+
+
+@program("model", "context")
+def derive_each(model: Model, context: Context, draws: dict) -> Parameters:
+    """The parameters at each draw of the sites [sample, ...]."""
+    return jax.lax.map(lambda values: parameters_at(model, context, values), draws)

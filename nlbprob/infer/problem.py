@@ -9,21 +9,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Num
+from jaxtyping import Array, Float
 
 from nlbprob.blocks.latent import Regimes
 from nlbprob.blocks.templates import until
+from nlbprob.infer.runtime.batch import Batch
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Chain, Sites, symmetrize
-
-
-class Batch(NamedTuple):
-    """The counts of some trials, which of them are seen, and what else the model knows of each trial."""
-
-    counts: Num[Array, "trial time neuron"]
-    seen: Bool[Array, "trial time neuron"]
-    covariates: dict[str, Array] = {}
 
 
 class Rows(NamedTuple):

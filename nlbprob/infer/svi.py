@@ -1,5 +1,7 @@
 """Stochastic variational inference of the parameters; trajectories are integrated out by their structured posterior."""
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,23 +18,25 @@ from numpyro.infer import ELBO, SVI, Trace_ELBO
 from numpyro.infer.util import log_density
 
 from nlbprob.blocks.base import Context
-from nlbprob.infer import failures
+from nlbprob.blocks.identity import Identified
 from nlbprob.infer import local as local_inference
-from nlbprob.infer.ahead import Ahead, jit
-from nlbprob.infer.problem import Batch, Rows, combined, problem
+from nlbprob.infer.guides import ParameterGuide
+from nlbprob.infer.problem import Rows, combined, problem
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.runtime.programs import program
 from nlbprob.model import Model
 
 #: Natural-gradient steps on a trial's sites at each draw of the parameters.
 LOCAL_STEPS = 1
 
 
-def collapsed(model: Model, context: Context, index: Int[Array, " draw"], data: Batch, frames, store: Rows):
+def collapsed(model: Model, context: Context, index: Int[Array, " draw"], data: Batch, frames, store: Rows, trials):
     """The model with trajectories integrated out: its joint density is the bound at drawn parameters.
 
     At each draw the sites of the trials in `index` take a natural-gradient step at that very draw (sites of an earlier
     draw would make the posterior of the parameters too narrow), then the factor "trials" adds their bound, scaled to
-    all trials. `store` is where the rows of all trials start, and NumPyro carries them as mutable state; `frames` is
-    the guide's.
+    all `trials` (`data` may hold more, for padding). `store` is where the rows of all trials start, and NumPyro carries
+    them as mutable state; `frames` is the guide's.
     """
     theta = model.parameters(context)
     state: Any = numpyro.primitives.mutable("local", {"store": store})  # pyright: ignore[reportArgumentType]
@@ -46,7 +50,7 @@ def collapsed(model: Model, context: Context, index: Int[Array, " draw"], data: 
     local = local_inference.begin(fixed, own.sites, own.step_size, own.paths)
     local = local_inference.iterate(fixed, model.observation, repeated, local, LOCAL_STEPS)
     value, _ = combined(theta, local_inference.bound(given, model.observation, repeated, local))
-    share = data.counts.shape[0] / index.shape[0]
+    share = trials / index.shape[0]
     numpyro.factor("trials", share * jnp.where(jnp.isfinite(value), value, 0.0).sum())
     fresh = Rows(local.sites, jnp.maximum(local.step_size, 0.1), local.paths)
     state["store"] = jax.tree.map(lambda a, b: a.at[rows].set(lax.stop_gradient(b)), current, fresh)
@@ -81,51 +85,50 @@ class OneDraw(ELBO):
         return {"loss": log_q - log_p, "mutable_state": state}
 
 
-class Loop:
-    """SVI of the collapsed model with a guide: some steps a call, as one compiled loop on the device.
+@dataclasses.dataclass(frozen=True, eq=False)
+class SVIProgram(Identified):
+    """SVI of the collapsed model with a guide: what its loop is compiled for.
 
-    Model and guide are called with (index, data, frames, store). `shapes` are those of one call's rows of trials
-    [step, draw], of the data, the frames and the store; a guide that has to be set up with real arrays is not
-    compiled ahead.
+    Model and guide are called with (index, data, frames, store, trials).
+    guide: one object for equal guides; optimizer: None takes `default_optimizer(steps)`.
     """
 
-    def __init__(self, model: Model, context: Context, guide: Callable, optimizer, shapes: tuple, ahead: Ahead | None):
-        def program(index, data, frames, store):
-            return collapsed(model, context, index, data, frames, store)
+    model: Model
+    context: Context
+    guide: Callable
+    optimizer: optax.GradientTransformation | None
+    steps: int
 
-        guide = guide(program) if ahead is None else guide
-        self.guide = guide
-        loss = Trace_ELBO() if ahead is None else OneDraw()  # the first checks that a user's guide has the right sites
-        self.svi = SVI(program, guide, numpyro.optim.optax_to_numpyro(optimizer), loss)
-        self.advance: Any = jit(self._advance)
-        self.begin: Any = self._begin
-        if ahead is not None:
-            self.begin = ahead.compile(self._begin, jax.random.key(0), *shapes)
-            self.advance = ahead.compile(self._advance, self.begin.shapes, *shapes[:3])
+    @functools.cached_property
+    def svi(self) -> SVI:
+        """NumPyro's loop."""
+        own = isinstance(self.guide, ParameterGuide)
+        loss = OneDraw() if own else Trace_ELBO()  # the second checks that a user's guide has the right sites
+        optimizer = numpyro.optim.optax_to_numpyro(self.optimizer or default_optimizer(self.steps))
+        return SVI(functools.partial(collapsed, self.model, self.context), self.guide, optimizer, loss)
 
-    def _begin(self, key, rows, data, frames, store):
-        # The state after a pass through the model is thrown away, so that the compiler need not build that pass.
-        state = self.svi.init(key, rows[0], data, frames, store)
-        return state._replace(mutable_state={"local": {"store": store}})
 
-    def _advance(self, state, rows, data, frames):
-        def step(state, row):
-            return self.svi.update(state, row, data, frames, state.mutable_state["local"]["store"])
+@functools.lru_cache(maxsize=64)
+def svi_program(
+    model: Model, context: Context, guide: Callable, optimizer: optax.GradientTransformation | None, steps: int
+) -> SVIProgram:
+    """One object for all equal programs: NumPyro's loop knows how to read its parameters only after an `init`."""
+    return SVIProgram(model, context, guide, optimizer, steps)
 
-        return lax.scan(step, state, rows)
 
-    @property
-    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
-        """The shapes of the guide's parameters, where the loop is compiled ahead."""
-        return jax.eval_shape(self.svi.get_params, self.begin.shapes)
+@program("loop")
+def init(loop: SVIProgram, key, index, data: Batch, frames, store: Rows, trials):
+    """The state before the first step; index [step, draw]: trials of the first call."""
+    # The state after a pass through the model is thrown away, so that the compiler need not build that pass.
+    state = loop.svi.init(key, index[0], data, frames, store, trials)
+    return state._replace(mutable_state={"local": {"store": store}})
 
-    def run(self, index, data: Batch, frames, store: Rows, seed: int, report: Callable[[np.ndarray], None]):
-        """Run all rows of `index` [call, step, draw]; `report` gets each call's ELBOs. Returns the guide's
-        parameters. Raises InputError where the stage diverges.
-        """
-        state = self.begin(jax.random.key(seed), index[0], data, frames, store)
-        for rows in index:
-            state, losses = self.advance(state, rows, data, frames)
-            failures.check_steps(np.asarray(losses), self.svi.get_params(state), self.guide, frames)
-            report(-np.asarray(losses))
-        return self.svi.get_params(state)
+
+@program("loop")
+def advance(loop: SVIProgram, state, index, data: Batch, frames, trials):
+    """A step for each row of index [step, draw]: the state after them, and the loss of each."""
+
+    def step(state, row):
+        return loop.svi.update(state, row, data, frames, state.mutable_state["local"]["store"], trials)
+
+    return lax.scan(step, state, index)

@@ -11,7 +11,7 @@ from nlbprob.blocks.lds import SLOWEST_DECAY_TRIALS
 if TYPE_CHECKING:
     from nlbprob.infer.em import Chunk
     from nlbprob.infer.posterior import Posterior
-    from nlbprob.infer.problem import Batch
+    from nlbprob.infer.runtime.batch import Batch
     from nlbprob.model import Model
 
 #: EM ends where an iteration raises the bound by less than this share of its whole rise, after so many iterations:

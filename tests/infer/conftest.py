@@ -12,8 +12,8 @@ import nlbprob as nlb
 from nlbprob.blocks.base import Context
 from nlbprob.infer import local as local_inference
 from nlbprob.infer import parameters
-from nlbprob.infer.problem import Batch
 from nlbprob.infer.problem import problem as problem_of
+from nlbprob.infer.runtime.batch import Batch
 from nlbprob.simulation import simulate
 from tests.conftest import holes
 

@@ -14,7 +14,8 @@ from nlbprob.blocks.base import Context
 from nlbprob.infer import em, information, parameters
 from nlbprob.infer import local as local_inference
 from nlbprob.infer.ascent import Ascent
-from nlbprob.infer.problem import Batch, Rows, combined, problem
+from nlbprob.infer.problem import Rows, combined, problem
+from nlbprob.infer.runtime.batch import Batch
 from nlbprob.simulation import simulate
 from tests.conftest import holes
 

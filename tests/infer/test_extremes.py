@@ -13,7 +13,8 @@ from nlbprob.blocks.base import Context
 from nlbprob.infer import local as local_inference
 from nlbprob.infer import parameters, predict
 from nlbprob.infer.ahead import jit
-from nlbprob.infer.problem import Batch, latent_moments, problem
+from nlbprob.infer.problem import latent_moments, problem
+from nlbprob.infer.runtime.batch import Batch
 
 #: Of each case: latents, trials, bins, neurons, typical count of a bin.
 SIZES = {
@@ -77,7 +78,7 @@ def found(name, wide):
     with jax.enable_x64(wide):
         values = {site: jnp.asarray(value, jnp.result_type(float)) for site, value in values.items()}
         latents = jnp.asarray(latents, jnp.result_type(float))
-        elbo, rates = jit(infer)(values, latents, Batch(jnp.asarray(trials.counts), jnp.asarray(trials.seen)))
+        elbo, rates = jit(infer)(values, latents, Batch(jnp.asarray(trials.counts), jnp.asarray(trials.seen), {}))
         assert rates.dtype == (jnp.float64 if wide else jnp.float32)
         return np.asarray(elbo, float), np.asarray(rates, float)
 

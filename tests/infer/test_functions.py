@@ -17,7 +17,8 @@ from nlbprob.functions.model import resolved
 from nlbprob.functions.readout import tangent_normal
 from nlbprob.infer import em, parameters, predict
 from nlbprob.infer.arviz import parameter_variables
-from nlbprob.infer.problem import Batch, combined
+from nlbprob.infer.problem import combined
+from nlbprob.infer.runtime.batch import Batch
 from tests.conftest import SHORT
 from tests.infer.conftest import Case, drawn
 

@@ -13,7 +13,8 @@ from nlbprob.blocks.base import Context
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.infer import local as local_inference
 from nlbprob.infer import parameters
-from nlbprob.infer.problem import Batch, problem
+from nlbprob.infer.problem import problem
+from nlbprob.infer.runtime.batch import Batch
 
 BIN_MS, BINS, NEURONS = 5.0, 60, 8
 KERNELS = {

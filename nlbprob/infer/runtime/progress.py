@@ -9,15 +9,15 @@ class Progress:
     def __init__(self, total: int, show: bool, unit: str = "it", first: str = "compiling", delay_s: float = 0.0):
         self.bar = tqdm(total=total, disable=not show, unit=unit, desc=first, dynamic_ncols=True, delay=delay_s)
 
-    def advance(self, stage: str, elbo: float) -> None:
-        """One iteration of a stage, and the bound after it."""
-        self.tick(stage.upper(), f"ELBO {elbo:.1f} nats")
+    def advance(self, stage: str, elbo: float, count: int = 1) -> None:
+        """So many iterations of a stage, and the bound after them."""
+        self.tick(stage.upper(), f"ELBO {elbo:.1f} nats", count)
 
-    def tick(self, what: str, result: str) -> None:
-        """One more is done: what it was, and what came of it."""
+    def tick(self, what: str, result: str, count: int = 1) -> None:
+        """So many more are done: what they were, and what came of them."""
         self.bar.set_description(what, refresh=False)
         self.bar.set_postfix_str(result, refresh=False)
-        self.bar.update(1)
+        self.bar.update(count)
 
     def skip(self, iterations: int) -> None:
         """So many iterations turned out not to be needed."""

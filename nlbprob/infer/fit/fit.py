@@ -3,15 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import optax
 
-from nlbprob.blocks import spec
-from nlbprob.errors import InputError, suggestion
-from nlbprob.functions.model import resolved
-from nlbprob.infer import guides, predict
+from nlbprob.infer.fit.config import FitConfig
+from nlbprob.infer.fit.loop import Steps, steps
 from nlbprob.infer.posterior import Posterior
-from nlbprob.infer.stages import Run
+from nlbprob.infer.runtime import programs
+from nlbprob.infer.runtime.progress import Progress
 from nlbprob.model import Model
 
 if TYPE_CHECKING:
@@ -41,7 +39,6 @@ def fit(
     early_stopping: float = 0.0,
     precision: str = "float32",
     progress: bool = True,
-    meanwhile: Callable[[], object] | None = None,
 ) -> Posterior:
     """Fit a model to every seen entry of the trials: variational EM, then SVI for the posterior over parameters.
 
@@ -61,71 +58,27 @@ def fit(
     posterior of the same model and neurons to start from. early_stopping: the share of (trial, neuron) pairs to hide
     from EM, as 0.1; it goes back to where it predicted them best, in bits per spike as co-smoothing is scored, and
     takes one more iteration with everything: for small recordings, which point estimates soon fit too closely.
-    precision: "float32" or "float64". meanwhile: called before SVI, which leaves all cores but one idle: to set other
-    work going on a thread.
+    precision: "float32" or "float64".
 
     Raises InputError where model and trials do not fit together; on Ctrl-C `Interrupted`, with the posterior so far.
     """
-    check_family(posterior)
-    seeds, model = several(seed), resolved(model, trials)
-    check_counts(trials)
-    settings = {
-        "model": spec.to_json(model),
-        "posterior": posterior if guide is None else getattr(guide, "__name__", repr(guide)),
-        "em_iterations": iterations(model) if em_iterations is None else em_iterations,
-        "svi_steps": svi_steps,
-        "early_stopping": early_stopping,
-        "precision": precision,
-        "train_trials": trials.n_trials,
-    }
-    with predict.precision(precision):
-        if init is not None:
-            init.check(trials)
-        context = None if init is None else init.context
-        run = Run(model, trials, settings, seeds, batch_size, progress, context)
-        return both_stages(run, (posterior, guide, optimizer), init, meanwhile)
+    config = FitConfig(seed, posterior, em_iterations, svi_steps, batch_size, early_stopping, precision)
+    return finished(steps(model, trials, config, init=init, guide=guide, optimizer=optimizer), progress)
 
 
-def both_stages(run: Run, second: tuple, init: Posterior | None, meanwhile: Callable[[], object] | None) -> Posterior:
-    """Carry out a fit; second: family, guide and optimizer of the second stage. Raises Interrupted on Ctrl-C."""
+def finished(running: Steps, progress: bool) -> Posterior:
+    """The posterior after all steps, with a progress bar. Raises Interrupted on Ctrl-C."""
+    bar = Progress(running.most_steps, progress)
+    done = 0
     try:
-        run.prepare(*second)
-        run.first_stage(init)
-        if meanwhile is not None:
-            meanwhile()
-        run.parameter_posterior()
+        for _, info in running:
+            bar.advance(info.stage, info.elbo, len(info.elbos))
+            done += len(info.elbos)
     except KeyboardInterrupt as stop:
-        raise Interrupted(run.posterior()) from stop
+        programs.forget()
+        raise Interrupted(running.posterior()) from stop
     finally:
-        run.close()
-    found = run.posterior()
+        bar.close()
+    found = running.posterior()
     assert found is not None
     return found
-
-
-def check_family(posterior: str) -> None:
-    """Raise InputError where there is no such form of posterior."""
-    if posterior not in guides.FAMILIES:
-        raise InputError(f"fit(posterior={posterior!r}): no such family. {suggestion(posterior, guides.FAMILIES)}")
-
-
-def several(seed: int | Sequence[int]) -> list[int]:
-    """The seeds to begin from. Raises InputError where there is none, or one comes twice."""
-    seeds = [seed] if isinstance(seed, int) else list(seed)
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise InputError(f"fit(seed={seed!r}): give a whole number, or several that differ, as in seed=[0, 1, 2].")
-    return seeds
-
-
-def iterations(model: Model) -> int:
-    """How many iterations of EM a model takes by default."""
-    closed = all(model.settled(block) for block in model.chains) and not model.effects
-    return 30 if closed else 100
-
-
-def check_counts(trials: "Trials") -> None:
-    """Raise InputError where there is nothing to learn from."""
-    if not np.any(trials.counts, where=trials.seen):
-        raise InputError(
-            "fit: no spike is seen in these trials; check the split, the window and which units are selected."
-        )

@@ -9,11 +9,13 @@ import numpy as np
 
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
-from nlbprob.infer import predict
-from nlbprob.infer.ahead import concurrently, jit
+from nlbprob.infer import marginals
 from nlbprob.infer.em import Chunk
 from nlbprob.infer.parameters import parameters_at
-from nlbprob.infer.problem import Batch, latent_moments, problem
+from nlbprob.infer.problem import latent_moments, problem
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.runtime.execute import map_chunks
+from nlbprob.infer.runtime.programs import program
 from nlbprob.model import Model
 
 #: EM ends after so many iterations without a better prediction.
@@ -42,25 +44,30 @@ class Hidden:
             raise InputError(
                 f"fit(early_stopping={share:g}): no spike is among what is hidden. Hide more, or go without."
             )
+        self.model, self.context, self.mean = model, context, mean
 
-        def gain(values, batch: Batch, target, chunk: Chunk):
-            theta = parameters_at(model, context, values)
-            given, _ = problem(model, theta, batch)
-            share = chunk.share.reshape(len(batch.seen), -1)
-            moments = predict.Moments(*latent_moments(given, *chunk.moments), share)
-            expected = jnp.maximum(predict.expected_counts(model, given, moments), 1e-9)
-            nats = batch.counts * jnp.log(expected / mean) - (expected - mean)
-            return jnp.where(target, nats, 0.0).sum()
+    def score(self, values: dict[str, Any], chunks: Sequence[Chunk]) -> float:
+        """Bits per spike of what is hidden, predicted from what an E-step found at these values."""
 
-        self.gain = jit(gain)
-        self.bits: list[float] = []
-        self.best: tuple[Any, tuple[Chunk, ...]] | None = None
+        def gained(part):
+            return nats(self.model, self.context, values, self.mean, *part)
 
-    def better(self, values: dict[str, Any], chunks: tuple[Chunk, ...]) -> bool:
-        """Score what an E-step found at these values; whether EM is to go on."""
         parts = zip(self.batches, self.targets, chunks, strict=True)
-        nats = sum(float(part) for part in concurrently(lambda one: self.gain(values, *one), parts))
-        self.bits.append(nats / math.log(2) / self.spikes)
-        if self.bits[-1] == max(self.bits):
-            self.best = values, chunks
-        return len(self.bits) - int(np.argmax(self.bits)) <= PATIENCE
+        return sum(map(float, map_chunks(gained, parts))) / math.log(2) / self.spikes
+
+
+@program("model", "context")
+def nats(model: Model, context: Context, values, mean, batch: Batch, target, chunk: Chunk):
+    """The log likelihood of the hidden counts of a chunk over that of the mean counts."""
+    theta = parameters_at(model, context, values)
+    given, _ = problem(model, theta, batch)
+    share = chunk.share.reshape(len(batch.seen), -1)
+    found = marginals.Marginals(*latent_moments(given, *chunk.moments), share)
+    expected = jnp.maximum(marginals.expected_counts(model, given, found), 1e-9)
+    gained = batch.counts * jnp.log(expected / mean) - (expected - mean)
+    return jnp.where(target, gained, 0.0).sum()
+
+
+def should_stop(bits: Sequence[float]) -> bool:
+    """Whether the last `PATIENCE` iterations have predicted no better than the best one before."""
+    return len(bits) - int(np.argmax(bits)) > PATIENCE
