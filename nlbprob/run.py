@@ -86,14 +86,21 @@ def write_draws(path: pathlib.Path, posterior, trials, draws: int) -> None:
 
 def fit_posterior(model, trials, settings: Settings, folder: pathlib.Path, init, progress: bool, meanwhile=None):
     """Fit `model` to the trials of `fit_on` from `init` on, and save the posterior, on Ctrl-C too."""
-    from nlbprob.infer.fit.fit import Interrupted, fit
+    from nlbprob.infer.fit.config import FitConfig
+    from nlbprob.infer.fit.fit import Interrupted, drive
+    from nlbprob.infer.fit.loop import steps
 
     names = ("seed", "posterior", "em_iterations", "svi_steps", "early_stopping")
     given = {name: getattr(settings, name) for name in names}
     given = {name: value for name, value in given.items() if value is not None}
     try:
         learned = trials.split(*settings.splits[0])
-        posterior = fit(model, learned, **given, init=init, progress=progress, meanwhile=meanwhile)
+
+        def watch(state, info):
+            if state.stage == "svi" and meanwhile is not None:  # the second stage leaves all cores but one idle
+                meanwhile()
+
+        posterior = drive(steps(model, learned, FitConfig(**given), init=init), progress, [watch])
     except Interrupted as stop:
         if stop.posterior is None:
             raise

@@ -66,7 +66,7 @@ class Context(Identified):
         return float(1 / self.bin_weights[0])
 
 
-class Block:
+class Block(Identified):
     """Common to all blocks: a name that prefixes its sites, and priors that can be overridden by name."""
 
     name: str

@@ -38,7 +38,7 @@ class Effect(Block, abc.ABC):
         """Site values at which it adds nothing."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class InputEffect(Effect):
     """w_n'u_t: known covariates act on each neuron's predictor.
 
@@ -70,7 +70,7 @@ class InputEffect(Effect):
         return {self.site("weights"): np.zeros((context.n_neurons, total_width(self.inputs, context)))}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class History(Effect):
     """sum_j h_nj (b_j * y_n)(t) + sum_m W_nm (b * y_m)(t): a neuron's own past spikes, and those of others.
 

@@ -26,7 +26,7 @@ LEAST_BINS = {"lengthscale_ms": 1.0, "period_ms": 2.0}
 APART = 4.0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class GP(Latent):
     """x_k ~ GP(0, kernel) for each latent k, independent, of unit variance, stationary over the trial.
 

@@ -18,7 +18,7 @@ def identity(value: Any) -> Hashable:
     two of them are equal if they say so themselves.
     """
     if isinstance(value, Identified):
-        return value
+        return value._identity[0]
     if isinstance(value, dist.Distribution):
         leaves, structure = jax.tree.flatten(value)
         return type(value), structure, tuple(map(identity, leaves))
@@ -35,13 +35,29 @@ def identity(value: Any) -> Hashable:
     return type(value), value
 
 
+class Described:
+    """Any value as an argument of a cached function: two are equal where their values are (see `identity`)."""
+
+    def __init__(self, value: Any):
+        self.value, self.identity = value, identity(value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Described) and self.identity == other.identity
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+
 class Identified:
-    """Base of frozen dataclasses that are equal, and hash alike, where their fields are (see `identity`)."""
+    """Base of objects that are equal, and hash alike, where their fields are (see `identity`).
+
+    Dataclasses that derive from it are declared with `eq=False`.
+    """
 
     @functools.cached_property
     def _identity(self) -> tuple[Hashable, int]:
-        fields: Any = dataclasses.fields(self)  # pyright: ignore[reportArgumentType]
-        found = type(self), tuple(identity(getattr(self, field.name)) for field in fields)
+        names = [field.name for field in dataclasses.fields(self)] if dataclasses.is_dataclass(self) else vars(self)
+        found = type(self), tuple(identity(getattr(self, name)) for name in names if name != "_identity")
         return found, hash(found)
 
     def __eq__(self, other: object) -> bool:

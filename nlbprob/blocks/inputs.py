@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from nlbprob.blocks.identity import Identified
 from nlbprob.errors import InputError, suggestion
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
 
-class Input(abc.ABC):
+class Input(Identified, abc.ABC):
     """A covariate u[trial, time, input] under a name of its own."""
 
     name: str
@@ -30,7 +31,7 @@ class Input(abc.ABC):
         """Its values, zero where they are not recorded."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Covariate(Input):
     """One of the recording's `inputs`, such as a stimulus, as it is; zero where it is NaN.
 
@@ -56,7 +57,7 @@ class Covariate(Input):
         return np.nan_to_num(np.asarray(trials.inputs[self.name], np.float32))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class TrialTime(Input):
     """The time in the trial as raised cosines, u_j(t) = (1 + cos(pi (t - t_j) / width)) / 2 where |t - t_j| < width.
 

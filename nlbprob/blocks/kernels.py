@@ -11,6 +11,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array
 
+from nlbprob.blocks.identity import Identified
 from nlbprob.errors import InputError
 from nlbprob.numerics import state_space
 from nlbprob.numerics.state_space import StateSpace
@@ -49,7 +50,7 @@ PERIOD = Hyperparameter("period_ms", 300.0, 1.0, 600.0, 150.0)
 SMOOTHNESS = Hyperparameter("smoothness", 1.5, 0.3, 1.5, 1.5)
 
 
-class Kernel(abc.ABC):
+class Kernel(Identified, abc.ABC):
     """The covariance k(tau) of a stationary process of unit variance.
 
     A subclass states `n_states`, `hyperparameters()` (those that are free, in order) and `form(values, bin_ms)`, the
@@ -108,7 +109,7 @@ class Simple(Kernel):
         return [jnp.asarray(given[one.name], float) if one.name in given else next(free) for one in self.own]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Matern12(Simple):
     """k(tau) = exp(-|tau| / lengthscale): continuous, rough (an Ornstein-Uhlenbeck process).
 
@@ -127,7 +128,7 @@ class Matern12(Simple):
         return state_space.matern(self.order, self.resolved(values)[0] / bin_ms)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Matern32(Matern12):
     """k(tau) = (1 + u) e^-u, u = sqrt 3 |tau| / lengthscale: once differentiable.
 
@@ -137,7 +138,7 @@ class Matern32(Matern12):
     order = 2
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Matern52(Matern12):
     """k(tau) = (1 + u + u^2 / 3) e^-u, u = sqrt 5 |tau| / lengthscale: twice differentiable.
 
@@ -147,7 +148,7 @@ class Matern52(Matern12):
     order = 3
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Periodic(Simple):
     """k(tau) = exp(-2 sin^2(pi tau / period) / smoothness^2), up to its first harmonics.
 
@@ -179,7 +180,7 @@ class Periodic(Simple):
         return state_space.periodic(period / bin_ms, smoothness, self.harmonics)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class QuasiPeriodic(Kernel):
     """Periodic(period_ms, smoothness, harmonics) * Matern32(lengthscale_ms): a rhythm that changes within a trial."""
 
@@ -227,7 +228,7 @@ class Composed(Kernel):
         return [part.form(values, bin_ms) for part in self.parts]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Sum(Composed):
     """k = sum_i w_i k_i, weight [latent, part] ~ Dirichlet(2, ...): the share of the variance of each part."""
 
@@ -246,7 +247,7 @@ class Sum(Composed):
         return state_space.weighted_sum(forms, next(values))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Product(Composed):
     """k = prod_i k_i."""
 

@@ -82,7 +82,7 @@ def kernel(count, log_mean, dispersion):
     return count * log_mean - (count + 1 / dispersion) * jax.nn.softplus(log_mean + jnp.log(dispersion))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class NegativeBinomial(Linked):
     """y of mean m = link(eta) spikes per bin and variance m + dispersion m^2 (the "NB2" form).
 

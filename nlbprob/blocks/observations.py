@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Bernoulli(Observation):
     """y = 1 with probability p = 1 / (1 + e^-eta), else 0: spikes in bins too short for two.
 
@@ -63,7 +63,7 @@ class Bernoulli(Observation):
         return value + counts * mean, slope + counts, weight
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Gaussian(Observation):
     """y ~ N(eta, sigma_n^2), with a standard deviation `noise_scale` a neuron, in spikes per bin."""
 
@@ -125,7 +125,7 @@ class SqrtNormal(dist.Distribution):
         return self.root.log_prob(jnp.sqrt(jnp.asarray(value, self.loc.dtype)))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class SqrtGaussian(Gaussian):
     """sqrt y ~ N(eta, sigma_n^2): square roots of counts, whose variance depends on the rate less than that of counts.
 

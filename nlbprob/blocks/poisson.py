@@ -9,7 +9,7 @@ import numpyro.distributions as dist
 from nlbprob.blocks.observation import Linked, expected, log_factorial
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Poisson(Linked):
     """y ~ Poisson(link(eta)), in spikes per bin.
 
@@ -48,7 +48,7 @@ class Poisson(Linked):
         return (value - log_factorial(counts, mean.dtype), *slopes)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class ZeroInflatedPoisson(Linked):
     """y = 0 with probability g, else y ~ Poisson(link(eta)): bins in which a neuron is silent whatever drives it.
 

@@ -31,7 +31,7 @@ class Mixture(NamedTuple):
         return self._replace(trajectories=whole.at[:, :, place].set(self.trajectories))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Templates(Block):
     """x_t = mu_k(t) for a trial of component k ~ Categorical(weights): a mixture of canonical trajectories.
 

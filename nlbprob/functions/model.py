@@ -7,6 +7,7 @@ latent] and baselines [neuron] are sites themselves, they get Newton steps and a
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from numpyro.infer import init_to_median
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.effects import Effect
+from nlbprob.blocks.identity import Described
 from nlbprob.blocks.observation import Observation
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
@@ -82,7 +84,7 @@ class Program:
         return WrittenObservation(self.function, self.empty(context), self.dims, medians)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class FunctionEffect(Effect):
     """What the function adds to the predictor besides c_n'x + d_n, if anything."""
 
@@ -227,6 +229,13 @@ def function_model(function: Any, context: Context) -> FunctionModel:
         raise InputError(
             f"fit: a model is an nlb.Model(...) or a NumPyro function of trials, not {type(function).__name__}."
         )
+    return found_model(Described(function), context, bool(jax.config.jax_enable_x64))
+
+
+@functools.lru_cache(maxsize=32)
+def found_model(described: Described, context: Context, wide: bool) -> FunctionModel:
+    """The model of a function: one object for each function, context and width of numbers."""
+    function = described.value
     try:
         ran = Program(function, context)
     except jax.errors.TracerArrayConversionError as error:

@@ -7,6 +7,7 @@ import optax
 
 from nlbprob.infer.fit.config import FitConfig
 from nlbprob.infer.fit.loop import Steps, steps
+from nlbprob.infer.fit.state import FitInfo, FitState
 from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.runtime import programs
 from nlbprob.infer.runtime.progress import Progress
@@ -14,6 +15,10 @@ from nlbprob.model import Model
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
+
+
+#: Called after every step of a fit with its state and what it told.
+Watcher = Callable[[FitState, FitInfo], object]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -63,17 +68,26 @@ def fit(
     Raises InputError where model and trials do not fit together; on Ctrl-C `Interrupted`, with the posterior so far.
     """
     config = FitConfig(seed, posterior, em_iterations, svi_steps, batch_size, early_stopping, precision)
-    return finished(steps(model, trials, config, init=init, guide=guide, optimizer=optimizer), progress)
+    return drive(steps(model, trials, config, init=init, guide=guide, optimizer=optimizer), progress)
 
 
-def finished(running: Steps, progress: bool) -> Posterior:
-    """The posterior after all steps, with a progress bar. Raises Interrupted on Ctrl-C."""
-    bar = Progress(running.most_steps, progress)
-    done = 0
+def drive(running: Steps, progress: bool, watchers: Sequence[Watcher] = ()) -> Posterior:
+    """Take all steps of a fit, with a progress bar.
+
+    Args:
+        running: what `steps` returned.
+        progress: whether to show the bar.
+        watchers: each is called with (state, info) after every step, such as one that writes a log.
+
+    Raises:
+        Interrupted: on Ctrl-C.
+    """
+    bar = Progress(running.remaining, progress)
     try:
-        for _, info in running:
-            bar.advance(info.stage, info.elbo, len(info.elbos))
-            done += len(info.elbos)
+        for state, info in running:
+            bar.advance(info.stage, info.elbo, len(info.elbos), running.remaining)
+            for watch in watchers:
+                watch(state, info)
     except KeyboardInterrupt as stop:
         programs.forget()
         raise Interrupted(running.posterior()) from stop

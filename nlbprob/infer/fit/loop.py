@@ -11,6 +11,7 @@ from nlbprob.blocks import spec
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
 from nlbprob.functions.model import resolved
+from nlbprob.infer import warm_start
 from nlbprob.infer.fit import em_stage
 from nlbprob.infer.fit.config import FitConfig
 from nlbprob.infer.fit.setup import Setup
@@ -74,12 +75,17 @@ class Steps:
         return precision(self.setup.config.precision)
 
     @property
-    def most_steps(self) -> int:
-        """How many steps the fit takes at most, for a progress bar."""
-        from nlbprob.infer import warm_start
-
-        first = self.setup.em_iterations + (warm_start.ITERATIONS if self.setup.warm is not None else 0)
-        return len(self.setup.config.seeds) * first + self.setup.config.svi_steps
+    def remaining(self) -> int:
+        """How many iterations are to come at most, for a progress bar."""
+        state, setup = self.state, self.setup
+        if state.stage == "done":
+            return 0
+        if state.stage == "svi":
+            return setup.config.svi_steps - sum(len(info.elbos) for info in state.log if info.stage == "svi")
+        warm = warm_start.ITERATIONS if setup.warm is not None and setup.start is None else 0
+        later = (len(setup.config.seeds) - state.seed_index - 1) * (warm + setup.em_iterations)
+        this = setup.em_iterations + (warm if state.stage == "warm start" else 0) - state.iteration
+        return this + later + setup.config.svi_steps
 
     def posterior(self) -> Posterior | None:
         """The posterior at the present state: EM's estimate before the second stage has ended.

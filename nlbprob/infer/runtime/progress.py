@@ -9,8 +9,9 @@ class Progress:
     def __init__(self, total: int, show: bool, unit: str = "it", first: str = "compiling", delay_s: float = 0.0):
         self.bar = tqdm(total=total, disable=not show, unit=unit, desc=first, dynamic_ncols=True, delay=delay_s)
 
-    def advance(self, stage: str, elbo: float, count: int = 1) -> None:
-        """So many iterations of a stage, and the bound after them."""
+    def advance(self, stage: str, elbo: float, count: int, remaining: int) -> None:
+        """So many iterations of a stage, the bound after them, and how many are to come at most."""
+        self.bar.total = self.bar.n + count + remaining
         self.tick(stage.upper(), f"ELBO {elbo:.1f} nats", count)
 
     def tick(self, what: str, result: str, count: int = 1) -> None:
@@ -18,10 +19,6 @@ class Progress:
         self.bar.set_description(what, refresh=False)
         self.bar.set_postfix_str(result, refresh=False)
         self.bar.update(count)
-
-    def skip(self, iterations: int) -> None:
-        """So many iterations turned out not to be needed."""
-        self.bar.total -= iterations
 
     def close(self) -> None:
         """End the bar's line."""
