@@ -26,6 +26,8 @@ from nlbprob.infer.parameters import Entries
 from nlbprob.infer.runtime.programs import program
 
 FAMILIES = ("neuron", "normal", "lowrank", "map")
+#: Draws of the parameters kept with a posterior.
+KEPT_DRAWS = 400
 #: Most directions that "lowrank" adds, and the standard deviation along them at the start (at zero they would stay).
 RANK, START_FACTOR = 10, 0.1
 

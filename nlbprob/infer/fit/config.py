@@ -2,6 +2,7 @@
 
 import dataclasses
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 from nlbprob.errors import InputError, suggestion
@@ -19,7 +20,7 @@ class FitConfig:
         InputError: a field has a value that it cannot have.
     """
 
-    seed: int | tuple[int, ...] = 0
+    seed: int | Sequence[int] = 0
     posterior: str = "neuron"
     em_iterations: int | None = None
     svi_steps: int = 40
@@ -43,7 +44,7 @@ class FitConfig:
     @property
     def seeds(self) -> tuple[int, ...]:
         """The seeds to start from, one after the other."""
-        return (self.seed,) if isinstance(self.seed, int) else self.seed
+        return (self.seed,) if isinstance(self.seed, int) else tuple(self.seed)
 
 
 def whole(name: str, value: Any, least: int) -> int:

@@ -1,10 +1,12 @@
 """`fit`: from a model and trials to a posterior."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import optax
 
+from nlbprob.infer.fit.checkpoint import Checkpoints
 from nlbprob.infer.fit.config import FitConfig
 from nlbprob.infer.fit.loop import Steps, steps
 from nlbprob.infer.fit.state import FitInfo, FitState
@@ -44,6 +46,7 @@ def fit(
     early_stopping: float = 0.0,
     precision: str = "float32",
     progress: bool = True,
+    checkpoint: str | os.PathLike | None = None,
 ) -> Posterior:
     """Fit a model to every seen entry of the trials: variational EM, then SVI for the posterior over parameters.
 
@@ -64,11 +67,14 @@ def fit(
     from EM, as 0.1; it goes back to where it predicted them best, in bits per spike as co-smoothing is scored, and
     takes one more iteration with everything: for small recordings, which point estimates soon fit too closely.
     precision: "float32" or "float64".
+    checkpoint: a folder where the fit keeps what it has found, now and then and on Ctrl-C; the same call goes on from
+    there.
 
     Raises InputError where model and trials do not fit together; on Ctrl-C `Interrupted`, with the posterior so far.
     """
     config = FitConfig(seed, posterior, em_iterations, svi_steps, batch_size, early_stopping, precision)
-    return drive(steps(model, trials, config, init=init, guide=guide, optimizer=optimizer), progress)
+    running = steps(model, trials, config, init=init, guide=guide, optimizer=optimizer, checkpoint=checkpoint)
+    return drive(running, progress, [] if checkpoint is None else [Checkpoints(running, checkpoint)])
 
 
 def drive(running: Steps, progress: bool, watchers: Sequence[Watcher] = ()) -> Posterior:
@@ -90,6 +96,9 @@ def drive(running: Steps, progress: bool, watchers: Sequence[Watcher] = ()) -> P
                 watch(state, info)
     except KeyboardInterrupt as stop:
         programs.forget()
+        for watch in watchers:
+            if isinstance(watch, Checkpoints):
+                watch.write()
         raise Interrupted(running.posterior()) from stop
     finally:
         bar.close()

@@ -1,5 +1,6 @@
 """A fit one step at a time: `steps`, the iterator that `fit` drives and that a user may drive too."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
 from nlbprob.functions.model import resolved
 from nlbprob.infer import warm_start
+from nlbprob.infer.fit import checkpoint as checkpoints
 from nlbprob.infer.fit import em_stage
 from nlbprob.infer.fit.config import FitConfig
 from nlbprob.infer.fit.setup import Setup
@@ -29,15 +31,16 @@ class Steps:
     """The steps of a fit: an iterator of (state, info), see `steps`.
 
     Attributes:
-        state: what is known so far; set it to a state of an earlier, equal fit to go on from there.
+        state: what is known so far.
         setup: what stays the same throughout.
     """
 
-    def __init__(self, setup: Setup):
+    def __init__(self, setup: Setup, folder: str | os.PathLike | None = None):
         self.setup = setup
         with self.precision():
             setup.compile_em()
-            self.state: FitState = em_stage.init(setup)
+            found = None if folder is None else checkpoints.read(folder, setup)
+            self.state: FitState = em_stage.init(setup) if found is None else found
         self.svi: SVIStage | None = None
         self.started = time.perf_counter()
 
@@ -149,6 +152,7 @@ def steps(
     init: Posterior | None = None,
     guide: Callable | None = None,
     optimizer: optax.GradientTransformation | None = None,
+    checkpoint: str | os.PathLike | None = None,
     context: Context | None = None,
     room: int = 0,
 ) -> Steps:
@@ -167,6 +171,7 @@ def steps(
         init: a posterior of the same model and neurons to start from.
         guide: a NumPyro guide to use for the parameters.
         optimizer: of the second stage.
+        checkpoint: a folder that may hold a checkpoint of this fit, to go on from; see `Checkpoints`.
         context: the facts of the data that give parameters their meaning; by default of these trials, or of `init`.
         room: how many trials the arrays have room for at least: fits to about as many share their compiled programs.
 
@@ -174,7 +179,7 @@ def steps(
         An iterator of (state, info), one pair for each iteration of EM and for every few steps of SVI.
 
     Raises:
-        InputError: model and trials do not fit together.
+        InputError: model and trials do not fit together, or the checkpoint is of another fit.
     """
     config, model = config or FitConfig(), resolved(model, trials)
     if not np.any(trials.counts, where=trials.seen):
@@ -186,4 +191,4 @@ def steps(
         context = init.context
     context = context or Context.of(trials)
     start = None if init is None else init.values
-    return Steps(Setup(model, context, trials, config, start, guide, optimizer, room))
+    return Steps(Setup(model, context, trials, config, start, guide, optimizer, room), checkpoint)

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 #: Natural-gradient steps in the first EM iteration, from the prior, and in each later one.
 FIRST_STEPS, LATER_STEPS = 8, 1
-#: Draws of the parameters kept with a posterior.
-KEPT_DRAWS = 400
 #: Least number of trials in a minibatch by default.
 LEAST_BATCH = 32
 #: Most EM iterations by default, where all parameters have updates in closed form and where some have none.
@@ -123,7 +121,7 @@ class Setup:
 
     def keys(self, seed: int):
         """Of the draws that are kept."""
-        return jax.random.split(jax.random.key(seed), KEPT_DRAWS)
+        return jax.random.split(jax.random.key(seed), guides.KEPT_DRAWS)
 
     def shapes(self) -> EMState:
         """The state before the first iteration, with shapes for values."""

@@ -65,7 +65,7 @@ class BestHeldout(NamedTuple):
 
 @functools.partial(
     jax.tree_util.register_dataclass,
-    data_fields=["em", "latents", "heldout", "result", "svi", "frames", "values", "draws"],
+    data_fields=["em", "heldout", "result", "svi", "frames", "values", "draws"],
     meta_fields=["stage", "iteration", "seed_index", "seeds", "log"],
 )
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,6 @@ class FitState:
     stage, iteration: the stage of the next step, and how many steps of it are done.
     seed_index: which of the seeds is under way.
     em: values of all parameter sites and the trials' posteriors; of the simpler model in a warm start.
-    latents: means of the latents [trial, time, latent], in a warm start.
     heldout: where early stopping goes back to.
     result: what EM found from the best seed so far; seeds: (seed, bound) of each that is done.
     svi, frames: NumPyro's state of the second stage, and where its guide starts.
@@ -87,7 +86,6 @@ class FitState:
     em: EMState
     iteration: int = 0
     seed_index: int = 0
-    latents: Any = None
     heldout: BestHeldout | None = None
     result: EMResult | None = None
     svi: Any = None

@@ -12,7 +12,7 @@ from nlbprob.infer import guides, information, svi
 from nlbprob.infer.em import e_step, flat
 from nlbprob.infer.fit import errors
 from nlbprob.infer.fit.em_stage import Told
-from nlbprob.infer.fit.setup import KEPT_DRAWS, LATER_STEPS, Setup
+from nlbprob.infer.fit.setup import LATER_STEPS, Setup
 from nlbprob.infer.fit.state import FitInfo, FitState
 from nlbprob.infer.runtime.execute import map_chunks
 
@@ -97,7 +97,7 @@ class SVIStage:
     def users_draws(self, params: Any, frames: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """Draws of all sites from the user's guide, and their medians or means."""
         guide: Any = self.loop.guide
-        sampler = numpyro.infer.Predictive(guide, params=params, num_samples=KEPT_DRAWS)
+        sampler = numpyro.infer.Predictive(guide, params=params, num_samples=guides.KEPT_DRAWS)
         given = (self.index[0, 0], self.data, frames, self.store, self.setup.n_trials)
         sampled = sampler(jax.random.key(self.seed), *given)
         draws = {name: sampled[name] for name in self.setup.em.sites}
