@@ -112,7 +112,7 @@ def fit_posterior(model, trials, settings: Settings, folder: pathlib.Path, init,
 
 def read_posterior(folder: str | pathlib.Path, model=None):
     """The posterior in a run's folder, or in a folder that `Posterior.save` wrote."""
-    from nlbprob.infer.posterior import Posterior
+    from nlbprob.posterior.posterior import Posterior
 
     inside = pathlib.Path(folder) / "posterior"
     return Posterior.load(inside if inside.is_dir() else folder, model)

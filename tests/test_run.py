@@ -170,7 +170,7 @@ def test_an_interrupted_fit_is_kept_and_gone_on_with(settings, tmp_path, monkeyp
 
     monkeypatch.setattr(run, "fit_posterior", fit_posterior)
     monkeypatch.setattr("nlbprob.infer.fit.fit.fit", stopped)
-    monkeypatch.setattr("nlbprob.infer.posterior.Posterior.load", lambda folder, model: folder)
+    monkeypatch.setattr("nlbprob.posterior.posterior.Posterior.load", lambda folder, model: folder)
     words = ["fit", "mine.py", "a.nwb", "--out", "run", "--em-iterations", "3", "--early-stopping", "0.1"]
     assert main(words) == 130
     assert "what was found lies in run: go on with --init run" in capsys.readouterr().err

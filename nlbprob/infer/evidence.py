@@ -13,18 +13,19 @@ from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.blocks.switching import SwitchingLinearGaussian
 from nlbprob.errors import InputError
 from nlbprob.functions.model import resolved
-from nlbprob.infer import predict, switching
-from nlbprob.infer.draws import DRAWS_TOGETHER
 from nlbprob.infer.fit.fit import fit
-from nlbprob.infer.marginals import infer
-from nlbprob.infer.problem import Problem, averaged, combined, lift, state_slices
 from nlbprob.infer.runtime.batch import Batch, chunks, prediction_chunk
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.runtime.progress import Progress
+from nlbprob.infer.trajectories import switching
+from nlbprob.infer.trajectories.marginals import infer
+from nlbprob.infer.trajectories.problem import Problem, averaged, combined, lift, state_slices
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed, apply
+from nlbprob.posterior import predict
+from nlbprob.posterior.sampling import DRAWS_TOGETHER
 from nlbprob.scoring.inner import cross_validation
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from arviz_stats.utils import ELPDData
 
     from nlbprob.data.trials import Trials
-    from nlbprob.infer.posterior import Posterior
+    from nlbprob.posterior.posterior import Posterior
 
 #: Below this many effective draws a trial's evidence is doubtful.
 LEAST_DRAWS = 10.0

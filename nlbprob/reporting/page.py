@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib as mpl
 
 from nlbprob.data.trials import Trials
-from nlbprob.infer.posterior import Posterior
+from nlbprob.posterior.posterior import Posterior
 from nlbprob.reporting import (
     decoding,
     learning,

@@ -10,10 +10,10 @@ import pytest
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer import local as local_inference
-from nlbprob.infer import parameters
-from nlbprob.infer.problem import problem as problem_of
+from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories.problem import problem as problem_of
 from nlbprob.simulation import simulate
 from tests.conftest import holes
 

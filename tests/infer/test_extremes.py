@@ -6,15 +6,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from nlbprob.infer.ahead import jit
 from scipy.signal import lfilter
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer import local as local_inference
-from nlbprob.infer import parameters, predict
-from nlbprob.infer.ahead import jit
-from nlbprob.infer.problem import latent_moments, problem
+from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories.problem import latent_moments, problem
+from nlbprob.posterior import predict
 
 #: Of each case: latents, trials, bins, neurons, typical count of a bin.
 SIZES = {

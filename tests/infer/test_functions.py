@@ -15,10 +15,12 @@ import nlbprob as nlb
 from nlbprob.blocks.base import Context
 from nlbprob.functions.model import resolved
 from nlbprob.functions.readout import tangent_normal
-from nlbprob.infer import em, parameters, predict
-from nlbprob.infer.arviz import parameter_variables
-from nlbprob.infer.problem import combined
+from nlbprob.infer.em import steps as em
+from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories.problem import combined
+from nlbprob.posterior import predict
+from nlbprob.posterior.arviz import parameter_variables
 from tests.conftest import SHORT
 from tests.infer.conftest import Case, drawn
 

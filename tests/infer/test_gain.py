@@ -8,10 +8,11 @@ from scipy import stats
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer import parameters, predict
+from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Chain, Sites
+from nlbprob.posterior import predict
 from tests.conftest import holes
 
 BINS, NEURONS = 100, 4

@@ -11,10 +11,10 @@ from scipy import stats
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.markov import LinearGaussianMarkov
-from nlbprob.infer import local as local_inference
-from nlbprob.infer import parameters
-from nlbprob.infer.problem import problem
+from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories.problem import problem
 
 BIN_MS, BINS, NEURONS = 5.0, 60, 8
 KERNELS = {

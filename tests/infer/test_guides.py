@@ -11,7 +11,7 @@ from numpyro.distributions import constraints
 from numpyro.infer import SVI, Trace_ELBO
 from scipy import stats
 
-from nlbprob.infer.guides import ParameterGuide, initial_params
+from nlbprob.infer.vi.guides import ParameterGuide, initial_params
 
 NEURONS = 4
 SHAPES = {"baseline": (NEURONS,), "loadings": (NEURONS, 1), "decay_ms": (2,)}

@@ -3,12 +3,12 @@
 import jax
 import numpy as np
 import pytest
+from nlbprob.infer.hidden import PATIENCE, Hidden
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer import predict
-from nlbprob.infer.em import EM, empty_rows
-from nlbprob.infer.hidden import PATIENCE, Hidden
+from nlbprob.infer.em.steps import EM, empty_rows
+from nlbprob.posterior import predict
 
 MODEL = nlb.Model(latents=[nlb.LDS(2)])
 

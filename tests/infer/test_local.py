@@ -13,7 +13,7 @@ from scipy import stats
 
 import nlbprob as nlb
 from nlbprob.blocks.markov import LinearGaussianMarkov
-from nlbprob.infer import local as local_inference
+from nlbprob.infer.trajectories import cvi as local_inference
 from nlbprob.numerics import kalman
 from tests.infer.conftest import problem
 from tests.numerics import oracles

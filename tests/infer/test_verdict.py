@@ -10,7 +10,7 @@ import pytest
 
 import nlbprob as nlb
 from nlbprob.infer import failures
-from nlbprob.infer.verdict import settled
+from nlbprob.posterior.diagnostics import settled
 from tests.conftest import SHORT
 
 NOISE = np.random.default_rng(0).standard_normal(40)

@@ -18,10 +18,11 @@ import numpy as np
 from nlbprob.blocks import spec
 from nlbprob.errors import InputError
 from nlbprob.files import write_bytes
-from nlbprob.infer import guides, information, svi
-from nlbprob.infer.em import e_step, flat
+from nlbprob.infer.em.steps import e_step, flat
 from nlbprob.infer.fit.setup import LATER_STEPS, Setup
 from nlbprob.infer.fit.state import BestHeldout, EMResult, FitInfo, FitState
+from nlbprob.infer.vi import guides, svi
+from nlbprob.infer.vi import widths as information
 
 if TYPE_CHECKING:
     from nlbprob.infer.fit.loop import Steps

@@ -5,15 +5,16 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from nlbprob.infer import verdict, warm_start
-from nlbprob.infer.early_stopping import should_stop
-from nlbprob.infer.em import EM, Chunk, EMState, bound, e_step, m_step
+from nlbprob.infer.em.early_stopping import should_stop
+from nlbprob.infer.em.steps import EM, Chunk, EMState, bound, e_step, m_step
 from nlbprob.infer.fit import errors
 from nlbprob.infer.fit.setup import FIRST_STEPS, LATER_STEPS, Setup
 from nlbprob.infer.fit.state import BestHeldout, EMResult, FitInfo, FitState
-from nlbprob.infer.initialize import from_pilot, site_values, start_from
-from nlbprob.infer.marginals import COLD_STEPS
 from nlbprob.infer.runtime.execute import map_chunks
+from nlbprob.infer.start import warm_start
+from nlbprob.infer.start.initial import from_pilot, site_values, start_from
+from nlbprob.infer.trajectories.marginals import COLD_STEPS
+from nlbprob.posterior import diagnostics as verdict
 
 #: (stage, iteration, elbos, heldout_bits) -> the step's FitInfo.
 Told = Callable[..., FitInfo]

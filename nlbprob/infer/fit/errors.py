@@ -7,11 +7,11 @@ import jax
 import numpy as np
 
 from nlbprob.errors import InputError
-from nlbprob.infer.guides import ParameterGuide
+from nlbprob.infer.vi.guides import ParameterGuide
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
-    from nlbprob.infer.em import Chunk
+    from nlbprob.infer.em.steps import Chunk
 
 REMEDY = "Try precision='float64', another seed, or a narrower prior"
 

@@ -12,16 +12,16 @@ from nlbprob.blocks import spec
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
 from nlbprob.functions.model import resolved
-from nlbprob.infer import warm_start
 from nlbprob.infer.fit import checkpoint as checkpoints
 from nlbprob.infer.fit import em_stage
 from nlbprob.infer.fit.config import FitConfig
 from nlbprob.infer.fit.setup import Setup
 from nlbprob.infer.fit.state import FitInfo, FitState
 from nlbprob.infer.fit.svi_stage import SVIStage
-from nlbprob.infer.posterior import Posterior
 from nlbprob.infer.runtime.precision import precision
+from nlbprob.infer.start import warm_start
 from nlbprob.model import Model
+from nlbprob.posterior.posterior import Posterior
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials

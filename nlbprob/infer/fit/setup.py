@@ -11,14 +11,15 @@ import numpy as np
 import optax
 
 from nlbprob.blocks.base import Context
-from nlbprob.infer import guides, information, svi
-from nlbprob.infer.early_stopping import Hidden
-from nlbprob.infer.em import EM, EMState, e_step, flat, m_step
+from nlbprob.infer.em.early_stopping import Hidden
+from nlbprob.infer.em.steps import EM, EMState, e_step, flat, m_step
 from nlbprob.infer.fit.config import FitConfig
-from nlbprob.infer.marginals import smoothed_marginals
-from nlbprob.infer.parameters import parameters_at
+from nlbprob.infer.parameters.sites import parameters_at
 from nlbprob.infer.runtime.batch import Batch, chunks, fit_chunk, prediction_chunk
-from nlbprob.infer.warm_start import simpler_model
+from nlbprob.infer.start.warm_start import simpler_model
+from nlbprob.infer.trajectories.marginals import smoothed_marginals
+from nlbprob.infer.vi import guides, svi
+from nlbprob.infer.vi import widths as information
 from nlbprob.model import Model
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from nlbprob.infer.em import EMState
-from nlbprob.infer.problem import Rows
+from nlbprob.infer.em.steps import EMState
+from nlbprob.infer.trajectories.problem import Rows
 
 #: The stages of a fit in their order. A warm start is taken where the model asks for one.
 STAGES = ("warm start", "em", "svi", "done")

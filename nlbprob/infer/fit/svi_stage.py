@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 
-from nlbprob.infer import guides, information, svi
-from nlbprob.infer.em import e_step, flat
+from nlbprob.infer.em.steps import e_step, flat
 from nlbprob.infer.fit import errors
 from nlbprob.infer.fit.em_stage import Told
 from nlbprob.infer.fit.setup import LATER_STEPS, Setup
 from nlbprob.infer.fit.state import FitInfo, FitState
 from nlbprob.infer.runtime.execute import map_chunks
+from nlbprob.infer.vi import guides, svi
+from nlbprob.infer.vi import widths as information
 
 
 class SVIStage:

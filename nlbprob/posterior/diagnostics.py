@@ -9,10 +9,10 @@ from jaxtyping import Float
 from nlbprob.blocks.lds import SLOWEST_DECAY_TRIALS
 
 if TYPE_CHECKING:
-    from nlbprob.infer.em import Chunk
-    from nlbprob.infer.posterior import Posterior
+    from nlbprob.infer.em.steps import Chunk
     from nlbprob.infer.runtime.batch import Batch
     from nlbprob.model import Model
+    from nlbprob.posterior.posterior import Posterior
 
 #: EM ends where an iteration raises the bound by less than this share of its whole rise, after so many iterations:
 #: point estimates that are driven further fit small recordings too closely. Mixtures, and parameters without an update

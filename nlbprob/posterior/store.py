@@ -12,9 +12,9 @@ from nlbprob.blocks import spec
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
 from nlbprob.functions.model import function_model
-from nlbprob.infer.parameters import parameter_sites
-from nlbprob.infer.posterior import Posterior
+from nlbprob.infer.parameters.sites import parameter_sites
 from nlbprob.model import Model
+from nlbprob.posterior.posterior import Posterior
 
 FORMAT = 1
 

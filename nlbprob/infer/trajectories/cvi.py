@@ -14,9 +14,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from nlbprob.infer import switching
-from nlbprob.infer.problem import Problem, latent_moments, lift
 from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import switching
+from nlbprob.infer.trajectories.problem import Problem, latent_moments, lift
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed
 from nlbprob.numerics.hmm import Path

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from nlbprob.infer import maximize
-from nlbprob.infer.ascent import Ascent, Slopes, shrunk
-from nlbprob.infer.em import EM, Chunk
-from nlbprob.infer.parameters import Entries, log_prior, parameters_at
+from nlbprob.infer.em import updates as maximize
+from nlbprob.infer.em.fisher import Ascent, Slopes, shrunk
+from nlbprob.infer.em.steps import EM, Chunk
+from nlbprob.infer.parameters.sites import Entries, log_prior, parameters_at
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
 

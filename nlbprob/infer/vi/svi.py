@@ -19,11 +19,11 @@ from numpyro.infer.util import log_density
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.identity import Identified
-from nlbprob.infer import local as local_inference
-from nlbprob.infer.guides import ParameterGuide
-from nlbprob.infer.problem import Rows, combined, problem
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories.problem import Rows, combined, problem
+from nlbprob.infer.vi.guides import ParameterGuide
 from nlbprob.model import Model
 
 #: Natural-gradient steps on a trial's sites at each draw of the parameters.

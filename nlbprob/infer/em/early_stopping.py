@@ -9,13 +9,13 @@ import numpy as np
 
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
-from nlbprob.infer import marginals
-from nlbprob.infer.em import Chunk
-from nlbprob.infer.parameters import parameters_at
-from nlbprob.infer.problem import latent_moments, problem
+from nlbprob.infer.em.steps import Chunk
+from nlbprob.infer.parameters.sites import parameters_at
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.execute import map_chunks
 from nlbprob.infer.runtime.programs import program
+from nlbprob.infer.trajectories import marginals
+from nlbprob.infer.trajectories.problem import latent_moments, problem
 from nlbprob.model import Model
 
 #: EM ends after so many iterations without a better prediction.

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from nlbprob.blocks.latent import Latent
-from nlbprob.infer.em import EM, Chunk
-from nlbprob.infer.parameters import parameters_at
+from nlbprob.infer.em.steps import EM, Chunk
+from nlbprob.infer.parameters.sites import parameters_at
 from nlbprob.model import Model
 
 #: EM iterations of the simpler model.

@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from nlbprob.blocks.base import Context
-from nlbprob.infer import local as local_inference
-from nlbprob.infer.parameters import Entries, log_prior, parameters_at
-from nlbprob.infer.problem import Rows, combined, problem
+from nlbprob.infer.parameters.sites import Entries, log_prior, parameters_at
 from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories.problem import Rows, combined, problem
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics.gaussian import Smoothed
 

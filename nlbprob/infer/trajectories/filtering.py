@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 
 from nlbprob.errors import InputError
-from nlbprob.infer import local as local_inference
-from nlbprob.infer.marginals import COLD_STEPS, Marginals
-from nlbprob.infer.problem import combined, joined, latent_moments, problem
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories.marginals import COLD_STEPS, Marginals
+from nlbprob.infer.trajectories.problem import combined, joined, latent_moments, problem
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import gaussian
 from nlbprob.numerics.gaussian import Chain

@@ -15,12 +15,12 @@ from jaxtyping import Float
 
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
-from nlbprob.infer import predict
-from nlbprob.infer.align import canonical_rotation
-from nlbprob.infer.parameters import parameters_at
+from nlbprob.infer.parameters.sites import parameters_at
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.runtime.programs import program
 from nlbprob.model import Model, Parameters
+from nlbprob.posterior import predict
+from nlbprob.posterior.align import canonical_rotation
 
 if TYPE_CHECKING:
     import xarray
@@ -62,7 +62,7 @@ class Posterior:
     @property
     def verdict(self) -> str:
         """Whether the fit has converged, and what has collapsed, in words, each with its remedy."""
-        from nlbprob.infer.verdict import verdict
+        from nlbprob.posterior.diagnostics import verdict
 
         return verdict(self)
 
@@ -163,7 +163,7 @@ class Posterior:
         """Whole trajectories from the posterior [sample, trial, time, latent]; parameters vary from draw to draw."""
         import xarray
 
-        from nlbprob.infer.draws import only_latents
+        from nlbprob.posterior.sampling import only_latents
 
         found = self.draw_trials(trials, draws, seed, only_latents)
         trajectories = np.stack([one["latents"] for one in found]) @ self.rotation
@@ -171,10 +171,10 @@ class Posterior:
         return xarray.DataArray(trajectories, coords, ("sample", "trial", "time", "latent"), "latents")
 
     def draw_trials(self, trials: "Trials", draws: int, seed: int, reading, options=None):
-        """An iterator over joint draws of parameters and trajectories; see `nlbprob.infer.draws.draws`."""
+        """An iterator over joint draws of parameters and trajectories; see `nlbprob.posterior.sampling.draws`."""
         self.check(trials)
         values = self.parameter_sites(draws, seed)
-        from nlbprob.infer.draws import draws as joint
+        from nlbprob.posterior.sampling import draws as joint
 
         return joint(self, values, trials, seed, reading, options)
 
@@ -230,10 +230,10 @@ class Posterior:
         return found | {name: np.asarray(value) for name, value in theta.observation.items()}
 
     def dynamics(self, draws: int = 200, seed: int = 0) -> "xarray.Dataset":
-        """Modes of the dynamics with uncertainty; see `nlbprob.infer.modes.modes`."""
+        """Modes of the dynamics with uncertainty; see `nlbprob.posterior.modes.modes`."""
         import xarray
 
-        from nlbprob.infer.modes import modes
+        from nlbprob.posterior.modes import modes
 
         found, centre, drawn = [], self.parameter_mean, self.parameters(draws, seed)
         for block in self.model.chains:
@@ -248,14 +248,14 @@ class Posterior:
         return whole.assign_coords(mode=np.arange(whole.sizes["mode"]))
 
     def to_arviz(self, trials: "Trials", draws: int = 200, log_likelihood: str = "neuron", seed: int = 0):
-        """The posterior as an ArviZ `xarray.DataTree`; see `nlbprob.infer.arviz.to_arviz`."""
-        from nlbprob.infer.arviz import to_arviz
+        """The posterior as an ArviZ `xarray.DataTree`; see `nlbprob.posterior.arviz.to_arviz`."""
+        from nlbprob.posterior.arviz import to_arviz
 
         return to_arviz(self, trials, draws=draws, log_likelihood=log_likelihood, seed=seed)
 
     def save(self, folder: str | Path) -> Path:
         """Write arrays (npz) and JSON to a folder, made if need be; return it."""
-        from nlbprob.infer import store
+        from nlbprob.posterior import store
 
         return store.save(self, Path(folder))
 
@@ -264,7 +264,7 @@ class Posterior:
         """Read what `save` wrote. `model` is needed only where it was a NumPyro function, or used blocks or priors that
         are not nlbprob's.
         """
-        from nlbprob.infer import store
+        from nlbprob.posterior import store
 
         return store.load(Path(folder), model)
 

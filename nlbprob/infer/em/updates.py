@@ -12,9 +12,9 @@ from numpyro.distributions import biject_to
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.latent import Latent
-from nlbprob.infer import local as local_inference
-from nlbprob.infer.problem import Problem, problem, state_slices
 from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories.problem import Problem, problem, state_slices
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Smoothed, apply

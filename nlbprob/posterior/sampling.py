@@ -8,21 +8,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from nlbprob.blocks.base import Context
-from nlbprob.infer import local as local_inference
-from nlbprob.infer import predict, switching
-from nlbprob.infer.marginals import Marginals
-from nlbprob.infer.parameters import parameters_at
-from nlbprob.infer.problem import lift, problem
+from nlbprob.infer.parameters.sites import parameters_at
 from nlbprob.infer.runtime.batch import CHUNK_NUMBERS, Batch
 from nlbprob.infer.runtime.execute import map_chunks
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.runtime.programs import program
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories import switching
+from nlbprob.infer.trajectories.marginals import Marginals
+from nlbprob.infer.trajectories.problem import lift, problem
 from nlbprob.model import Model
 from nlbprob.numerics import hmm, kalman
+from nlbprob.posterior import predict
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
-    from nlbprob.infer.posterior import Posterior
+    from nlbprob.posterior.posterior import Posterior
 
 #: Draws that are made at once.
 DRAWS_TOGETHER = 8

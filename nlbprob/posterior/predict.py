@@ -9,20 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from nlbprob.errors import InputError
-from nlbprob.infer.causal import filtered_marginals
-from nlbprob.infer.marginals import Marginals, expected_counts, mixed, smoothed_marginals
-from nlbprob.infer.problem import problem
 from nlbprob.infer.runtime.batch import Batch, chunks, prediction_chunk
 from nlbprob.infer.runtime.execute import map_chunks
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.runtime.programs import program
+from nlbprob.infer.trajectories.filtering import filtered_marginals
+from nlbprob.infer.trajectories.marginals import Marginals, expected_counts, mixed, smoothed_marginals
+from nlbprob.infer.trajectories.problem import problem
 from nlbprob.model import Model, Parameters
 
 if TYPE_CHECKING:
     import xarray
 
     from nlbprob.data.trials import Trials
-    from nlbprob.infer.posterior import Posterior
+    from nlbprob.posterior.posterior import Posterior
 
 
 def extend(trials: "Trials", beyond_ms: float | int) -> "Trials":

@@ -6,16 +6,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from nlbprob.errors import InputError, suggestion
-from nlbprob.infer.parameters import parameter_sites
-from nlbprob.infer.problem import Problem
+from nlbprob.infer.parameters.sites import parameter_sites
 from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories.problem import Problem
 from nlbprob.model import Model
 
 if TYPE_CHECKING:
     import xarray
 
     from nlbprob.data.trials import Trials
-    from nlbprob.infer.posterior import Posterior
+    from nlbprob.posterior.posterior import Posterior
 
 LOG_LIKELIHOODS = ("neuron", "trial", "full")
 #: Largest tree that is made without asking, in bytes.

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from nlbprob.infer import local as local_inference
-from nlbprob.infer.problem import Problem, combined, latent_moments, problem
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories.problem import Problem, combined, latent_moments, problem
 from nlbprob.model import Model, Parameters
 
 #: Natural-gradient steps for a trial that starts from its prior; each stops by itself, most after about ten.

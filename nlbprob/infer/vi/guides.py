@@ -20,9 +20,9 @@ from numpyro.distributions import biject_to
 from numpyro.infer import init_to_value
 from numpyro.infer.autoguide import AutoGuide
 
-from nlbprob.infer.ascent import MOST_JOINT
-from nlbprob.infer.em import EM, START_SCALE
-from nlbprob.infer.parameters import Entries
+from nlbprob.infer.em.fisher import MOST_JOINT
+from nlbprob.infer.em.steps import EM, START_SCALE
+from nlbprob.infer.parameters.sites import Entries
 from nlbprob.infer.runtime.programs import program
 
 FAMILIES = ("neuron", "normal", "lowrank", "map")

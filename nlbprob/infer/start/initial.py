@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.latent import Begin, Latent
-from nlbprob.infer import sessions
+from nlbprob.infer.start import sessions
 from nlbprob.model import Model
 from nlbprob.numerics.gaussian import Chain
 
@@ -61,7 +61,7 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
     conditions where their number fits, else of clusters of trials; the other latents then describe what is left.
     `seed` jitters the components slightly, and deals them out where there are several blocks, so that several starts
     differ. Of stitched sessions the neurons that a trial does not see are filled in first; see
-    `nlbprob.infer.sessions`.
+    `nlbprob.infer.start.sessions`.
     """
     logs, mean = smoothed_log_counts(trials)
     inside = np.arange(trials.n_bins) < trials.lengths[:, None]

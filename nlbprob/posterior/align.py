@@ -15,15 +15,15 @@ from scipy.optimize import linear_sum_assignment
 
 from nlbprob.blocks import spec
 from nlbprob.errors import InputError
-from nlbprob.infer.parameters import parameter_sites
-from nlbprob.infer.sessions import polar
+from nlbprob.infer.parameters.sites import parameter_sites
+from nlbprob.infer.start.sessions import polar
 from nlbprob.model import Model
 
 if TYPE_CHECKING:
     import xarray
 
     from nlbprob.data.trials import Trials
-    from nlbprob.infer.posterior import Posterior
+    from nlbprob.posterior.posterior import Posterior
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

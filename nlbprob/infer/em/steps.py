@@ -11,13 +11,13 @@ from jaxtyping import Array, Float
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.identity import Identified
-from nlbprob.infer import local as local_inference
-from nlbprob.infer import maximize
-from nlbprob.infer.ascent import Ascent, Slopes, Stride, scale_groups
-from nlbprob.infer.parameters import Entries, Site, parameter_sites, parameters_at
-from nlbprob.infer.problem import Rows, combined, problem
+from nlbprob.infer.em import updates as maximize
+from nlbprob.infer.em.fisher import Ascent, Slopes, Stride, scale_groups
+from nlbprob.infer.parameters.sites import Entries, Site, parameter_sites, parameters_at
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories.problem import Rows, combined, problem
 from nlbprob.model import Model
 from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Sites

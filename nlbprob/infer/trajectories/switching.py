@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nlbprob.infer.problem import Problem, averaged, joined, state_slices
+from nlbprob.infer.trajectories.problem import Problem, averaged, joined, state_slices
 from nlbprob.numerics import hmm
 from nlbprob.numerics.gaussian import Chain, Sites, Smoothed
 from nlbprob.numerics.hmm import Path
