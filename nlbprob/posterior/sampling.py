@@ -13,8 +13,7 @@ from nlbprob.infer.runtime.batch import CHUNK_NUMBERS, Batch
 from nlbprob.infer.runtime.execute import map_chunks
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.runtime.programs import program
-from nlbprob.infer.trajectories import cvi as local_inference
-from nlbprob.infer.trajectories import switching
+from nlbprob.infer.trajectories import likelihood, switching
 from nlbprob.infer.trajectories.marginals import Marginals
 from nlbprob.infer.trajectories.problem import lift, problem
 from nlbprob.model import Model
@@ -88,7 +87,7 @@ def draw(model: Model, context: Context, reading: Reading, options, key, values,
     theta = parameters_at(model, context, values)
     given, repeated = problem(model, theta, batch)
     moments = (marginals.mean, marginals.covariance)
-    _, sites = local_inference.expected_log_likelihood(given, model.observation, repeated, *moments)
+    _, sites = likelihood.expected_log_likelihood(given, model.observation, repeated, *moments)
     first, second, third, fourth = jax.random.split(key, 4)
     prior = switching.prior(given, marginals.paths)
     total = prior.with_extra(lift(sites, given.emission))

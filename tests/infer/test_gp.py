@@ -13,6 +13,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import bound as bound_of
 from nlbprob.infer.trajectories import cvi as local_inference
 from nlbprob.infer.trajectories.problem import problem
 
@@ -70,7 +71,7 @@ def compiled(name, kind="Poisson"):
 
     def bound(values, local):
         one, batch = given(values)
-        return local_inference.bound(one, model.observation, batch, local).sum()
+        return bound_of.bound(one, model.observation, batch, local).sum()
 
     return jax.jit(solve), jax.jit(jax.grad(bound))
 

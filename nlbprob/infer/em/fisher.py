@@ -14,8 +14,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from nlbprob.blocks.base import Context
-from nlbprob.infer.parameters.sites import Entries, log_prior, parameters_at
+from nlbprob.infer.parameters.flat import Entries
+from nlbprob.infer.parameters.sites import log_prior, parameters_at
 from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import bound as bound_of
 from nlbprob.infer.trajectories import cvi as local_inference
 from nlbprob.infer.trajectories.problem import Rows, combined, problem
 from nlbprob.model import Model, Parameters
@@ -96,7 +98,7 @@ class Ascent(NamedTuple):
                 theta = parameters_at(model, self.context, entries.into(values, at))
                 theta = theta._replace(loadings=theta.loadings * self.factors(scales))
                 given, repeated = problem(model, theta, batch)
-                return combined(theta, local_inference.bound(given, model.observation, repeated, local))[0].sum()
+                return combined(theta, bound_of.bound(given, model.observation, repeated, local))[0].sum()
 
             return jnp.concatenate(jax.grad(bound, (0, 1))(entries.of(values), jnp.zeros(self.n_scales, mean.dtype)))
 

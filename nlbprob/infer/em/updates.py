@@ -14,6 +14,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.blocks.latent import Latent
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories import likelihood
 from nlbprob.infer.trajectories.problem import Problem, problem, state_slices
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
@@ -120,7 +121,7 @@ def readout_terms(model: Model, theta: Parameters, batch: Batch, moments, share)
     """
     given, batch = problem(model, theta, batch)
     mean, covariance = local_inference.latent_moments(given, *moments)
-    centre, variance = local_inference.predictor(given, mean, covariance)
+    centre, variance = likelihood.predictor(given, mean, covariance)
     terms = model.observation.expected_log_prob(centre, variance, batch.counts, given.observation)
     value, slope, weight = (jnp.where(batch.seen, t, 0.0) * share[:, None, None] for t in terms)
     return value, slope, jnp.maximum(weight, 0.0), mean, covariance

@@ -62,7 +62,8 @@ class Checkpoints:
 def write(folder: pathlib.Path, state: FitState, facts: dict[str, Any]) -> None:
     """Write a state as the newest checkpoint of a folder. Raises WriteError where the disk does not take it."""
     content = io.BytesIO()
-    np.savez(content, **arrays_of(state), facts=np.frombuffer(json.dumps(facts | words_of(state)).encode(), np.uint8))
+    words = np.frombuffer(json.dumps(facts | words_of(state)).encode(), np.uint8)
+    np.savez(content, allow_pickle=False, **arrays_of(state) | {"facts": words})
     newest, previous = (folder / name for name in NAMES)
     if newest.exists():
         os.replace(newest, previous)
@@ -77,7 +78,7 @@ def restartable(setup: Setup, state: FitState) -> FitState:
     return state.replace(iteration=0, svi=None, frames=None, log=log)
 
 
-def arrays_of(state: FitState) -> dict[str, np.ndarray]:
+def arrays_of(state: FitState) -> dict[str, Any]:
     """The leaves of a state by their place in it."""
     leaves = jax.tree_util.tree_leaves_with_path(state)
     return {jax.tree_util.keystr(path): np.asarray(plain(leaf)) for path, leaf in leaves}
@@ -176,7 +177,7 @@ def state_of(path: pathlib.Path, setup: Setup, arrays: dict[str, np.ndarray], fa
         value = arrays.get(name)
         if value is None or value.shape != shape.shape or value.dtype != shape.dtype:
             raise InputError(f"{path}: {name} is missing or of another shape; delete the file to start again.")
-        found.append(jax.random.wrap_key_data(value) if is_key(leaf) else value)
+        found.append(jax.random.wrap_key_data(jnp.asarray(value)) if is_key(leaf) else value)
     return jax.tree_util.tree_unflatten(structure, found)
 
 
@@ -212,7 +213,7 @@ def template(setup: Setup, facts: dict[str, Any]) -> FitState:
 
 def infos(rows: list[dict[str, Any]]) -> tuple[FitInfo, ...]:
     """A log from JSON."""
-    return tuple(FitInfo(**row | {"elbos": tuple(row["elbos"])}) for row in rows)
+    return tuple(FitInfo(**{**row, "elbos": tuple(row["elbos"])}) for row in rows)
 
 
 def second_stage(setup: Setup) -> tuple[Any, Any]:

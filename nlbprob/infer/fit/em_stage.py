@@ -5,6 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from nlbprob.infer.em import convergence
 from nlbprob.infer.em.early_stopping import should_stop
 from nlbprob.infer.em.steps import EM, Chunk, EMState, bound, e_step, m_step
 from nlbprob.infer.fit import errors
@@ -14,7 +15,6 @@ from nlbprob.infer.runtime.execute import map_chunks
 from nlbprob.infer.start import warm_start
 from nlbprob.infer.start.initial import from_pilot, site_values, start_from
 from nlbprob.infer.trajectories.marginals import COLD_STEPS
-from nlbprob.posterior import diagnostics as verdict
 
 #: (stage, iteration, elbos, heldout_bits) -> the step's FitInfo.
 Told = Callable[..., FitInfo]
@@ -82,17 +82,22 @@ def em_step(setup: Setup, state: FitState, told: Told, meanwhile: Callable | Non
     bits, heldout = None, state.heldout
     if hidden is not None:
         bits = hidden.score(before.values, chunks)
-        if bits >= max((one.heldout_bits for one in state.of_stage("em", seed)), default=bits):
+        if bits >= max(bits_of(state, seed), default=bits):
             heldout = BestHeldout(before.values, tuple(chunk.rows for chunk in chunks))
     info = told("em", number, (bound(chunks),), bits)
     log = (*state.log, info) if count else state.log
     state = state.replace(em=em, iteration=number, heldout=heldout, log=log)
     history = state.of_stage("em", seed)
-    converged = verdict.settled([one.elbo for one in history], setup.em.pace)
-    converged |= hidden is not None and should_stop([one.heldout_bits for one in history])
+    converged = convergence.settled([one.elbo for one in history], setup.em.pace)
+    converged |= hidden is not None and should_stop(bits_of(state, seed))
     if converged or number >= count:
         return ended(setup, state, chunks, bool(converged)), info
     return state, info
+
+
+def bits_of(state: FitState, seed: int) -> list[float]:
+    """How well EM has predicted what is hidden from it, iteration by iteration."""
+    return [info.heldout_bits for info in state.of_stage("em", seed) if info.heldout_bits is not None]
 
 
 def ended(setup: Setup, state: FitState, chunks: tuple[Chunk, ...], converged: bool) -> FitState:
@@ -102,7 +107,7 @@ def ended(setup: Setup, state: FitState, chunks: tuple[Chunk, ...], converged: b
         em = em._replace(values=state.heldout.values, rows=state.heldout.rows)
         em, chunks = iterate(setup, setup.em, em, setup.batches, steps=LATER_STEPS, cold=False, iteration=0)
     errors.check_values(em.values, f"in the last of {state.iteration} EM iterations")
-    occupancy = verdict.occupancy(setup.model, setup.batches, chunks)
+    occupancy = convergence.occupancy(setup.model, setup.batches, chunks)
     result = EMResult(
         em, seed, bound(chunks), converged, occupancy, tuple(one for one in state.log if one.seed == seed)
     )

@@ -51,7 +51,8 @@ def fit(
     """Fit a model to every seen entry of the trials: variational EM, then SVI for the posterior over parameters.
 
     The bound is log p(theta) - log q(theta) + sum over trials of E_q(x)[log p(y | x, theta)] - KL(q(x) || p(x |
-    theta)), with q(x) the structured posterior of `nlbprob.infer.trajectories.cvi` and q(theta) the family that `posterior` names.
+    theta)), with q(x) the structured posterior of `nlbprob.infer.trajectories.cvi` and q(theta) the family that
+    `posterior` names.
     model: or a NumPyro function, see `nlbprob.functions.model`.
     seed: of the start's jitter, the minibatches and all draws; two fits with one seed on one machine are identical. Of
     several, seed=[0, 1, 2], the one whose EM ends with the highest bound goes on to SVI, as it would alone;

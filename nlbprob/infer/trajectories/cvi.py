@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float
 
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import switching
+from nlbprob.infer.trajectories.likelihood import expected_log_likelihood
 from nlbprob.infer.trajectories.problem import Problem, latent_moments, lift
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed
@@ -55,59 +56,6 @@ def tolerance(dtype) -> float:
 def empty_sites(trials: int, bins: int, state: int, dtype=jnp.float32) -> Sites:
     """The sites of a trial of which nothing has been seen: q is the prior."""
     return Sites(jnp.zeros((trials, bins, state), dtype), jnp.zeros((trials, bins, state, state), dtype))
-
-
-def outer_products(loadings: Float[Array, "neuron state"]) -> Float[Array, "neuron pair"]:
-    """c_n c_n' flattened, one row a neuron, so that sums over neurons are matrix products."""
-    return (loadings[:, :, None] * loadings[:, None, :]).reshape(loadings.shape[0], -1)
-
-
-def predictor(given: Problem, mean, covariance):
-    """Mean and variance of every neuron's predictor eta = c'x + offset: [..., neuron], from moments of the latents.
-
-    The mean is c'm + d, the variance c'Pc; where (d, c) are uncertain with covariance S, plus E[(1, x) S (1, x)'],
-    which takes eta, a product of two normal vectors, for normal.
-    """
-    flat = covariance.reshape(*mean.shape[:-1], -1)
-    variance = flat @ outer_products(given.loadings).T
-    if given.uncertainty is not None:
-        constant, cross, quadratic = split_uncertainty(given)
-        second = flat + (mean[..., :, None] * mean[..., None, :]).reshape(flat.shape)
-        variance = variance + constant + 2 * mean @ cross.T + second @ quadratic.T
-    return mean @ given.loadings.T + given.offset, variance
-
-
-def split_uncertainty(given: Problem):
-    """The covariance of (d, c) of each neuron: of d [neuron], of c with d [neuron, latent], of c [neuron, pair]."""
-    covariance = given.uncertainty
-    assert covariance is not None
-    return covariance[:, 0, 0], covariance[:, 1:, 0], covariance[:, 1:, 1:].reshape(covariance.shape[0], -1)
-
-
-def expected_log_likelihood(given: Problem, observation: "Observation", batch: Batch, mean, covariance):
-    """E_q[log p(y | x)] of each row, and the sites on the latents that a full natural-gradient step leads to.
-
-    mean, covariance: of the latents, templates included.
-    """
-    location, variance = predictor(given, mean, covariance)
-    terms = observation.expected_log_prob(location, variance, batch.counts, given.observation)
-    value, slope, weight = (jnp.where(batch.seen, term, 0.0) for term in terms)
-    weight = jnp.maximum(weight, 0.0)
-    outer = outer_products(given.loadings)
-    pulled = mean @ given.loadings.T
-    if given.shift is not None:
-        pulled = pulled - given.shift @ given.loadings.T
-    linear = (slope + weight * pulled) @ given.loadings
-    if given.uncertainty is not None:
-        _, cross, quadratic = split_uncertainty(given)
-        outer = outer + quadratic
-        linear = linear - weight @ cross
-        if given.shift is not None:
-            size = mean.shape[-1]
-            own = (weight @ quadratic).reshape(*mean.shape, size)
-            linear = linear - jnp.einsum("...ij,...j->...i", own, jnp.broadcast_to(given.shift, mean.shape))
-    precision = (weight @ outer).reshape(*mean.shape, mean.shape[-1])
-    return value.sum((-1, -2)), Sites(linear, precision)
 
 
 def evaluate(given: Problem, observation: "Observation", batch: Batch, sites: Sites, paths=None):
@@ -184,27 +132,3 @@ def iterate(given: Problem, observation: "Observation", batch: Batch, local: Loc
         return count + 1, step(given, observation, batch, local)
 
     return lax.while_loop(unfinished, advance, (0, local))[1]
-
-
-def bound(given: Problem, observation: "Observation", batch: Batch, local: Local):
-    """The bound of each row, with the gradient in the parameters that is exact where the sites have converged.
-
-    With sites and q held fixed the gradient is that of log Z(theta), through the filter alone, plus that of
-    E_q[log p(y | x, theta)]. The gradient of E_q[log p(x | theta)] is the same on paper, wrong in float32.
-    """
-    sites, smoothed, paths, elbo = lax.stop_gradient((local.sites, local.smoothed, local.paths, local.elbo))
-    prior = switching.prior(given, paths)
-    total = prior.with_extra(lift(sites, lax.stop_gradient(given.emission)))
-    change = jnp.zeros(())
-    if prior.extra is not None:
-        change = prior.constant + switching.path_terms(given, paths, smoothed)
-    change = change + kalman.log_normalizer(kalman.filter(prior.chain, total), total)
-    mean, covariance = latent_moments(given, smoothed.mean, smoothed.covariance)
-    location, variance = predictor(given, mean, covariance)
-    fixed = lax.stop_gradient((location, variance))
-    value, slope, weight = observation.expected_log_prob(*fixed, batch.counts, given.observation)
-    slope, weight = lax.stop_gradient((slope, weight))
-    change_here = slope * (location - fixed[0]) - 0.5 * weight * (variance - fixed[1])
-    value = value - lax.stop_gradient(value) + change_here
-    change = change - lax.stop_gradient(change) + jnp.where(batch.seen, value, 0.0).sum((-1, -2))
-    return elbo + change

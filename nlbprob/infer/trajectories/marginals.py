@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories import likelihood
 from nlbprob.infer.trajectories.problem import Problem, combined, latent_moments, problem
 from nlbprob.model import Model, Parameters
 
@@ -58,5 +59,5 @@ def mixed(values, share):
 
 def expected_counts(model: "Model", given: Problem, moments: Marginals):
     """Expected counts [trial, time, neuron] over the posterior of the latents and their components."""
-    location, variance = local_inference.predictor(given, moments.mean, moments.covariance)
+    location, variance = likelihood.predictor(given, moments.mean, moments.covariance)
     return mixed(model.observation.expected_count(location, variance, given.observation), moments.share)

@@ -54,7 +54,9 @@ def problem(model: Model, theta: Parameters, batch: Batch) -> tuple[Problem, Bat
     """The rows of a batch at given parameters."""
     bins = batch.counts.shape[1]
     offset = model.offset(theta, batch.covariates, batch.counts, batch.seen)
-    chains = [block.for_trials(one, batch.covariates) for block, one in zip(model.chains, theta.dynamics, strict=True)]
+    chains = [
+        block.for_trials(one, dict(batch.covariates)) for block, one in zip(model.chains, theta.dynamics, strict=True)
+    ]
     times, shift = 1, None
     if theta.mixture is not None:
         times = theta.mixture.log_weights.shape[0]

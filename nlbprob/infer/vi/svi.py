@@ -21,6 +21,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.blocks.identity import Identified
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
+from nlbprob.infer.trajectories import bound as bound_of
 from nlbprob.infer.trajectories import cvi as local_inference
 from nlbprob.infer.trajectories.problem import Rows, combined, problem
 from nlbprob.infer.vi.guides import ParameterGuide
@@ -49,7 +50,7 @@ def collapsed(model: Model, context: Context, index: Int[Array, " draw"], data: 
     fixed = lax.stop_gradient(given)
     local = local_inference.begin(fixed, own.sites, own.step_size, own.paths)
     local = local_inference.iterate(fixed, model.observation, repeated, local, LOCAL_STEPS)
-    value, _ = combined(theta, local_inference.bound(given, model.observation, repeated, local))
+    value, _ = combined(theta, bound_of.bound(given, model.observation, repeated, local))
     share = trials / index.shape[0]
     numpyro.factor("trials", share * jnp.where(jnp.isfinite(value), value, 0.0).sum())
     fresh = Rows(local.sites, jnp.maximum(local.step_size, 0.1), local.paths)
