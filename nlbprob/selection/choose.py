@@ -11,7 +11,7 @@ import numpy as np
 
 from nlbprob.errors import InputError, suggestion
 from nlbprob.functions.model import resolved
-from nlbprob.infer.fit.fit import fit
+from nlbprob.infer.fit.fit import fit_fold
 from nlbprob.infer.runtime.progress import Progress
 from nlbprob.model import Model
 from nlbprob.model_file import load_model
@@ -105,11 +105,12 @@ def choose(
     pairs = cross_validation(trials, folds, seed)
     trials, measure = with_heldout(trials, seed)
     options = FOLD_OPTIONS | (fit_options or {}) | {"seed": seed, "progress": False}
+    room = max(len(learned) for learned, _ in pairs)
     bar = Progress(len(models) * folds, progress, unit="fit", first="fitting folds")
     sums: list[list[TrialSums]] = [[] for _ in models]
     try:
         for (one, keywords, own), pair in itertools.product(zip(models, candidates, sums, strict=True), pairs):
-            own.append(judged(one, trials, *pair, options))
+            own.append(judged(one, trials, *pair, room, options))
             bar.tick(words(keywords), f"{total(own[-1]):.4f} bits/spike")
     finally:
         bar.close()
@@ -161,9 +162,9 @@ def with_heldout(trials: "Trials", seed: int) -> "tuple[Trials, str]":
     return trials.replace(neurons=neurons), f"bits per spike of {count} hidden neurons (drawn, seed {seed})"
 
 
-def judged(model: Model | Callable, trials: "Trials", learned, held, options: dict[str, Any]) -> TrialSums:
+def judged(model: Model | Callable, trials: "Trials", learned, held, room: int, options: dict[str, Any]) -> TrialSums:
     """What the score of a fold needs: the model fitted to the trials `learned` predicts the trials `held`."""
-    posterior = fit(model, trials.select(trials=learned), **options)
+    posterior = fit_fold(model, trials, learned, room, options)
     fold = trials.select(trials=held)
     rates = np.asarray(posterior.rates(fold.hide_heldout()))
     predicted = np.ix_(np.arange(fold.n_trials), np.arange(fold.window_bins), fold.heldout)

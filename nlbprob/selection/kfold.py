@@ -7,7 +7,7 @@ import numpy as np
 
 from nlbprob.errors import InputError
 from nlbprob.functions.model import resolved
-from nlbprob.infer.fit.fit import fit
+from nlbprob.infer.fit.fit import fit_fold
 from nlbprob.infer.runtime.progress import Progress
 from nlbprob.model import Model
 from nlbprob.posterior.evidence import LEAST_DRAWS, log_evidence
@@ -51,11 +51,12 @@ def kfold(
     model = resolved(model, trials)
     options = FOLD_OPTIONS | (fit_options or {}) | {"seed": seed, "progress": False}
     pairs = cross_validation(trials, folds, seed)
+    room = max(len(learned) for learned, _ in pairs)
     bar = Progress(folds, progress, unit="fold", first="fitting folds")
     found, fold, inside = [], np.zeros(trials.n_trials, int), np.zeros(trials.n_trials)
     try:
         for number, (learned, held) in enumerate(pairs):
-            posterior = fit(model, trials.select(trials=learned), **options)
+            posterior = fit_fold(model, trials, learned, room, options)
             every = log_evidence(posterior, trials, draws, seed, progress=False)
             fold[held] = number
             inside[learned] += every["log_evidence"].values[learned] / (folds - 1)

@@ -1,11 +1,14 @@
 """`fit`: from a model and trials to a posterior."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import optax
 
+from nlbprob.blocks.base import Context
 from nlbprob.infer.fit.checkpoint import Checkpoints
 from nlbprob.infer.fit.config import FitConfig
 from nlbprob.infer.fit.loop import Steps, steps
@@ -76,6 +79,27 @@ def fit(
     config = FitConfig(seed, posterior, em_iterations, svi_steps, batch_size, early_stopping, precision)
     running = steps(model, trials, config, init=init, guide=guide, optimizer=optimizer, checkpoint=checkpoint)
     return drive(running, progress, [] if checkpoint is None else [Checkpoints(running, checkpoint)])
+
+
+def fit_fold(
+    model: Model | Callable, trials: "Trials", learned: Sequence[int] | np.ndarray, room: int, options: dict[str, Any]
+) -> Posterior:
+    """A fit to some of the trials, such as all folds but one, without a progress bar.
+
+    Fits to several such parts of the same trials share their compiled programs.
+
+    Args:
+        model: to fit.
+        trials: of all parts; they give the parameters their meaning.
+        learned: which of them to learn from.
+        room: the most trials of any part.
+        options: keywords of `fit`.
+    """
+    names = {field.name for field in dataclasses.fields(FitConfig)}
+    config = FitConfig(**{name: value for name, value in options.items() if name in names})
+    others = {name: value for name, value in options.items() if name not in names and name != "progress"}
+    part = trials.select(trials=learned)
+    return drive(steps(model, part, config, context=Context.of(trials), room=room, **others), False)
 
 
 def drive(running: Steps, progress: bool, watchers: Sequence[Watcher] = ()) -> Posterior:

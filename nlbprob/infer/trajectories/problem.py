@@ -53,7 +53,7 @@ def repeat(tree, times: int):
 def problem(model: Model, theta: Parameters, batch: Batch) -> tuple[Problem, Batch]:
     """The rows of a batch at given parameters."""
     bins = batch.counts.shape[1]
-    offset = model.offset(theta, batch.covariates, batch.counts, batch.seen)
+    offset = model.offset(theta, dict(batch.covariates), batch.counts, batch.seen)
     chains = [
         block.for_trials(one, dict(batch.covariates)) for block, one in zip(model.chains, theta.dynamics, strict=True)
     ]
