@@ -177,7 +177,7 @@ def state_of(path: pathlib.Path, setup: Setup, arrays: dict[str, np.ndarray], fa
         value = arrays.get(name)
         if value is None or value.shape != shape.shape or value.dtype != shape.dtype:
             raise InputError(f"{path}: {name} is missing or of another shape; delete the file to start again.")
-        found.append(jax.random.wrap_key_data(jnp.asarray(value)) if is_key(leaf) else value)
+        found.append(jax.random.wrap_key_data(jnp.asarray(value)) if is_key(leaf) else jnp.asarray(value))
     return jax.tree_util.tree_unflatten(structure, found)
 
 

@@ -105,7 +105,9 @@ class Steps:
         em = state.em if result is None else result.em
         values = em.values if state.values is None else state.values
         values = {name: np.asarray(value) for name, value in values.items()}
-        draws = {name: value[None] for name, value in values.items()} if state.draws is None else state.draws
+        draws = {name: value[None] for name, value in values.items()}
+        if state.draws is not None:
+            draws = {name: np.asarray(value) for name, value in state.draws.items()}
         ids = np.asarray(setup.trials.neurons["id"])
         return Posterior(setup.model, setup.context, values, draws, ids, history(state), facts(setup, state))
 
