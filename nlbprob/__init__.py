@@ -51,18 +51,22 @@ PUBLIC = {
     "reaches": "nlbprob.simulation",
     "simulate": "nlbprob.simulation",
     "write_nwb": "nlbprob.simulation",
-    "Posterior": "nlbprob.infer.posterior",
-    "Interrupted": "nlbprob.infer.fit",
-    "fit": "nlbprob.infer.fit",
-    "Aligned": "nlbprob.infer.align",
-    "align": "nlbprob.infer.align",
-    "Choice": "nlbprob.infer.choose",
-    "choose": "nlbprob.infer.choose",
-    "check_correlations": "nlbprob.infer.checks",
-    "check_counts": "nlbprob.infer.checks",
-    "check_psths": "nlbprob.infer.checks",
-    "kfold": "nlbprob.infer.evidence",
-    "log_evidence": "nlbprob.infer.evidence",
+    "Posterior": "nlbprob.posterior.posterior",
+    "FitConfig": "nlbprob.infer.fit.config",
+    "FitInfo": "nlbprob.infer.fit.state",
+    "FitState": "nlbprob.infer.fit.state",
+    "Interrupted": "nlbprob.infer.fit.fit",
+    "fit": "nlbprob.infer.fit.fit",
+    "steps": "nlbprob.infer.fit.loop",
+    "Aligned": "nlbprob.posterior.align",
+    "align": "nlbprob.posterior.align",
+    "Choice": "nlbprob.selection.choose",
+    "choose": "nlbprob.selection.choose",
+    "check_correlations": "nlbprob.posterior.checks",
+    "check_counts": "nlbprob.posterior.checks",
+    "check_psths": "nlbprob.posterior.checks",
+    "kfold": "nlbprob.selection.kfold",
+    "log_evidence": "nlbprob.posterior.evidence",
     "InputError": "nlbprob.errors",
     "RunExistsError": "nlbprob.errors",
     "load_model": "nlbprob.model_file",
@@ -99,26 +103,30 @@ if TYPE_CHECKING:
     from nlbprob.data.trials import Trials as Trials
     from nlbprob.errors import InputError as InputError
     from nlbprob.errors import RunExistsError as RunExistsError
-    from nlbprob.infer.align import Aligned as Aligned
-    from nlbprob.infer.align import align as align
-    from nlbprob.infer.checks import check_correlations as check_correlations
-    from nlbprob.infer.checks import check_counts as check_counts
-    from nlbprob.infer.checks import check_psths as check_psths
-    from nlbprob.infer.choose import Choice as Choice
-    from nlbprob.infer.choose import choose as choose
-    from nlbprob.infer.evidence import kfold as kfold
-    from nlbprob.infer.evidence import log_evidence as log_evidence
-    from nlbprob.infer.fit import Interrupted as Interrupted
-    from nlbprob.infer.fit import fit as fit
-    from nlbprob.infer.posterior import Posterior as Posterior
+    from nlbprob.infer.fit.config import FitConfig as FitConfig
+    from nlbprob.infer.fit.fit import Interrupted as Interrupted
+    from nlbprob.infer.fit.fit import fit as fit
+    from nlbprob.infer.fit.loop import steps as steps
+    from nlbprob.infer.fit.state import FitInfo as FitInfo
+    from nlbprob.infer.fit.state import FitState as FitState
     from nlbprob.model import Model as Model
     from nlbprob.model_file import load_model as load_model
+    from nlbprob.posterior.align import Aligned as Aligned
+    from nlbprob.posterior.align import align as align
+    from nlbprob.posterior.checks import check_correlations as check_correlations
+    from nlbprob.posterior.checks import check_counts as check_counts
+    from nlbprob.posterior.checks import check_psths as check_psths
+    from nlbprob.posterior.evidence import log_evidence as log_evidence
+    from nlbprob.posterior.posterior import Posterior as Posterior
     from nlbprob.scoring.baselines import baselines as baselines
     from nlbprob.scoring.comparison import Difference as Difference
     from nlbprob.scoring.comparison import compare as compare
     from nlbprob.scoring.scores import Scores as Scores
     from nlbprob.scoring.scores import score as score
     from nlbprob.scoring.submission import write_submission as write_submission
+    from nlbprob.selection.choose import Choice as Choice
+    from nlbprob.selection.choose import choose as choose
+    from nlbprob.selection.kfold import kfold as kfold
     from nlbprob.simulation import Simulated as Simulated
     from nlbprob.simulation import reaches as reaches
     from nlbprob.simulation import simulate as simulate

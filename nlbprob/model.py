@@ -13,6 +13,7 @@ from nlbprob.arguments import checked_keywords, instance_of, sequence_of
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.calls import spikes
 from nlbprob.blocks.effects import Effect
+from nlbprob.blocks.identity import Identified
 from nlbprob.blocks.latent import Dynamics, Latent
 from nlbprob.blocks.observations import Observation, Poisson
 from nlbprob.blocks.readout import SHRINKAGE, LinearReadout, Readout
@@ -55,8 +56,8 @@ class Parameters(NamedTuple):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
-class Model:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model(Identified):
     """y[trial, time, neuron] ~ observation(c_n'x + d_n + effects), x the concatenated latents of the trial.
 
     latents: blocks of trajectories, and at most one block of templates. observation: of a count given its predictor.

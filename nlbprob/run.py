@@ -138,13 +138,14 @@ def write_draws(path: pathlib.Path, posterior, trials, settings: Settings) -> bo
 
 
 def fit_posterior(
-    model, trials, settings: Settings, stage: staging.Stage, init, progress: bool, *, under="", **options
+    model, trials, settings: Settings, stage: staging.Stage, init, progress: bool, *, under="", meanwhile=None
 ):
     """Fit `model` to the trials of `fit_on` from `init` on, and save the posterior to a stage, on Ctrl-C too.
 
-    under: the folder in the stage; options: further arguments of `nlbprob.fit`.
+    under: the folder in the stage; meanwhile: called before the second stage, which leaves all cores but one idle.
     """
-    from nlbprob.infer.fit import Interrupted, fit
+    from nlbprob.infer.fit.fit import Interrupted, drive
+    from nlbprob.infer.fit.loop import steps
 
     place = f"{under}posterior"
 
@@ -155,7 +156,12 @@ def fit_posterior(
 
     try:
         learned = trials.split(*settings.splits[0])
-        posterior = fit(model, learned, **settings.fit_options, init=init, progress=progress, **options)
+
+        def watch(state, info):
+            if state.stage == "svi" and meanwhile is not None:
+                meanwhile()
+
+        posterior = drive(steps(model, learned, settings.fit_config, init=init), progress, [watch])
     except Interrupted as stop:
         if stop.posterior is not None:
             keep(stop.posterior)

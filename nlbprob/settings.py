@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from nlbprob.configuration import of_run, tables
 from nlbprob.errors import InputError
+from nlbprob.infer.fit.config import FitConfig, declared
 from nlbprob.model_file import is_path
 from nlbprob.options import (
-    SEEDS,
     Option,
     count,
     entries,
@@ -20,23 +20,11 @@ from nlbprob.options import (
     one_of,
     path,
     read_table,
-    read_value,
-    seeds,
-    share,
     whole,
 )
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
-
-FAMILIES = ("neuron", "normal", "lowrank", "map")
-PRECISIONS = ("float32", "float64")
-
-
-def declared(*option: Any, **more: Any) -> Any:
-    """A keyword-only field that is declared as an `Option`, which takes these arguments."""
-    found = Option(*option, **more)
-    return dataclasses.field(default=found.default, metadata={"option": found}, kw_only=True)
 
 
 def paths(value: Any) -> str | list[str]:
@@ -49,76 +37,6 @@ def paths(value: Any) -> str | list[str]:
 
 MODEL = Option(None, path, "the name of a model, or the path of a model file", "the model", "MODEL")
 RECORDINGS = Option(None, paths, "the path of a recording, or a list of paths", "the recording", "DATA", several=True)
-
-
-@dataclasses.dataclass(frozen=True)
-class FitConfig:
-    """How a model is fitted: keywords of `nlbprob.fit`; None leaves a value to it.
-
-    The fields are the one declaration of these options, from which configuration files and the command line are read.
-    """
-
-    seed: int | list[int] = declared(
-        0,
-        seeds,
-        f"a whole number from 0 to {SEEDS - 1}, or several that differ, as in 0 1 2",
-        "seed of the fit (default 0); of several the one that EM brings to the highest bound goes on",
-        "N",
-        int,
-        several=True,
-    )
-    posterior: str = declared(
-        "neuron",
-        one_of(*FAMILIES),
-        f"a form of posterior: {', '.join(FAMILIES)}",
-        "form of the parameters' posterior (default neuron: one normal for each neuron's loadings and baseline)",
-        "{" + ",".join(FAMILIES) + "}",
-    )
-    em_iterations: int | None = declared(
-        None,
-        whole,
-        "a whole number, 0 or more",
-        "iterations of the first stage, variational EM, at most (default 30, or 100 where the model needs more)",
-        "N",
-        int,
-    )
-    svi_steps: int | None = declared(
-        None,
-        whole,
-        "a whole number, 0 or more",
-        "steps of the second stage, for the posterior (default 40)",
-        "N",
-        int,
-    )
-    batch_size: int | None = declared(
-        None,
-        count,
-        "a whole number of trials, 1 or more",
-        "trials in a step of the second stage (default: a quarter of all, at least 32)",
-        "N",
-        int,
-    )
-    precision: str = declared(
-        "float32",
-        one_of(*PRECISIONS),
-        f"a precision: {' or '.join(PRECISIONS)}",
-        "floating-point numbers to compute with (default float32)",
-        "{" + ",".join(PRECISIONS) + "}",
-    )
-    early_stopping: float = declared(
-        0.0,
-        share,
-        "a share; give a number from 0 to below 1, for example 0.1",
-        "share of (trial, neuron) pairs to hide from EM, which goes back to where it predicted them best (default 0)",
-        "SHARE",
-        float,
-    )
-
-    @property
-    def fit_options(self) -> dict[str, Any]:
-        """The keyword arguments of `nlbprob.fit`, without those that are left to it."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(FitConfig)}
-        return {option: value for option, value in values.items() if value is not None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,11 +97,13 @@ class Settings(FitConfig):
         False, flag, "true or false", "of several DATA: neurons of equal id are one and the same neuron"
     )
 
+    @property
+    def fit_config(self) -> FitConfig:
+        """How the model is fitted, by itself."""
+        return FitConfig(**{field.name: getattr(self, field.name) for field in dataclasses.fields(FitConfig)})
+
     def __post_init__(self) -> None:
-        for option, found in OPTIONS.items():
-            value = getattr(self, option)
-            value = found.default if value is None else value
-            object.__setattr__(self, option, value if value is None else read_value(value, found, option))
+        super().__post_init__()
         check_model_options(self.model_options)
         object.__setattr__(self, "data_options", dict(tables({"data": self.data_options}, "settings").data))
 

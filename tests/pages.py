@@ -38,7 +38,7 @@ def short(monkeypatch):
     monkeypatch.setattr(nlbprob, "fit", fit)
     for name in ("choose", "kfold"):
         monkeypatch.setattr(nlbprob, name, folds(name))
-    monkeypatch.setattr("nlbprob.infer.pilot.ITERATIONS", 0)
+    monkeypatch.setattr("nlbprob.infer.start.warm_start.ITERATIONS", 0)
 
 
 def cut(names):

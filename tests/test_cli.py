@@ -18,9 +18,10 @@ from nlbprob.commands.options import data_options
 from nlbprob.commands.parser import Parser
 from nlbprob.data.nwb import load
 from nlbprob.errors import InputError
+from nlbprob.infer.fit.config import FAMILIES, PRECISIONS, FitConfig
 from nlbprob.options import DATA
 from nlbprob.scoring import ledger
-from nlbprob.settings import FAMILIES, PRECISIONS, FitConfig, Settings
+from nlbprob.settings import Settings
 
 HEAVY = ("jax", "numpyro", "numpy", "pynwb", "xarray", "scipy", "matplotlib", "pandas", "arviz", "rich", "h5py")
 
@@ -171,8 +172,8 @@ def test_data_flags_are_those_of_load(model):
 
 
 def test_all_that_a_fit_takes_is_declared():
-    from nlbprob.infer.fit import fit as function
-    from nlbprob.infer.guides import FAMILIES as KNOWN
+    from nlbprob.infer.fit.fit import fit as function
+    from nlbprob.infer.vi.guides import FAMILIES as KNOWN
 
     for_python_alone = {"model", "trials", "guide", "optimizer", "init", "progress", "meanwhile"}
     parameters = inspect.signature(function).parameters

@@ -13,7 +13,7 @@ from nlbprob.cli import main
 from nlbprob.commands.table import cell, print_scores
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError, RunExistsError
-from nlbprob.infer.fit import Interrupted
+from nlbprob.infer.fit.fit import Interrupted
 from nlbprob.run import FILES, fit_posterior, perform, plain, write_json
 from nlbprob.settings import Settings
 from nlbprob.storage import reading
@@ -156,7 +156,7 @@ def stopped(settings, monkeypatch):
 
     monkeypatch.setattr(run, "fit_posterior", fit_posterior)
     monkeypatch.setattr("nlbprob.infer.fit.fit", fit)
-    monkeypatch.setattr("nlbprob.infer.posterior.Posterior.load", lambda folder, model: folder)
+    monkeypatch.setattr("nlbprob.posterior.posterior.Posterior.load", lambda folder, model: folder)
     return calls
 
 

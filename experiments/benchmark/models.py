@@ -15,7 +15,7 @@ import sys
 import time
 
 import nlbprob as nlb
-from nlbprob.infer.verdict import SMALL_LATENT, loading_shares
+from nlbprob.posterior.diagnostics import SMALL_LATENT, loading_shares
 
 RECORDINGS = {
     "maze_large_subset": {"bin_ms": 20, "behavior": "hand_vel", "condition": ("condition",)},

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer.verdict import SMALL_LATENT, loading_shares
+from nlbprob.posterior.diagnostics import SMALL_LATENT, loading_shares
 from nlbprob.simulation import Simulated, blank
 
 BIN_MS, MEAN_HZ = 25.0, 8.0

@@ -10,6 +10,7 @@ import numpyro.distributions as dist
 from jaxtyping import Float, Int
 
 from nlbprob.arguments import instance_of, nearest
+from nlbprob.blocks.identity import Identified
 from nlbprob.errors import InputError, suggestion
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Context:
+class Context(Identified):
     """The facts of the training data that give parameters their meaning; kept with a fit, so that they never change.
 
     bin_ms: bin width; bin_weights [time]: the share of each bin among the bins of all trials (sums to 1);
@@ -66,7 +67,7 @@ class Context:
         return float(1 / self.bin_weights[0])
 
 
-class Block:
+class Block(Identified):
     """Common to all blocks: a name that prefixes its sites, and priors that can be overridden by name."""
 
     name: str

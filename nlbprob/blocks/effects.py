@@ -40,7 +40,7 @@ class Effect(Block, abc.ABC):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class InputEffect(Effect):
     """w_n'u_t: known covariates act on each neuron's predictor.
 
@@ -76,7 +76,7 @@ class InputEffect(Effect):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class History(Effect):
     """sum_j h_nj (b_j * y_n)(t) + sum_m W_nm (b * y_m)(t): a neuron's own past spikes, and those of others.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Gain(Latent):
     """x_t = g for every bin t of a trial, g ~ N(0, I): excitability that differs from trial to trial.
 

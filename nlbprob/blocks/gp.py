@@ -30,7 +30,7 @@ APART = 4.0
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class GP(Latent):
     """x_k ~ GP(0, kernel) for each latent k, independent, of unit variance, stationary over the trial.
 

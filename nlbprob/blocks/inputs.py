@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nlbprob.arguments import checked_keywords, instance_of, sequence_of, whole_number
+from nlbprob.blocks.identity import Identified
 from nlbprob.errors import InputError, suggestion
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
 
-class Input(abc.ABC):
+class Input(Identified, abc.ABC):
     """A covariate u[trial, time, input] under a name of its own."""
 
     name: str
@@ -32,7 +33,7 @@ class Input(abc.ABC):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Covariate(Input):
     """One of the recording's `inputs`, such as a stimulus, as it is; zero where it is NaN.
 
@@ -62,7 +63,7 @@ class Covariate(Input):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class TrialTime(Input):
     """The time in the trial as raised cosines, u_j(t) = (1 + cos(pi (t - t_j) / width)) / 2 where |t - t_j| < width.
 

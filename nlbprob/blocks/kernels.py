@@ -12,6 +12,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array
 
 from nlbprob.arguments import checked_keywords, instance_of, real_number, whole_number
+from nlbprob.blocks.identity import Identified
 from nlbprob.numerics import state_space
 from nlbprob.numerics.state_space import StateSpace
 
@@ -49,7 +50,7 @@ PERIOD = Hyperparameter("period_ms", 300.0, 1.0, 600.0, 150.0)
 SMOOTHNESS = Hyperparameter("smoothness", 1.5, 0.3, 1.5, 1.5)
 
 
-class Kernel(abc.ABC):
+class Kernel(Identified, abc.ABC):
     """The covariance k(tau) of a stationary process of unit variance.
 
     A subclass states `n_states`, `hyperparameters()` (those that are free, in order) and `form(values, bin_ms)`, the
@@ -121,7 +122,7 @@ class Simple(Kernel):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Matern12(Simple):
     """k(tau) = exp(-|tau| / lengthscale): continuous, rough (an Ornstein-Uhlenbeck process).
 
@@ -141,7 +142,7 @@ class Matern12(Simple):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Matern32(Matern12):
     """k(tau) = (1 + u) e^-u, u = sqrt 3 |tau| / lengthscale: once differentiable.
 
@@ -152,7 +153,7 @@ class Matern32(Matern12):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Matern52(Matern12):
     """k(tau) = (1 + u + u^2 / 3) e^-u, u = sqrt 5 |tau| / lengthscale: twice differentiable.
 
@@ -163,7 +164,7 @@ class Matern52(Matern12):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Periodic(Simple):
     """k(tau) = exp(-2 sin^2(pi tau / period) / smoothness^2), up to its first harmonics.
 
@@ -195,7 +196,7 @@ class Periodic(Simple):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class QuasiPeriodic(Kernel):
     """Periodic(period_ms, smoothness, harmonics) * Matern32(lengthscale_ms): a rhythm that changes within a trial."""
 
@@ -246,7 +247,7 @@ class Composed(Kernel):
         return [part.form(values, bin_ms) for part in self.parts]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Sum(Composed):
     """k = sum_i w_i k_i, weight [latent, part] ~ Dirichlet(2, ...): the share of the variance of each part."""
 
@@ -265,7 +266,7 @@ class Sum(Composed):
         return state_space.weighted_sum(forms, next(values))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Product(Composed):
     """k = prod_i k_i."""
 

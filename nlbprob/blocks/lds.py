@@ -1,6 +1,7 @@
 """Linear dynamical systems: the latent state decays and rotates, driven by noise."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +26,7 @@ KINDS, INITIAL = ("dense", "diagonal", "modal"), ("shared", "condition")
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class LDS(Latent):
     """x_1 ~ N(m0, P0), x_t = A x_{t-1} + B u_t + N(0, Q), with A stable by construction.
 
@@ -155,7 +156,8 @@ class LDS(Latent):
     def start(self, begin: Begin, context: Context):
         """Site values near the chain that a regression found."""
         if self.dynamics == "dense":
-            values, basis = jax.jit(lambda chain: self.from_chain(chain, context, {}))(begin.chain)
+            values, basis = near_chain(self, begin.chain, context)
+            values = dict(values)
         else:
             values, basis = self.start_modes(begin.chain, context)
         dtype, dim = basis.dtype, self.n_latents
@@ -229,6 +231,12 @@ class LDS(Latent):
                 moved_value = jnp.linalg.solve(basis, value.T if turned else value)
                 sites[self.site(name)] = moved_value.T if turned else moved_value
         return sites, basis
+
+
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def near_chain(block: LDS, chain: Chain, context: Context):
+    """Site values of dense dynamics whose chain is the given one up to a basis, and that basis."""
+    return block.from_chain(chain, context, {})
 
 
 def canonical_chain(decay_ms, rotation_hz, mean, covariance, bin_ms: float, turned=None) -> Chain:

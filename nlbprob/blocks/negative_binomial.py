@@ -84,7 +84,7 @@ def kernel(count, log_mean, dispersion):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class NegativeBinomial(Linked):
     """y of mean m = link(eta) spikes per bin and variance m + dispersion m^2 (the "NB2" form).
 

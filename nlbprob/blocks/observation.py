@@ -1,6 +1,7 @@
 """What every observation states and gets: how a neuron's count in a bin depends on its predictor eta = c'x + d."""
 
 import abc
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from jax.scipy.special import gammaln
 
 from nlbprob.arguments import one_of
 from nlbprob.blocks.base import Block, Context
+from nlbprob.blocks.identity import Described
 from nlbprob.errors import InputError
 from nlbprob.numerics import quadrature
 
@@ -67,25 +69,8 @@ class Observation(Block, abc.ABC):
         """
         if not trials.seen.any():
             return
-        kind, context, counts = type(self).__name__, Context.of(trials), seen_counts(trials)
-
-        def evaluated(counts):
-            ones = jnp.ones(trials.n_neurons)
-            start = self.start(0.5 * ones, ones)
-            own: Any = numpyro.handlers.seed(self.parameters, 0)
-            for name in own(context):
-                if name not in start:
-                    raise InputError(f"{kind}.start(mean, variance) gives no value for its parameter {name!r}.")
-            centre = self.baseline_location(context) * jnp.ones((len(counts), trials.n_neurons))
-            found = self.distribution(centre, start)
-            inside = True if found.support is None else found.support(counts)
-            log_prob = jnp.where(inside, found.log_prob(counts), -jnp.inf)
-            around = self.expected_log_prob(centre, jnp.full_like(centre, SPREAD**2), counts, start)
-            return jnp.isfinite(log_prob).all(1), jnp.isfinite(jnp.stack(around)).all((0, 2))
-
-        # A model is checked wherever it is called, also where something else is being compiled or traced.
-        with jax.ensure_compile_time_eval(), numpyro.handlers.block():
-            there, around = (np.asarray(part) for part in jax.jit(evaluated)(counts[:, None].astype(float)))
+        kind, counts = type(self).__name__, seen_counts(trials)
+        there, around = finite_at(Described(self), Context.of(trials), tuple(counts.tolist()))
         for fine, what in ((there, "is not finite at"), (around, "or a derivative of it is not finite near")):
             if not fine.all():
                 raise InputError(
@@ -109,6 +94,31 @@ class Observation(Block, abc.ABC):
         """
         counts = counts.astype(mean.dtype)
         return expected(lambda eta: self.distribution(eta, parameters).log_prob(counts), mean, variance)
+
+
+@functools.lru_cache(maxsize=64)
+def finite_at(observation: Described, context: Context, counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """At which counts the log likelihood is finite in all neurons, and at which its expectation and slopes are too."""
+    kind, block = type(observation.value).__name__, observation.value
+
+    def evaluated(counts):
+        ones = jnp.ones(context.n_neurons)
+        start = block.start(0.5 * ones, ones)
+        own: Any = numpyro.handlers.seed(block.parameters, 0)
+        for name in own(context):
+            if name not in start:
+                raise InputError(f"{kind}.start(mean, variance) gives no value for its parameter {name!r}.")
+        centre = block.baseline_location(context) * jnp.ones((len(counts), context.n_neurons))
+        found = block.distribution(centre, start)
+        inside = True if found.support is None else found.support(counts)
+        log_prob = jnp.where(inside, found.log_prob(counts), -jnp.inf)
+        around = block.expected_log_prob(centre, jnp.full_like(centre, SPREAD**2), counts, start)
+        return jnp.isfinite(log_prob).all(1), jnp.isfinite(jnp.stack(around)).all((0, 2))
+
+    # A model is checked wherever it is called, also where something else is being compiled or traced.
+    with jax.ensure_compile_time_eval(), numpyro.handlers.block():
+        there, around = jax.jit(evaluated)(np.asarray(counts, float)[:, None])
+        return np.asarray(there), np.asarray(around)
 
 
 def seen_counts(trials: "Trials") -> np.ndarray:

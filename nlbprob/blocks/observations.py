@@ -30,7 +30,7 @@ __all__ = [
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Bernoulli(Observation):
     """y = 1 with probability p = 1 / (1 + e^-eta), else 0: spikes in bins too short for two.
 
@@ -66,7 +66,7 @@ class Bernoulli(Observation):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Gaussian(Observation):
     """y ~ N(eta, sigma_n^2), with a standard deviation `noise_scale` a neuron, in spikes per bin."""
 
@@ -129,7 +129,7 @@ class SqrtNormal(dist.Distribution):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class SqrtGaussian(Gaussian):
     """sqrt y ~ N(eta, sigma_n^2): square roots of counts, whose variance depends on the rate less than that of counts.
 

@@ -11,7 +11,7 @@ from nlbprob.blocks.observation import Linked, expected, log_factorial
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Poisson(Linked):
     """y ~ Poisson(link(eta)), in spikes per bin.
 
@@ -51,7 +51,7 @@ class Poisson(Linked):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class ZeroInflatedPoisson(Linked):
     """y = 0 with probability g, else y ~ Poisson(link(eta)): bins in which a neuron is silent whatever drives it.
 

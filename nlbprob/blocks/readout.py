@@ -64,7 +64,7 @@ class Readout(Block, abc.ABC):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class LinearReadout(Readout):
     """eta_n = c_n'x + d_n, with a prior that shrinks the loadings c_nk; d_n ~ N(d0, baseline_scale^2).
 

@@ -25,7 +25,7 @@ RADIUS = 0.999
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class SwitchingLDS(Latent):
     """x_t = A_s x_{t-1} + b_s + N(0, Q_s), s = s_t in 1..S a Markov chain; x_1 ~ N(m0, P0).
 

@@ -33,7 +33,7 @@ class Mixture(NamedTuple):
 
 
 @checked_keywords
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Templates(Block):
     """x_t = mu_k(t) for a trial of component k ~ Categorical(weights): a mixture of canonical trajectories.
 

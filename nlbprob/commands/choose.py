@@ -20,7 +20,7 @@ from nlbprob.settings import OPTIONS as OF_RUN
 from nlbprob.settings import Settings
 
 if TYPE_CHECKING:
-    from nlbprob.infer.choose import Choice
+    from nlbprob.selection.choose import Choice
 
 RULES = ("best", "one-standard-error")
 #: How to cross-validate: keywords of `nlbprob.choose`.
@@ -71,7 +71,7 @@ def run(arguments) -> int:
     say(f"Reading {', '.join(settings.recordings)} ...", file=sys.stderr)
 
     from nlbprob.files import write_text
-    from nlbprob.infer.choose import choose
+    from nlbprob.selection.choose import choose
 
     trials = settings.read().split(*settings.splits[0])
     say(trials, *(f"Note: {note}" for note in trials.source.get("notes", [])), file=sys.stderr)

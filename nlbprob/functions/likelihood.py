@@ -25,7 +25,7 @@ TOLERANCE = 1e-3
 FAULTS = ("mixes entries", "depends on latents besides", "differs between trials or bins")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class WrittenObservation(Observation):
     """y ~ f(eta), f a function from predictors to NumPyro distributions: all expectations by quadrature.
 

@@ -7,6 +7,7 @@ latent] and baselines [neuron] are sites themselves, they get Newton steps and a
 """
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ from numpyro.infer import init_to_median
 from nlbprob.arguments import named
 from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.effects import Effect
+from nlbprob.blocks.identity import Described
 from nlbprob.blocks.latent import Latent
 from nlbprob.blocks.observation import Observation
 from nlbprob.blocks.templates import Templates
@@ -86,7 +88,7 @@ class Program:
         return WrittenObservation(self.function, self.empty(context), self.dims, medians)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class FunctionEffect(Effect):
     """What the function adds to the predictor besides c_n'x + d_n, if anything."""
 
@@ -114,7 +116,7 @@ class FunctionEffect(Effect):
         return self.program.medians(context)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class FunctionModel(Model):
     """A NumPyro function of trials as a model: eta = C x + offset, C and offset whatever it makes of its sites.
 
@@ -239,6 +241,13 @@ def function_model(function: Any, context: Context) -> FunctionModel:
     """The model of a function, in the context of a fit. Raises InputError where it is none that can be fitted."""
     if isinstance(function, Block | type) or not callable(function):
         raise InputError(f"{named('fit', 'model', function)}: {remedy(function)}.")
+    return found_model(Described(function), context, bool(jax.config.jax_enable_x64))
+
+
+@functools.lru_cache(maxsize=32)
+def found_model(described: Described, context: Context, wide: bool) -> FunctionModel:
+    """The model of a function: one object for each function, context and width of numbers."""
+    function = described.value
     try:
         ran = Program(function, context)
     except jax.errors.TracerArrayConversionError as error:

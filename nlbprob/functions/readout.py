@@ -12,7 +12,7 @@ from nlbprob.blocks.readout import Readout
 LEAST_SIZE, LEAST_PRECISION = 0.02, 1e-6
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class SiteReadout(Readout):
     """eta_n = c_n'x + d_n, with c_n and d_n as the function makes them of its sites.
 

@@ -9,7 +9,7 @@ import matplotlib as mpl
 
 from nlbprob import files
 from nlbprob.data.trials import Trials
-from nlbprob.infer.posterior import Posterior
+from nlbprob.posterior.posterior import Posterior
 from nlbprob.reporting import (
     decoding,
     learning,

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
 from nlbprob.data.trials import Trials
-from nlbprob.infer.posterior import Posterior
+from nlbprob.posterior.posterior import Posterior
 from nlbprob.reporting import style
 from nlbprob.scoring.smoothing import smooth
 

@@ -47,7 +47,7 @@ def read_posterior(folder: str | pathlib.Path, model=None):
     Raises:
         InputError: there is none, or a file of it is missing or was changed since the run wrote it.
     """
-    from nlbprob.infer.posterior import Posterior
+    from nlbprob.posterior.posterior import Posterior
 
     place = pathlib.Path(folder)
     run = reading.examine(place)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nlbprob.cli import main
-from nlbprob.infer import choose as choosing
+from nlbprob.selection import choose as choosing
 from tests.commands.conftest import Guess
 
 

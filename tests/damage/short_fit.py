@@ -12,7 +12,7 @@ import numpy as np
 
 from nlbprob import cli, files
 from nlbprob.data.trials import Trials
-from nlbprob.infer.fit import Interrupted
+from nlbprob.infer.fit.fit import Interrupted
 
 #: How long each stage lasts.
 STAGE_S = 0.1
@@ -83,7 +83,7 @@ def main() -> None:
         mock.patch("nlbprob.infer.fit.fit", fit),
         mock.patch("nlbprob.run.load_model", return_value=None),
         mock.patch.object(nlbprob.reporting, "write_report", lambda path, **_: write(path)),
-        mock.patch("nlbprob.infer.posterior.Posterior.load", return_value=Found()),
+        mock.patch("nlbprob.posterior.posterior.Posterior.load", return_value=Found()),
     ):
         print("started", flush=True)
         sys.exit(cli.program())

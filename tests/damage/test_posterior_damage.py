@@ -14,7 +14,7 @@ import pytest
 import nlbprob as nlb
 from nlbprob.blocks import spec
 from nlbprob.blocks.base import Context
-from nlbprob.infer import archive, store
+from nlbprob.posterior import archive, store
 from tests.damage.worker import seeds
 
 #: Names of what runs code where a file may name any callable.

@@ -10,10 +10,11 @@ import pytest
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer import local as local_inference
-from nlbprob.infer import parameters
-from nlbprob.infer.problem import Batch
-from nlbprob.infer.problem import problem as problem_of
+from nlbprob.infer.parameters.sites import sites as parameters
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import bound as bound_of
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories.problem import problem as problem_of
 from nlbprob.simulation import simulate
 from tests.conftest import holes
 
@@ -35,7 +36,7 @@ class Programs:
             return local_inference.step(given, model.observation, batch, local)
 
         def bound(values, batch, local):
-            return local_inference.bound(find(values, batch), model.observation, batch, local).sum()
+            return bound_of.bound(find(values, batch), model.observation, batch, local).sum()
 
         self.find, self.solve, self.step, self.slope = map(jax.jit, (find, solve, step, jax.grad(bound)))
         self.owners = model, context

@@ -13,9 +13,9 @@ import nlbprob as nlb
 from nlbprob import simulation
 from nlbprob.blocks.base import Context
 from nlbprob.functions.model import resolved
-from nlbprob.infer.align import nearest_rotation
-from nlbprob.infer.parameters import parameter_sites
-from nlbprob.infer.posterior import Posterior
+from nlbprob.infer.parameters.sites import parameter_sites
+from nlbprob.posterior.align import nearest_rotation
+from nlbprob.posterior.posterior import Posterior
 from tests.conftest import SHORT
 
 CONFIG = {"posterior": "neuron", "seed": 0, "precision": "float32"}

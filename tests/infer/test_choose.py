@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import nlbprob as nlb
-from nlbprob.infer import choose as choosing
 from nlbprob.scoring.metrics import bits_per_spike
+from nlbprob.selection import choose as choosing
 
 
 def plane(*, dim=2, gain=1.0):

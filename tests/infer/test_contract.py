@@ -11,10 +11,13 @@ from numpyro.infer import Predictive
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer import em, information, parameters
-from nlbprob.infer import local as local_inference
-from nlbprob.infer.ascent import Ascent
-from nlbprob.infer.problem import Batch, Rows, combined, problem
+from nlbprob.infer.em.fisher import Ascent
+from nlbprob.infer.em.steps import steps as em
+from nlbprob.infer.parameters.sites import sites as parameters
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories.problem import Rows, combined, problem
+from nlbprob.infer.vi import widths as information
 from nlbprob.simulation import simulate
 from tests.conftest import holes
 

@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 import nlbprob as nlb
-from nlbprob.infer import evidence
-from nlbprob.infer.posterior import Posterior
+from nlbprob.posterior import evidence
+from nlbprob.posterior.posterior import Posterior
 from tests.infer import test_switching
 from tests.infer.conftest import Case, problem
 from tests.infer.test_local import seen_design

@@ -10,10 +10,11 @@ from scipy.signal import lfilter
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer import local as local_inference
-from nlbprob.infer import parameters, predict
-from nlbprob.infer.ahead import jit
-from nlbprob.infer.problem import Batch, latent_moments, problem
+from nlbprob.infer.parameters.sites import sites as parameters
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories import likelihood, marginals
+from nlbprob.infer.trajectories.problem import latent_moments, problem
 
 #: Of each case: latents, trials, bins, neurons, typical count of a bin.
 SIZES = {
@@ -64,20 +65,20 @@ def found(name, wide):
 
     def infer(values, latents, batch):
         given, rows = problem(model, parameters.parameters_at(model, context, values), batch)
-        sites, steps = local_inference.empty_sites(*latents.shape, latents.dtype), predict.COLD_STEPS
+        sites, steps = local_inference.empty_sites(*latents.shape, latents.dtype), marginals.COLD_STEPS
         if name in LARGE:
             certain = latents, jnp.zeros((*latents.shape, model.dim), latents.dtype)
-            sites, steps = local_inference.expected_log_likelihood(given, model.observation, rows, *certain)[1], 0
+            sites, steps = likelihood.expected_log_likelihood(given, model.observation, rows, *certain)[1], 0
         local = local_inference.begin(given, sites)
         local = local_inference.iterate(given, model.observation, rows, local, steps)
         moments = latent_moments(given, local.smoothed.mean, local.smoothed.covariance)
-        location, variance = local_inference.predictor(given, *moments)
+        location, variance = likelihood.predictor(given, *moments)
         return local.elbo, model.observation.expected_count(location, variance, given.observation)
 
     with jax.enable_x64(wide):
         values = {site: jnp.asarray(value, jnp.result_type(float)) for site, value in values.items()}
         latents = jnp.asarray(latents, jnp.result_type(float))
-        elbo, rates = jit(infer)(values, latents, Batch(jnp.asarray(trials.counts), jnp.asarray(trials.seen)))
+        elbo, rates = jax.jit(infer)(values, latents, Batch(jnp.asarray(trials.counts), jnp.asarray(trials.seen), {}))
         assert rates.dtype == (jnp.float64 if wide else jnp.float32)
         return np.asarray(elbo, float), np.asarray(rates, float)
 

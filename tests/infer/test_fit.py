@@ -12,7 +12,7 @@ import tqdm.auto
 from numpyro.infer.autoguide import AutoNormal
 
 import nlbprob as nlb
-from nlbprob.infer.fit import Interrupted
+from nlbprob.infer.fit.fit import Interrupted
 from tests.conftest import DECAY_MS, FREQUENCY_HZ, SHORT
 
 MODEL = nlb.Model(latents=[nlb.LDS(2)])

@@ -15,9 +15,12 @@ import nlbprob as nlb
 from nlbprob.blocks.base import Context
 from nlbprob.functions.model import resolved
 from nlbprob.functions.readout import tangent_normal
-from nlbprob.infer import em, parameters, predict
-from nlbprob.infer.arviz import parameter_variables
-from nlbprob.infer.problem import Batch, combined
+from nlbprob.infer.em.steps import steps as em
+from nlbprob.infer.parameters.sites import sites as parameters
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import marginals
+from nlbprob.infer.trajectories.problem import combined
+from nlbprob.posterior.arviz import parameter_variables
 from tests.conftest import SHORT
 from tests.infer.conftest import Case, drawn
 
@@ -191,7 +194,7 @@ def test_templates_are_summed_out(function):
     def bounds(model, values):
         theta = parameters.parameters_at(model, context, values)
         batch = Batch(trials.counts, trials.seen, model.covariates(trials, context))
-        _, _, local = predict.infer(model, theta, jax.tree.map(jnp.asarray, batch))
+        _, _, local = marginals.infer(model, theta, jax.tree.map(jnp.asarray, batch))
         return combined(theta, local.elbo)
 
     (found, share), (expected, known) = bounds(model, own), bounds(blocks, values)

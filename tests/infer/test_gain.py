@@ -8,8 +8,9 @@ from scipy import stats
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer import parameters, predict
-from nlbprob.infer.problem import Batch
+from nlbprob.infer.parameters.sites import sites as parameters
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import marginals
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Chain, Sites
 from tests.conftest import holes
@@ -49,8 +50,8 @@ def test_gains_have_the_posterior_of_the_dense_gaussian(precision, tolerance):
     with jax.enable_x64(precision == "float64"):
         sites = {name: jnp.asarray(value, jnp.result_type(float)) for name, value in VALUES.items()}
         theta = parameters.parameters_at(model, Context.of(trials), sites)
-        batch = Batch(jnp.asarray(trials.counts), jnp.asarray(trials.seen))
-        _, _, local = jax.jit(lambda theta, batch: predict.infer(model, theta, batch))(theta, batch)
+        batch = Batch(jnp.asarray(trials.counts), jnp.asarray(trials.seen), {})
+        _, _, local = jax.jit(lambda theta, batch: marginals.infer(model, theta, batch))(theta, batch)
         mean, covariance = np.asarray(local.smoothed.mean), np.asarray(local.smoothed.covariance)
     for trial in range(3):
         centre, spread, evidence = dense(trials, trial)

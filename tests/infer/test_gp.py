@@ -11,9 +11,11 @@ from scipy import stats
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.markov import LinearGaussianMarkov
-from nlbprob.infer import local as local_inference
-from nlbprob.infer import parameters
-from nlbprob.infer.problem import Batch, problem
+from nlbprob.infer.parameters.sites import sites as parameters
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import bound as bound_of
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories.problem import problem
 
 BIN_MS, BINS, NEURONS = 5.0, 60, 8
 KERNELS = {
@@ -69,7 +71,7 @@ def compiled(name, kind="Poisson"):
 
     def bound(values, local):
         one, batch = given(values)
-        return local_inference.bound(one, model.observation, batch, local).sum()
+        return bound_of.bound(one, model.observation, batch, local).sum()
 
     return jax.jit(solve), jax.jit(jax.grad(bound))
 

@@ -13,7 +13,7 @@ from scipy import stats
 
 import nlbprob as nlb
 from nlbprob.blocks.markov import LinearGaussianMarkov
-from nlbprob.infer import local as local_inference
+from nlbprob.infer.trajectories import likelihood
 from nlbprob.numerics import kalman
 from tests.infer.conftest import problem
 from tests.numerics import oracles
@@ -147,7 +147,7 @@ def test_uncertain_loadings_give_the_moments_of_a_product_of_normals(double):
     spread = np.einsum("nij,nkj->nik", root, root)
     given = case.given()._replace(uncertainty=jnp.asarray(spread))
     mean, covariance = np.array([0.4, -0.7]), np.array([[0.5, 0.1], [0.1, 0.3]])
-    location, variance = local_inference.predictor(given, jnp.asarray(mean[None]), jnp.asarray(covariance[None]))
+    location, variance = likelihood.predictor(given, jnp.asarray(mean[None]), jnp.asarray(covariance[None]))
     x = random.multivariate_normal(mean, covariance, 200_000)
     for neuron in range(2):
         centre = np.concatenate([given.offset[neuron][None], given.loadings[neuron]])
@@ -167,7 +167,7 @@ def test_the_sites_are_the_gradient_of_the_expected_likelihood(double):
     @jax.jit
     @functools.partial(jax.grad, argnums=(0, 1), has_aux=True)
     def slopes_and_sites(mean, covariance, given):
-        value, sites = local_inference.expected_log_likelihood(given, nlb.Poisson(), case.batch(), mean, covariance)
+        value, sites = likelihood.expected_log_likelihood(given, nlb.Poisson(), case.batch(), mean, covariance)
         return value.sum(), sites
 
     for given in (case.given(), uncertain):

@@ -279,7 +279,7 @@ def test_numbers_of_numpy_in_the_settings_are_saved_as_pythons(fitted, tmp_path)
 def test_another_format_and_other_versions_are_told(fitted, tmp_path, monkeypatch):
     folder = fitted.save(tmp_path / "posterior")
     with monkeypatch.context() as patch:
-        patch.setattr("nlbprob.infer.saved.version", lambda name: "99.1.0")
+        patch.setattr("nlbprob.posterior.saved.version", lambda name: "99.1.0")
         with pytest.warns(UserWarning, match=r"was saved by jax .* \(now 99.1.0\)"):
             nlb.Posterior.load(folder)
     path = folder / "posterior.json"

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from nlbprob.infer.progress import LOG_INTERVAL_S, Progress
+from nlbprob.infer.runtime.progress import LOG_INTERVAL_S, Progress
 
 
 class Stream(io.StringIO):

@@ -6,7 +6,8 @@ import scipy.stats
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer import initialize, sessions
+from nlbprob.infer.start import initial as initialize
+from nlbprob.infer.start import sessions
 from nlbprob.model_file import load_model
 from nlbprob.simulation import blank
 from tests.studies import load

@@ -9,8 +9,8 @@ import optax
 import pytest
 
 import nlbprob as nlb
-from nlbprob.infer import failures
-from nlbprob.infer.verdict import settled
+from nlbprob.infer.fit import errors as failures
+from nlbprob.posterior.diagnostics import settled
 from tests.conftest import SHORT
 
 NOISE = np.random.default_rng(0).standard_normal(40)

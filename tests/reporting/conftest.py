@@ -10,8 +10,8 @@ import xarray
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.lds import LDS
 from nlbprob.data.trials import Trials
-from nlbprob.infer.posterior import Posterior
 from nlbprob.model import Model
+from nlbprob.posterior.posterior import Posterior
 from nlbprob.reporting import write_report
 from nlbprob.scoring.baselines import CONDITION_PSTH
 from nlbprob.scoring.scores import score

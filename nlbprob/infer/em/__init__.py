@@ -1,0 +1,1 @@
+"""Variational EM: the first stage of a fit."""

@@ -1,0 +1,97 @@
+"""What a fit is asked to do; light, so that the command line and configuration files can read it."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from nlbprob.options import SEEDS, Option, count, one_of, read_value, seeds, share, whole
+
+#: Forms of the parameters' posterior.
+FAMILIES = ("neuron", "normal", "lowrank", "map")
+PRECISIONS = ("float32", "float64")
+
+
+def declared(*option: Any, **more: Any) -> Any:
+    """A keyword-only field that is declared as an `Option`, which takes these arguments."""
+    found = Option(*option, **more)
+    return dataclasses.field(default=found.default, metadata={"option": found}, kw_only=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class FitConfig:
+    """How a model is fitted: keywords of `nlbprob.fit`; None leaves a value to it.
+
+    The fields are the one declaration of these options, from which configuration files and the command line are read.
+
+    Raises:
+        InputError: a value is of the wrong kind.
+    """
+
+    seed: int | Sequence[int] = declared(
+        0,
+        seeds,
+        f"a whole number from 0 to {SEEDS - 1}, or several that differ, as in 0 1 2",
+        "seed of the fit (default 0); of several the one that EM brings to the highest bound goes on",
+        "N",
+        int,
+        several=True,
+    )
+    posterior: str = declared(
+        "neuron",
+        one_of(*FAMILIES),
+        f"a form of posterior: {', '.join(FAMILIES)}",
+        "form of the parameters' posterior (default neuron: one normal for each neuron's loadings and baseline)",
+        "{" + ",".join(FAMILIES) + "}",
+    )
+    em_iterations: int | None = declared(
+        None,
+        whole,
+        "a whole number, 0 or more",
+        "iterations of the first stage, variational EM, at most (default 30, or 100 where the model needs more)",
+        "N",
+        int,
+    )
+    svi_steps: int = declared(
+        40,
+        whole,
+        "a whole number, 0 or more",
+        "steps of the second stage, for the posterior (default 40)",
+        "N",
+        int,
+    )
+    batch_size: int | None = declared(
+        None,
+        count,
+        "a whole number of trials, 1 or more",
+        "trials in a step of the second stage (default: a quarter of all, at least 32)",
+        "N",
+        int,
+    )
+    precision: str = declared(
+        "float32",
+        one_of(*PRECISIONS),
+        f"a precision: {' or '.join(PRECISIONS)}",
+        "floating-point numbers to compute with (default float32)",
+        "{" + ",".join(PRECISIONS) + "}",
+    )
+    early_stopping: float = declared(
+        0.0,
+        share,
+        "a share; give a number from 0 to below 1, for example 0.1",
+        "share of (trial, neuron) pairs to hide from EM, which goes back to where it predicted them best (default 0)",
+        "SHARE",
+        float,
+    )
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if (option := field.metadata.get("option")) is not None:
+                value = getattr(self, field.name)
+                value = option.default if value is None else value
+                value = value if value is None else read_value(value, option, field.name)
+                object.__setattr__(self, field.name, value)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds to start from, one after the other."""
+        return (self.seed,) if isinstance(self.seed, int) else tuple(self.seed)

@@ -1,0 +1,220 @@
+"""A fit one step at a time: `steps`, the iterator that `fit` drives and that a user may drive too."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import optax
+
+from nlbprob.arguments import checked_keywords
+from nlbprob.blocks import spec
+from nlbprob.blocks.base import Context
+from nlbprob.data.handed import check_trials
+from nlbprob.errors import InputError
+from nlbprob.functions.model import resolved
+from nlbprob.infer.fit import checkpoint as checkpoints
+from nlbprob.infer.fit import em_stage
+from nlbprob.infer.fit.config import FitConfig
+from nlbprob.infer.fit.setup import Setup
+from nlbprob.infer.fit.state import FitInfo, FitState
+from nlbprob.infer.fit.svi_stage import SVIStage
+from nlbprob.infer.parameters.sites import parameter_sites
+from nlbprob.infer.runtime.precision import precision
+from nlbprob.infer.start import warm_start
+from nlbprob.model import Model
+from nlbprob.posterior.embed import sessions_of
+from nlbprob.posterior.posterior import Posterior
+
+if TYPE_CHECKING:
+    from nlbprob.data.trials import Trials
+
+
+class Steps:
+    """The steps of a fit: an iterator of (state, info), see `steps`.
+
+    Attributes:
+        state: what is known so far.
+        setup: what stays the same throughout.
+    """
+
+    def __init__(self, setup: Setup, folder: str | os.PathLike | None = None):
+        self.setup = setup
+        with self.precision():
+            setup.compile_em()
+            found = None if folder is None else checkpoints.read(folder, setup)
+            self.state: FitState = em_stage.init(setup) if found is None else found
+        self.svi: SVIStage | None = None
+        self.started = time.perf_counter()
+
+    def __iter__(self) -> Iterator[tuple[FitState, FitInfo]]:
+        return self
+
+    def __next__(self) -> tuple[FitState, FitInfo]:
+        while self.state.stage != "done":
+            with self.precision():
+                self.state, info = self.step(self.state)
+            if info is not None:
+                return self.state, info
+        raise StopIteration
+
+    def step(self, state: FitState) -> tuple[FitState, FitInfo | None]:
+        """One step from a state; None where it had nothing to tell."""
+        if state.stage == "warm start":
+            return em_stage.warm_step(self.setup, state, self.told)
+        if state.stage == "em":
+            return em_stage.em_step(self.setup, state, self.told, self.setup.compile_svi)
+        if self.svi is None:
+            self.svi = SVIStage(self.setup, state)
+        return self.svi.step(state, self.told)
+
+    def told(self, stage: str, iteration: int, elbos: tuple[float, ...], heldout_bits: float | None = None) -> FitInfo:
+        """What to tell of a step."""
+        before = self.state.log[-1].seconds if self.state.log else 0.0
+        now = time.perf_counter()
+        seconds, self.started = before + now - self.started, now
+        seed = self.setup.config.seeds[self.state.seed_index]
+        return FitInfo(stage, iteration, seed, elbos[-1], elbos, seconds, heldout_bits)
+
+    def precision(self):
+        """The width of numbers that the fit is asked for, for the time of a step."""
+        return precision(self.setup.config.precision)
+
+    @property
+    def remaining(self) -> int:
+        """How many iterations are to come at most, for a progress bar."""
+        state, setup = self.state, self.setup
+        if state.stage == "done":
+            return 0
+        if state.stage == "svi":
+            return setup.config.svi_steps - sum(len(info.elbos) for info in state.log if info.stage == "svi")
+        warm = warm_start.ITERATIONS if setup.warm is not None and setup.start is None else 0
+        later = (len(setup.config.seeds) - state.seed_index - 1) * (warm + setup.em_iterations)
+        this = setup.em_iterations + (warm if state.stage == "warm start" else 0) - state.iteration
+        return this + later + setup.config.svi_steps
+
+    def posterior(self) -> Posterior | None:
+        """The posterior at the present state: EM's estimate before the second stage has ended.
+
+        Returns:
+            None before the first iteration of EM.
+        """
+        state, setup = self.state, self.setup
+        result = state.result
+        if result is None and not state.iteration:
+            return None
+        if state.stage == "warm start":
+            return None
+        em = state.em if result is None else result.em
+        values = em.values if state.values is None else state.values
+        values = {name: np.asarray(value) for name, value in values.items()}
+        draws = {name: value[None] for name, value in values.items()}
+        if state.draws is not None:
+            draws = {name: np.asarray(value) for name, value in state.draws.items()}
+        ids = np.asarray(setup.trials.neurons["id"])
+        config, sessions = facts(setup, state), sessions_of(setup.trials)
+        config |= {"sessions": sessions} if sessions else {}
+        return Posterior(setup.model, setup.context, values, draws, ids, history(state), config)
+
+
+def history(state: FitState) -> dict[str, np.ndarray]:
+    """The bound after every iteration that led to a state, as columns: of several seeds those of the best."""
+    log = state.log
+    if state.result is not None:
+        log = (*state.result.log, *(info for info in log if info.stage == "svi"))
+    rows = [(info.stage, elbo, info.seconds) for info in log for elbo in info.elbos]
+    columns: list[Any] = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
+    names = ("stage", "elbo", "seconds")
+    found = {name: np.asarray(column) for name, column in zip(names, columns, strict=True)}
+    return found | {"iteration": np.arange(1, len(rows) + 1)}
+
+
+def facts(setup: Setup, state: FitState) -> dict[str, Any]:
+    """What is kept of a fit beside its numbers: what it was asked, and how it ended."""
+    config, result, guide = setup.config, state.result, setup.guide
+    found: dict[str, Any] = {
+        "model": spec.to_json(setup.model),
+        "posterior": config.posterior if guide is None else getattr(guide, "__name__", repr(guide)),
+        "em_iterations": setup.em_iterations,
+        "svi_steps": config.svi_steps,
+        "early_stopping": config.early_stopping,
+        "precision": config.precision,
+        "train_trials": setup.n_trials,
+        "seed": config.seeds[state.seed_index] if result is None else result.seed,
+    }
+    if result is not None:
+        found |= {"em_settled": result.converged, "occupancy": result.occupancy}
+        bits = [info.heldout_bits for info in result.log if info.heldout_bits is not None]
+        found |= {"heldout_bits": bits} if bits else {}
+    if len(config.seeds) > 1:
+        found["seeds"] = [{"seed": seed, "elbo": elbo} for seed, elbo in state.seeds]
+    return found
+
+
+@checked_keywords
+def steps(
+    model: Model | Callable,
+    trials: "Trials",
+    config: FitConfig | None = None,
+    *,
+    init: Posterior | None = None,
+    guide: Callable | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    context: Context | None = None,
+    room: int = 0,
+) -> Steps:
+    """The steps of a fit, to be driven by the caller.
+
+    >>> for state, info in nlb.steps(model, trials, nlb.FitConfig(seed=1)):  # doctest: +SKIP
+    ...     print(info.stage, info.iteration, info.elbo)
+
+    `fit` is this loop with a progress bar. The iterator's `state` is a pytree that holds all that the fit goes on from,
+    and its method `posterior()` what has been found so far.
+
+    Args:
+        model: or a NumPyro function of trials.
+        trials: to learn from.
+        config: how to fit.
+        init: a posterior of the same model and neurons to start from.
+        guide: a NumPyro guide to use for the parameters.
+        optimizer: of the second stage.
+        checkpoint: a folder that may hold a checkpoint of this fit, to go on from; see `Checkpoints`.
+        context: the facts of the data that give parameters their meaning; by default of these trials, or of `init`.
+        room: how many trials the arrays have room for at least: fits to about as many share their compiled programs.
+
+    Returns:
+        An iterator of (state, info), one pair for each iteration of EM and for every few steps of SVI.
+
+    Raises:
+        InputError: model and trials do not fit together, or the checkpoint is of another fit.
+    """
+    check_trials(trials, "steps")
+    config, model = config or FitConfig(), resolved(model, trials)
+    if not np.any(trials.counts, where=trials.seen):
+        raise InputError(
+            "fit: no spike is seen in these trials; check the split, the window and which units are selected."
+        )
+    if init is not None:
+        with precision(config.precision):
+            init.check(trials)
+            check_init(init, model)
+        context = init.context
+    context = context or Context.of(trials)
+    start = None if init is None else init.values
+    return Steps(Setup(model, context, trials, config, start, guide, optimizer, room), checkpoint)
+
+
+def check_init(init: Posterior, model: Model) -> None:
+    """Raise InputError unless this model can start from the values of `init`: the same sites, of the same shapes."""
+    needed = {name: site.shape.shape for name, site in parameter_sites(model, init.context).items()}
+    given = {name: np.shape(value) for name, value in init.values.items()}
+    for name in sorted(needed.keys() | given.keys()):
+        if needed.get(name) != given.get(name):
+            shapes = (given.get(name), needed.get(name))
+            own, other = ("absent" if shape is None else f"of shape {shape}" for shape in shapes)
+            raise InputError(
+                f"fit: init is a fit of another model: its site {name!r} is {own}, that of this model is {other}. "
+                "Start from a fit of the same blocks and dimensions, or leave init out."
+            )

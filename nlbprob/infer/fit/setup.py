@@ -1,0 +1,164 @@
+"""What stays the same throughout a fit: the model, the data on the device, and what is compiled for them."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from nlbprob.blocks.base import Context
+from nlbprob.infer.em.early_stopping import Hidden
+from nlbprob.infer.em.steps import EM, EMState, e_step, flat, m_step
+from nlbprob.infer.fit.config import FitConfig
+from nlbprob.infer.parameters.sites import parameters_at
+from nlbprob.infer.runtime.batch import Batch, chunks, fit_chunk, prediction_chunk
+from nlbprob.infer.start.warm_start import simpler_model
+from nlbprob.infer.trajectories.marginals import smoothed_marginals
+from nlbprob.infer.vi import guides, svi
+from nlbprob.infer.vi import widths as information
+from nlbprob.model import Model
+
+if TYPE_CHECKING:
+    from nlbprob.data.trials import Trials
+
+#: Natural-gradient steps in the first EM iteration, from the prior, and in each later one.
+FIRST_STEPS, LATER_STEPS = 8, 1
+#: Least number of trials in a minibatch by default.
+LEAST_BATCH = 32
+#: Most EM iterations by default, where all parameters have updates in closed form and where some have none.
+CLOSED_ITERATIONS, GRADUAL_ITERATIONS = 30, 100
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Setup:
+    """A fit, but for its state.
+
+    model: with its number of latents known; context: of these trials, or of a fit that this one goes on from.
+    start: values of all sites to start EM from; None finds them in the trials.
+    guide, optimizer: the user's own, or None.
+    room: how many trials the arrays have room for at least, so that fits to a few trials less share their programs.
+    """
+
+    model: Model
+    context: Context
+    trials: "Trials"
+    config: FitConfig
+    start: dict[str, Any] | None = None
+    guide: Callable | None = None
+    optimizer: optax.GradientTransformation | None = None
+    room: int = 0
+    hidden_by_seed: dict[int, Hidden] = dataclasses.field(default_factory=dict)
+
+    @functools.cached_property
+    def batches(self) -> tuple[Batch, ...]:
+        """The trials on the device, in chunks."""
+        trials, most = self.trials, max(self.trials.n_trials, self.room)
+        size = fit_chunk(self.model, most, trials.n_bins, trials.n_neurons)
+        return tuple(batch for _, batch in chunks(self.model, self.context, trials, size, most))
+
+    @functools.cached_property
+    def em(self) -> EM:
+        """The first stage."""
+        return EM(self.model, self.context)
+
+    @functools.cached_property
+    def warm(self) -> EM | None:
+        """The first stage of the simpler model that EM starts from, if any."""
+        simple = simpler_model(self.model)
+        return None if simple is None else EM(simple, self.context)
+
+    @functools.cached_property
+    def em_iterations(self) -> int:
+        """The most iterations of EM."""
+        if self.config.em_iterations is not None:
+            return self.config.em_iterations
+        closed = all(self.model.settled(block) for block in self.model.chains) and not self.model.effects
+        return CLOSED_ITERATIONS if closed else GRADUAL_ITERATIONS
+
+    @property
+    def n_trials(self) -> int:
+        """How many trials there are."""
+        return self.trials.n_trials
+
+    def hidden(self, seed: int) -> Hidden | None:
+        """What early stopping hides from EM."""
+        if not (self.config.early_stopping and self.em_iterations):
+            return None
+        if seed not in self.hidden_by_seed:
+            made = Hidden(self.model, self.context, self.batches, self.config.early_stopping, seed)
+            self.hidden_by_seed[seed] = made
+        return self.hidden_by_seed[seed]
+
+    @functools.cached_property
+    def parameter_guide(self) -> guides.ParameterGuide:
+        """The family of the parameters' posterior."""
+        return guides.parameter_guide(self.em, self.config.posterior, guides.few_entries(self.em, self.n_trials))
+
+    @property
+    def has_widths(self) -> bool:
+        """Whether the parameters' posterior is one of our families, and has a width."""
+        return self.guide is None and self.config.posterior != "map"
+
+    @functools.cached_property
+    def rest(self) -> tuple[str, ...]:
+        """The sites that are not the readout's."""
+        return tuple(self.parameter_guide.rest)
+
+    @functools.cached_property
+    def loop(self) -> svi.SVIProgram:
+        """The second stage with one of our families."""
+        steps = self.config.svi_steps
+        return svi.svi_program(self.model, self.context, self.parameter_guide, self.optimizer, steps)
+
+    def minibatches(self, seed: int) -> np.ndarray:
+        """Which trials each SVI step sees [call, step, draw]."""
+        size = self.config.batch_size
+        size = min(self.n_trials, max(LEAST_BATCH, -(-self.n_trials // 4)) if size is None else size)
+        return svi.minibatches(self.n_trials, size, max(self.config.svi_steps, 1), seed)
+
+    def keys(self, seed: int):
+        """Of the draws that are kept."""
+        return jax.random.split(jax.random.key(seed), guides.KEPT_DRAWS)
+
+    def shapes(self) -> EMState:
+        """The state before the first iteration, with shapes for values."""
+        values = {name: site.shape for name, site in self.em.sites.items()}
+        return self.em.init(values, self.batches, self.n_trials)
+
+    def compile_em(self) -> None:
+        """Start to compile the first stage."""
+        state = self.shapes()
+        found = e_step.ahead(self.em, state.values, self.batches[0], state.rows[0], FIRST_STEPS, True)
+        if self.em_iterations:
+            m_step.ahead(self.em, state, self.batches, (found,) * len(self.batches))
+
+    def compile_svi(self) -> None:
+        """Start to compile the second stage, where its guide is known beforehand."""
+        state, widths = self.shapes(), (None, None)
+        data, store = flat.ahead(self.batches, state.rows)
+        if self.has_widths:
+            chunk = e_step.shapes(self.em, state.values, self.batches[0], state.rows[0], LATER_STEPS, False)
+            found = information.gather.ahead(self.em, self.rest, state.values, self.batches[0], chunk)
+            widths = information.widths.ahead(self.em, self.rest, state.values, found, self.n_trials)
+        frames = guides.start_frames.ahead(self.parameter_guide, state.values, state.curvature, widths)
+        if self.guide is None and self.config.svi_steps:
+            index = jnp.asarray(self.minibatches(0)[0])
+            begun = svi.init.ahead(self.loop, jax.random.key(0), index, data, frames, store, self.n_trials)
+            svi.advance.ahead(self.loop, begun, index, data, frames, self.n_trials)
+
+    def compile_readings(self, params: Any, frames: Any, keys: Any) -> None:
+        """Start to compile what comes after the second stage, whose loop keeps one core busy."""
+        guides.sample_sites.ahead(self.parameter_guide, params, frames, keys)
+        guides.centre_sites.ahead(self.parameter_guide, params, frames)
+        model, trials, sites = self.model, self.trials, self.shapes().values
+        theta = jax.eval_shape(functools.partial(parameters_at, model, self.context), sites)
+        if self.has_widths:
+            neurons, width = theta.loadings.shape[0], 1 + theta.loadings.shape[1]
+            covariance = jax.ShapeDtypeStruct((neurons, width, width), theta.loadings.dtype)
+            theta = theta._replace(uncertainty=covariance)
+        _, batch = next(chunks(model, self.context, trials, prediction_chunk(model, trials)))
+        smoothed_marginals.ahead(model, theta, batch)

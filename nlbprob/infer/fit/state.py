@@ -1,0 +1,104 @@
+"""What a fit knows at any moment, and what it tells of a step."""
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import jax
+
+from nlbprob.infer.em.steps import EMState
+from nlbprob.infer.trajectories.problem import Rows
+
+#: The stages of a fit in their order. A warm start is taken where the model asks for one.
+STAGES = ("warm start", "em", "svi", "done")
+
+
+@dataclasses.dataclass(frozen=True)
+class FitInfo:
+    """One step of a fit, for looking at.
+
+    stage: one of `STAGES`, or "full", the iteration with everything that ends an early stop.
+    iteration: number of the step in its stage, from 1.
+    seed: the one under way.
+    elbo: the bound after the step, nats, all training trials; in the stage "svi" a noisy estimate from one draw.
+    elbos: of each of the steps that were taken at once (several in the stage "svi").
+    seconds: since the fit started, earlier parts of a resumed one included.
+    heldout_bits: bits per spike of what early stopping hides.
+    """
+
+    stage: str
+    iteration: int
+    seed: int
+    elbo: float
+    elbos: tuple[float, ...]
+    seconds: float
+    heldout_bits: float | None = None
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["em"],
+    meta_fields=["seed", "elbo", "converged", "occupancy", "log"],
+)
+@dataclasses.dataclass(frozen=True)
+class EMResult:
+    """What EM found from one seed.
+
+    elbo: its last bound, nats; converged: whether it ended before its last iteration; occupancy: by block, the
+    expected number of trials that follow each template, the share of seen bins in each regime.
+    """
+
+    em: EMState
+    seed: int
+    elbo: float
+    converged: bool
+    occupancy: dict[str, list[float]]
+    log: tuple[FitInfo, ...]
+
+
+class BestHeldout(NamedTuple):
+    """Where early stopping goes back to: the values and rows that predicted best what is hidden."""
+
+    values: dict[str, Any]
+    rows: tuple[Rows, ...]
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["em", "heldout", "result", "svi", "frames", "values", "draws"],
+    meta_fields=["stage", "iteration", "seed_index", "seeds", "log"],
+)
+@dataclasses.dataclass(frozen=True)
+class FitState:
+    """Everything that a fit goes on from; a pytree.
+
+    stage, iteration: the stage of the next step, and how many steps of it are done.
+    seed_index: which of the seeds is under way.
+    em: values of all parameter sites and the trials' posteriors; of the simpler model in a warm start.
+    heldout: where early stopping goes back to.
+    result: what EM found from the best seed so far; seeds: (seed, bound) of each that is done.
+    svi, frames: NumPyro's state of the second stage, and where its guide starts.
+    values, draws: of all sites, once the second stage is done.
+    log: of all steps so far.
+    """
+
+    stage: str
+    em: EMState
+    iteration: int = 0
+    seed_index: int = 0
+    heldout: BestHeldout | None = None
+    result: EMResult | None = None
+    svi: Any = None
+    frames: Any = None
+    values: dict[str, Any] | None = None
+    draws: dict[str, Any] | None = None
+    seeds: tuple[tuple[int, float], ...] = ()
+    log: tuple[FitInfo, ...] = ()
+
+    def replace(self, **changes: Any) -> "FitState":
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def of_stage(self, stage: str, seed: int) -> list[FitInfo]:
+        """The log of one stage from one seed."""
+        return [info for info in self.log if info.stage == stage and info.seed == seed]

@@ -1,0 +1,1 @@
+"""How programs are compiled and run: for all of inference, and knowing nothing of it."""

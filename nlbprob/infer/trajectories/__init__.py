@@ -1,0 +1,1 @@
+"""The posterior of each trial's trajectory given the parameters."""

@@ -1,0 +1,134 @@
+"""The posterior of each trial's trajectory given the parameters: structured variational inference by natural gradients.
+
+The posterior is q(x) = p(x | theta) prod_t exp(h_t'x_t - 1/2 x_t'J_t x_t) / Z. Conjugate-computation variational
+inference (Khan and Lin 2017, arXiv 1703.04265) moves the sites (h, J) towards their fixed point
+J_t = sum_n w_n c_n c_n', h_t = sum_n c_n (g_n + w_n c_n'm_t); each trial has its own step size, and a step is taken
+only if that trial's bound rises. Unseen entries drop out of the sums, so co-smoothing, missing bins, padding and
+forecasts are one code path.
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float
+
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import switching
+from nlbprob.infer.trajectories.likelihood import expected_log_likelihood
+from nlbprob.infer.trajectories.problem import Problem, latent_moments, lift
+from nlbprob.numerics import kalman
+from nlbprob.numerics.gaussian import Sites, Smoothed
+from nlbprob.numerics.hmm import Path
+
+if TYPE_CHECKING:
+    from nlbprob.blocks.observations import Observation
+
+SHRINK, GROW = 0.3, 2.0
+
+
+class Local(NamedTuple):
+    """The posterior of some rows: sites, moments, bound (nats, of each), next target and step size.
+
+    calm: the last step hardly raised the bound; done: nor did the one after it.
+    paths: the posterior of the discrete states of each block that switches, None for others.
+    """
+
+    sites: Sites
+    paths: tuple[Path | None, ...]
+    smoothed: Smoothed
+    elbo: Float[Array, " row"]
+    target: Sites
+    step_size: Float[Array, " row"]
+    calm: Bool[Array, " row"]
+    done: Bool[Array, " row"]
+
+
+def tolerance(dtype) -> float:
+    """A trial is done when two full steps raise its bound by less than this share of it: what the float width can see.
+
+    (The second squares the error that the first left. Of a long trial's bound the share is large.)
+    """
+    return 1e-6 if dtype == jnp.float32 else 1e-12
+
+
+def empty_sites(trials: int, bins: int, state: int, dtype=jnp.float32) -> Sites:
+    """The sites of a trial of which nothing has been seen: q is the prior."""
+    return Sites(jnp.zeros((trials, bins, state), dtype), jnp.zeros((trials, bins, state, state), dtype))
+
+
+def evaluate(given: Problem, observation: "Observation", batch: Batch, sites: Sites, paths=None):
+    """Moments, bound, target and fresh paths of given sites. A row's bound is E_q[log p(y | x)] - KL(q || prior)."""
+    paths = switching.no_paths(given) if paths is None else paths
+    prior = switching.prior(given, paths)
+    total = prior.with_extra(lift(sites, given.emission))
+    smoothed = kalman.smooth(prior.chain, total, kalman.filter(prior.chain, total))
+    mean, covariance = latent_moments(given, smoothed.mean, smoothed.covariance)
+    likelihood, target = expected_log_likelihood(given, observation, batch, mean, covariance)
+    elbo = likelihood - smoothed.divergence
+    if prior.extra is not None:
+        gained, pull = switching.correction(given, paths, prior, smoothed)
+        elbo = elbo + gained
+        if pull is not None:
+            target = Sites(target.linear + pull.linear, target.precision + pull.precision)
+    return smoothed, jnp.where(jnp.isfinite(elbo), elbo, -jnp.inf), target
+
+
+def begin(given: Problem, sites: Sites, step_size=None, paths=None) -> Local:
+    """The state before anything is known of the sites: the first `step` evaluates them, later ones improve them."""
+    *batch, bins, latents = sites.linear.shape
+    dtype = sites.linear.dtype
+    state = latents if given.emission is None else given.emission.shape[1]
+    unknown = Smoothed(
+        jnp.zeros((*batch, bins, state), dtype),
+        jnp.zeros((*batch, bins, state, state), dtype),
+        jnp.zeros((*batch, bins - 1, state, state), dtype),
+        jnp.zeros(batch, dtype),
+    )
+    step_size = jnp.ones(batch, dtype) if step_size is None else step_size
+    paths = switching.first_paths(given, batch[0], bins) if paths is None else paths
+    no = jnp.zeros(batch, bool)
+    return Local(sites, paths, unknown, jnp.full(batch, -jnp.inf, dtype), sites, step_size, no, no)
+
+
+def select(condition: Bool[Array, " trial"], yes, no):
+    """Trial by trial, the arrays of one tree or the other."""
+
+    def pick(a, b):
+        return jnp.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+    return jax.tree.map(pick, yes, no)
+
+
+def step(given: Problem, observation: "Observation", batch: Batch, local: Local) -> Local:
+    """One natural-gradient step of every row that is not done, kept where that row's bound rises; then its paths."""
+
+    def move(current, target):
+        size = local.step_size.reshape(-1, *[1] * (current.ndim - 1))
+        return current + size * (target - current)
+
+    sites = jax.tree.map(move, local.sites, local.target)
+    smoothed, elbo, target = evaluate(given, observation, batch, sites, local.paths)
+    slack = jnp.where(jnp.isfinite(local.elbo), tolerance(elbo.dtype) * jnp.abs(local.elbo), 0.0)
+    better = (elbo >= local.elbo - slack) & jnp.isfinite(elbo)
+    size = jnp.where(better, jnp.minimum(1.0, GROW * local.step_size), SHRINK * local.step_size)
+    settled = better & (local.step_size >= 1.0) & (elbo - local.elbo < slack)
+    paths = switching.update(given, smoothed, local.paths)
+    moved = Local(sites, paths, smoothed, elbo, target, size, settled, (settled & local.calm) | (size < 1e-6))
+    stayed = local._replace(step_size=size, done=size < 1e-6)
+    return select(local.done, local, select(better, moved, stayed))
+
+
+def iterate(given: Problem, observation: "Observation", batch: Batch, local: Local, iterations) -> Local:
+    """Evaluate, then step until every row is done, at most `iterations` times; each row stops by itself."""
+
+    def unfinished(carry):
+        count, local = carry
+        return (count <= iterations) & ~jnp.all(local.done)
+
+    def advance(carry):
+        count, local = carry
+        return count + 1, step(given, observation, batch, local)
+
+    return lax.while_loop(unfinished, advance, (0, local))[1]

@@ -1,0 +1,73 @@
+"""Filtering: the posterior of each bin given what is seen up to it, for online use."""
+
+import jax
+import jax.numpy as jnp
+
+from nlbprob.errors import InputError
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.runtime.programs import program
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories.marginals import COLD_STEPS, Marginals
+from nlbprob.infer.trajectories.problem import combined, joined, latent_moments, problem
+from nlbprob.model import Model, Parameters
+from nlbprob.numerics import gaussian
+from nlbprob.numerics.gaussian import Chain
+
+
+@program("model")
+def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Marginals:
+    """Moments of the latents in each bin given what is seen up to it: each bin is fitted once, then carried forward.
+
+    The evidence that the bins so far give for each component is summed as they come.
+    """
+    check_causal(model)
+    given, repeated = problem(model, theta, batch)
+    chain, bins = joined(list(given.chains)), batch.counts.shape[1]
+    rows, state = repeated.counts.shape[0], chain.initial_mean.shape[-1]
+    first = (
+        jnp.broadcast_to(chain.initial_mean, (rows, state)),
+        jnp.broadcast_to(chain.initial_covariance, (rows, state, state)),
+        jnp.zeros(rows, chain.initial_mean.dtype),
+    )
+
+    def per_step(array, own):
+        lead = array.shape[:-own]
+        whole = jnp.broadcast_to(array, (*(lead or (bins - 1,)), *array.shape[-own:]))
+        moved = jnp.moveaxis(whole, -own - 1, 0)
+        return jnp.concatenate([moved, moved[-1:]])
+
+    steps = (per_step(chain.transition, 2), per_step(chain.offset, 1), per_step(chain.noise, 2))
+
+    identity = jnp.eye(state, dtype=chain.initial_mean.dtype)
+
+    def advance(carry, inputs):
+        mean, covariance, evidence = carry
+        counts, seen, offset, shift, step = inputs
+        alone = Chain(mean, covariance, identity, jnp.zeros(state, mean.dtype), identity)
+        now = given._replace(chains=(alone,), regimes=(None,), offset=offset, shift=shift)
+        sites = local_inference.empty_sites(rows, 1, theta.loadings.shape[1], mean.dtype)
+        here = Batch(counts[:, None], seen[:, None], {})
+        found = local_inference.iterate(now, model.observation, here, local_inference.begin(now, sites), COLD_STEPS)
+        mean, covariance = found.smoothed.mean[:, 0], found.smoothed.covariance[:, 0]
+        evidence = evidence + found.elbo
+        return (*gaussian.predict(mean, covariance, *step), evidence), (mean, covariance, evidence)
+
+    def leading(array):
+        return jnp.moveaxis(array, 1, 0)
+
+    neurons = given.offset.shape[-1]
+    whole = jnp.broadcast_to(given.offset, (rows, bins, neurons)) if given.offset.ndim == 1 else given.offset
+    offset = leading(whole)[:, :, None]
+    shift = None if given.shift is None else leading(given.shift)[:, :, None]
+    inputs = (leading(repeated.counts), leading(repeated.seen), offset, shift, steps)
+    _, (mean, covariance, evidence) = jax.lax.scan(advance, first, inputs)
+    mean, covariance = jnp.moveaxis(mean, 0, 1), jnp.moveaxis(covariance, 0, 1)
+    share = jax.vmap(lambda bounds: combined(theta, bounds)[1], out_axes=1)(evidence)
+    return Marginals(*latent_moments(given, mean, covariance), share)
+
+
+def check_causal(model: Model) -> None:
+    """Raise InputError where a block has no filter."""
+    for block in model.chains:
+        if block.n_regimes:
+            raise InputError(f"causal=True: {type(block).__name__} has no filter of its own; leave causal out.")

@@ -1,0 +1,1 @@
+"""Variational families of the parameters, and stochastic variational inference: the second stage of a fit."""

@@ -1,0 +1,135 @@
+"""Stochastic variational inference of the parameters; trajectories are integrated out by their structured posterior."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.primitives
+import optax
+from jax import lax
+from jaxtyping import Array, Int
+from numpyro import handlers
+from numpyro.infer import ELBO, SVI, Trace_ELBO
+from numpyro.infer.util import log_density
+
+from nlbprob.blocks.base import Context
+from nlbprob.blocks.identity import Identified
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.runtime.programs import program
+from nlbprob.infer.trajectories import bound as bound_of
+from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories.problem import Rows, combined, problem
+from nlbprob.infer.vi.guides import ParameterGuide
+from nlbprob.model import Model
+
+#: Natural-gradient steps on a trial's sites at each draw of the parameters.
+LOCAL_STEPS = 1
+
+
+def collapsed(model: Model, context: Context, index: Int[Array, " draw"], data: Batch, frames, store: Rows, trials):
+    """The model with trajectories integrated out: its joint density is the bound at drawn parameters.
+
+    At each draw the sites of the trials in `index` take a natural-gradient step at that very draw (sites of an earlier
+    draw would make the posterior of the parameters too narrow), then the factor "trials" adds their bound, scaled to
+    all `trials` (`data` may hold more, for padding). `store` is where the rows of all trials start, and NumPyro carries
+    them as mutable state; `frames` is the guide's.
+    """
+    theta = model.parameters(context)
+    state: Any = numpyro.primitives.mutable("local", {"store": store})  # pyright: ignore[reportArgumentType]
+    current: Rows = state["store"]
+    batch = jax.tree.map(lambda a: a[index], data)
+    components = model.n_components
+    rows = (index[:, None] * components + jnp.arange(components)).reshape(-1)
+    own: Rows = jax.tree.map(lambda a: a[rows], current)
+    given, repeated = problem(model, theta, batch)
+    fixed = lax.stop_gradient(given)
+    local = local_inference.begin(fixed, own.sites, own.step_size, own.paths)
+    local = local_inference.iterate(fixed, model.observation, repeated, local, LOCAL_STEPS)
+    value, _ = combined(theta, bound_of.bound(given, model.observation, repeated, local))
+    share = trials / index.shape[0]
+    numpyro.factor("trials", share * jnp.where(jnp.isfinite(value), value, 0.0).sum())
+    fresh = Rows(local.sites, jnp.maximum(local.step_size, 0.1), local.paths)
+    state["store"] = jax.tree.map(lambda a, b: a.at[rows].set(lax.stop_gradient(b)), current, fresh)
+
+
+def minibatches(trials: int, size: int, steps: int, seed: int) -> Int[np.ndarray, "call step draw"]:
+    """Which trials each step sees: all of them in random order, over and over; at most ten steps a call."""
+    random = np.random.default_rng(seed)
+    epochs = -(-steps * size // trials)
+    order = np.concatenate([random.permutation(trials) for _ in range(epochs)])
+    stride = max(step for step in range(1, 11) if steps % step == 0)
+    return order[: steps * size].reshape(-1, stride, size)
+
+
+def default_optimizer(steps: int) -> optax.GradientTransformation:
+    """Adam, its rate falling from 0.05 to 0.0025 posterior standard deviations a step along a cosine."""
+    return optax.adam(optax.cosine_decay_schedule(0.05, max(steps, 1), alpha=0.05), b1=0.8, b2=0.95)
+
+
+class OneDraw(ELBO):
+    """log p(y, z) - log q(z) at one draw of z: `Trace_ELBO`, its terms in the same order in every process.
+
+    (That one sums them in the order of a set, which changes with the hash seed: results to the last digits, and the
+    name under which a compiled program is kept.)
+    """
+
+    def loss_with_mutable_state(self, rng_key, param_map, model, guide, *args, **kwargs):
+        keys = jax.random.split(rng_key)
+        log_q, drawn = log_density(handlers.seed(guide, keys[1]), args, kwargs, param_map)
+        log_p, traced = log_density(handlers.replay(handlers.seed(model, keys[0]), drawn), args, kwargs, param_map)
+        state = {name: site["value"] for name, site in traced.items() if site["type"] == "mutable"}
+        return {"loss": log_q - log_p, "mutable_state": state}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SVIProgram(Identified):
+    """SVI of the collapsed model with a guide: what its loop is compiled for.
+
+    Model and guide are called with (index, data, frames, store, trials).
+    guide: one object for equal guides; optimizer: None takes `default_optimizer(steps)`.
+    """
+
+    model: Model
+    context: Context
+    guide: Callable
+    optimizer: optax.GradientTransformation | None
+    steps: int
+
+    @functools.cached_property
+    def svi(self) -> SVI:
+        """NumPyro's loop."""
+        own = isinstance(self.guide, ParameterGuide)
+        loss = OneDraw() if own else Trace_ELBO()  # the second checks that a user's guide has the right sites
+        optimizer = numpyro.optim.optax_to_numpyro(self.optimizer or default_optimizer(self.steps))
+        return SVI(functools.partial(collapsed, self.model, self.context), self.guide, optimizer, loss)
+
+
+@functools.lru_cache(maxsize=64)
+def svi_program(
+    model: Model, context: Context, guide: Callable, optimizer: optax.GradientTransformation | None, steps: int
+) -> SVIProgram:
+    """One object for all equal programs: NumPyro's loop knows how to read its parameters only after an `init`."""
+    return SVIProgram(model, context, guide, optimizer, steps)
+
+
+@program("loop")
+def init(loop: SVIProgram, key, index, data: Batch, frames, store: Rows, trials):
+    """The state before the first step; index [step, draw]: trials of the first call."""
+    # The state after a pass through the model is thrown away, so that the compiler need not build that pass.
+    state = loop.svi.init(key, index[0], data, frames, store, trials)
+    return state._replace(mutable_state={"local": {"store": store}})
+
+
+@program("loop")
+def advance(loop: SVIProgram, state, index, data: Batch, frames, trials):
+    """A step for each row of index [step, draw]: the state after them, and the loss of each."""
+
+    def step(state, row):
+        return loop.svi.update(state, row, data, frames, state.mutable_state["local"]["store"], trials)
+
+    return lax.scan(step, state, index)

@@ -1,0 +1,247 @@
+"""The posterior as an `xarray.DataTree` with ArviZ's groups, in memory or in a file, every dimension labelled."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nlbprob import files
+from nlbprob.errors import InputError
+from nlbprob.infer.parameters.sites import parameter_sites
+from nlbprob.posterior import joint
+from nlbprob.posterior.embed import Embedded, embedded
+from nlbprob.posterior.joint import Contents, Variable
+
+if TYPE_CHECKING:
+    import h5netcdf
+    import xarray
+
+    from nlbprob.data.trials import Trials
+    from nlbprob.posterior.posterior import Posterior
+
+#: The largest tree that is made, and the largest that is written, in bytes before compression.
+LIMIT_BYTES, FILE_LIMIT_BYTES = 1_000_000_000, 4_000_000_000
+#: Draws of counts and of rates in a file, and the most that the rates may take before compression, in bytes.
+FEW_DRAWS, RATES_BYTES = 4, 700_000_000
+#: Numbers in a chunk of a file, and how hard it is compressed.
+CHUNK_NUMBERS, COMPRESSION = 1 << 18, {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+#: Binary digits of numbers in a file: a relative error of at most 2^-9, 0.2%, of what varies by more from draw to draw.
+DIGITS = 8
+#: The groups, in order.
+GROUPS = (
+    *("posterior", "posterior_predictive", "log_likelihood", "sample_stats", "observed_data", "constant_data"),
+    *("predictions", "latents"),
+)
+#: Dimensions of what is derived of parameters, by the last part of its name.
+DERIVED = {
+    "loadings": ("neuron", "latent"),
+    "baseline": ("neuron",),
+    "transition_matrix": ("latent", "latent_2"),
+    "noise_covariance": ("latent", "latent_2"),
+    "initial_mean": ("latent",),
+    "initial_covariance": ("latent", "latent_2"),
+    "templates": ("component", "time", "latent"),
+}
+
+
+def to_arviz(posterior: "Posterior", trials: "Trials", contents: Contents, seed: int = 0) -> "xarray.DataTree":
+    """Joint draws of parameters and trajectories given what is seen in the trials, in ArviZ's layout.
+
+    Groups, all draws with the dimensions (chain, draw, ...), one chain:
+    posterior: parameters in the canonical basis, the blocks' sites, "latents" [trial, time, latent], the template of
+    each trial and the regime of each bin where there are some; posterior_predictive: "spikes" [entry], drawn from the
+    rates; log_likelihood: "spikes", log p(y | x, theta) summed over the seen entries of each "pair" of trial and neuron
+    ("neuron"), of each trial ("trial"), or not summed [entry] ("full"); observed_data: "spikes" [entry];
+    predictions: "rates", expected spikes per bin [trial, time, neuron], also of what is not seen; latents: "mean" and
+    "std" [trial, time, latent] over all draws; constant_data: "seen" [trial, time, neuron], "bin_ms", "heldout",
+    conditions, behavior; sample_stats: "lp" (log p(y | x, theta) of all that is seen, nats) and the ELBO trace.
+
+    What is not seen is absent: an entry is a bin of a neuron in a trial that is seen, a pair (trial, neuron) or a trial
+    one in which anything is, and their coordinates "trial", "time" (ms) and "neuron" say which. They come in the order
+    of `seen`, so that `whole[seen] = entries` puts them into place. Counts are signed whole numbers.
+
+    Raises InputError where the tree would exceed 1 GB, with the option that shrinks it.
+    """
+    import xarray
+
+    whole = embedded(posterior, trials)
+    known = joint.variables(posterior, trials, contents)
+    check_size("to_arviz", known, contents, LIMIT_BYTES)
+    arrays = {key: np.empty(variable.shape, variable.dtype) for key, variable in known.items()}
+
+    def record(key, index, values):
+        arrays[key][index] = values
+
+    joint.fill(posterior, whole, contents, seed, record, known)
+    tree = {}
+    for group, (variables, coords) in layout(posterior, trials, whole, contents, seed, known).items():
+        own = {name: (known[at, name].dims, array) for (at, name), array in arrays.items() if at == group}
+        labels = {name: own.pop(name) for name in joint.CELLS if name in own}
+        tree[f"/{group}"] = xarray.Dataset(variables | own, coords | labels, attributes(posterior))
+    return xarray.DataTree.from_dict(tree)
+
+
+def write(posterior: "Posterior", path: str | Path, trials: "Trials", contents: Contents, seed: int = 0) -> None:
+    """Write the tree that `to_arviz` gives to a netCDF file, compressed, without ever holding all of it.
+
+    Real numbers of trials are rounded to 8 binary digits. The file is built in memory and then written as a whole: the
+    HDF5 library would end the process where the disk is full.
+
+    Raises:
+        InputError: it would hold more than 4 GB before compression.
+        nlbprob.files.WriteError: the system does not take the file; what was there stays.
+    """
+    import h5netcdf
+    import xarray
+    from xarray.backends import H5NetCDFStore
+
+    whole = embedded(posterior, trials)
+    known = joint.variables(posterior, trials, contents)
+    check_size(Path(path).name, known, contents, FILE_LIMIT_BYTES)
+    memory = io.BytesIO()
+    with h5netcdf.File(memory, "w") as file:
+        for group, (variables, coords) in layout(posterior, trials, whole, contents, seed, known).items():
+            dataset = xarray.Dataset(variables, coords, attributes(posterior))
+            small = {name: {"zlib": True, "complevel": 4} for name, one in dataset.data_vars.items() if one.ndim > 1}
+            dataset.dump_to_store(H5NetCDFStore(file.create_group(group)), encoding=small)
+        places = {key: allocated(file.groups[key[0]], key[1], variable) for key, variable in known.items()}
+
+        def record(key, index, values):
+            places[key][index] = rounded(np.asarray(values)) if places[key].dtype == np.float32 else values
+
+        joint.fill(posterior, whole, contents, seed, record, known)
+    files.write_bytes(path, memory.getbuffer())
+
+
+def allocated(group: "h5netcdf.Group", name: str, variable: Variable) -> "h5netcdf.Variable":
+    """A compressed variable of a group, to be filled, with dimensions that it lacks so far."""
+    import h5py
+
+    for dim, size in zip(variable.dims, variable.shape, strict=True):
+        if dim not in group.dimensions:
+            group.dimensions[dim] = size
+    left, chunks = CHUNK_NUMBERS, []
+    for size in reversed(variable.shape):
+        chunks.insert(0, max(1, min(size, left)))
+        left //= chunks[0]
+    kind = variable.dtype
+    stored = h5py.string_dtype() if kind.kind == "U" else np.dtype("i1") if kind.kind == "b" else kind
+    options = COMPRESSION | {"chunks": tuple(chunks)} if all(variable.shape) else {}
+    made = group.create_variable(name, variable.dims, stored, **options)
+    if kind.kind == "b":
+        made.attrs["dtype"] = "bool"  # as xarray writes and reads it
+    if labels := joint.LABELS.get(variable.dims[-1]):
+        made.attrs["coordinates"] = " ".join(labels)
+    return made
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """Numbers of `DIGITS` binary digits, which compress to a third; to the nearest."""
+    dropped = 23 - DIGITS
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    return ((bits + np.uint32(1 << (dropped - 1))) & np.uint32(0xFFFFFFFF << dropped & 0xFFFFFFFF)).view(np.float32)
+
+
+def check_size(what: str, known: dict[joint.Key, Variable], contents: Contents, limit: int) -> None:
+    """Raise InputError where the arrays together would be larger than `limit`; what: the name of the product."""
+    labels = {name for names in joint.LABELS.values() for name in names} | {"seen"}
+    fixed = sum(one.size for (_, name), one in known.items() if "draw" not in one.dims and name not in labels)
+    drawn = sum(one.size for one in known.values() if "draw" in one.dims)
+    if fixed + drawn <= limit:
+        return
+    fewer = max(1, int(contents.draws * max(limit - fixed, 0) / drawn))
+    forms = {
+        "log_likelihood": (contents.log_likelihood, "full", "neuron"),
+        "latents": (contents.latents, "draws", "summary"),
+    }
+    other = "".join(f"{name}={less!r}, " for name, (now, large, less) in forms.items() if now == large)
+    raise InputError(
+        f"{what}: {contents.draws} draws of {known['constant_data', 'seen'].shape[0]} trials would take "
+        f"{(fixed + drawn) / 1e9:.1f} GB, more than {limit / 1e9:g} GB. Ask for {other}draws={fewer} or fewer, "
+        "or select fewer trials, trials.split('val')."
+    )
+
+
+def few_rates(trials: "Trials") -> int:
+    """How many draws of rates a file has by default: a few, or what is not too much."""
+    return max(1, min(FEW_DRAWS, RATES_BYTES // max(1, 4 * trials.counts.size)))
+
+
+def parameter_variables(posterior: "Posterior", neurons: np.ndarray, draws: int, seed: int) -> dict[str, tuple]:
+    """Draws of all parameters with their dimensions: those that the model's sites name; of these of its neurons.
+
+    An axis over the latents (or the regimes) of one block among several is named after the block.
+    """
+    model, found = posterior.model, {}
+    sites = parameter_sites(model, posterior.context)
+    for name, value in posterior.parameters(draws, seed).items():
+        block, _, own = name.rpartition(".")
+        dims = DERIVED.get(own or name) or (sites[name].dims if name in sites else ())
+        axes = value.shape[1:]
+        if len(dims) == len(axes) - 1:  # one for each regime
+            dims = ("regime", *dims)
+        if len(dims) != len(axes):
+            dims = tuple(f"{name}_dim_{axis}" for axis in range(len(axes)))
+        whole = {"latent": model.dim, "latent_2": model.dim, "time": posterior.context.n_bins}
+        whole |= dict.fromkeys(("neuron", "neuron_2"), posterior.context.n_neurons)
+        dims = tuple(f"{block or 'own'}_{d}" if whole.get(d, n) != n else d for d, n in zip(dims, axes, strict=True))
+        for axis in [1 + axis for axis, dim in enumerate(dims) if dim in ("neuron", "neuron_2")]:
+            value = np.take(value, neurons, axis)
+        found[name] = ((*joint.SAMPLE, *dims), value[None])
+    return found
+
+
+def layout(
+    posterior: "Posterior",
+    trials: "Trials",
+    whole: Embedded,
+    contents: Contents,
+    seed: int,
+    known: dict[joint.Key, Variable],
+) -> dict[str, tuple[dict[str, tuple], dict[str, Any]]]:
+    """Of each group what does not grow with trials times neurons, and the coordinates of all its dimensions."""
+    groups: dict[str, dict[str, tuple]] = {group: {} for group in GROUPS if group in {at for at, _ in known}}
+    groups["posterior"] = parameter_variables(posterior, whole.neurons, contents.draws, seed)
+    groups["sample_stats"]["elbo"] = (("iteration",), posterior.elbo)
+    constant = groups["constant_data"]
+    constant["heldout"] = (("neuron",), trials.heldout)
+    constant["split"] = (("trial",), trials.table["split"].astype(str))
+    constant["bin_ms"] = ((), np.asarray(float(trials.bin_ms)))
+    constant |= {name: (("trial",), trials.table[name]) for name in trials.condition}
+    if trials.behavior is not None:
+        constant["behavior"] = (("trial", "time", "channel"), trials.behavior)
+    found = {}
+    for group, variables in groups.items():
+        own = {name: one for (at, name), one in known.items() if at == group}
+        sizes = {dim: size for one in own.values() for dim, size in zip(one.dims, one.shape, strict=True)}
+        sizes |= {dim: size for dims, value in variables.values() for dim, size in zip(dims, value.shape, strict=True)}
+        coords = coordinates(posterior, trials, sizes)
+        found[group] = variables, {name: label for name, label in coords.items() if name not in own}
+    return found
+
+
+def coordinates(posterior: "Posterior", trials: "Trials", sizes: dict[str, int]) -> dict[str, Any]:
+    """Labels of the dimensions of a group that have some."""
+    latent, ids = posterior.model.latent_names, trials.table["id"]
+    if sizes.get("trial") != len(ids):
+        ids = ids[trials.seen.any((1, 2))]  # of trials in which nothing is seen there is no likelihood
+    labels: dict[str, Any] = {
+        "chain": [0],
+        "draw": np.arange(sizes.get("draw", 0)),
+        "iteration": np.arange(1, sizes.get("iteration", 0) + 1),
+        "trial": ids,
+        "time": ("time", trials.time_ms, {"units": "ms"}),
+        "neuron": trials.neurons["id"],
+        "neuron_2": ("neuron_2", trials.neurons["id"]),
+        "latent": latent,
+        "latent_2": ("latent_2", latent),
+        "channel": ("channel", np.asarray(trials.behavior_channels)),
+    }
+    return {name: label for name, label in labels.items() if name in sizes}
+
+
+def attributes(posterior: "Posterior") -> dict[str, Any]:
+    """What every group tells of the fit."""
+    own = {name: posterior.config[name] for name in ("posterior", "seed")}
+    return own | {"inference_library": "nlbprob"}

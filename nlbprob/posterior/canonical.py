@@ -1,0 +1,43 @@
+"""Parameters that have a meaning, in the canonical basis of the latents."""
+
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from nlbprob.model import Parameters
+
+if TYPE_CHECKING:
+    from nlbprob.posterior.posterior import Posterior
+
+
+def parameters(posterior: "Posterior", theta: Parameters) -> dict[str, np.ndarray]:
+    """Parameters derived of draws [sample, ...], in the canonical basis; see `Posterior.parameters`."""
+    turn, model = posterior.rotation, posterior.model
+    found = {"loadings": np.asarray(theta.loadings) @ turn, "baseline": np.asarray(theta.baseline)}
+    for block, dynamics in zip(model.chains, theta.dynamics, strict=True):
+        if dynamics.emission is not None or block.constant:
+            continue
+        place = model.slices[block.name]
+        own, chain = turn[place, place], jax.tree.map(np.asarray, dynamics.chain)
+        prefix = "" if len(model.chains) == 1 else f"{block.name}."
+        found[f"{prefix}transition_matrix"] = own.T @ chain.transition @ own
+        found[f"{prefix}noise_covariance"] = own.T @ chain.noise @ own
+        found[f"{prefix}initial_mean"] = chain.initial_mean @ own
+        found[f"{prefix}initial_covariance"] = own.T @ chain.initial_covariance @ own
+    if theta.mixture is not None:
+        found["templates"] = np.asarray(theta.mixture.trajectories) @ turn
+    return found | {name: np.asarray(value) for name, value in theta.observation.items()}
+
+
+def readout_covariance(posterior: "Posterior") -> Float[np.ndarray, "neuron width width"]:
+    """The covariance over draws of each neuron's baseline and loadings."""
+    if names := posterior.model.readout.names:
+        parts = [posterior.draws[name] for name in names]
+    else:
+        derived = posterior._derived_draws
+        parts = [np.asarray(derived.baseline), np.asarray(derived.loadings)]
+    rows = np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], 2).astype(float)
+    rows = rows - rows.mean(0)
+    return np.einsum("sni,snj->nij", rows, rows) / (len(rows) - 1)

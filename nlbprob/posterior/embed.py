@@ -1,0 +1,81 @@
+"""Trials of one session among the neurons of a fit to several: those of the other sessions are unseen."""
+
+import dataclasses
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from nlbprob.data.stitch import OF, members
+from nlbprob.errors import InputError
+
+if TYPE_CHECKING:
+    from nlbprob.data.trials import Trials
+    from nlbprob.posterior.posterior import Posterior
+
+
+class Embedded(NamedTuple):
+    """Trials with every neuron of the fit; neurons: where those that were handed over are among them."""
+
+    trials: "Trials"
+    neurons: Int[np.ndarray, " neuron"]
+
+
+def sessions_of(trials: "Trials") -> dict[str, list[int]]:
+    """The places of each session's neurons, as a fit keeps them; empty where nothing was stitched."""
+    return {name: np.flatnonzero(units).tolist() for name, (_, units) in members(trials).items() if name}
+
+
+def embedded(posterior: "Posterior", trials: "Trials") -> Embedded:
+    """The trials with every neuron of the fit, those that they have not being unseen.
+
+    Args:
+        posterior: the fit.
+        trials: of the neurons of the fit, or of all neurons of one of its sessions: with the ids that they have in the
+            stitched trials, or with those that they have in the session.
+
+    Raises:
+        InputError: the trials are of other neurons, of another bin width, or of a session that cannot be told from
+            another.
+    """
+    own, known = text(trials.neurons["id"]), text(posterior.neuron_ids)
+    if np.array_equal(own, known) or not posterior.config.get("sessions"):
+        posterior.check(trials)
+        return Embedded(trials, np.arange(len(known)))
+    posterior.check_bins(trials)
+    places = session_places(posterior, own, known)
+    shape = (trials.n_trials, trials.n_bins, len(known))
+    counts, seen = np.zeros(shape, trials.counts.dtype), np.zeros(shape, bool)
+    counts[..., places], seen[..., places] = trials.counts, trials.seen
+    heldout = np.zeros(len(known), bool)
+    heldout[places] = trials.heldout
+    neurons = {"id": posterior.neuron_ids, "heldout": heldout}
+    return Embedded(dataclasses.replace(trials, counts=counts, seen=seen, neurons=neurons), places)
+
+
+def session_places(posterior: "Posterior", own: np.ndarray, known: np.ndarray) -> Int[np.ndarray, " neuron"]:
+    """The places among the fit's neurons of those of the one session that has these ids."""
+    sessions = {name: np.asarray(places) for name, places in posterior.config["sessions"].items()}
+    found: dict[tuple[int, ...], str] = {}
+    for name, places in sessions.items():
+        inside = np.array([one.removeprefix(f"{name}{OF}") for one in known[places]])
+        if np.array_equal(own, known[places]) or np.array_equal(own, inside):
+            found.setdefault(tuple(places), name)
+    names = list(found.values())
+    if not names:
+        raise InputError(
+            f"The trials' neuron ids are neither those of the fit nor all those of one of its sessions, "
+            f"{', '.join(map(repr, sessions))}, in their order; load the same units, and hide neurons with "
+            "`hide_heldout` or `seen` instead of dropping them."
+        )
+    if len(names) > 1:
+        raise InputError(
+            f"The neuron ids are those of the sessions {', '.join(map(repr, names))} alike: say which one it is by "
+            f"nlb.stitch({{{names[0]!r}: trials}})."
+        )
+    return np.array(next(iter(found)))
+
+
+def text(ids: np.ndarray) -> np.ndarray:
+    """Ids as text, to compare those of files of different kinds."""
+    return np.asarray(ids).astype(str)

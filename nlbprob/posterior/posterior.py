@@ -1,0 +1,322 @@
+"""What a fit leaves: parameters with their uncertainty, and the posterior of any trial's trajectory given what is
+seen.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from nlbprob.arguments import checked_keywords, seed_number, whole_number
+from nlbprob.blocks.base import Context
+from nlbprob.data.handed import check_trials
+from nlbprob.errors import InputError
+from nlbprob.infer.parameters.sites import parameters_at
+from nlbprob.infer.runtime.precision import precision
+from nlbprob.infer.runtime.programs import program
+from nlbprob.model import Model, Parameters
+from nlbprob.posterior import canonical, predict, sampling
+from nlbprob.posterior.align import canonical_rotation
+from nlbprob.posterior.embed import embedded
+
+if TYPE_CHECKING:
+    import xarray
+
+    from nlbprob.data.trials import Trials
+
+
+#: What other parts of inference ask of a posterior; completion leaves it out.
+INTERNAL = {"centre", "check", "check_bins", "own_loadings"}
+
+
+@checked_keywords
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Posterior:
+    """The fitted model.
+
+    model, context: what was fitted, and the facts of its training data; values: each parameter site at the centre of
+    its posterior; draws: sites [sample, ...] drawn from it; neuron_ids: the neurons, in the order of the loadings;
+    history: columns "stage", "iteration", "elbo" (nats, all training trials), "seconds"; config: JSON-able settings.
+
+    Latents are given in a canonical basis: orthogonal directions of the loadings, ordered by the variance of the
+    predictors that they explain, the largest loading positive; or in that of another fit, `basis`, see `nlbprob.align`.
+    `rotation` [latent, latent] leads from the model's basis to it. One rotation serves all draws: these are around one
+    mode, and to turn each towards the centre would only add the noise of its loadings to its dynamics.
+    """
+
+    model: Model
+    context: Context
+    values: dict[str, np.ndarray]
+    draws: dict[str, np.ndarray]
+    neuron_ids: np.ndarray
+    history: dict[str, np.ndarray]
+    config: dict[str, Any]
+    basis: np.ndarray | None = None
+
+    def __dir__(self):
+        return [name for name in super().__dir__() if name not in INTERNAL]
+
+    def __repr__(self) -> str:
+        family, dim = self.config["posterior"], self.model.dim
+        bound = f"ELBO {self.elbo[-1]:.1f} nats after {len(self.elbo)} iterations" if len(self.elbo) else "not iterated"
+        return (
+            f"Posterior: {dim} latents, {len(self.neuron_ids)} neurons, bins of {self.context.bin_ms:g} ms; "
+            f"parameters {family!r}, {bound}\n{self.verdict}"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what was compiled or derived, so that a posterior can be pickled and copied."""
+        state = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return state | {"model": getattr(self.model, "function", self.model)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        model = state["model"]
+        vars(self).update(state)
+        if not isinstance(model, Model):  # what a function's runs showed is found out anew
+            from nlbprob.functions.model import function_model
+
+            vars(self)["model"] = function_model(model, self.context)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the fit has converged, and what has collapsed, in words, each with its remedy."""
+        from nlbprob.posterior.diagnostics import verdict
+
+        return verdict(self)
+
+    @property
+    def elbo(self) -> Float[np.ndarray, " step"]:
+        """The bound after every iteration, nats, all training trials; noisy estimates from the SVI stage on."""
+        return np.asarray(self.history["elbo"], float)
+
+    @property
+    def rotation(self) -> Float[np.ndarray, "latent latent"]:
+        """The orthogonal matrix R of the canonical basis: canonical latents are R'x, canonical loadings C R.
+
+        Latents are turned only inside a block that does not mind: dense dynamics, regimes, templates.
+        """
+        return self.basis if self.basis is not None else canonical_rotation(self.model, self.own_loadings)
+
+    @property
+    def own_loadings(self) -> Float[np.ndarray, "neuron latent"]:
+        """The loadings C in the model's own basis, at the centre of their posterior."""
+        names = self.model.readout.names
+        return np.asarray(self.model.readout.loadings(self.values) if names else self.centre.loadings, float)
+
+    @functools.cached_property
+    def centre(self) -> Parameters:
+        """The parameters at the centre of their posterior, with the covariance of each neuron's baseline and
+        loadings.
+        """
+        with precision(self.config["precision"]):
+            theta = derive(self.model, self.context, jax.tree.map(jnp.asarray, self.values))
+        theta = jax.tree.map(np.asarray, theta)
+        if len(next(iter(self.draws.values()))) < 2 or self.config["posterior"] == "map":
+            return theta
+        covariance = canonical.readout_covariance(self)
+        return theta._replace(uncertainty=covariance.astype(theta.loadings.dtype))
+
+    def check_bins(self, trials: "Trials") -> None:
+        """Raise InputError unless these are trials, with the fit's bin width."""
+        check_trials(trials, "Posterior")
+        if trials.bin_ms != self.context.bin_ms:
+            raise InputError(
+                f"The trials have bins of {trials.bin_ms:g} ms, the fit of {self.context.bin_ms:g} ms; load them alike."
+            )
+
+    def check(self, trials: "Trials") -> None:
+        """Raise InputError unless the trials are of the recording's neurons and bin width."""
+        self.check_bins(trials)
+        if not np.array_equal(np.asarray(trials.neurons["id"]).astype(str), np.asarray(self.neuron_ids).astype(str)):
+            raise InputError(
+                "The trials' neuron ids are not those of the fit, in that order; load the same units, "
+                "and hide neurons with `hide_heldout` or `seen` instead of dropping them."
+            )
+
+    def rates(self, trials: "Trials", causal: bool = False, beyond_ms: float | int = 0) -> "xarray.DataArray":
+        """Expected spikes per bin [trial, time, neuron] of every neuron and bin, given only the entries that are
+        `seen`.
+
+        The trials may be of one session of a stitched fit: the rates are those of its neurons then.
+        r = E[y | seen] = E_q[link(c'x + d)], over x and over each neuron's c and d; dynamics are at their centre.
+        causal=True: each bin given what is seen up to and including it (filtering), for online use. beyond_ms: also
+        the bins up to so many ms after the last.
+        Raises InputError where the trials are not of this recording.
+        """
+        extended = predict.extend(trials, beyond_ms)
+        whole, neurons = embedded(self, extended)
+        return predict.labeled(predict.rates(self, whole, causal)[..., neurons], extended)
+
+    def latents(self, trials: "Trials", causal: bool = False) -> "xarray.Dataset":
+        """Posterior "mean" [trial, time, latent] and "covariance" [trial, time, latent, latent_2] of the canonical
+        latents.
+        """
+        return predict.latents(self, embedded(self, trials).trials, causal)
+
+    def rates_and_latents(self, trials: "Trials") -> "tuple[xarray.DataArray, xarray.Dataset]":
+        """What `rates` and `latents` say of the trials, inferred once: this is what takes the time of either."""
+        whole, neurons = embedded(self, trials)
+        found = list(predict.by_chunk(self, whole, causal=False))
+        rates = predict.labeled(predict.rates(self, whole, False, found)[..., neurons], trials)
+        return rates, predict.latents(self, whole, False, found)
+
+    def components(self, trials: "Trials") -> "xarray.DataArray":
+        """p(component | what is seen) [trial, component], for a model with templates."""
+        whole = embedded(self, trials).trials
+        if self.model.templates is None:
+            raise InputError("components: the model has no templates.")
+        return predict.components(self, whole)
+
+    def regimes(self, trials: "Trials") -> "xarray.Dataset":
+        """p(regime | what is seen) of each block that switches, by its name [trial, time, NAME_regime]."""
+        whole = embedded(self, trials).trials
+        if not any(block.n_regimes for block in self.model.chains):
+            raise InputError("regimes: no block of the model switches.")
+        return predict.regimes(self, whole)
+
+    def sample_latents(self, trials: "Trials", draws: int = 200, seed: int = 0) -> "xarray.DataArray":
+        """Whole trajectories from the posterior [sample, trial, time, latent]; parameters vary from draw to draw."""
+        import xarray
+
+        whole, values = embedded(self, trials).trials, self.parameter_sites(draws, seed)
+        trajectories = np.empty((draws, trials.n_trials, trials.n_bins, self.model.dim), self.centre.loadings.dtype)
+        for piece in sampling.draws(self, values, whole, seed, sampling.only_latents):
+            trajectories[piece.draws, piece.trials] = piece.arrays["latents"]
+        coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": self.model.latent_names}
+        return xarray.DataArray(trajectories @ self.rotation, coords, ("sample", "trial", "time", "latent"), "latents")
+
+    def parameter_sites(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
+        """Draws of the parameter sites as the model defines them [sample, ...]; with replacement beyond those kept."""
+        return {name: value[self._rows(draws, seed)] for name, value in self.draws.items()}
+
+    def _rows(self, draws: int, seed: int) -> np.ndarray:
+        kept = len(next(iter(self.draws.values())))
+        draws, seed = whole_number(draws, "Posterior", "draws", 1), seed_number(seed, "Posterior")
+        return np.random.default_rng(seed).choice(kept, draws, replace=draws > kept)
+
+    def parameters(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
+        """Draws [sample, ...] of interpretable parameters in the canonical basis.
+
+        "loadings" [neuron, latent], "baseline" [neuron], "transition_matrix" and "noise_covariance" [latent,
+        latent_2] (per bin), "initial_mean", "initial_covariance", the observation's own, and the sites of the
+        blocks, such as "lds.decay_ms".
+        """
+        rows = self._rows(draws, seed)
+        return {name: value[rows] for name, value in (self.draws | self._canonical_draws).items()}
+
+    @functools.cached_property
+    def parameter_mean(self) -> dict[str, np.ndarray]:
+        """What `parameters` gives, at the centre of the posterior and without the sample axis."""
+        one = canonical.parameters(self, jax.tree.map(lambda a: a[None], self.centre._replace(uncertainty=None)))
+        return {name: np.asarray(value) for name, value in self.values.items()} | {k: v[0] for k, v in one.items()}
+
+    @functools.cached_property
+    def _derived_draws(self) -> Parameters:
+        with precision(self.config["precision"]):
+            found = derive_each(self.model, self.context, jax.tree.map(jnp.asarray, self.draws))
+            return jax.tree.map(np.asarray, found)
+
+    @functools.cached_property
+    def _canonical_draws(self) -> dict[str, np.ndarray]:
+        return canonical.parameters(self, self._derived_draws)
+
+    def dynamics(self, draws: int = 200, seed: int = 0) -> "xarray.Dataset":
+        """Modes of the dynamics with uncertainty; see `nlbprob.posterior.modes.modes_of`."""
+        from nlbprob.posterior.modes import modes_of
+
+        return modes_of(self, draws, seed)
+
+    def to_arviz(
+        self,
+        trials: "Trials",
+        draws: int = 200,
+        log_likelihood: str = "neuron",
+        seed: int = 0,
+        latents: str = "draws",
+        predictive: int | None = None,
+        rates: int = 0,
+    ) -> "xarray.DataTree":
+        """The posterior as an ArviZ tree, in memory; see `nlbprob.posterior.arviz.to_arviz` for its groups.
+
+        Args:
+            trials: those to look at; the tree grows with their number.
+            draws: joint draws of parameters and trajectories.
+            log_likelihood: of each "neuron" in each trial, of each "trial", or "full" for each count.
+            seed: of the draws.
+            latents: "draws", or "summary" for their mean and standard deviation.
+            predictive: how many draws have counts too; None: all.
+            rates: how many draws have rates too.
+
+        Returns:
+            Groups with named dimensions; what is not seen is absent.
+
+        Raises:
+            InputError: the tree would exceed 1 GB, or the trials are not of this recording.
+        """
+        from nlbprob.posterior import arviz, joint
+
+        contents = joint.chosen(draws, log_likelihood, latents, predictive, rates)
+        return arviz.to_arviz(self, trials, contents, seed)
+
+    def to_netcdf(
+        self,
+        path: str | Path,
+        trials: "Trials",
+        draws: int = 200,
+        log_likelihood: str = "trial",
+        seed: int = 0,
+        latents: str = "summary",
+        predictive: int = 4,
+        rates: int | None = None,
+    ) -> None:
+        """Write what `to_arviz` gives to a compressed netCDF file, piece by piece; `xarray.open_datatree` reads it.
+
+        By default it holds all draws of the parameters, the latents' means and standard deviations, the log likelihood
+        of each trial, and a few draws of counts and rates.
+
+        Args:
+            path: the file; it is written as a whole.
+            trials, draws, log_likelihood, seed, latents, predictive: as for `to_arviz`.
+            rates: how many draws have rates too; None: four, or fewer where these would take more than 700 MB.
+
+        Raises:
+            InputError: the file would hold more than 4 GB, or the trials are not of this recording.
+            nlbprob.files.WriteError: the system does not take the file.
+        """
+        from nlbprob.posterior import arviz, joint
+
+        rates = arviz.few_rates(trials) if rates is None else rates
+        arviz.write(self, path, trials, joint.chosen(draws, log_likelihood, latents, predictive, rates), seed)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write arrays (npz) and JSON to a folder, made if need be; return it."""
+        from nlbprob.posterior import store
+
+        return store.save(self, Path(folder))
+
+    @staticmethod
+    def load(folder: str | Path, model: Model | Callable | None = None) -> "Posterior":
+        """Read what `save` wrote. `model` is needed only where it was a NumPyro function, or used blocks or priors that
+        are not nlbprob's.
+        """
+        from nlbprob.posterior import store
+
+        return store.load(Path(folder), model)
+
+
+@program("model", "context")
+def derive(model: Model, context: Context, values: dict) -> Parameters:
+    """The parameters at given site values."""
+    return parameters_at(model, context, values)
+
+
+@program("model", "context")
+def derive_each(model: Model, context: Context, draws: dict) -> Parameters:
+    """The parameters at each draw of the sites [sample, ...]."""
+    return jax.lax.map(lambda values: parameters_at(model, context, values), draws)

@@ -1,0 +1,174 @@
+"""Posterior predictions for any trials, from any subset of seen entries, in chunks that bound memory."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nlbprob.arguments import real_number
+from nlbprob.errors import InputError
+from nlbprob.infer.runtime.batch import Batch, chunks, prediction_chunk
+from nlbprob.infer.runtime.execute import map_chunks
+from nlbprob.infer.runtime.precision import precision
+from nlbprob.infer.runtime.programs import program
+from nlbprob.infer.trajectories.filtering import filtered_marginals
+from nlbprob.infer.trajectories.marginals import Marginals, expected_counts, mixed, smoothed_marginals
+from nlbprob.infer.trajectories.problem import problem
+from nlbprob.model import Model, Parameters
+
+if TYPE_CHECKING:
+    import xarray
+
+    from nlbprob.data.trials import Trials
+    from nlbprob.posterior.posterior import Posterior
+
+
+#: Chunks that are worked on before what was found of them is handed over.
+AT_ONCE = 8
+
+
+def extend(trials: "Trials", beyond_ms: float | int) -> "Trials":
+    """The trials with unseen bins added after the last, `beyond_ms` in all."""
+    beyond_ms = real_number(beyond_ms, "rates", "beyond_ms")
+    bins = round(beyond_ms / trials.bin_ms)
+    if bins < 0 or abs(bins * trials.bin_ms - beyond_ms) > 1e-6:
+        raise InputError(f"beyond_ms={beyond_ms:g} is not a whole number of bins of {trials.bin_ms:g} ms.")
+    if not bins:
+        return trials
+
+    def after(array: Any, fill: Any) -> Any:
+        return np.concatenate([array, np.full((len(array), bins, *array.shape[2:]), fill, array.dtype)], 1)
+
+    times = trials.time_ms[-1] + trials.bin_ms * np.arange(1, bins + 1)
+    return dataclasses.replace(
+        trials,
+        counts=after(trials.counts, 0),
+        seen=after(trials.seen, False),
+        time_ms=np.concatenate([trials.time_ms, times]),
+        forward_bins=trials.forward_bins + bins,
+        behavior=None if trials.behavior is None else after(trials.behavior, np.nan),
+        inputs={name: after(value, np.nan) for name, value in trials.inputs.items()},
+    )
+
+
+def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator[tuple[slice, Any, Batch, Marginals]]:
+    """Chunk by chunk: which trials, the parameters' centre, the data, and the moments of the latents."""
+    marginals = filtered_marginals if causal else smoothed_marginals
+    with precision(posterior.config["precision"]):
+        theta, model = jax.tree.map(jnp.asarray, posterior.centre), posterior.model
+    size = prediction_chunk(model, trials)
+
+    def find(chunk):
+        rows, batch = chunk
+        return rows, theta, batch, marginals(model, theta, batch)
+
+    width = posterior.config["precision"]
+    waiting = chunks(model, posterior.context, trials, size)
+    while True:
+        with precision(width):  # closed before anything is yielded
+            found = list(map_chunks(find, itertools.islice(waiting, AT_ONCE)))
+        if not found:
+            return
+        yield from found
+
+
+@program("model")
+def expected_rates(model: Model, theta: Parameters, batch: Batch, marginals: Marginals):
+    """Expected counts of each trial."""
+    given, _ = problem(model, theta, batch)
+    return expected_counts(model, given, marginals)
+
+
+@program()
+def overall(marginals: Marginals):
+    """Mean and covariance of each trial's latents over its components."""
+    mean = mixed(marginals.mean, marginals.share)
+    if marginals.share.shape[-1] == 1:
+        return mean, marginals.covariance
+    second = marginals.covariance + marginals.mean[..., :, None] * marginals.mean[..., None, :]
+    return mean, mixed(second, marginals.share) - mean[..., :, None] * mean[..., None, :]
+
+
+@program("model")
+def regime_marginals(model: Model, marginals: Marginals):
+    """p(regime | what is seen) of each bin, over each trial's components, by block."""
+    paths = zip(model.chains, marginals.paths, strict=True)
+    return {block.name: mixed(path.marginal, marginals.share) for block, path in paths if path is not None}
+
+
+def gathered(parts: list, rows: list[slice]):
+    """Trees of arrays [trial of the chunk, ...] as one tree of NumPy arrays [trial, ...], without what filled up
+    chunks.
+    """
+    kept = [
+        jax.tree.map(lambda a, n=r.stop - r.start: np.asarray(a)[:n], part) for part, r in zip(parts, rows, strict=True)
+    ]
+    return jax.tree.map(lambda *pieces: np.concatenate(pieces), *kept)
+
+
+def rates(posterior: "Posterior", trials: "Trials", causal: bool, found=None) -> np.ndarray:
+    """Expected counts [trial, time, neuron] given what is seen; found: what `by_chunk` gives, where it is known."""
+    with precision(posterior.config["precision"]):
+        found = by_chunk(posterior, trials, causal) if found is None else found
+        found = [(rows, expected_rates(posterior.model, *rest)) for rows, *rest in found]
+        return gathered([part for _, part in found], [rows for rows, _ in found])
+
+
+def latents(posterior: "Posterior", trials: "Trials", causal: bool, found=None):
+    """Posterior moments of the latents in the canonical basis; over all components where there are templates.
+
+    found: what `by_chunk` gives, where it is known.
+    """
+    import xarray
+
+    rotation = posterior.rotation
+
+    with precision(posterior.config["precision"]):
+        found = by_chunk(posterior, trials, causal) if found is None else found
+        found = [(rows, overall(moments)) for rows, _, _, moments in found]
+        mean, covariance = gathered([part for _, part in found], [rows for rows, _ in found])
+    coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": posterior.model.latent_names}
+    dims = ("trial", "time", "latent")
+    return xarray.Dataset(
+        {"mean": (dims, mean @ rotation), "covariance": ((*dims, "latent_2"), rotation.T @ covariance @ rotation)},
+        coords | {"latent_2": coords["latent"]},
+    )
+
+
+def components(posterior: "Posterior", trials: "Trials"):
+    """p(component | what is seen) of each trial, for a model with templates."""
+    import xarray
+
+    with precision(posterior.config["precision"]):
+        found = [(rows, moments.share) for rows, _, _, moments in by_chunk(posterior, trials, causal=False)]
+        share = gathered([part for _, part in found], [rows for rows, _ in found])
+    coords = {"trial": trials.table["id"], "component": np.arange(share.shape[1])}
+    return xarray.DataArray(share, coords, ("trial", "component"), "components")
+
+
+def regimes(posterior: "Posterior", trials: "Trials"):
+    """p(regime | what is seen) of each bin, by block, over all components where there are templates."""
+    import xarray
+
+    with precision(posterior.config["precision"]):
+        found = [
+            (rows, regime_marginals(posterior.model, found))
+            for rows, _, _, found in by_chunk(posterior, trials, causal=False)
+        ]
+        shares = gathered([part for _, part in found], [rows for rows, _ in found])
+    coords = {"trial": trials.table["id"], "time": trials.time_ms}
+    variables = {name: (("trial", "time", f"{name}_regime"), share) for name, share in shares.items()}
+    return xarray.Dataset(variables, coords)
+
+
+def labeled(rates: np.ndarray, trials: "Trials") -> "xarray.DataArray":
+    """Rates with named dimensions, trial and neuron ids and times in ms."""
+    import xarray
+
+    coords = {"trial": trials.table["id"], "time": trials.time_ms, "neuron": trials.neurons["id"]}
+    attributes = {"units": "spikes/bin", "bin_ms": trials.bin_ms}
+    return xarray.DataArray(rates, coords, ("trial", "time", "neuron"), "rates", attributes)

@@ -1,0 +1,143 @@
+"""Joint draws of parameters and trajectories from the posterior."""
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nlbprob.blocks.base import Context
+from nlbprob.infer.parameters.sites import parameters_at
+from nlbprob.infer.runtime.batch import CHUNK_NUMBERS, Batch, prediction_chunk
+from nlbprob.infer.runtime.execute import map_chunks
+from nlbprob.infer.runtime.precision import precision
+from nlbprob.infer.runtime.programs import program
+from nlbprob.infer.trajectories import likelihood, switching
+from nlbprob.infer.trajectories.marginals import Marginals
+from nlbprob.infer.trajectories.problem import lift, problem
+from nlbprob.model import Model
+from nlbprob.numerics import hmm, kalman
+from nlbprob.posterior import predict
+
+if TYPE_CHECKING:
+    from nlbprob.data.trials import Trials
+    from nlbprob.posterior.posterior import Posterior
+
+#: Draws that are made at once.
+DRAWS_TOGETHER = 8
+#: (model, options, key, problem, batch, x) -> arrays [trial, ...] by name; a function of a module, so that it is
+#: compiled once.
+Reading = Callable[..., dict[str, Any]]
+
+
+class Piece(NamedTuple):
+    """Some draws of the trials of a chunk: arrays [draw, trial, ...] by name, and what all draws start from.
+
+    marginals: of the latents at the centre of the parameters, of the chunk's rows before they are cut.
+    """
+
+    trials: slice
+    draws: slice
+    arrays: dict[str, np.ndarray]
+    marginals: Marginals
+
+
+def draws(
+    posterior: "Posterior",
+    values: dict[str, np.ndarray],
+    trials: "Trials",
+    seed: int,
+    reading: Reading,
+    options: Hashable = None,
+) -> Iterator[Piece]:
+    """For each draw of the parameters, what `reading` makes of a draw of every trajectory.
+
+    Inference converges at the centre of the parameters; at each draw one full natural-gradient step from there
+    adapts the sites, which is what an exact posterior does to first order. A trial's component is drawn first, then its
+    latents given the component.
+
+    Args:
+        posterior: the fit.
+        values: draws of the parameter sites [draw, ...].
+        trials: those whose trajectories are drawn.
+        seed: of the trajectories.
+        reading: what to make of a draw, see `Reading`.
+        options: hashable, handed on to it.
+
+    Yields:
+        What it returned, and the templates and regimes that were drawn, chunk of trials by chunk, some draws at a time,
+        so that no more than that has to be kept.
+    """
+    width, model, context = posterior.config["precision"], posterior.model, posterior.context
+    size = prediction_chunk(model, trials)
+    if trials.n_trials <= size:
+        size = trials.n_trials  # nothing is drawn of trials that only pad the chunk
+    # Several draws at once: loops over time are slow for their many small steps, not for the size of each.
+    largest = size * trials.n_bins * trials.n_neurons * model.n_components
+    together = max(1, min(DRAWS_TOGETHER, CHUNK_NUMBERS // largest))
+    count = len(next(iter(values.values())))
+    for rows, _, batch, marginals in predict.by_chunk(posterior, trials, causal=False):
+        kept = trimmed(batch, marginals, size)
+
+        def joint(start, rows=rows, kept=kept, marginals=marginals):
+            numbers = np.minimum(np.arange(start, start + together), count - 1)
+            some = {name: jnp.asarray(value[numbers]) for name, value in values.items()}
+            keys = jax.vmap(lambda number: jax.random.fold_in(jax.random.key(seed), number))(jnp.asarray(numbers))
+            own = jax.vmap(lambda key: jax.random.fold_in(key, rows.start))(keys)
+            drawn = several(model, context, reading, options, own, some, *kept)
+            stop, length = min(start + together, count), rows.stop - rows.start
+            arrays = jax.tree.map(lambda a: np.asarray(a)[: stop - start, :length], drawn)
+            return Piece(rows, slice(start, stop), arrays, marginals)
+
+        starts = range(0, count, together)
+        for first in range(0, len(starts), DRAWS_TOGETHER):
+            with precision(width):  # closed before anything is yielded
+                pieces = list(map_chunks(joint, starts[first : first + DRAWS_TOGETHER]))
+            yield from pieces
+
+
+@program("model", "context", "reading", "options")
+def several(model: Model, context: Context, reading: Reading, options, keys, values, batch: Batch, marginals):
+    """A joint draw for each key and each of the parameters' draws [draw, ...], handed to `reading`."""
+
+    def one(key, values):
+        return draw(model, context, reading, options, key, values, batch, marginals)
+
+    return jax.vmap(one)(keys, values)
+
+
+def draw(model: Model, context: Context, reading: Reading, options, key, values, batch: Batch, marginals: Marginals):
+    """One draw of every trajectory at given site values, around the converged marginals."""
+    theta = parameters_at(model, context, values)
+    given, repeated = problem(model, theta, batch)
+    moments = (marginals.mean, marginals.covariance)
+    _, sites = likelihood.expected_log_likelihood(given, model.observation, repeated, *moments)
+    first, second, third, fourth = jax.random.split(key, 4)
+    prior = switching.prior(given, marginals.paths)
+    total = prior.with_extra(lift(sites, given.emission))
+    state = kalman.sample(first, prior.chain, kalman.filter(prior.chain, total))
+    x = state if given.emission is None else state @ given.emission.T
+    x = x if given.shift is None else x + given.shift
+    trials, count = marginals.share.shape
+    chosen = jax.random.categorical(third, jnp.log(marginals.share)) + count * jnp.arange(trials)
+    offset = given.offset if given.offset.ndim == 1 else given.offset[chosen]
+    found = reading(model, options, second, given._replace(offset=offset), batch, x[chosen])
+    extra = {"component": chosen % count} if theta.mixture is not None else {}
+    drawn = {
+        f"{block.name}.regime": hmm.sample(fourth, jax.tree.map(lambda a: a[chosen], path))
+        for block, path in zip(model.chains, marginals.paths, strict=True)
+        if path is not None
+    }
+    return found | extra | drawn
+
+
+def trimmed(batch: Batch, marginals: Marginals, size: int) -> Any:
+    """The first `size` trials of a chunk, (batch, marginals); some arrays have several rows a trial."""
+    most = len(batch.counts)
+    return jax.tree.map(lambda a: a[: len(a) // most * size], (batch, marginals))
+
+
+def only_latents(model: Model, options, key, given, batch: Batch, x) -> dict[str, Any]:
+    """The trajectories as they are drawn."""
+    return {"latents": x}
