@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nlbprob.blocks.lds import SLOWEST_DECAY_TRIALS
-from nlbprob.infer.em.steps.convergence import SETTLED, settled
+from nlbprob.infer.em.convergence import SETTLED, settled
 
 if TYPE_CHECKING:
     from nlbprob.posterior.posterior import Posterior

@@ -199,8 +199,8 @@ def describe(model: Model, options: "Recorded", key, given: Problem, batch: Batc
     known = jnp.zeros_like(predictor)
     pointwise = observation.expected_log_prob(predictor, known, batch.counts, given.observation)[0]
     pointwise = jnp.where(batch.seen, pointwise, 0.0)
-    found = {"lp": pointwise.sum((1, 2)), "rates": distribution.mean[..., neurons]}
-    found |= {} if options.on_host else {"spikes": distribution.sample(key)[..., neurons]}
+    found = {"lp": pointwise.sum((1, 2)), "rates": jnp.asarray(distribution.mean)[..., neurons]}
+    found |= {} if options.on_host else {"spikes": jnp.asarray(distribution.sample(key))[..., neurons]}
     found |= {"latents": x} if options.latents == "draws" else {}
     by_neuron = pointwise[..., neurons] if options.log_likelihood == "full" else pointwise.sum(1)[..., neurons]
     return found | ({} if options.log_likelihood == "trial" else {"log_likelihood": by_neuron})

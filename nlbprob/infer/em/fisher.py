@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from nlbprob.blocks.base import Context
+from nlbprob.infer.parameters.flat import Entries
 from nlbprob.infer.parameters.sites import log_prior, parameters_at
-from nlbprob.infer.parameters.sites.flat import Entries
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import bound as bound_of
 from nlbprob.infer.trajectories import cvi as local_inference

@@ -144,7 +144,7 @@ def read(folder: str | os.PathLike, setup: Setup) -> FitState | None:
         if not path.is_file():
             continue
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 arrays = {key: file[key] for key in file.files}
             facts = json.loads(arrays.pop("facts").tobytes())
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

@@ -22,7 +22,7 @@ from numpyro.infer.autoguide import AutoGuide
 
 from nlbprob.infer.em.fisher import MOST_JOINT
 from nlbprob.infer.em.steps import EM, START_SCALE
-from nlbprob.infer.parameters.sites.flat import Entries
+from nlbprob.infer.parameters.flat import Entries
 from nlbprob.infer.runtime.programs import program
 
 FAMILIES = ("neuron", "normal", "lowrank", "map")
