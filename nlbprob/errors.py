@@ -4,12 +4,24 @@ import difflib
 import re
 from collections.abc import Iterable
 
-#: Control characters, line separators, what reorders text, and halves of characters that no terminal can encode.
-UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+#: Characters that move a terminal's cursor, change its colors, or turn the direction of what follows.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""The text with every control character written out, so that a file cannot write to its reader's terminal.
+
+    >>> printable("unit\x1b[2J")
+    'unit\\x1b[2J'
+    """
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 class InputError(ValueError):
     """Something handed to nlbprob cannot be used; the message names what, where, and what to do."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__("\n".join(map(printable, str(message).split("\n"))))
 
 
 class RunExistsError(InputError):
@@ -27,12 +39,3 @@ def suggestion(name: str, choices: Iterable[object]) -> str:
         return "There are none."
     close = difflib.get_close_matches(name, known, n=1)
     return (f"Did you mean {close[0]!r}? " if close else "") + "There are: " + ", ".join(map(repr, known)) + "."
-
-
-def printable(text: str) -> str:
-    r"""Text out of a file or from a server as a terminal may show it: control characters are escaped.
-
-    >>> print(printable("rates\x1b[2J"))
-    rates\x1b[2J
-    """
-    return UNFIT.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
