@@ -41,7 +41,12 @@ def combine(out: str | os.PathLike, *submissions: str | os.PathLike) -> list[str
                 origin[name] = where
             if len(groups) == before:
                 raise InputError(f"{where}: holds no group of rates; name submissions.")
-        write_hdf5(target, lambda merged: [copy(group.group, merged, name) for name, group in groups], CHECKED)
+
+        def fill(merged: Any) -> None:
+            for name, group in groups:
+                copy(group.group, merged, name)
+
+        write_hdf5(target, fill, CHECKED)
     return list(origin)
 
 
