@@ -90,7 +90,7 @@ def ragged(table: DynamicTable, name: str) -> list[np.ndarray]:
     shape = np.shape(column.target.data)
     ends = row_ends(stored(column.data, f"{name}_index"), len(table.id), shape[0] if shape else 0, name)
     values = numeric(stored(column.target.data, name, int(ends[-1]) if len(ends) else 0), name)
-    return np.split(values, ends[:-1])
+    return np.split(values[:, 0] if values.shape[1:] == (1,) else values, ends[:-1])
 
 
 def without_index(table: str, name: str) -> str:

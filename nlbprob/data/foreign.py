@@ -18,6 +18,8 @@ REMEDIES = {
     r"filter.* (not registered|not available|unavailable)|not registered|open directory .*plugin|filter plugin": (
         "its data are compressed by a filter that is not installed: pip install hdf5plugin"
     ),
+    r"closed|[Ii]nvalid \w+ identifier|[Nn]ot a \w+ id|[Nn]ot a dataset": "it was closed: open it, and load "
+    "before it is closed",
     r"truncated|file signature not found|addr overflow|bad superblock": "it is cut short or of another format: fetch "
     "or write it again",
     r"[Mm]emory|[Uu]nable to allocate": "it asks for more memory than there is: select less, or write the file again "
@@ -55,7 +57,7 @@ def clause(error: BaseException) -> str:
 
 def remedy(error: BaseException) -> str:
     """What the user can do about an error."""
-    words = f"{error.args[-1] if error.args else ''} {error}"
+    words = str(error.args[-1] if error.args else "")
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM):
         words = "Permission denied"
     if isinstance(error, MemoryError):

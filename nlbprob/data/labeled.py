@@ -53,7 +53,10 @@ def safe(name: str) -> str:
 
 
 def from_xarray(dataset: "xarray.Dataset") -> Trials:
-    """The Trials that `to_xarray` made the dataset of. Raises InputError where a part of it is missing."""
+    """The Trials that `to_xarray` made the dataset of; counts that became NaN since, by `where` say, are unseen.
+
+    Raises InputError where a part of it is missing.
+    """
     missing = [name for name in ("counts", "seen", "trials", "bin_ms") if name not in {*dataset, *dataset.attrs}]
     if missing:
         raise InputError(f"dataset: {', '.join(missing)} is missing; hand over what Trials.to_xarray returned.")
@@ -62,9 +65,11 @@ def from_xarray(dataset: "xarray.Dataset") -> Trials:
         if "column" in coordinate.attrs:
             tables[str(coordinate.dims[0])][coordinate.attrs["column"]] = coordinate.values
     behavior = dataset.get("behavior")
+    counts, seen = (dataset[name].transpose(*AXES).values for name in ("counts", "seen"))
+    known = ~np.isnan(counts) if counts.dtype.kind == "f" else np.ones(counts.shape, dtype=bool)
     return Trials(
-        counts=dataset["counts"].transpose(*AXES).values,
-        seen=dataset["seen"].transpose(*AXES).values,
+        counts=np.where(known, counts, 0),
+        seen=known & np.equal(seen, 1).astype(bool),  # a NaN among them is no 1
         bin_ms=float(dataset.attrs["bin_ms"]),
         neurons=tables["neuron"],
         table=tables["trial"],

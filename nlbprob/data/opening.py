@@ -11,6 +11,7 @@ from typing import Any
 
 from nlbprob.data.columns import without_index
 from nlbprob.data.foreign import extension, told
+from nlbprob.data.heaps import refuse_endless_heaps
 from nlbprob.data.remote import is_address, open_address
 from nlbprob.errors import InputError, suggestion
 
@@ -35,11 +36,12 @@ def name_of(source: Any) -> str | None:
     """What to call a source in messages and in `Trials.source`; None for one that lies in memory alone."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
-    if getattr(source, "driver", None) == "fileobj":
-        return None
     own = ("filename", "container_source", "source", *(("name",) if hasattr(source, "seek") else ()))
-    names = (getattr(source, name, None) for name in own)
-    return next((os.fspath(name) for name in names if isinstance(name, str | os.PathLike)), None)
+    with contextlib.suppress(ValueError):  # a closed h5py.File tells nothing of itself
+        if getattr(source, "driver", None) != "fileobj":
+            names = (getattr(source, name, None) for name in own)
+            return next((os.fspath(name) for name in names if isinstance(name, str | os.PathLike)), None)
+    return None
 
 
 def nwb_of(source: Any, opened: contextlib.ExitStack) -> NWBFile:
@@ -66,7 +68,9 @@ def binary(source: Any, opened: contextlib.ExitStack) -> Any:
     if isinstance(source, str) and is_address(source):
         return open_address(source, opened)
     if isinstance(source, str | os.PathLike):
-        return existing(source)
+        path = existing(source)
+        refuse_endless_heaps(path)
+        return path
     if not (hasattr(source, "read") and hasattr(source, "seek")):
         raise InputError(
             f"a recording is a path, an address, an open binary file, h5py.File, NWBHDF5IO or NWBFile, not a "

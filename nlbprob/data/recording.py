@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Float
 
 from nlbprob.data.columns import Columns, ragged, read_columns
-from nlbprob.data.stored import flat
 from nlbprob.data.units import Units
 from nlbprob.errors import InputError, printable, suggestion
 
@@ -22,7 +21,7 @@ def read_units(nwbfile: NWBFile) -> tuple[Units, Columns]:
     if table is None or "spike_times" not in table.colnames:
         raise InputError("no units table with spike_times; nlbprob needs sorted units, one a row.")
     columns = read_columns(table)
-    spikes = [flat(times) for times in ragged(table, "spike_times")]
+    spikes = ragged(table, "spike_times")
     if any(times.ndim != 1 for times in spikes):
         raise InputError(f"spike_times: expected one number a spike, got entries of shape {spikes[0].shape[1:]}.")
     observed = ragged(table, "obs_intervals") if "obs_intervals" in table.colnames else [None] * len(spikes)
@@ -45,18 +44,20 @@ def read_invalid(nwbfile: NWBFile) -> Float[np.ndarray, "interval 2"]:
 
 def read_table(nwbfile: NWBFile, name: str) -> Columns:
     """The intervals table `name`, such as "trials", by column. Raises InputError where the file has no such table."""
-    if name not in nwbfile.intervals:
+    own = {key: table for key in ("trials", "epochs") if (table := getattr(nwbfile, key)) is not None}
+    tables = {**nwbfile.intervals, **own}  # those of a file that was never written are not among its intervals
+    if name not in tables:
         raise InputError(
             f"no intervals table {name!r}; name another (intervals), or cut a continuous recording into pieces "
-            f"(chunk_ms). {suggestion(name, map(printable, nwbfile.intervals))}"
+            f"(chunk_ms). {suggestion(name, map(printable, tables))}"
         )
-    columns = read_columns(nwbfile.intervals[name])
+    columns = read_columns(tables[name])
     if not len(columns["id"]):
         raise InputError(
             f"the table {name!r} has no row; name another (intervals), or cut a continuous recording into pieces "
             "(chunk_ms)."
         )
     for required in ("start_time", "stop_time"):
-        if required not in columns:
-            raise InputError(f"the table {name!r} has no column {required!r} with one time (s) a row; write it again.")
+        if required not in columns or columns[required].dtype.kind not in "uif":
+            raise InputError(f"the table {name!r} needs a column {required!r} with one time (s) a row; write it again.")
     return columns

@@ -56,7 +56,8 @@ def answer(handler, site):
     path = handler.path.partition("?")[0]
     content = site.files.get(path, 404)
     wanted = handler.headers.get("Range")
-    offset = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+    first, _, last = (wanted or "bytes=0-").removeprefix("bytes=").partition("-")
+    offset = int(first)
     site.requests.append((path, offset))
     if isinstance(content, list):  # one answer after the other
         content = content.pop(0) if len(content) > 1 else content[0]
@@ -66,7 +67,7 @@ def answer(handler, site):
     if wanted and site.ranges and offset >= len(content):
         handler.send_error(416)
         return
-    part = content[offset:] if wanted and site.ranges else content
+    part = content[offset : int(last) + 1 if last else None] if wanted and site.ranges else content
     handler.send_response(206 if wanted and site.ranges else 200)
     handler.send_header("Content-Length", str(len(part)))
     handler.end_headers()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nlbprob.data.expressions import evaluate
+from nlbprob.data.expressions import evaluate, names
 from nlbprob.errors import InputError
 
 COLUMNS = {
@@ -63,3 +63,52 @@ def test_expressions_mean_what_they_say(expression, expected):
 def test_anything_else_is_refused(expression, message):
     with pytest.raises(InputError, match=f"units: .*{message}|units: .*({message})"):
         evaluate(expression, COLUMNS)
+
+
+ODD = COLUMNS | {
+    "brain area": COLUMNS["area"],
+    "firing-rate": COLUMNS["rate"],
+    "2nd": COLUMNS["id"],
+    "class": COLUMNS["area"],
+    "a`b": COLUMNS["good"],
+    "_quoted0": COLUMNS["good"],
+}
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("`brain area` == 'MOs'", [1, 1, 0, 0]),
+        ("`firing-rate` > 0.5 and `brain area` == 'MOs'", [0, 1, 0, 0]),
+        ("`2nd` in [1, 4] or `class` == 'VISp'", [1, 0, 1, 1]),
+        ("not `a``b`", [0, 1, 0, 0]),
+        ("`area` == 'MOs'", [1, 1, 0, 0]),
+        ("_quoted0 and `brain area` == 'MOs'", [1, 0, 0, 0]),
+        ("area != '`brain area`'", [1, 1, 1, 1]),
+    ],
+)
+def test_any_column_can_be_named_in_backquotes(expression, expected):
+    np.testing.assert_array_equal(evaluate(expression, ODD), np.array(expected, dtype=bool))
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("brain area == 'MOs'", "is not an expression .* in backquotes: '`brain area` == "),
+        ("firing-rate > 3", "'firing - rate' .* is not allowed; .* and backquotes: `firing-rate`"),
+        ("brain_area == 'MOs'", "no column 'brain_area' .* Did you mean 'brain area'.* stand in backquotes"),
+        ("`brain  area` == 'MOs'", "no column 'brain  area'"),
+        ("`brain area == 'MOs'", "is not an expression"),
+        ("`brain area` + 1 == 3", "'`brain area` \\+ 1' .* is not allowed"),
+        ("(" * 1000 + "id" + ")" * 1000, "is not an expression"),
+        ("not " * 20000 + "good", "is not an expression|nested too deep"),
+        ("id == 1\0", "is not an expression"),
+    ],
+)
+def test_what_is_wrong_with_a_name_is_told(expression, message):
+    with pytest.raises(InputError, match=message):
+        evaluate(expression, ODD)
+
+
+def test_the_columns_of_an_expression():
+    assert sorted(names("`brain area` == 'rate' and id in [1]")) == ["brain area", "id"]

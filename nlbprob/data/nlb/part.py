@@ -19,6 +19,9 @@ from nlbprob.data.signals import all_places, sample_times
 from nlbprob.data.stored import numeric, stored
 from nlbprob.errors import InputError, printable, suggestion
 
+#: No recording of the benchmark comes near to this, more than a day.
+LONGEST_MS = 10**8
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Part:
@@ -42,17 +45,20 @@ def read_part(file: Path, dataset: Dataset, kind: str) -> Part:
     """
     with naming(str(file)), open_nwb(file) as nwbfile:
         units, _ = recording.read_units(nwbfile)
-        require({"heldout", "obs_intervals"}, nwbfile.units.colnames, "units: no column", dataset)
+        require({"heldout"}, units.columns, "units: no column", dataset)
+        require({"obs_intervals"}, nwbfile.units.colnames, "units: no column", dataset)
         heldout = as_mask(units.columns["heldout"], "units column 'heldout'")
         intervals = ragged(nwbfile.units, "obs_intervals")
-        length_ms = round(max((of_unit[-1, 1] for of_unit in intervals if len(of_unit)), default=0) * 1000)
-        if not length_ms:
-            raise InputError("obs_intervals: no unit has one, so nothing was recorded; write the file again.")
+        length_ms = clock_length(intervals)
         rows = recording.read_table(nwbfile, "trials")
         columns = dataset.train_columns if kind == "train" else dataset.test_columns
         require(columns, rows, "trials: no column", dataset)
         values, channels = read_signal(nwbfile, dataset, length_ms) if kind == "train" else (None, ())
     table, times = split_times(rows)
+    with naming(str(file)):
+        require({name for name in columns if name.endswith("_time")}, times, "trials: no times (s) in", dataset)
+        if table["split"].dtype.kind != "U" or table["id"].dtype.kind not in "iu":
+            raise InputError("trials: expected names in 'split' and whole numbers in 'id'; write the file again.")
     return Part(
         file=file,
         length_ms=length_ms,
@@ -66,6 +72,16 @@ def read_part(file: Path, dataset: Dataset, kind: str) -> Part:
     )
 
 
+def clock_length(intervals: list[np.ndarray]) -> int:
+    """The last millisecond of the obs_intervals. Raises InputError where there is none, or it cannot be meant."""
+    last_s = float(max((of_unit[-1, 1] for of_unit in intervals if len(of_unit)), default=0))
+    if not last_s > 0:
+        raise InputError("obs_intervals: no unit has one, so nothing was recorded; write the file again.")
+    if last_s * 1000 > LONGEST_MS or not all(np.isfinite(of_unit).all() for of_unit in intervals):
+        raise InputError(f"obs_intervals: the last ends at {last_s:g} s; are they in s, from the recording's begin?")
+    return round(last_s * 1000)
+
+
 def require(needed: set[str], present: Iterable[str], what: str, dataset: Dataset) -> None:
     """Raise InputError where something that the files of the data set have is missing."""
     found = list(present)
@@ -75,8 +91,8 @@ def require(needed: set[str], present: Iterable[str], what: str, dataset: Datase
 
 def milliseconds(times: Float[np.ndarray, " spike"], length_ms: int) -> Int[np.ndarray, " inside"]:
     """The number of the millisecond of each spike; spikes outside the clock are left out."""
-    inside = np.round(times * 1000, 6).astype(np.int32)
-    return inside[(inside >= 0) & (inside < length_ms)]
+    rounded = np.round(times * 1000, 6)
+    return rounded[(rounded > -1) & (rounded < length_ms)].astype(np.int32)
 
 
 def first_recorded(
@@ -90,7 +106,7 @@ def first_recorded(
     recorded = np.zeros(length_ms, dtype=bool)
     if mask.any():
         for start, stop in np.round(intervals[int(mask.argmax())] * 1000, 6):
-            recorded[int(np.ceil(start)) : int(np.floor(stop))] = True
+            recorded[max(int(np.ceil(start)), 0) : max(int(np.floor(stop)), 0)] = True
     return recorded
 
 
@@ -105,8 +121,11 @@ def split_times(rows: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dic
 
 
 def nanoseconds(seconds: Shaped[np.ndarray, " trial"]) -> Shaped[np.ndarray, " trial"]:
-    """Times in s as timedelta64[ns], NaT for NaN; whole seconds and their fraction apart, as pandas has it."""
-    known = np.isfinite(seconds)
+    """Times in s as timedelta64[ns], whole seconds and their fraction apart, as pandas has it.
+
+    NaT for NaN, and for what lies beyond any recording.
+    """
+    known = np.isfinite(seconds) & (np.abs(seconds) < LONGEST_MS / 1000)
     whole = np.trunc(np.where(known, seconds, 0))
     fraction = np.round(np.where(known, seconds, 0) - whole, 9)
     exact = whole.astype(np.int64) * 10**9 + (fraction * 1e9).astype(np.int64)
@@ -131,14 +150,15 @@ def read_signal(
     times = sample_times(series, len(samples), title)
     if times.shape != (len(samples),) or not np.isfinite(times).all():
         raise InputError(f"{title}: expected one finite time for each of {len(samples)} samples; write it again.")
-    at = np.rint(times * 1000).astype(np.int64)
-    if np.any(np.round(times, 6) != np.round(at / 1000, 6)) or at.min() < 0 or at.max() >= length_ms:
+    at = np.rint(times * 1000)
+    off_clock = np.round(times, 6) != np.round(at / 1000, 6)
+    if off_clock.any() or at.min(initial=0) < 0 or at.max(initial=0) >= length_ms:
         raise InputError(
             f"behavior: a sample of {series.name!r} does not lie on a whole millisecond inside the obs_intervals, "
             "so that the benchmark cannot use it; resample it at 1 ms."
         )
     values = np.full((length_ms, samples.shape[1]), np.nan)
-    values[at] = samples
+    values[at.astype(np.int64)] = samples
     # The benchmark sorts the names as they stand in the comment, blanks included.
     listed = re.search(r"columns=.*\[([^\]]*)\]", printable(series.comments or ""))
     names = listed[1].split(",") if listed else []
