@@ -85,27 +85,26 @@ def load(
     """
     given = {name: value for name, value in locals().items() if name not in NO_OPTIONS}
     options = resolve(config, behavior=signals.name_of(behavior), **given)
-    read = load_nwb if is_nwb(path) else load_session
+    read = load_nwb if is_nwb(path) or options["dataset"] is not None else load_session
     return read(path, options, Given(trials, neurons, None if isinstance(behavior, str) else behavior))
 
 
 def is_nwb(source: Any) -> bool:
     """Whether it is a path, an address, an open file, or what pynwb or pynapple made of one."""
-    return isinstance(source, str | os.PathLike) or any(
-        hasattr(source, name) for name in ("read", "swmr_mode", "acquisition", "nwb")
-    )
+    by_type = isinstance(source, str | os.PathLike) or hasattr(type(source), "swmr_mode")
+    return by_type or any(hasattr(source, name) for name in ("read", "acquisition", "nwb"))
 
 
 def load_nwb(source: Any, options: dict[str, Any], beside: Given) -> Trials:
     """The spikes of a file, or of a data set of the benchmark, with what was handed over beside it."""
     if options["dataset"] is None:
         return load_file(getattr(source, "nwb", source), options, beside)
-    left = of_dataset(options)
-    if beside.anything:
-        raise InputError(f"trials, neurons: the benchmark fixes them for {options['dataset']}; leave them out.")
     if not isinstance(source, str | os.PathLike):
         raise InputError(f"dataset: {options['dataset']} is read from a folder, not from a {type(source).__name__}.")
     with naming(os.fspath(source)):
+        left = of_dataset(options)
+        if beside.anything:
+            raise InputError(f"trials, neurons: the benchmark fixes them for {options['dataset']}; leave them out.")
         return load_dataset(source, **left)
 
 
