@@ -75,7 +75,7 @@ OPTIONS: dict[str, tuple[Any, Callable[[Any], Any], str]] = {
     "intervals": ("trials", name, "the name of an intervals table"),
     "chunk_ms": (None, width, "a length; give a positive number of ms"),
     "join": (False, flag, "true or false"),
-    "seed": (0, seed, f"a seed; give a whole number from 0 to {LARGEST_SEED}"),
+    "seed": (0, seed, f"a whole number from 0 to {LARGEST_SEED}"),
     "dataset": (None, name, "the name of a data set"),
     "phase": (None, name, "the name of a phase"),
 }
