@@ -117,9 +117,7 @@ def both_stages(run: Run, second: tuple, init: Posterior | None, meanwhile: Call
     return found
 
 
-def check_objects(
-    posterior: str, guide: Any, optimizer: Any, init: Any, meanwhile: Callable[[], object] | None
-) -> None:
+def check_objects(posterior: Any, guide: Any, optimizer: Any, init: Any, meanwhile: Any) -> None:
     """Raise InputError unless these arguments of `fit` are what they are called."""
     if isinstance(posterior, Posterior):
         raise InputError("fit(posterior=...) names the family of the posterior; to start from a fit, give it as init=.")
@@ -136,7 +134,7 @@ def check_objects(
             raise InputError(f"{named('fit', name, value)}: give {example}.")
 
 
-def checked_lengths(em_iterations: int | None, svi_steps: int, early_stopping: float) -> dict[str, Any]:
+def checked_lengths(em_iterations: Any, svi_steps: Any, early_stopping: Any) -> dict[str, Any]:
     """The lengths of the stages as Python's numbers, for the settings. Raises InputError where one is none."""
     return {
         "em_iterations": None if em_iterations is None else whole_number(em_iterations, "fit", "em_iterations"),
@@ -145,7 +143,7 @@ def checked_lengths(em_iterations: int | None, svi_steps: int, early_stopping: f
     }
 
 
-def checked_options(options: dict[str, Any] | None, caller: str) -> dict[str, Any]:
+def checked_options(options: Any, caller: str) -> dict[str, Any]:
     """Keywords of `fit` for the fits of folds. Raises InputError where `fit` has none of a name, or it is the seed."""
     instance_of(options, Mapping | None, caller, "fit_options", "keywords of nlb.fit, such as {'em_iterations': 20}")
     known = [name for name in inspect.signature(fit).parameters if name not in ("model", "trials")]
@@ -177,7 +175,7 @@ def context_of(init: Posterior, model: Model, trials: "Trials") -> Context:
     return init.context
 
 
-def several(seed: int | Sequence[int]) -> list[int]:
+def several(seed: Any) -> list[int]:
     """The seeds to begin from, as Python's numbers. Raises InputError where there is none, or one comes twice."""
     if isinstance(seed, Iterable) and not isinstance(seed, str) and getattr(seed, "ndim", 1) == 1:
         seeds = [seed_number(one, "fit", f"seed[{place}]") for place, one in enumerate(seed)]
