@@ -73,8 +73,8 @@ class Trials:
         source: dict[str, Any] | None = None,
     ) -> None:
         given = {name: value for name, value in locals().items() if name != "self"}
-        given["bin_ms"] = real_number(bin_ms, "Trials", "bin_ms")
-        given["lag_ms"] = real_number(lag_ms, "Trials", "lag_ms")
+        for name in ("bin_ms", "lag_ms"):
+            real_number(given[name], "Trials", name)
         given["condition"] = (condition,) if isinstance(condition, str) else condition
         instance_of(given["condition"], list | tuple, "Trials", "condition", "names of trials columns, ('side',)")
         instance_of(inputs, Mapping | None, "Trials", "inputs", "arrays by name, inputs={'stimulus': array}")

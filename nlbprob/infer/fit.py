@@ -18,6 +18,7 @@ from nlbprob.arguments import (
     whole_number,
 )
 from nlbprob.blocks import spec
+from nlbprob.blocks.base import Context
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError, suggestion
 from nlbprob.functions.model import resolved
@@ -78,8 +79,8 @@ def fit(
     precision: "float32" or "float64". meanwhile: called before SVI, which leaves all cores but one idle: to set other
     work going on a thread.
 
-    Raises InputError where an argument is of the wrong kind, or model and trials do not fit together; on Ctrl-C
-    `Interrupted`, with the posterior so far.
+    Raises InputError where an argument is of no use, or model and trials do not fit together; on Ctrl-C `Interrupted`,
+    with the posterior so far.
     """
     check_trials(trials, "fit")
     check_objects(posterior, guide, optimizer, init, meanwhile)
@@ -88,20 +89,13 @@ def fit(
     batch_size = None if batch_size is None else whole_number(batch_size, "fit", "batch_size", 1)
     seeds, model = several(seed), resolved(model, trials)
     check_counts(trials)
-    settings = {
-        "model": spec.to_json(model),
-        "posterior": posterior if guide is None else getattr(guide, "__name__", repr(guide)),
-        **lengths,
-        "precision": precision,
-        "train_trials": trials.n_trials,
-    }
-    if em_iterations is None:
-        settings["em_iterations"] = iterations(model)
+    if lengths["em_iterations"] is None:
+        lengths["em_iterations"] = iterations(model)
+    family = posterior if guide is None else getattr(guide, "__name__", repr(guide))
+    settings = {"model": spec.to_json(model), "posterior": family, **lengths, "precision": precision}
+    settings["train_trials"] = trials.n_trials
     with predict.precision(precision):
-        if init is not None:
-            init.check(trials)
-            check_init(init, model)
-        context = None if init is None else init.context
+        context = None if init is None else context_of(init, model, trials)
         run = Run(model, trials, settings, seeds, batch_size, bool(progress), context)
         return both_stages(run, (posterior, guide, optimizer), init, meanwhile)
 
@@ -123,9 +117,7 @@ def both_stages(run: Run, second: tuple, init: Posterior | None, meanwhile: Call
     return found
 
 
-def check_objects(
-    posterior: str, guide: Any, optimizer: Any, init: Any, meanwhile: Callable[[], object] | None
-) -> None:
+def check_objects(posterior: Any, guide: Any, optimizer: Any, init: Any, meanwhile: Any) -> None:
     """Raise InputError unless these arguments of `fit` are what they are called."""
     if isinstance(posterior, Posterior):
         raise InputError("fit(posterior=...) names the family of the posterior; to start from a fit, give it as init=.")
@@ -142,7 +134,7 @@ def check_objects(
             raise InputError(f"{named('fit', name, value)}: give {example}.")
 
 
-def checked_lengths(em_iterations: int | None, svi_steps: int, early_stopping: float) -> dict[str, Any]:
+def checked_lengths(em_iterations: Any, svi_steps: Any, early_stopping: Any) -> dict[str, Any]:
     """The lengths of the stages as Python's numbers, for the settings. Raises InputError where one is none."""
     return {
         "em_iterations": None if em_iterations is None else whole_number(em_iterations, "fit", "em_iterations"),
@@ -151,7 +143,7 @@ def checked_lengths(em_iterations: int | None, svi_steps: int, early_stopping: f
     }
 
 
-def checked_options(options: dict[str, Any] | None, caller: str) -> dict[str, Any]:
+def checked_options(options: Any, caller: str) -> dict[str, Any]:
     """Keywords of `fit` for the fits of folds. Raises InputError where `fit` has none of a name, or it is the seed."""
     instance_of(options, Mapping | None, caller, "fit_options", "keywords of nlb.fit, such as {'em_iterations': 20}")
     known = [name for name in inspect.signature(fit).parameters if name not in ("model", "trials")]
@@ -164,8 +156,12 @@ def checked_options(options: dict[str, Any] | None, caller: str) -> dict[str, An
     return dict(options or {})
 
 
-def check_init(init: Posterior, model: Model) -> None:
-    """Raise InputError unless this model can start from the values of `init`: the same sites, of the same shapes."""
+def context_of(init: Posterior, model: Model, trials: "Trials") -> Context:
+    """The context of a fit that a model starts from.
+
+    Raises InputError unless it is of these neurons, and has the model's sites, of the same shapes.
+    """
+    init.check(trials)
     needed = {name: site.shape.shape for name, site in parameter_sites(model, init.context).items()}
     given = {name: np.shape(value) for name, value in init.values.items()}
     for name in sorted(needed.keys() | given.keys()):
@@ -176,9 +172,10 @@ def check_init(init: Posterior, model: Model) -> None:
                 f"fit: init is a fit of another model: its site {name!r} is {own}, that of this model is {other}. "
                 "Start from a fit of the same blocks and dimensions, or leave init out."
             )
+    return init.context
 
 
-def several(seed: int | Sequence[int]) -> list[int]:
+def several(seed: Any) -> list[int]:
     """The seeds to begin from, as Python's numbers. Raises InputError where there is none, or one comes twice."""
     if isinstance(seed, Iterable) and not isinstance(seed, str) and getattr(seed, "ndim", 1) == 1:
         seeds = [seed_number(one, "fit", f"seed[{place}]") for place, one in enumerate(seed)]
