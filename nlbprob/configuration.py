@@ -73,7 +73,7 @@ def read_configuration(config: Any) -> Configuration:
             f"config: there is no file {path}; name a TOML file with options such as bin-ms = 5, or a run's folder."
         )
     content = parsed(path)
-    if "settings" in content:
+    if path.suffix == ".json" and "settings" in content:
         return dataclasses.replace(of_run(content["settings"], str(path)), run=path.parent)
     return dataclasses.replace(tables(content, str(path)), folder=path.parent)
 

@@ -54,6 +54,8 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         begin = functools.cache(lambda: pool.submit(baselines, trials, fit, on))
         posterior = fit_posterior(model, trials, settings, folder, init, progress, meanwhile=begin)
+        if progress:
+            print("Scoring, drawing and writing the report ...", flush=True)
         visible = trials.hide_heldout(*on)
         rates, latents = posterior.rates_and_latents(visible)
         check_rates(rate_array(rates, trials), trials.counts, trials.bin_ms, trials.seen)

@@ -92,6 +92,7 @@ def test_relative_paths_start_beside_the_file(write, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("[settings]\nmodel = 'm'", "run.toml: no table 'settings'"),
         ("[modle]\ndim = 3", "run.toml: no table 'modle'. Did you mean 'model'"),
         ("[data]\nbin-sm = 5", r"run.toml, \[data\]: no data option 'bin_sm'. Did you mean 'bin_ms'"),
         ("[data]\nbin-ms = 'wide'", r"run.toml, \[data\]: bin-ms: 'wide' is not a bin width"),

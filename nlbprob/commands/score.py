@@ -40,6 +40,7 @@ def print_run(folder: pathlib.Path, arguments) -> int:
     from nlbprob.commands.table import print_scores, print_test
     from nlbprob.errors import InputError
     from nlbprob.run import read_json, read_test
+    from nlbprob.settings import Settings
 
     if folder.is_file():
         raise InputError(f"{folder} is a file: name the targets to score it against after it.")
@@ -49,8 +50,8 @@ def print_run(folder: pathlib.Path, arguments) -> int:
     if arguments.json:
         print(json.dumps(metrics | ({} if tested is None else {"tested": tested}), indent=2))
     else:
-        settings = read_json(folder, "config.json")["settings"]
-        print_scores(metrics, f"{settings['model']} on {settings['data']}")
+        settings = Settings.of_run(read_json(folder, "config.json").get("settings"), f"{folder}/config.json")
+        print_scores(metrics, f"{settings.model} on {', '.join(settings.recordings)}")
         if tested is not None:
             print_test(tested)
     return 0
