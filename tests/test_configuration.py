@@ -123,7 +123,8 @@ def test_what_is_no_configuration_is_named(write, tmp_path):
     for thing in (5, ["a.toml"], b"a.toml"):
         with pytest.raises(InputError, match=f"config: {type(thing).__name__} is no configuration"):
             read_configuration(thing)
-    for text in ("[1]", '{"settings": 3}', "{", "NaN"):
+    nested = json.dumps({"settings": {"data_options": {"config": {"config": {"bin_ms": 5}}}}})
+    for text in (nested, "[1]", '{"settings": 3}', "{", "NaN"):
         with pytest.raises(InputError, match=r"config\.json"):
             read_configuration(write(text, "config.json"))
     (tmp_path / "latin.toml").write_bytes(b"align = '\xe9'")
