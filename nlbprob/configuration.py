@@ -119,6 +119,8 @@ def tables(content: Mapping[Any, Any], where: str) -> Configuration:
     if twice := sorted(found.keys() & own.keys()):
         raise InputError(f"{where}: {twice[0]!r} stands in [data] and outside of it; leave one out.")
     model = {str(key).replace("-", "_"): value for key, value in content.get("model", {}).items()}
+    if len(model) < len(content.get("model", {})):
+        raise InputError(f"{where}, [model]: an option stands there twice, with - and with _; leave one out.")
     return Configuration(where, content.get("fit", {}), found | own, model, loose=tuple(found))
 
 

@@ -99,6 +99,7 @@ def test_relative_paths_start_beside_the_file(write, tmp_path):
         ("[data]\nbin-ms = inf", r"run.toml, \[data\]: bin-ms: inf is not a bin width"),
         ("[data]\nalign = 2020-01-01", r"\[data\]: align: datetime.date.* is not the name of a trials column"),
         ("[data]\nbin-ms = 5\nbin_ms = 10", r"\[data\]: 'bin_ms' stands there twice"),
+        ("[model]\na-b = 5\na_b = 10", r"\[model\]: an option stands there twice"),
         ("bin-ms = 5\n[data]\nbin_ms = 10", r"'bin_ms' stands in \[data\] and outside of it"),
         ("em-iterations = 5", r"no data option 'em-iterations' \(options of the fit stand below \[fit\]"),
         ("bin-ms = -5", "run.toml: bin-ms: -5 is not a bin width"),
