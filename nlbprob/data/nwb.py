@@ -44,8 +44,7 @@ def load(
     An option that is None is taken from `config`, else has the default named here.
 
     path: a file with a units table and an intervals table; its obs_intervals and invalid_times say where bins are seen.
-        Or its http(s) address, such as one of DANDI (extra "remote"); or an open binary file, `h5py.File`, `NWBHDF5IO`
-        or `NWBFile`, which stay open.
+        Or an http(s) address (extra "remote"); or an open binary file, `h5py.File`, `NWBHDF5IO` or `NWBFile`.
     bin_ms: bin width in ms; there is no default.
     align: trials column with the time (s) of the event at 0 ms. Default "start_time".
     window_ms: (a, b) around it, divided by bin_ms. Default: from it to the end of the trial; shorter trials are padded.
@@ -58,8 +57,7 @@ def load(
         units is drawn, by "area" where there is one.
     split: trials column; "none" puts every trial into "train". Trials whose split is "none" are left out. Default
         "split"; without such a column a fifth of the trials is drawn as "val", by condition.
-    units: which units to keep, an expression of units columns, `id` and `rate` (Hz), such as 'area == "MOs"';
-        names with blanks or signs stand in backquotes: '`brain area` == "MOs"'.
+    units: which units to keep, an expression of units columns, `id` and `rate` (Hz), such as '`brain area` == "MOs"'.
     intervals: the intervals table that holds the trials. Default "trials".
     chunk_ms: cut the recording into pieces of this length instead. Default: no.
     join: make pieces that follow without a gap one trial for each split, its other bins unseen. Default: no.
@@ -74,11 +72,16 @@ def load(
     given = {name: value for name, value in locals().items() if name not in ("path", "config")}
     options = resolve(config, **given)
     if options["dataset"] is not None:
-        if not isinstance(path, str | os.PathLike):
-            raise InputError(f"dataset: {options['dataset']} is read from a folder, not from a {type(path).__name__}.")
-        with naming(os.fspath(path)):
-            return load_dataset(path, **of_dataset(options))
+        return load_benchmark(path, options)
     return load_file(path, options)
+
+
+def load_benchmark(folder: Any, options: dict[str, Any]) -> Trials:
+    """A data set of the benchmark. Raises what `load` does."""
+    if not isinstance(folder, str | os.PathLike):
+        raise InputError(f"dataset: {options['dataset']} is read from a folder, not from a {type(folder).__name__}.")
+    with naming(os.fspath(folder)):
+        return load_dataset(folder, **of_dataset(options))
 
 
 def load_file(source: Any, options: dict[str, Any]) -> Trials:
