@@ -1,12 +1,12 @@
 """`Trials` from arrays and from spike times in memory."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
 from nlbprob.data.assemble import assemble, heldout_of, split_of
-from nlbprob.data.checks import three_axes
+from nlbprob.data.checks import three_axes, whole
 from nlbprob.data.options import resolve
 from nlbprob.data.series import Series
 from nlbprob.data.tables import as_table, columns_of, unmasked
@@ -25,7 +25,7 @@ def from_arrays(
     heldout: str = "heldout",
     split: str = "split",
     condition: str | Sequence[str] = (),
-    seed: int = 0,
+    seed: SupportsIndex = 0,
     **fields: Any,
 ) -> Trials:
     """Trials from counts already in bins.
@@ -50,7 +50,7 @@ def from_arrays(
     mask = np.broadcast_to(recorded[:, :, None], array.shape) if seen is None else padded(seen, "seen", False)[0]
     columns = as_table({"id": np.arange(n_neurons), **columns_of(neurons, "neurons")}, n_neurons, "neurons", ("id",))
     rows = as_table({"id": np.arange(n_trials), **columns_of(table, "table")}, n_trials, "table", ("id",))
-    condition = (condition,) if isinstance(condition, str) else tuple(condition)
+    condition, seed = (condition,) if isinstance(condition, str) else tuple(condition), whole(seed, "seed")
     columns["heldout"], seeds = heldout_of(columns, heldout, seed)
     rows["split"], split_seeds = split_of(rows, split, condition, seed)
     fields = {

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 from nlbprob.data import pieces, recording
 from nlbprob.data.assemble import assemble
@@ -32,7 +32,7 @@ def load(
     intervals: str | None = None,
     chunk_ms: float | int | None = None,
     join: bool | None = None,
-    seed: int | None = None,
+    seed: SupportsIndex | None = None,
     dataset: str | None = None,
     phase: str | None = None,
     config: str | os.PathLike | Mapping[str, Any] | None = None,
