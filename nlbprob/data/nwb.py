@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 from nlbprob.arguments import checked_keywords
 from nlbprob.data import recording
@@ -45,7 +45,7 @@ def load(
     intervals: str | None = None,
     chunk_ms: float | int | None = None,
     join: bool | None = None,
-    seed: int | None = None,
+    seed: SupportsIndex | None = None,
     dataset: str | None = None,
     phase: str | None = None,
     config: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -70,8 +70,7 @@ def load(
     heldout: units column of booleans, or "none". Default "heldout"; without one a quarter is drawn, by "area" if known.
     split: trials column; "none" puts every trial into "train". Trials whose split is "none" are left out. Default
         "split"; without such a column a fifth of the trials is drawn as "val", by condition.
-    units: which units to keep, an expression of units columns, `id` and `rate` (Hz), such as 'area == "MOs"';
-        names with blanks or signs stand in backquotes: '`brain area` == "MOs"'.
+    units: which units to keep, an expression of units columns, `id` and `rate` (Hz), such as '`brain area` == "MOs"'.
     intervals: the intervals table that holds the trials. Default "trials".
     chunk_ms: cut the recording into pieces of this length instead. Default: no.
     join: make pieces that follow without a gap one trial for each split, its other bins unseen. Default: no.

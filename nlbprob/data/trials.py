@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt
@@ -63,7 +63,7 @@ class Trials:
         neurons: Any,
         table: Any,
         time_ms: Any,
-        forward_bins: int = 0,
+        forward_bins: SupportsIndex = 0,
         condition: Sequence[str] = (),
         behavior: Any = None,
         behavior_name: str | None = None,
