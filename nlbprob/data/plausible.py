@@ -160,8 +160,10 @@ def check_spikes(units: Units, windows: Windows, notes: list[str]) -> None:
 
 def check_firing(units: Units, notes: list[str]) -> None:
     """Rates that no recording has: spike times in other units, as may be the trials' too."""
+    if not units.spike_count:
+        return
     first, last = units.extent
-    hz = units.spike_count / max(last - first, 1e-9) / max(units.firing, 1)
+    hz = units.spike_count / max(last - first, 1e-9) / units.firing
     if hz > FASTEST_HZ:
         notes.append(f"spike_times: units fire at {hz:.0f} Hz on average; are their times in s?")
     if hz > SLOWEST_HZ:
