@@ -196,8 +196,8 @@ def check_signal(series: Series, windows: Windows) -> None:
     if len(series.times) < 2 or np.ptp(series.times) < FAR_LONGER * (stop - start) or inside >= len(windows.start):
         return
     raise InputError(
-        f"behavior: {series.name!r} reaches from {stretch(*series.times[[0, -1]])} and has {inside} samples in the time "
-        f"of the {len(windows.start)} trials ({stretch(start, stop)}); are its times in s?"
+        f"behavior: {series.name!r} reaches from {stretch(*series.times[[0, -1]])} and has {inside} samples in the "
+        f"time of the {len(windows.start)} trials ({stretch(start, stop)}); are its times in s?"
     )
 
 
