@@ -20,7 +20,7 @@ METRICS = {
     "verdict?": str,
 }
 #: config.json.
-CONFIG = {"settings": {"model": str}, "data": {"options?": {"dataset?": (str, None)}}}
+CONFIG = {"settings": {"model": str, "data": object}, "data": {"options?": {"dataset?": (str, None)}}}
 #: test.json.
 RECORD = {
     "date": str,
