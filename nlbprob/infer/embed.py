@@ -57,7 +57,8 @@ def check_bins(posterior: "Posterior", trials: "Trials") -> None:
     """Raise InputError unless the trials have the fit's bin width."""
     if trials.bin_ms != posterior.context.bin_ms:
         raise InputError(
-            f"The trials have bins of {trials.bin_ms:g} ms, the fit of {posterior.context.bin_ms:g} ms; load them alike."
+            f"The trials have bins of {trials.bin_ms:g} ms, the fit of {posterior.context.bin_ms:g} ms; "
+            "load them alike."
         )
 
 

@@ -47,7 +47,7 @@ CONFIG: dict[str, type | tuple[type, ...]] = {
 DEMANDED = ("posterior", "precision", "seed")
 #: The kinds of the arrays beside the sites, with their number of axes and their greatest length.
 ARRAYS = {"neuron_ids": ("biufU", 1, 1_000_000), "bin_weights": ("f", 1, 1_000_000), "basis": ("f", 2, 10_000)}
-HISTORY = {"stage": ("U", 1, 1_000_000)} | dict.fromkeys(("iteration", "elbo", "seconds"), ("iuf", 1, 1_000_000))
+HISTORY = {"stage": ("Uf", 1, 1_000_000)} | dict.fromkeys(("iteration", "elbo", "seconds"), ("iuf", 1, 1_000_000))
 #: How far a basis may be from orthogonal, in float32.
 ORTHOGONAL = 1e-3
 #: The most draws of the parameters.
@@ -77,7 +77,7 @@ def check_facts(facts: Any) -> None:
     bin_ms = facts["bin_ms"]
     if not 0 < bin_ms < np.inf:
         raise DamageError(f"its entry bin_ms is {bin_ms!r}")
-    if not all(type(width) is int and 0 < width <= 1_000_000 for width in facts["covariates"].values()):
+    if not all(type(width) is int and 0 <= width <= 1_000_000 for width in facts["covariates"].values()):
         raise DamageError("its entry covariates has a width that is no whole number")
     if not all(isinstance(label, str | int | float) for label in facts["conditions"]):
         raise DamageError("its entry conditions has a label that is neither text nor a number")
