@@ -17,7 +17,7 @@ from nlbprob.arguments import checked_keywords, seed_number, whole_number
 from nlbprob.blocks.base import Context
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
-from nlbprob.infer import canonical, predict
+from nlbprob.infer import canonical, embed, predict
 from nlbprob.infer.ahead import jit
 from nlbprob.infer.align import canonical_rotation
 from nlbprob.infer.embed import embedded
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 #: What other parts of inference ask of a posterior; completion leaves it out.
-INTERNAL = {"causal_moments", "centre", "check", "draw_trials", "moments", "own_loadings"}
+INTERNAL = {"causal_moments", "centre", "check", "moments", "own_loadings"}
 
 
 @checked_keywords
@@ -131,22 +131,9 @@ class Posterior:
         covariance = canonical.readout_covariance(self)
         return theta._replace(uncertainty=covariance.astype(theta.loadings.dtype))
 
-    def check_bins(self, trials: "Trials") -> None:
-        """Raise InputError unless these are trials, with the fit's bin width."""
-        check_trials(trials, "Posterior")
-        if trials.bin_ms != self.context.bin_ms:
-            raise InputError(
-                f"The trials have bins of {trials.bin_ms:g} ms, the fit of {self.context.bin_ms:g} ms; load them alike."
-            )
-
     def check(self, trials: "Trials") -> None:
         """Raise InputError unless the trials are of the recording's neurons and bin width."""
-        self.check_bins(trials)
-        if not np.array_equal(np.asarray(trials.neurons["id"]).astype(str), np.asarray(self.neuron_ids).astype(str)):
-            raise InputError(
-                "The trials' neuron ids are not those of the fit, in that order; load the same units, "
-                "and hide neurons with `hide_heldout` or `seen` instead of dropping them."
-            )
+        embed.check(self, trials)
 
     def rates(self, trials: "Trials", causal: bool = False, beyond_ms: float | int = 0) -> "xarray.DataArray":
         """Expected spikes per bin [trial, time, neuron] of every neuron and bin, given only the entries that are
@@ -158,6 +145,7 @@ class Posterior:
         the bins up to so many ms after the last.
         Raises InputError where the trials are not of this recording.
         """
+        check_trials(trials, "Posterior")
         extended = predict.extend(trials, beyond_ms)
         whole, neurons = embedded(self, extended)
         return predict.labeled(predict.rates(self, whole, causal)[..., neurons], extended)
@@ -243,7 +231,7 @@ class Posterior:
         return canonical.parameters(self, self._derived_draws)
 
     def dynamics(self, draws: int = 200, seed: int = 0) -> "xarray.Dataset":
-        """Modes of the dynamics with uncertainty; see `nlbprob.infer.modes.modes_of`."""
+        """Modes of the dynamics with uncertainty; see `nlbprob.infer.modes.modes`."""
         from nlbprob.infer.modes import modes_of
 
         return modes_of(self, draws, seed)
@@ -268,9 +256,6 @@ class Posterior:
             latents: "draws", or "summary" for their mean and standard deviation.
             predictive: how many draws have counts too; None: all.
             rates: how many draws have rates too.
-
-        Returns:
-            Groups with named dimensions; what is not seen is absent.
 
         Raises:
             InputError: the tree would exceed 1 GB, or the trials are not of this recording.
