@@ -69,7 +69,8 @@ def checked_keywords[F: Callable[..., Any]](function: F) -> F:
     What does not fit the signature raises InputError, with the nearest name, where Python raises TypeError. The
     signature, which editors and type checkers show, stays what it is.
     """
-    return decorated_class(function) if isinstance(function, type) else decorated(function, function.__name__)
+    checked: Any = decorated_class(function) if isinstance(function, type) else decorated(function, function.__name__)
+    return checked
 
 
 def decorated[F: Callable[..., Any]](function: F, name: str) -> F:

@@ -73,7 +73,7 @@ def read_configuration(config: Any) -> Configuration:
             f"config: there is no file {path}; name a TOML file with options such as bin-ms = 5, or a run's folder."
         )
     content = parsed(path)
-    if "settings" in content:
+    if path.suffix == ".json" and "settings" in content:
         return dataclasses.replace(of_run(content["settings"], str(path)), run=path.parent)
     return dataclasses.replace(tables(content, str(path)), folder=path.parent)
 
@@ -95,7 +95,7 @@ def of_run(settings: Any, where: str) -> Configuration:
     """The configuration that repeats a run, from the settings in its config.json."""
     if not isinstance(settings, Mapping):
         raise InputError(f"{where}: 'settings' is no table; name the config.json of a run.")
-    own = {"data": settings.get("data_options") or {}, "model": settings.get("model_options") or {}}
+    own = {"data": flat(settings.get("data_options") or {}), "model": settings.get("model_options") or {}}
     fit = {name: value for name, value in settings.items() if name not in ("data_options", "model_options")}
     return tables(own | {"fit": fit}, where)
 
@@ -115,16 +115,20 @@ def tables(content: Mapping[Any, Any], where: str) -> Configuration:
                 f"[model]). {suggestion(str(key).replace('-', '_'), DATA)}"
             )
     found = read_table(loose, DATA, where, "data option")
-    own = read_table(flat(content.get("data", {}), where), DATA, f"{where}, [data]", "data option")
+    own = read_table(content.get("data", {}), DATA, f"{where}, [data]", "data option")
     if twice := sorted(found.keys() & own.keys()):
         raise InputError(f"{where}: {twice[0]!r} stands in [data] and outside of it; leave one out.")
     model = {str(key).replace("-", "_"): value for key, value in content.get("model", {}).items()}
+    if len(model) < len(content.get("model", {})):
+        raise InputError(f"{where}, [model]: an option stands there twice, with - and with _; leave one out.")
     return Configuration(where, content.get("fit", {}), found | own, model, loose=tuple(found))
 
 
-def flat(data: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Data options where those of a configuration stand in "config" among them, as runs once wrote them."""
-    if "config" not in data:
-        return dict(data)
-    inner = tables(data["config"], where) if isinstance(data["config"], Mapping) else read_configuration(data["config"])
-    return {**inner.data, **{key: value for key, value in data.items() if key != "config"}}
+def flat(data: Any) -> Any:
+    """Data options of which some stand in "config", which is how runs once recorded those of a configuration file."""
+    inner = data.get("config") if isinstance(data, Mapping) else None
+    if not isinstance(inner, Mapping):
+        return data
+    known = inner.get("data", inner)
+    known = {str(key).replace("-", "_"): value for key, value in known.items()} if isinstance(known, Mapping) else {}
+    return known | {key: value for key, value in data.items() if key != "config"}

@@ -37,7 +37,7 @@ def suggestion(name: str, choices: Iterable[object]) -> str:
     known = [str(choice) for choice in choices]
     if not known:
         return "There are none."
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(str(name), known, n=1)
     return (f"Did you mean {close[0]!r}? " if close else "") + "There are: " + ", ".join(map(repr, known)) + "."
 
 

@@ -87,10 +87,15 @@ def write_text(path: str | os.PathLike, content: str) -> None:
     write_bytes(path, content.encode("utf-8"))
 
 
-def write_hdf5(path: str | os.PathLike, fill: Callable[[Any], None]) -> None:
+def write_hdf5(path: str | os.PathLike, fill: Callable[[Any], None], libver: Any = None) -> None:
     """Write an HDF5 file: `fill` is called with an open h5py.File, which is built in memory.
 
     The HDF5 library ends the process where the disk is full, so that it never writes to one here.
+
+    Args:
+        path: the file; its folder must exist.
+        fill: writes into the open file.
+        libver: the versions of HDF5 that are to read it, as h5py takes them.
 
     Raises:
         WriteError: the system does not take the file.
@@ -98,9 +103,9 @@ def write_hdf5(path: str | os.PathLike, fill: Callable[[Any], None]) -> None:
     import h5py
 
     memory = io.BytesIO()
-    with h5py.File(memory, "w") as file:
+    with h5py.File(memory, "w", libver=libver) as file:
         fill(file)
-    write_bytes(path, memory.getvalue())
+    write_bytes(path, memory.getvalue())  # a view of the buffer would crash the process where the write fails
 
 
 def flush_folder(folder: pathlib.Path) -> None:

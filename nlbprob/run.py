@@ -91,6 +91,8 @@ def carry_out(stage: staging.Stage, settings: Settings, model, trials, config: d
         finally:
             if recording.done():  # also where the fit was interrupted
                 stage.note(recording=recording.result())
+        if progress:
+            print("Scoring, drawing and writing the report ...", flush=True)
         visible = trials.hide_heldout(*on)
         rates, latents = posterior.rates_and_latents(visible)
         check_rates(rate_array(rates, trials), trials.counts, trials.bin_ms, trials.seen)

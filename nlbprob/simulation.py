@@ -86,16 +86,16 @@ def simulate(
     return Simulated(drawn, sites["rates"], sites["latents"], parameters, states)
 
 
-def new_design(trials: Any, bins: int, neurons: int, bin_ms: float | int, seed: int) -> Trials:
+def new_design(trials: Any, bins: Any, neurons: Any, bin_ms: Any, seed: int) -> Trials:
     """The trials that `simulate` fills. Raises InputError where a number of them is none."""
     if not np.isscalar(trials):
         check_trials(trials, "simulate")
-    sizes = {"trials": trials, "bins": bins, "neurons": neurons}
-    numbers = [whole_number(value, "simulate", name, 1) for name, value in sizes.items()]
-    return blank(*numbers, real_number(bin_ms, "simulate", "bin_ms", above=0), seed)
+    trials, bins = whole_number(trials, "simulate", "trials", 1), whole_number(bins, "simulate", "bins", 1)
+    neurons = whole_number(neurons, "simulate", "neurons", 1)
+    return blank(trials, bins, neurons, real_number(bin_ms, "simulate", "bin_ms", above=0), seed)
 
 
-def fixed_sites(model: Model, design: Trials, values: dict[str, Any] | None) -> dict[str, Any]:
+def fixed_sites(model: Model, design: Trials, values: Any) -> dict[str, Any]:
     """The values to fix, in the shapes of their sites. Raises InputError where there is no such site, or none such."""
     instance_of(values, Mapping | None, "simulate", "values", "values by site, such as {'lds.decay_ms': [80.0, 200.0]}")
     if not values:

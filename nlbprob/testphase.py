@@ -163,7 +163,7 @@ def check(submission: pathlib.Path, settings: Settings, dataset: str, trials: An
     from nlbprob.scoring.check import check_submission
     from nlbprob.scoring.check_group import FAILS
 
-    resampled = resample(read(settings.data, dataset), trials.bin_ms)
+    resampled = resample(read(settings.recordings[0], dataset), trials.bin_ms)
     fit, (on,) = settings.splits
     seed = trials.source["options"]["seed"]
     inputs = train_inputs(resampled, *fit, seed=seed) | eval_inputs(resampled, on, seed=seed)

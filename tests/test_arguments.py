@@ -168,7 +168,7 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "from_spike_times: seed": (
         lambda: nlb.Trials.from_spike_times([[0.1]], [0], [1], bin_ms=5, seed=-1),
-        "seed: -1 is not a seed; give a whole number from 0 to 4294967295",
+        "seed: -1 is not a whole number from 0 to 4294967295",
     ),
     "split: a list": (lambda: trials().split(["train"]), "one by one, split('train', 'val')"),
     "hide_heldout: a list": (lambda: trials().hide_heldout(["val"]), "one by one, hide_heldout('train', 'val')"),

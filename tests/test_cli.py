@@ -83,7 +83,7 @@ def test_overview_and_version(capsys):
     [
         (["fti"], "There is no verb 'fti'. Did you mean 'fit'"),
         (["fit", "mine.py", "a.nwb", "--ot", "run"], "nlbprob fit has no option '--ot'. Did you mean '--out'"),
-        (["fit", "mine.py", "--out", "run"], "DATA is missing: name it, or data below [fit] in the file of --config"),
+        (["fit", "mine.py", "--out", "run"], "DATA is missing after the MODEL mine.py: name it, or data below [fit]"),
         (["fit", "--out", "run"], "MODEL is missing"),
         (["fit", "mine.py", "a.nwb", "--out", "run", "--posterior", "nuts"], "--posterior: 'nuts' is not a form of"),
         (["fit", "mine.py", "a.nwb", "--out", "run", "--seed", "-1"], "--seed: [-1] is not a whole number from 0"),

@@ -92,12 +92,14 @@ def test_relative_paths_start_beside_the_file(write, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("[settings]\nmodel = 'm'", "run.toml: no table 'settings'"),
         ("[modle]\ndim = 3", "run.toml: no table 'modle'. Did you mean 'model'"),
         ("[data]\nbin-sm = 5", r"run.toml, \[data\]: no data option 'bin_sm'. Did you mean 'bin_ms'"),
         ("[data]\nbin-ms = 'wide'", r"run.toml, \[data\]: bin-ms: 'wide' is not a bin width"),
         ("[data]\nbin-ms = inf", r"run.toml, \[data\]: bin-ms: inf is not a bin width"),
         ("[data]\nalign = 2020-01-01", r"\[data\]: align: datetime.date.* is not the name of a trials column"),
         ("[data]\nbin-ms = 5\nbin_ms = 10", r"\[data\]: 'bin_ms' stands there twice"),
+        ("[model]\na-b = 5\na_b = 10", r"\[model\]: an option stands there twice"),
         ("bin-ms = 5\n[data]\nbin_ms = 10", r"'bin_ms' stands in \[data\] and outside of it"),
         ("em-iterations = 5", r"no data option 'em-iterations' \(options of the fit stand below \[fit\]"),
         ("bin-ms = -5", "run.toml: bin-ms: -5 is not a bin width"),
@@ -122,7 +124,8 @@ def test_what_is_no_configuration_is_named(write, tmp_path):
     for thing in (5, ["a.toml"], b"a.toml"):
         with pytest.raises(InputError, match=f"config: {type(thing).__name__} is no configuration"):
             read_configuration(thing)
-    for text in ("[1]", '{"settings": 3}', "{", "NaN"):
+    nested = json.dumps({"settings": {"data_options": {"config": {"config": {"bin_ms": 5}}}}})
+    for text in (nested, "[1]", '{"settings": 3}', "{", "NaN"):
         with pytest.raises(InputError, match=r"config\.json"):
             read_configuration(write(text, "config.json"))
     (tmp_path / "latin.toml").write_bytes(b"align = '\xe9'")

@@ -9,8 +9,9 @@ def add_arguments(parser) -> None:
 
 def run(arguments) -> int:
     """Merge, and say what the file holds."""
+    from nlbprob.errors import printable
     from nlbprob.scoring.combine import combine
 
     groups = combine(arguments.out, *arguments.files)
-    print(f"Wrote {arguments.out} with {', '.join(groups)}.")
+    print(f"Wrote {arguments.out} with {printable(', '.join(groups))}.")
     return 0

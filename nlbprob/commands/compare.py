@@ -14,7 +14,6 @@ from nlbprob.commands.options import add_options, values_of
 from nlbprob.commands.terminal import say
 from nlbprob.errors import InputError
 from nlbprob.options import SEED, Option, count
-from nlbprob.settings import Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,11 +84,13 @@ def predicted(folder: pathlib.Path, loaded: dict[str, "Trials"]) -> Predicted:
     """
     import numpy as np
 
-    from nlbprob.run import read_json
     from nlbprob.scoring.hdf5 import array, opened
+    from nlbprob.storage.contents import read_config, read_metrics, settings_of
+    from nlbprob.storage.reading import require
 
-    metrics = read_json(folder, "metrics.json")
-    settings = Settings.of_run(read_json(folder, "config.json").get("settings"), f"{folder}/config.json")
+    metrics = read_metrics(folder)
+    settings = settings_of(read_config(folder), folder)
+    require(folder, "submission.h5")
     on = settings.splits[1]
     key = json.dumps([settings.data, settings.data_options, settings.shared, on], sort_keys=True)
     if key not in loaded:

@@ -107,9 +107,12 @@ def sources(words: list[str], values: Mapping[str, Any], config: Configuration) 
     if not data and "data" in values:
         known = values["data"]
         data = config.path(known) if isinstance(known, str) else [config.path(path) for path in known]
-    for found, word in ((model, "MODEL"), (data, "DATA")):
-        if not found:
-            raise InputError(f"{word} is missing: name it, or {word.lower()} below [fit] in the file of --config.")
+    if not model:
+        raise InputError("MODEL is missing: name it, or model below [fit] in the file of --config.")
+    if not data:
+        raise InputError(
+            f"DATA is missing after the MODEL {model}: name it, or data below [fit] in the file of --config."
+        )
     return {"model": model, "data": data}
 
 

@@ -40,7 +40,7 @@ def print_run(folder: pathlib.Path, arguments) -> int:
     from nlbprob.commands.notes import print_remark
     from nlbprob.commands.table import print_scores, print_test
     from nlbprob.errors import InputError, printable
-    from nlbprob.storage.contents import read_config, read_metrics, read_test
+    from nlbprob.storage.contents import read_config, read_metrics, read_test, settings_of
     from nlbprob.storage.reading import existing
 
     if folder.is_file():
@@ -51,8 +51,8 @@ def print_run(folder: pathlib.Path, arguments) -> int:
     if arguments.json:
         print(json.dumps(metrics | ({} if tested is None else {"tested": tested}), indent=2))
     else:
-        settings = read_config(folder)["settings"]
-        print_scores(metrics, printable(f"{settings['model']} on {settings['data']}"))
+        settings = settings_of(read_config(folder), folder)
+        print_scores(metrics, printable(f"{settings.model} on {', '.join(settings.recordings)}"))
         if tested is not None:
             print_test(tested)
     print_remark(existing(folder))

@@ -159,6 +159,7 @@ def prepare(part: Path, size: int, sha256: str) -> Path:
         folder.mkdir()
         os.replace(part, rest)
         expected.write_text(wanted, encoding="utf-8")
+    part.unlink(missing_ok=True)  # what stands there after a failure is of this call
     there = expected.read_text(encoding="utf-8", errors="replace") if expected.is_file() else ""
     if folder.exists() and (there != wanted or (rest.exists() and rest.stat().st_size > size)):
         shutil.rmtree(folder)

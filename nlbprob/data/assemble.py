@@ -13,7 +13,7 @@ from nlbprob.data.conditions import joint_values, label
 from nlbprob.data.draws import draw_heldout, draw_split
 from nlbprob.data.expressions import evaluate
 from nlbprob.data.layout import column, lay_out, rows
-from nlbprob.data.plausible import Table, check_behavior, check_firing, ids
+from nlbprob.data.plausible import Table, check_behavior, check_firing, check_signal, ids, stretch
 from nlbprob.data.series import Series
 from nlbprob.data.trials import Trials
 from nlbprob.data.units import Units
@@ -142,7 +142,7 @@ def binned(
     """Counts and seen. Units without a spike are noted. Raises InputError where no bin is seen, or no spike is."""
     seen = observed(units.observed, windows)
     seen &= own[:, :, None]
-    span = f"{windows.start.min():g} to {windows.stop.max():g} s"
+    span = stretch(windows.start.min(), windows.stop.max())
     if not seen.any():
         raise InputError(f"obs_intervals: no bin of a trial ({span}) lies inside one; are both in s, on one clock?")
     counts = count_spikes(units.spike_times, windows)
@@ -152,7 +152,7 @@ def binned(
         first, last = units.extent
         raise InputError(
             f"spike_times: every spike lies outside the windows of the trials ({span}), the recording reaches from "
-            f"{first:g} to {last:g} s; are both in s, on one clock?"
+            f"{stretch(first, last)}; are both in s, on one clock?"
         )
     if silent.any():
         notes.append(f"{silent.sum()} units without a spike: {ids(units.columns, silent, most=None)}")
@@ -165,6 +165,7 @@ def binned_series(
     series: Series, windows: Windows, own: Bool[np.ndarray, "trial time"], lag_ms: float | int, notes: list[str]
 ) -> Float[np.ndarray, "trial time channel"]:
     """The signal in the trials' own bins. Raises InputError where it has no value in any."""
+    check_signal(series, windows)
     values = bin_series(series, windows, lag_ms)
     values[~own] = np.nan
     if np.isnan(values).all():
@@ -183,5 +184,5 @@ def note_stray(units: Units, notes: list[str]) -> None:
         named = ", ".join(str(units.columns["id"][unit]) for unit in list(stray)[:20])
         notes.append(
             f"{len(times)} stray spikes at {times.min():g} to {times.max():g} s (units {named}) lie far outside the "
-            f"others, and the pieces reach from {first:g} to {last:g} s without them"
+            f"others, and the pieces reach from {stretch(first, last)} without them"
         )

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt
 
 from nlbprob.data.clock import is_single, step_s
-from nlbprob.data.series import Series
+from nlbprob.data.series import HEADROOM, Series
 from nlbprob.data.windows import Windows, merge, touching_s
 
 
@@ -86,10 +86,9 @@ def bin_series(series: Series, windows: Windows, lag_ms: float | int) -> Float[n
             known = ~np.isnan(in_bin)
             flat = trial[known] * n_bins + at[known]
             number = np.bincount(flat, minlength=empty.size)
-            total = np.bincount(flat, weights=in_bin[known], minlength=empty.size)
-            values[..., channel] = np.divide(total, number, out=np.full(empty.size, np.nan), where=number > 0).reshape(
-                empty.shape
-            )
+            total = np.bincount(flat, weights=in_bin[known] * HEADROOM, minlength=empty.size)
+            mean = np.divide(total, number, out=np.full(empty.size, np.nan), where=number > 0) / HEADROOM
+            values[..., channel] = mean.reshape(empty.shape)
     missed = empty[trials, bins]
     trials, bins = trials[missed], bins[missed]
     centers = later.start[trials] + (bins + 0.5) * (windows.bin_ms / 1000)

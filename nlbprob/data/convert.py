@@ -1,7 +1,7 @@
 """`Trials` from arrays and from spike times in memory."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def from_arrays(
     heldout: str | Any = "heldout",
     split: str | Any = "split",
     condition: str | Sequence[str] = (),
-    seed: int = 0,
+    seed: SupportsIndex = 0,
     **fields: Any,
 ) -> Trials:
     """Trials from counts already in bins.

@@ -47,17 +47,24 @@ def told(what: str) -> Iterator[None]:
 
 def clause(error: BaseException) -> str:
     """The reason that an error gives last, which is the innermost, on one line of at most 160 characters."""
-    words = " ".join(str(error.args[-1] if error.args else "").split()) or type(error).__name__
-    if isinstance(error, OSError) and error.strerror and isinstance(error.errno, int):
-        words = " ".join(error.strerror.split())
+    words = " ".join(reason(error).split()) or type(error).__name__
     words = words.rsplit("due to: ", 1)[-1]
+    if re.fullmatch(r"'[^']*'|\w+", words) and words != type(error).__name__:
+        words = f"{words} is missing"  # all that a KeyError says
     inner = re.fullmatch(r"(?:Can't|Unable to) [\w ]+ \((.*)\)", words)
     return shortened(inner[1] if inner else words, 160)
 
 
+def reason(error: BaseException) -> str:
+    """What an error says, without what pynwb puts before it: a dump of a part of the file."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) if isinstance(error, UnicodeError) or not error.args else str(error.args[-1])
+
+
 def remedy(error: BaseException) -> str:
     """What the user can do about an error."""
-    words = str(error.args[-1] if error.args else "")
+    words = reason(error)
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM):
         words = "Permission denied"
     if isinstance(error, MemoryError):
@@ -69,6 +76,6 @@ def remedy(error: BaseException) -> str:
 
 def extension(error: BaseException) -> str | None:
     """The NWB extension that pynwb misses, if that is the error."""
-    words = str(error.args[-1] if error.args else "")
+    words = reason(error)
     found = EXTENSION.search(words) if re.search("namespace|specification", words) else None
     return found[0] if found else None

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 from nlbprob.arguments import checked_keywords
 from nlbprob.data import recording
@@ -45,7 +45,7 @@ def load(
     intervals: str | None = None,
     chunk_ms: float | int | None = None,
     join: bool | None = None,
-    seed: int | None = None,
+    seed: SupportsIndex | None = None,
     dataset: str | None = None,
     phase: str | None = None,
     config: str | os.PathLike | Mapping[str, Any] | None = None,
@@ -70,8 +70,7 @@ def load(
     heldout: units column of booleans, or "none". Default "heldout"; without one a quarter is drawn, by "area" if known.
     split: trials column; "none" puts every trial into "train". Trials whose split is "none" are left out. Default
         "split"; without such a column a fifth of the trials is drawn as "val", by condition.
-    units: which units to keep, an expression of units columns, `id` and `rate` (Hz), such as 'area == "MOs"';
-        names with blanks or signs stand in backquotes: '`brain area` == "MOs"'.
+    units: which units to keep, an expression of units columns, `id` and `rate` (Hz), such as '`brain area` == "MOs"'.
     intervals: the intervals table that holds the trials. Default "trials".
     chunk_ms: cut the recording into pieces of this length instead. Default: no.
     join: make pieces that follow without a gap one trial for each split, its other bins unseen. Default: no.
@@ -85,27 +84,26 @@ def load(
     """
     given = {name: value for name, value in locals().items() if name not in NO_OPTIONS}
     options = resolve(config, behavior=signals.name_of(behavior), **given)
-    read = load_nwb if is_nwb(path) else load_session
+    read = load_nwb if is_nwb(path) or options["dataset"] is not None else load_session
     return read(path, options, Given(trials, neurons, None if isinstance(behavior, str) else behavior))
 
 
 def is_nwb(source: Any) -> bool:
     """Whether it is a path, an address, an open file, or what pynwb or pynapple made of one."""
-    return isinstance(source, str | os.PathLike) or any(
-        hasattr(source, name) for name in ("read", "swmr_mode", "acquisition", "nwb")
-    )
+    by_type = isinstance(source, str | os.PathLike) or hasattr(type(source), "swmr_mode")
+    return by_type or any(hasattr(source, name) for name in ("read", "acquisition", "nwb"))
 
 
 def load_nwb(source: Any, options: dict[str, Any], beside: Given) -> Trials:
     """The spikes of a file, or of a data set of the benchmark, with what was handed over beside it."""
     if options["dataset"] is None:
         return load_file(getattr(source, "nwb", source), options, beside)
-    left = of_dataset(options)
-    if beside.anything:
-        raise InputError(f"trials, neurons: the benchmark fixes them for {options['dataset']}; leave them out.")
     if not isinstance(source, str | os.PathLike):
         raise InputError(f"dataset: {options['dataset']} is read from a folder, not from a {type(source).__name__}.")
     with naming(os.fspath(source)):
+        left = of_dataset(options)
+        if beside.anything:
+            raise InputError(f"trials, neurons: the benchmark fixes them for {options['dataset']}; leave them out.")
         return load_dataset(source, **left)
 
 

@@ -17,6 +17,8 @@ Table = dict[str, np.ndarray]
 #: Shares from which on nearly all trials lie outside the recording, or events outside their trials; and below which
 #: hardly any spike lies between the first trial and the last.
 NEARLY_ALL, FEW, HARDLY_ANY = 0.95, 0.1, 0.005
+#: Fewer spikes do not tell how far a recording reaches.
+FEW_SPIKES = 100
 #: So many spikes missing from a stretch in which units usually fire are no chance.
 NO_CHANCE = 20
 #: Mean rates (Hz) that no recording has, and the time (s) that one in twenty pauses between spikes always undercuts.
@@ -34,6 +36,16 @@ def ids(table: Table, mask: np.ndarray, most: int | None = 20) -> str:
     chosen = table["id"][mask]
     shown = chosen[:most]
     return ", ".join(map(str, shown)) + ", ..." * (len(shown) < len(chosen))
+
+
+def moment(time_s: float) -> str:
+    """A time (s) in few digits, but to the second however far away the clock started."""
+    return f"{time_s:g}" if abs(time_s) < 1e5 else f"{time_s:.0f}" if abs(time_s) < 1e12 else f"{time_s:.6g}"
+
+
+def stretch(first: float, last: float) -> str:
+    """Two times (s) in words."""
+    return f"{moment(first)} to {moment(last)} s"
 
 
 def check_order(table: Table, notes: list[str]) -> None:
@@ -109,17 +121,18 @@ def check_reach(table: Table, units: Units, windows: Windows, notes: list[str]) 
 
     (Where no spike does, counting them says so.)
     """
+    if units.spike_count < FEW_SPIKES:
+        return
     first, last = units.extent
     length = windows.stop - windows.start
     inside = (np.minimum(windows.stop, last) - np.maximum(windows.start, first)) / length
     span = windows.start.min(), windows.stop.max()
-    said = f"lie outside the recording, which reaches from {first:g} to {last:g} s"
+    said = f"lie outside the recording, which reaches from {stretch(first, last)}"
     beyond = int((inside < FEW).sum())
     entries = windows.n_bins * len(length) * len(units)
     if 1 < beyond >= NEARLY_ALL * len(length) and (units.spikes_between(*span) or entries > MOST_ENTRIES):
         raise InputError(
-            f"start_time: {beyond} of {len(length)} trials ({span[0]:g} to {span[1]:g} s) {said}; are both in s, on "
-            "one clock?"
+            f"start_time: {beyond} of {len(length)} trials ({stretch(*span)}) {said}; are both in s, on one clock?"
         )
     outside = inside < 1 / 2
     hz = units.spike_count / max(last - first, 1e-9)
@@ -138,8 +151,8 @@ def check_spikes(units: Units, windows: Windows, notes: list[str]) -> None:
     number = np.array([len(times) for times in units.spike_times])
     inside = np.array([np.diff(np.searchsorted(times, [start, stop]))[0] for times in units.spike_times])
     share = inside.sum() / number.sum()
-    span = f"({start:g} to {stop:g} s)"
-    reach = f"the recording reaches from {first:g} to {last:g} s"
+    span = f"({stretch(start, stop)})"
+    reach = f"the recording reaches from {stretch(first, last)}"
     if 0 < share < HARDLY_ANY:
         said = (
             f"spike_times: {1 - share:.1%} of the spikes lie before the first trial or after the last {span}, {reach}"
@@ -160,8 +173,10 @@ def check_spikes(units: Units, windows: Windows, notes: list[str]) -> None:
 
 def check_firing(units: Units, notes: list[str]) -> None:
     """Rates that no recording has: spike times in other units, as may be the trials' too."""
+    if not units.spike_count:
+        return
     first, last = units.extent
-    hz = units.spike_count / max(last - first, 1e-9) / max(units.firing, 1)
+    hz = units.spike_count / max(last - first, 1e-9) / units.firing
     if hz > FASTEST_HZ:
         notes.append(f"spike_times: units fire at {hz:.0f} Hz on average; are their times in s?")
     if hz > SLOWEST_HZ:
@@ -172,6 +187,18 @@ def check_firing(units: Units, notes: list[str]) -> None:
             f"spike_times: units fire at {hz:.2g} Hz on average, and 95% of the pauses between a unit's spikes are "
             f"longer than {usual:.2g} s; are their times in s?"
         )
+
+
+def check_signal(series: Series, windows: Windows) -> None:
+    """Raise InputError where a signal lasts out of all proportion and has hardly a sample where the trials are."""
+    start, stop = windows.start.min(), windows.stop.max()
+    inside = int(np.sum((series.times >= start) & (series.times <= stop)))
+    if len(series.times) < 2 or np.ptp(series.times) < FAR_LONGER * (stop - start) or inside >= len(windows.start):
+        return
+    raise InputError(
+        f"behavior: {series.name!r} reaches from {stretch(*series.times[[0, -1]])} and has {inside} samples in the "
+        f"time of the {len(windows.start)} trials ({stretch(start, stop)}); are its times in s?"
+    )
 
 
 def check_behavior(
@@ -192,5 +219,5 @@ def check_behavior(
     where = f"{series.name!r}" if missing.all(axis=1).mean() >= share / 2 else f"a channel of {series.name!r}"
     notes.append(
         f"behavior: {where} has no value in {share:.0%} of the bins of the trials; it has {len(series.times)} samples "
-        f"from {series.times[0]:g} to {series.times[-1]:g} s, {steps} apart, and is never carried over a gap"
+        f"from {stretch(*series.times[[0, -1]])}, {steps} apart, and is never carried over a gap"
     )

@@ -14,6 +14,7 @@ from nlbprob.data.clock import is_single
 from nlbprob.errors import InputError
 
 GAP = 1.5  # samples further apart than this many sampling intervals have a gap between them
+HEADROOM = 2.0**-40  # a power of two changes no digit, and keeps sums of the largest numbers finite
 NEIGHBORS = 11  # steps before, or after, that say what the sampling interval is at a place
 
 
@@ -106,10 +107,11 @@ def once(
         return times, values
     first, known = np.flatnonzero(opens), ~np.isnan(values)
     number = np.add.reduceat(known, first, axis=0, dtype=np.int64)
-    total = np.add.reduceat(np.where(known, values, 0), first, axis=0)
+    total = np.add.reduceat(np.where(known, values, 0) * HEADROOM, first, axis=0)
     repeated = int(np.sum(np.diff(np.r_[first, len(times)]) > 1))
     notes.append(f"behavior: {repeated} times of {name!r} come more than once; their samples are averaged")
-    return times[first], np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
+    mean = np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0) / HEADROOM
+    return times[first], mean
 
 
 def channels_of(comments: str | None, number: int) -> tuple[str, ...]:

@@ -33,8 +33,8 @@ def stitch(sessions: Mapping[str, Trials], *, shared: bool = False) -> Trials:
     such as "day1/12".
     Returns trials with ids such as "day1/3", in the order of the sessions; both tables have a column "session". Shorter
     trials are padded at the end, unseen. A column that one session lacks is missing there: NaN, or "". The counts of
-    all sessions' neurons take memory in every trial. `unstitch` is the way back. A fit's rates are predicted for trials
-    of the same neurons, so that later trials of one session are stitched with trials of the others.
+    all sessions' neurons take memory in every trial. `unstitch` is the way back. A fit predicts
+    the trials of all sessions, or those of one under its name, `stitch({"day2": later})`.
 
     Raises InputError where there is no session, or sessions differ in bin width, time of the first bin, forward window,
     condition columns, behavior (channels, lag) or inputs, or a shared neuron is held out in some of them only.

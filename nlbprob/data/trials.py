@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt
@@ -63,7 +63,7 @@ class Trials:
         neurons: Any,
         table: Any,
         time_ms: Any,
-        forward_bins: int = 0,
+        forward_bins: SupportsIndex = 0,
         condition: Sequence[str] = (),
         behavior: Any = None,
         behavior_name: str | None = None,
@@ -73,8 +73,8 @@ class Trials:
         source: dict[str, Any] | None = None,
     ) -> None:
         given = {name: value for name, value in locals().items() if name != "self"}
-        given["bin_ms"] = real_number(bin_ms, "Trials", "bin_ms")
-        given["lag_ms"] = real_number(lag_ms, "Trials", "lag_ms")
+        for name in ("bin_ms", "lag_ms"):
+            real_number(given[name], "Trials", name)
         given["condition"] = (condition,) if isinstance(condition, str) else condition
         instance_of(given["condition"], list | tuple, "Trials", "condition", "names of trials columns, ('side',)")
         instance_of(inputs, Mapping | None, "Trials", "inputs", "arrays by name, inputs={'stimulus': array}")

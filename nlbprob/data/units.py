@@ -69,8 +69,10 @@ class Units:
         if not self.spike_count:
             return np.nan, np.nan
         middle = float(np.median([np.median(times) for times in self.spike_times if len(times)]))
-        mirrored = [-times[::-1] for times in self.spike_times]
-        return -last_of_most(mirrored, -middle), last_of_most(self.spike_times, middle)
+        firsts = [-times[: MOST_STRAY + 1][::-1] for times in self.spike_times]
+        lasts = [times[-MOST_STRAY - 1 :] for times in self.spike_times]
+        number = self.spike_count
+        return -last_of_most(firsts, number, -middle), last_of_most(lasts, number, middle)
 
     @functools.cached_property
     def extent(self) -> tuple[float, float]:
@@ -115,18 +117,18 @@ class Units:
         )
 
 
-def last_of_most(spike_times: Sequence[Float[np.ndarray, "_"]], middle: float) -> float:
+def last_of_most(lasts: Sequence[Float[np.ndarray, "_"]], number: int, middle: float) -> float:
     """The last spike (s) of all, without those few that follow a silence longer than all that came before.
 
     A clock's glitch or a sorter's excess spike would make the recording a thousand times as long.
 
     Args:
-        spike_times: of each unit, in s, ascending.
+        lasts: the last spikes of each unit, one more than can be stray, in s, ascending.
+        number: of spikes in all.
         middle: a time around which half of the recording lies, s.
     """
-    number = sum(map(len, spike_times))
     few = min(MOST_STRAY, max(1, number // 200)) if number >= FEWEST_SPIKES else 0
-    tail = np.sort(np.concatenate([times[-few - 1 :] for times in spike_times]))[-few - 1 :]
+    tail = np.sort(np.concatenate([times[-few - 1 :] for times in lasts]))[-few - 1 :]
     silent = np.flatnonzero(np.diff(tail) > 2 * np.maximum(tail[:-1] - middle, 0))
     return float(tail[silent[0]] if len(silent) else tail[-1])
 

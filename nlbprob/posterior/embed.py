@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from nlbprob.data.handed import check_trials
 from nlbprob.data.stitch import OF, members
 from nlbprob.errors import InputError
 
@@ -38,11 +39,12 @@ def embedded(posterior: "Posterior", trials: "Trials") -> Embedded:
         InputError: the trials are of other neurons, of another bin width, or of a session that cannot be told from
             another.
     """
+    check_trials(trials, "Posterior")
     own, known = text(trials.neurons["id"]), text(posterior.neuron_ids)
     if np.array_equal(own, known) or not posterior.config.get("sessions"):
-        posterior.check(trials)
+        check(posterior, trials)
         return Embedded(trials, np.arange(len(known)))
-    posterior.check_bins(trials)
+    check_bins(posterior, trials)
     places = session_places(posterior, own, known)
     shape = (trials.n_trials, trials.n_bins, len(known))
     counts, seen = np.zeros(shape, trials.counts.dtype), np.zeros(shape, bool)
@@ -51,6 +53,26 @@ def embedded(posterior: "Posterior", trials: "Trials") -> Embedded:
     heldout[places] = trials.heldout
     neurons = {"id": posterior.neuron_ids, "heldout": heldout}
     return Embedded(dataclasses.replace(trials, counts=counts, seen=seen, neurons=neurons), places)
+
+
+def check_bins(posterior: "Posterior", trials: "Trials") -> None:
+    """Raise InputError unless these are trials, with the fit's bin width."""
+    check_trials(trials, "Posterior")
+    if trials.bin_ms != posterior.context.bin_ms:
+        raise InputError(
+            f"The trials have bins of {trials.bin_ms:g} ms, the fit of {posterior.context.bin_ms:g} ms; "
+            "load them alike."
+        )
+
+
+def check(posterior: "Posterior", trials: "Trials") -> None:
+    """Raise InputError unless the trials are of the recording's neurons and bin width."""
+    check_bins(posterior, trials)
+    if not np.array_equal(text(trials.neurons["id"]), text(posterior.neuron_ids)):
+        raise InputError(
+            "The trials' neuron ids are not those of the fit, in that order; load the same units, "
+            "and hide neurons with `hide_heldout` or `seen` instead of dropping them."
+        )
 
 
 def session_places(posterior: "Posterior", own: np.ndarray, known: np.ndarray) -> Int[np.ndarray, " neuron"]:

@@ -73,9 +73,7 @@ Key = tuple[str, str]
 Record = Callable[[Key, Any, np.ndarray], None]
 
 
-def chosen(
-    draws: int, log_likelihood: str, latents: str, predictive: int | None, rates: int, *, most: int | None = None
-) -> Contents:
+def chosen(draws: int, log_likelihood: str, latents: str, predictive: int | None, rates: int) -> Contents:
     """What is asked for. Raises InputError where there is no such form, or a number is none of draws."""
     for name, value, known in (("log_likelihood", log_likelihood, tuple(FORMS)), ("latents", latents, LATENTS)):
         if value not in known:
@@ -84,8 +82,7 @@ def chosen(
     for name, value, least in (("draws", draws, 1), ("predictive", predictive, 1), ("rates", rates, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise InputError(f"{name}={value!r}: give a whole number of draws, at least {least}.")
-    rates = min(rates, draws) if most is None else min(rates, draws, most)
-    return Contents(int(draws), log_likelihood, latents, int(min(predictive, draws)), int(rates))
+    return Contents(int(draws), log_likelihood, latents, int(min(predictive, draws)), int(min(rates, draws)))
 
 
 def variables(posterior: "Posterior", trials: "Trials", contents: Contents) -> dict[Key, Variable]:

@@ -21,7 +21,7 @@ from nlbprob.infer.parameters.sites import parameters_at
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.runtime.programs import program
 from nlbprob.model import Model, Parameters
-from nlbprob.posterior import canonical, predict, sampling
+from nlbprob.posterior import canonical, embed, predict, sampling
 from nlbprob.posterior.align import canonical_rotation
 from nlbprob.posterior.embed import embedded
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 #: What other parts of inference ask of a posterior; completion leaves it out.
-INTERNAL = {"centre", "check", "check_bins", "own_loadings"}
+INTERNAL = {"centre", "check", "own_loadings"}
 
 
 @checked_keywords
@@ -122,22 +122,9 @@ class Posterior:
         covariance = canonical.readout_covariance(self)
         return theta._replace(uncertainty=covariance.astype(theta.loadings.dtype))
 
-    def check_bins(self, trials: "Trials") -> None:
-        """Raise InputError unless these are trials, with the fit's bin width."""
-        check_trials(trials, "Posterior")
-        if trials.bin_ms != self.context.bin_ms:
-            raise InputError(
-                f"The trials have bins of {trials.bin_ms:g} ms, the fit of {self.context.bin_ms:g} ms; load them alike."
-            )
-
     def check(self, trials: "Trials") -> None:
         """Raise InputError unless the trials are of the recording's neurons and bin width."""
-        self.check_bins(trials)
-        if not np.array_equal(np.asarray(trials.neurons["id"]).astype(str), np.asarray(self.neuron_ids).astype(str)):
-            raise InputError(
-                "The trials' neuron ids are not those of the fit, in that order; load the same units, "
-                "and hide neurons with `hide_heldout` or `seen` instead of dropping them."
-            )
+        embed.check(self, trials)
 
     def rates(self, trials: "Trials", causal: bool = False, beyond_ms: float | int = 0) -> "xarray.DataArray":
         """Expected spikes per bin [trial, time, neuron] of every neuron and bin, given only the entries that are
@@ -149,6 +136,7 @@ class Posterior:
         the bins up to so many ms after the last.
         Raises InputError where the trials are not of this recording.
         """
+        check_trials(trials, "Posterior")
         extended = predict.extend(trials, beyond_ms)
         whole, neurons = embedded(self, extended)
         return predict.labeled(predict.rates(self, whole, causal)[..., neurons], extended)
@@ -252,9 +240,6 @@ class Posterior:
             latents: "draws", or "summary" for their mean and standard deviation.
             predictive: how many draws have counts too; None: all.
             rates: how many draws have rates too.
-
-        Returns:
-            Groups with named dimensions; what is not seen is absent.
 
         Raises:
             InputError: the tree would exceed 1 GB, or the trials are not of this recording.

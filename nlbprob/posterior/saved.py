@@ -41,12 +41,13 @@ CONFIG: dict[str, type | tuple[type, ...]] = {
     "seeds": list,
     "occupancy": dict,
     "em_settled": bool,
+    "sessions": dict,
 }
 #: Settings that every fit has.
 DEMANDED = ("posterior", "precision", "seed")
 #: The kinds of the arrays beside the sites, with their number of axes and their greatest length.
 ARRAYS = {"neuron_ids": ("biufU", 1, 1_000_000), "bin_weights": ("f", 1, 1_000_000), "basis": ("f", 2, 10_000)}
-HISTORY = {"stage": ("U", 1, 1_000_000)} | dict.fromkeys(("iteration", "elbo", "seconds"), ("iuf", 1, 1_000_000))
+HISTORY = {"stage": ("Uf", 1, 1_000_000)} | dict.fromkeys(("iteration", "elbo", "seconds"), ("iuf", 1, 1_000_000))
 #: How far a basis may be from orthogonal, in float32.
 ORTHOGONAL = 1e-3
 #: The most draws of the parameters.
@@ -68,15 +69,25 @@ def check_facts(facts: Any) -> None:
         raise DamageError(f"its entry config.precision is {config['precision'][:100]!r}")
     if not all(isinstance(one, dict) and {"seed", "elbo"} <= one.keys() for one in config.get("seeds", [])):
         raise DamageError("its entry config.seeds is no list of seeds with their bounds")
-    if not all(isinstance(shares, list) for shares in config.get("occupancy", {}).values()):
-        raise DamageError("its entry config.occupancy is no table of lists")
+    for shares in config.get("occupancy", {}).values():
+        listed(shares)
+    for place in (place for places in config.get("sessions", {}).values() for place in listed(places)):
+        if type(place) is not int or place < 0:
+            raise DamageError("its entry config.sessions is no table of the places of neurons")
     bin_ms = facts["bin_ms"]
     if not 0 < bin_ms < np.inf:
         raise DamageError(f"its entry bin_ms is {bin_ms!r}")
-    if not all(type(width) is int and 0 < width <= 1_000_000 for width in facts["covariates"].values()):
+    if not all(type(width) is int and 0 <= width <= 1_000_000 for width in facts["covariates"].values()):
         raise DamageError("its entry covariates has a width that is no whole number")
     if not all(isinstance(label, str | int | float) for label in facts["conditions"]):
         raise DamageError("its entry conditions has a label that is neither text nor a number")
+
+
+def listed(value: Any) -> list[Any]:
+    """A list. Raises DamageError where it is none."""
+    if not isinstance(value, list):
+        raise DamageError(f"its entry config has {str(value)[:100]!r} in place of a list")
+    return value
 
 
 def check_types(values: Mapping[str, Any], kinds: Mapping[str, type | tuple[type, ...]], prefix: str = "") -> None:
@@ -112,6 +123,9 @@ def context_of(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Co
         raise DamageError("its array 'bin_weights' is no share of each bin")
     if abs(weights.sum() - 1) > 1e-6:
         raise DamageError(f"its array 'bin_weights' sums to {weights.sum():g}, not to 1")
+    sessions = facts["config"].get("sessions", {}).values()
+    if any(place >= len(arrays["neuron_ids"]) for places in sessions for place in places):
+        raise DamageError("its sessions have more neurons than it has ids")
     conditions = tuple(facts["conditions"])
     return Context(float(facts["bin_ms"]), weights, len(arrays["neuron_ids"]), facts["covariates"], conditions)
 

@@ -44,7 +44,9 @@ def check_submission(
             else:
                 findings += check_group(group, found, assigned.get(group))
     unused = [own.name for own in inputs if not any(own is other for other in assigned.values())]
-    return findings + [Finding("", "inputs", NOTE, f"{name} belongs to no group of the submission") for name in unused]
+    return findings + [
+        Finding("", "inputs", NOTE, f"{printable(name)} belongs to no group of the submission") for name in unused
+    ]
 
 
 def passes(findings: Sequence[Finding]) -> bool:

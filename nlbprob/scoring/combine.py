@@ -9,7 +9,7 @@ from nlbprob.errors import InputError, printable
 from nlbprob.files import write_hdf5
 from nlbprob.scoring.check_group import FORWARD, WINDOW
 from nlbprob.scoring.hdf5 import about, keys, opened
-from nlbprob.scoring.stored import StoredArray, StoredGroup, Unusable, damaged
+from nlbprob.scoring.stored import CHECKED, StoredArray, StoredGroup, Unusable, damaged
 
 
 def combine(out: str | os.PathLike, *submissions: str | os.PathLike) -> list[str]:
@@ -41,7 +41,12 @@ def combine(out: str | os.PathLike, *submissions: str | os.PathLike) -> list[str
                 origin[name] = where
             if len(groups) == before:
                 raise InputError(f"{where}: holds no group of rates; name submissions.")
-        write_hdf5(target, lambda merged: [copy(group.group, merged, name) for name, group in groups])
+
+        def fill(merged: Any) -> None:
+            for name, group in groups:
+                copy(group.group, merged, name)
+
+        write_hdf5(target, fill, CHECKED)
     return list(origin)
 
 

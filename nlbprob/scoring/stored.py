@@ -9,6 +9,8 @@ import numpy as np
 
 from nlbprob.errors import InputError, printable
 
+#: The form of HDF5 in which structures carry checksums, as gzip's values do; HDF5 1.10 and all later ones read it.
+CHECKED = ("v110", "v110")
 #: The largest array that is read, several times the size of the benchmark's largest.
 MOST_BYTES = 2**31
 #: Entries of one group that are looked at, and soft links that are followed one after the other.
@@ -78,7 +80,7 @@ def clause(error: Exception) -> str:
 
 def damaged(error: Exception) -> str:
     """What to say of an entry that h5py cannot read."""
-    if any(word in str(error) for word in ("plugin", "filter")):
+    if any(words in str(error) for words in ("plugin", "filter is not", "filter not", "not available")):
         return f"is compressed in a way that is not installed ({clause(error)}); write it with gzip or without."
     return f"cannot be read ({clause(error)}); write or download the file again."
 

@@ -13,9 +13,7 @@ from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.files import write_bytes
 from nlbprob.scoring.rates import check_rates, in_splits, rate_array
-
-#: The form of HDF5 in which structures carry checksums, as gzip's values do; HDF5 1.10 and all later ones read it.
-CHECKED = ("v110", "v110")
+from nlbprob.scoring.stored import CHECKED
 
 
 @checked_keywords

@@ -44,8 +44,8 @@ def read_targets(dataset: str, truth: Tensors, note: Callable[[str], None]) -> T
     if dataset == "dmfc_rsg":
         found = Targets(counts, behavior_of(truth, "eval_behavior", (trials, 5), note))
     else:
-        behavior = behavior_of(truth, "eval_behavior", (trials, bins, None), note)
-        train = behavior_of(truth, "train_behavior", (None, None, behavior.shape[2]), note)
+        train = behavior_of(truth, "train_behavior", (None, None, None), note)
+        behavior = behavior_of(truth, "eval_behavior", (trials, bins, train.shape[2]), note)
         decoders = mask_of(truth, "train_decode_mask", len(train)), mask_of(truth, "eval_decode_mask", trials)
         if decoders[0].shape[1] != decoders[1].shape[1]:
             raise InputError("train_decode_mask, eval_decode_mask: are of different numbers of decoders.")
@@ -82,7 +82,7 @@ def behavior_of(
         raise InputError(f"{key} has the shape {behavior.shape}, and so no value.")
     infinite = np.isinf(behavior).any(axis=-1)
     if infinite.any():
-        note(f"{int(infinite.sum())} of {infinite.size} samples of {key} are infinite; they count as missing.")
+        note(f"{key} is infinite in {infinite.sum()} places, which count as missing.")
         behavior = np.where(infinite[..., None], np.nan, behavior)
     return behavior
 

@@ -16,6 +16,7 @@ from nlbprob.posterior.evidence import LEAST_DRAWS, log_evidence
 from nlbprob.scoring.inner import cross_validation
 
 if TYPE_CHECKING:
+    import xarray
     from arviz_stats.utils import ELPDData
 
     from nlbprob.data.trials import Trials
@@ -49,7 +50,6 @@ def kfold(
     (`az.loo`): a trial carries so many effective parameters that its k is mostly above 0.7.
     """
     import xarray
-    from arviz_stats.utils import ELPDDataLOOKFold
 
     check_trials(trials, "kfold")
     folds, seed = whole_number(folds, "kfold", "folds", 2), seed_number(seed, "kfold")
@@ -73,14 +73,21 @@ def kfold(
     whole = xarray.concat(found, "trial").isel(trial=order).assign_coords(fold=("trial", fold))
     if not np.isfinite(whole["log_evidence"]).all():
         raise InputError("kfold: the evidence of a trial is not finite; try fit_options={'precision': 'float64'}.")
+    return elpd_of(whole, inside, draws, folds)
+
+
+def elpd_of(whole: "xarray.Dataset", inside: np.ndarray, draws: int, folds: int) -> "ELPDData":
+    """ArviZ's form of the evidence of trials held out, and of the same trials `inside` the fits of other folds."""
+    from arviz_stats.utils import ELPDDataLOOKFold
+
     elpd = whole.set_coords(["elbo", "error", "effective_draws"])["log_evidence"].rename("elpd_i")
     apart = elpd.copy(data=inside - elpd.values).rename("p_kfold_i")
     return ELPDDataLOOKFold(
         elpd=float(elpd.sum()),
-        se=float(np.sqrt(trials.n_trials) * elpd.std()),
+        se=float(np.sqrt(elpd.size) * elpd.std()),
         p=float(apart.sum()),
         n_samples=draws,
-        n_data_points=trials.n_trials,
+        n_data_points=elpd.size,
         scale="log",
         warning=bool((whole["effective_draws"] < LEAST_DRAWS).any()),
         good_k=float("nan"),

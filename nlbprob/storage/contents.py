@@ -32,13 +32,8 @@ def read_test(folder: str | pathlib.Path) -> dict[str, Any] | None:
 
 
 def settings_of(config: dict[str, Any], folder: pathlib.Path) -> Settings:
-    """The settings of a run. Raises InputError where config.json has others than there are."""
-    try:
-        return Settings(**config["settings"])
-    except TypeError as error:
-        raise InputError(
-            f"{folder / 'config.json'}: its settings are of another version of nlbprob ({error})."
-        ) from error
+    """The settings of a run. Raises InputError where they are not whole, or not settings."""
+    return Settings.of_run(config["settings"], str(folder / "config.json"))
 
 
 def read_posterior(folder: str | pathlib.Path, model=None):

@@ -20,7 +20,7 @@ METRICS = {
     "verdict?": str,
 }
 #: config.json.
-CONFIG = {"settings": {"model": str}, "data": {"options?": {"dataset?": (str, None)}}}
+CONFIG = {"settings": {"model": str, "data": object}, "data": {"options?": {"dataset?": (str, None)}}}
 #: test.json.
 RECORD = {
     "date": str,
@@ -59,28 +59,36 @@ def conform(value: Any, form: Any, place: str) -> None:
     Raises:
         InputError: it has another form.
     """
-    if isinstance(form, tuple):
-        if value is None and None in form:
-            return
-        (form,) = [each for each in form if each is not None]
+    alternatives = form if isinstance(form, tuple) else (form,)
+    if value is None and None in alternatives:
+        return
+    (form,) = [each for each in alternatives if each is not None]
     kind = form if isinstance(form, type) else type(form)
-    if kind is float:
-        fits = type(value) in (int, float) and abs(value) < LARGEST
-    else:
-        fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-    if not fits:
+    if not is_of(value, kind):
         raise InputError(f"{place} holds {str(value)[:40]!r} in the place of {WORDS[kind]}")
-    if isinstance(form, list):
+    if isinstance(form, list) and isinstance(value, list):
         for number, each in enumerate(value):
             conform(each, form[0], f"{place}[{number}]")
-    elif isinstance(form, dict):
-        fields = dict.fromkeys(value, form[str]) if str in form else form
-        for key, each in fields.items():
-            name = key.removesuffix("?")
-            if name in value:
-                conform(value[name], each, f"{place}: {name}")
-            elif name == key:
-                raise InputError(f"{place} lacks {name!r}")
+    elif isinstance(form, dict) and isinstance(value, dict):
+        conform_table(value, form, place)
+
+
+def conform_table(table: dict[str, Any], form: dict[Any, Any], place: str) -> None:
+    """`conform` for what stands in a table."""
+    fields = dict.fromkeys(table, form[str]) if str in form else form
+    for key, each in fields.items():
+        name = key if str in form else key.removesuffix("?")
+        if name in table:
+            conform(table[name], each, f"{place}: {name}")
+        elif name == key:
+            raise InputError(f"{place} lacks {name!r}")
+
+
+def is_of(value: Any, kind: type) -> bool:
+    """Whether a value of JSON is of a kind; `float` is every number that can be meant, and no kind but bool is bool."""
+    if kind is float:
+        return type(value) in (int, float) and abs(value) < LARGEST
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
 def shown(value: Any) -> Any:

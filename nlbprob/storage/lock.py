@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from nlbprob.errors import InputError, printable
+from nlbprob.files import translated
 from nlbprob.storage.command import Command
 
 NAME = ".lock"
@@ -62,7 +63,8 @@ def acquire(path: pathlib.Path) -> IO[str]:
     """The lock's file, empty and locked."""
     end = time.monotonic() + PATIENCE_S
     while True:
-        file = path.open("a+", encoding="utf-8")
+        with translated(path):
+            file = path.open("a+", encoding="utf-8")
         taken = take(file, fcntl.LOCK_EX)
         if taken and same(file, path):  # else its last holder has removed the file meanwhile
             file.truncate(0)

@@ -125,15 +125,17 @@ def parsed(content: dict[str, Any]) -> Manifest:
     """A manifest from JSON. Raises KeyError, TypeError or ValueError where it is none."""
     if content["format"] != FORMAT or content["state"] not in STATES:
         raise ValueError("its format or its state is unknown")
+    files = {inside(name): Entry(whole(each["size"]), text(each["sha256"])) for name, each in content["files"].items()}
     return Manifest(
-        content["state"],
-        Command(tuple(map(text, content["command"]["words"])), text(content["command"]["folder"])),
-        text(content["started"]),
-        *(None if content[name] is None else text(content[name]) for name in ("ended", "reason")),
-        {text(name): text(version) for name, version in content["versions"].items()},
-        tuple(Source.parsed(source) for source in content["recording"]),
-        {inside(name): Entry(whole(entry["size"]), text(entry["sha256"])) for name, entry in content["files"].items()},
-        tuple(map(inside, content["writes"])),
+        state=content["state"],
+        command=Command(tuple(map(text, content["command"]["words"])), text(content["command"]["folder"])),
+        started=text(content["started"]),
+        ended=None if content["ended"] is None else text(content["ended"]),
+        reason=None if content["reason"] is None else text(content["reason"]),
+        versions={text(name): text(version) for name, version in content["versions"].items()},
+        recording=tuple(Source.parsed(source) for source in content["recording"]),
+        files=files,
+        writes=tuple(map(inside, content["writes"])),
     )
 
 

@@ -52,7 +52,7 @@ def examine(folder: pathlib.Path) -> Run | None:
         with contextlib.suppress(InputError, OSError), lock.locked(folder):  # a folder that may only be read stays
             staging.settle(folder)
     found = manifest.read(folder)
-    return None if found is None else Run(folder, found, staging.stage_manifest(folder), holder)
+    return None if found is None else Run(folder, found, staging.manifest_of(folder / staging.UNFINISHED), holder)
 
 
 def require(folder: pathlib.Path, *names: str) -> Run:
@@ -119,7 +119,7 @@ def advice(run: Run) -> str:
 
 def remark(run: Run) -> str | None:
     """What to say of a fit that was to replace this run and did not; None where there is none."""
-    if run.left is None or run.manifest.state == "running" or run.left.command.verb in ("test", "report"):
+    if run.left is None or run.manifest.state == "running":
         return None
     if run.holder is not None:
         return f"A new run is being made to replace this one ({run.holder})."
@@ -182,7 +182,7 @@ def condition(run: Run, name: str) -> str:
 
 def strangers(run: Run) -> list[str]:
     """Files in the folder that are not the run's."""
-    own = {manifest.NAME, lock.NAME, staging.UNFINISHED, staging.FINISHED}
+    own = {manifest.NAME, lock.NAME, *staging.STAGES}
     names = [path.relative_to(run.folder).as_posix() for path in sorted(run.folder.rglob("*")) if not path.is_dir()]
     return [name for name in names if name not in run.manifest.files and name.partition("/")[0] not in own]
 

@@ -1,8 +1,9 @@
 """New files of a run are written aside, in a folder within its own, and take their places together.
 
     RUN/manifest.json       what the run is; while it is first made: "running"
-    RUN/unfinished/         what a command is writing, with a manifest of its own
-    RUN/.finished/          the same once it is whole, for the moment in which its files are moved to RUN
+    RUN/unfinished/         what a fit is writing, with a manifest of its own
+    RUN/.added/             what `report` or `test` is writing, likewise
+    RUN/.finished/          one of them once it is whole, for the moment in which its files are moved to RUN
 
 A process that ends at any moment leaves the old files or the new ones: what lies in `.finished` is moved on by whoever
 opens the folder next. Only files that a manifest lists are replaced or deleted.
@@ -20,7 +21,7 @@ from nlbprob.errors import InputError, printable, was_interrupted
 from nlbprob.storage import lock, manifest
 from nlbprob.storage.manifest import Entry, Manifest
 
-UNFINISHED, FINISHED = "unfinished", ".finished"
+UNFINISHED, ADDED, FINISHED = STAGES = ("unfinished", ".added", ".finished")
 #: Why a run failed whose process could not say so.
 KILLED = "its process was killed, or could write no more"
 
@@ -28,8 +29,8 @@ KILLED = "its process was killed, or could write no more"
 class Stage:
     """Where a command writes: `path`, and the manifest of what it has written so far."""
 
-    def __init__(self, folder: pathlib.Path, base: Manifest):
-        self.path, self.manifest = folder / UNFINISHED, base
+    def __init__(self, path: pathlib.Path, base: Manifest):
+        self.path, self.manifest = path, base
 
     def add(self, *names: str) -> None:
         """Note files, or all files of folders, as whole."""
@@ -67,19 +68,19 @@ def new_run(folder: pathlib.Path, names: Sequence[str], keep: bool) -> Iterator[
         fresh = Manifest.new()
         if not keep:  # seen by others from now on; what an earlier attempt left goes when this one takes its place
             dataclasses.replace(fresh, files=old.files if old else {}).write(folder)
-        stage = begin(folder, fresh, names)
+        stage = begin(folder / UNFINISHED, fresh, names)
         try:
             yield stage
             with files.signals_deferred():
                 stage.note(**vars(stage.manifest.ending("done")))
-                finish(folder)
+                finish(stage.path)
         except BaseException as error:
             with contextlib.suppress(OSError, InputError), files.signals_deferred():
                 if stage.path.is_dir():  # else it has taken its place already
                     state = "interrupted" if was_interrupted(error) else "failed"
                     stage.note(**vars(stage.manifest.ending(state, reason(error))))
                     if not keep:
-                        finish(folder)
+                        finish(stage.path)
             raise
 
 
@@ -94,7 +95,7 @@ def additions(folder: pathlib.Path, names: Sequence[str]) -> Iterator[Stage]:
     """
     with writing(folder, names) as old:
         assert old is not None
-        stage = begin(folder, dataclasses.replace(Manifest.new(), recording=old.recording), names)
+        stage = begin(folder / ADDED, dataclasses.replace(Manifest.new(), recording=old.recording), names)
         try:
             yield stage
         except BaseException:
@@ -103,14 +104,15 @@ def additions(folder: pathlib.Path, names: Sequence[str]) -> Iterator[Stage]:
             raise
         with files.signals_deferred():
             stage.note(**vars(dataclasses.replace(old, files=old.files | stage.manifest.files, writes=tuple(names))))
-            finish(folder)
+            finish(stage.path)
 
 
 @contextlib.contextmanager
 def writing(folder: pathlib.Path, names: Sequence[str]) -> Iterator[Manifest | None]:
     """Be the folder's only writer; yields the manifest that is there, after what another writer has left to do."""
     created = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
+    with files.translated(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     try:
         with lock.locked(folder):
             settle(folder)
@@ -129,7 +131,7 @@ def check_ways(folder: pathlib.Path, names: Iterable[str], old: Manifest | None)
     ways = [name for name in names if name not in listed and os.path.lexists(folder / name)]
     tops = {name.partition("/")[0] for name in (*names, *listed) if "/" in name}
     ways += [name for name in tops if (folder / name).is_symlink()]
-    ways += [name for name in (UNFINISHED, FINISHED) if not ours(folder / name)]
+    ways += [name for name in STAGES if not ours(folder / name)]
     if ways:
         raise InputError(
             f"{folder}: {', '.join(dict.fromkeys(ways))} there belongs to no run, and is in the way; move it away, or "
@@ -154,12 +156,13 @@ def torn(path: pathlib.Path) -> bool:
     return path.name.startswith(".") and path.suffix == ".tmp"
 
 
-def begin(folder: pathlib.Path, start: Manifest, names: Sequence[str]) -> Stage:
+def begin(path: pathlib.Path, start: Manifest, names: Sequence[str]) -> Stage:
     """An empty stage, whose manifest says that it is being written."""
-    stage = Stage(folder, dataclasses.replace(start, writes=tuple(names)))
-    if (left := stage_manifest(folder)) is not None:
-        remove(stage.path, left.writes)
-    stage.path.mkdir(exist_ok=True)
+    stage = Stage(path, dataclasses.replace(start, writes=tuple(names)))
+    if (left := manifest_of(path)) is not None:
+        remove(path, left.writes)
+    with files.translated(path):
+        path.mkdir(exist_ok=True)
     stage.note()
     return stage
 
@@ -171,12 +174,13 @@ def reason(error: BaseException) -> str | None:
     return printable(f"{error}".partition("\n")[0] or type(error).__name__)[:500]
 
 
-def finish(folder: pathlib.Path) -> None:
-    """Put what lies in the stage, which is whole, in its place."""
-    old, new = manifest.read(folder), manifest.read(folder / UNFINISHED)
+def finish(stage: pathlib.Path) -> None:
+    """Put what lies in a stage, which is whole, in its place."""
+    folder = stage.parent
+    old, new = manifest.read(folder), manifest.read(stage)
     assert new is not None
-    check_ways(folder, [name for name in new.files if (folder / UNFINISHED / name).exists()], old)
-    os.rename(folder / UNFINISHED, folder / FINISHED)
+    check_ways(folder, [name for name in new.files if (stage / name).exists()], old)
+    os.rename(stage, folder / FINISHED)
     move(folder)
 
 
@@ -189,8 +193,9 @@ def move(folder: pathlib.Path) -> None:
         dataclasses.replace(old, state="running").write(folder)
     for name in new.files:
         if (stage / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(stage / name, folder / name)
+            with files.translated(folder / name):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(stage / name, folder / name)
     for name in set() if old is None else old.files.keys() - new.files.keys():
         (folder / name).unlink(missing_ok=True)
         prune((folder / name).parent, folder)
@@ -207,34 +212,39 @@ def settle(folder: pathlib.Path) -> None:
     What it had begun to put in its place is put there. Of a first run that was cut short, the files that were whole
     become a run that failed; where it was to replace another one, they stay in the stage.
     """
-    left, current = stage_manifest(folder), manifest.read(folder)
     if (folder / FINISHED / manifest.NAME).is_file():
         move(folder)
-    elif left is not None and left.state == "done":
-        finish(folder)
-    elif left is not None and left.state == "running":
-        dataclasses.replace(left, state="failed", reason=KILLED).write(folder / UNFINISHED)
-        if current is not None and current.state == "running":
-            finish(folder)
-    elif current is not None and current.state == "running":
+    for stage in (folder / UNFINISHED, folder / ADDED):
+        left, current = manifest_of(stage), manifest.read(folder)
+        if left is not None and left.state == "done":
+            finish(stage)
+        elif left is not None and stage.name == ADDED:
+            remove(stage, left.writes)
+        elif left is not None and left.state == "running":
+            dataclasses.replace(left, state="failed", reason=KILLED).write(stage)
+            if current is not None and current.state == "running":
+                finish(stage)
+    current = manifest.read(folder)
+    if current is not None and current.state == "running":
         dataclasses.replace(current, state="failed", reason=KILLED).write(folder)
     clear(folder)
 
 
 def unsettled(folder: pathlib.Path) -> bool:
     """Whether a process is writing to a folder, or has left it to be settled."""
-    left, current = stage_manifest(folder), manifest.read(folder)
+    left, current = manifest_of(folder / UNFINISHED), manifest.read(folder)
     return (
         (folder / FINISHED).is_dir()
+        or (folder / ADDED).is_dir()
         or (left is not None and left.state in ("running", "done"))
         or (current is not None and current.state == "running")
     )
 
 
-def stage_manifest(folder: pathlib.Path) -> Manifest | None:
-    """That of what a command has left unfinished in a run's folder; None where there is none that can be read."""
+def manifest_of(stage: pathlib.Path) -> Manifest | None:
+    """The manifest of a stage; None where there is none that can be read."""
     with contextlib.suppress(InputError):
-        return manifest.read(folder / UNFINISHED)
+        return manifest.read(stage)
     return None
 
 

@@ -6,9 +6,9 @@ import pytest
 
 import nlbprob as nlb
 from nlbprob.cli import main
-from nlbprob.run import read_posterior
 from nlbprob.settings import Settings
 from nlbprob.simulation import write_nwb
+from nlbprob.storage.contents import read_posterior
 
 pytestmark = pytest.mark.timeout(300)  # two fits, without iterations, and their reports
 

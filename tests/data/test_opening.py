@@ -219,7 +219,13 @@ def test_a_heap_that_the_library_would_turn_in_for_ever_is_refused(write_nwb, re
         (KeyError("'ndx-events' not a namespace"), "'ndx-events' not a namespace", "pip install ndx-events"),
         (ValueError("x" * 1500), "x" * 157 + "...", "damaged or not valid NWB"),
         (TypeError("NWB version 1.0.6 not supported."), "NWB version 1.0.6 not supported.", "convert it to NWB 2"),
-        (ValueError("a\n b\n  due to: c"), "c", "damaged"),
+        (KeyError("area"), "area is missing", "damaged or not valid NWB"),
+        (
+            UnicodeDecodeError("utf-8", b"m\xfc", 1, 2, "invalid start byte"),
+            "'utf-8' codec can't decode byte 0xfc in position 1: invalid start byte",
+            "a text in it is not UTF-8",
+        ),
+        (ValueError("a\n b\n  due to: no c"), "no c", "damaged"),
     ],
 )
 def test_errors_of_others_have_a_clause_and_a_remedy(error, words, advice):

@@ -214,6 +214,29 @@ def test_one_dead_channel_is_told_from_a_dead_signal():
     assert any("a channel of 'x' has no value in" in note for note in trials.source["notes"])
 
 
+@pytest.mark.parametrize("factor", [1000, 30_000])
+def test_behavior_in_other_units_than_trials_is_refused(factor):
+    times = np.arange(0, 16, 0.01)
+    with pytest.raises(
+        InputError, match=r"behavior: 'x' reaches from 0 to \d+ s and has \d samples in the time of the 20"
+    ):
+        trials_of(trains(), behavior=(times * factor, times), behavior_name="x")
+    slow = np.arange(0, 16, 1.0)
+    assert notes_of(trains(), behavior=(slow, slow), behavior_name="x") == []
+
+
+def test_few_spikes_do_not_tell_how_far_a_recording_reaches():
+    assert notes_of([np.array([2.1, 2.2])]) == []
+
+
+@pytest.mark.parametrize(
+    "times", [np.repeat(np.arange(0, 16, 0.01), 2), np.arange(0, 16, 0.001)], ids=["twice", "fast"]
+)
+def test_the_mean_of_the_largest_numbers_is_finite(times):
+    found = trials_of(trains(), behavior=(times, np.full(len(times), 1.5e308))).behavior
+    np.testing.assert_array_equal(found, 1.5e308)
+
+
 def test_infinite_behavior_is_missing_with_a_note():
     times = np.arange(0, 16, 0.01)
     values = times.copy()

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from nlbprob.data import Trials
+from nlbprob.data.checks import whole
 from nlbprob.data.tables import as_column
 from nlbprob.errors import InputError
 
@@ -156,7 +157,7 @@ def test_numpy_numbers_and_paths_in_what_is_kept_become_pythons(tmp_path):
     kept = trials.replace(source=source).source
     assert kept == {"file": str(tmp_path), "numbers": [0, 1], "one": 0.5, "notes": ["a\\x1b[2J"]}
     with pytest.raises(InputError, match=r"forward_bins: 1.5 is not a whole number"):
-        trials.replace(forward_bins=1.5)
+        whole(1.5, "forward_bins")
 
 
 def test_counts_that_became_nan_in_a_dataset_are_unseen():

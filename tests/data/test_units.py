@@ -42,3 +42,23 @@ def test_wrong_times_are_named():
         units([[1.0]], [[[2.0, 1.0]]])
     with pytest.raises(InputError, match="obs_intervals: unit 0"):
         units([[1.0]], [[2.0, 1.0]])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_extent_is_that_of_all_spikes_but_stray_ones(seed):
+    rng = np.random.default_rng(seed)
+    spikes = [np.sort(rng.uniform(3, 15, size)) for size in (400, 1, 0, 90, 300)]
+    ids = {"id": np.arange(5)}
+    ends = min(times[0] for times in spikes if len(times)), max(times[-1] for times in spikes if len(times))
+    assert Units.from_lists(ids, spikes, [None] * 5).extent == ends
+    stray = [
+        np.append(times, after) for times, after in zip(spikes, [[], [900.0], [], [40_000.0], [-70.0]], strict=True)
+    ]
+    units = Units.from_lists(ids, stray, [None] * 5)
+    assert units.extent == ends
+    assert {unit: times.tolist() for unit, times in units.stray().items()} == {1: [900.0], 3: [40_000.0], 4: [-70.0]}
+    np.testing.assert_allclose(units.rates_hz()[0], 400 / (ends[1] - ends[0]))
+    few = Units.from_lists({"id": np.arange(1)}, [[0.0, 0.1, 50.0]], [None])
+    assert few.extent == (0, 50)
+    late = Units.from_lists(ids, spikes, [np.array([[0.0, 60.0]])] * 5)
+    assert late.extent == (0, 60)

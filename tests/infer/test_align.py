@@ -130,7 +130,7 @@ def test_seeds_are_summarized_together_as_chains(seeds, recording):
     aligned = nlb.align(seeds)
     tree = aligned.to_arviz(val, draws=40)
     assert tree["posterior"].sizes["chain"] == 2
-    assert tree["observed_data"]["spikes"].dims == ("trial", "time", "neuron")
+    assert tree["observed_data"]["spikes"].dims == ("entry",)
     assert tree["sample_stats"]["elbo"].dims == ("chain", "iteration")
     loadings = tree["posterior"]["loadings"]
     for chain, one in enumerate(aligned.posteriors):

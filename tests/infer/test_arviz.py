@@ -67,12 +67,12 @@ def test_arviz_compares_and_plots_it(fitted, val, log_likelihood):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of ArviZ's own: that PSIS cannot be trusted here
         loo = az.loo(tree, pointwise=True)
-        table = az.compare({"one": tree, "other": tree}, method="pseudo-BMA")
+        table = az.compare({"one": tree, "other": tree}, method="pseudo-BMA", round_to="none")
         az.plot_ppc_rootogram(tree, backend="none")
         az.plot_ppc_dist(tree, backend="none")
     assert loo.n_data_points == tree["log_likelihood"]["spikes"][0, 0].size
     assert np.isfinite(loo.elpd)
-    np.testing.assert_allclose(table["elpd"], loo.elpd, atol=1)
+    np.testing.assert_allclose(table["elpd"], loo.elpd)
 
 
 def test_the_data_are_those_handed_in(tree, val, fitted):
@@ -145,7 +145,7 @@ def test_it_goes_through_netcdf(tree, tmp_path):
             xarray.testing.assert_equal(found[group].to_dataset().load(), tree[group].to_dataset())
 
 
-def test_a_file_holds_what_the_tree_does_to_three_digits(fitted, val, tmp_path):
+def test_a_file_holds_what_the_tree_does(fitted, val, tmp_path):
     options = {"draws": 20, "log_likelihood": "neuron", "latents": "summary", "predictive": 3, "rates": 2}
     path = tmp_path / "posterior.nc"
     fitted.to_netcdf(path, val, **options)
@@ -153,7 +153,8 @@ def test_a_file_holds_what_the_tree_does_to_three_digits(fitted, val, tmp_path):
     with xarray.open_datatree(path) as found:
         assert set(found.children) == set(tree.children) == GROUPS | {"predictions", "latents"}
         for group in tree.children:
-            xarray.testing.assert_allclose(found[group].to_dataset().load(), tree[group].to_dataset(), rtol=2**-8)
+            same = {"predictions": 2**-7, "latents": 2**-8}.get(group, 0.0)  # what is rounded, and by how much
+            xarray.testing.assert_allclose(found[group].to_dataset().load(), tree[group].to_dataset(), same, 0.0)
         assert found["predictions"]["rates"].sizes["draw"] == 2
         assert found["posterior_predictive"]["spikes"].sizes["draw"] == 3
         assert found["constant_data"]["seen"].dtype == bool

@@ -32,8 +32,8 @@ def tree_of(observed, draws, seen=None, **constant):
     coords = {"trial": np.arange(TRIALS), "time": 20.0 * np.arange(BINS), "neuron": 100 + np.arange(NEURONS)}
     constant = {name: ("trial", value) for name, value in constant.items()} | {"split": ("trial", ["train"] * TRIALS)}
     groups = {
-        "posterior_predictive": {"spikes": (("chain", "draw", *DIMS), draws[None])},
-        "observed_data": {"spikes": (DIMS, observed)},
+        "posterior_predictive": {"spikes": (("chain", "draw", "entry"), draws[None][..., seen])},
+        "observed_data": {"spikes": ("entry", observed[seen])},
         "constant_data": constant | {"seen": (DIMS, seen)},
     }
     return xarray.DataTree.from_dict({name: xarray.Dataset(v, coords) for name, v in groups.items()})
@@ -110,8 +110,9 @@ def test_a_fitted_model_passes_on_its_own_recording_and_not_on_another(tree):
     assert inside(nlb.check_correlations(tree)).mean() > 0.85
     other = tree.copy()
     random = np.random.default_rng(4)
-    spikes = tree["observed_data"]["spikes"]
-    bursts = 3 * (random.uniform(size=(spikes.sizes["trial"], 1, spikes.sizes["neuron"])) < 0.33)
+    spikes, seen = tree["observed_data"]["spikes"], tree["constant_data"]["seen"].values
+    bursts = 3 * (random.uniform(size=(len(seen), 1, seen.shape[2])) < 0.33)
+    bursts = np.broadcast_to(bursts, seen.shape)[seen]
     other["observed_data"] = xarray.DataTree(xarray.Dataset({"spikes": spikes * bursts}))
     fano = nlb.check_counts(other).sel(statistic="fano")
     assert (fano["observed"] > fano["upper"]).mean() > 0.8

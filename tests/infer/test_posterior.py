@@ -276,6 +276,12 @@ def test_numbers_of_numpy_in_the_settings_are_saved_as_pythons(fitted, tmp_path)
     assert found["occupancy"] == {"lds": [0.25, 0.75]}
 
 
+def test_a_fit_without_iterations_is_saved(fitted, tmp_path):
+    history = {name: np.array([]) for name in fitted.history}
+    found = nlb.Posterior.load(dataclasses.replace(fitted, history=history).save(tmp_path / "posterior"))
+    assert len(found.elbo) == 0
+
+
 def test_another_format_and_other_versions_are_told(fitted, tmp_path, monkeypatch):
     folder = fitted.save(tmp_path / "posterior")
     with monkeypatch.context() as patch:

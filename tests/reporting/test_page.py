@@ -251,10 +251,10 @@ def test_notes_of_the_recording_and_of_scores_are_shown_as_text(case, tmp_path):
     notes = ["units <b>3</b> & 4 fire at 0.01 Hz on average"]
     behavior = np.where(np.arange(2) == 1, 0.3, case.trials.behavior)
     trials = case.trials.replace(source=case.trials.source | {"notes": notes}, behavior=behavior)
-    metrics = case.metrics | {"notes": {"vel R2": "without <i>y</i>, which does not change in the scored trials"}}
+    metrics = case.metrics | {"notes": {"vel R2": "without <u>y</u>, which does not change in the scored trials"}}
     page = case.replace(trials=trials, metrics=metrics).write(tmp_path / "report.html")
     text = words_of(page)
     assert "units &lt;b&gt;3&lt;/b&gt; &amp; 4 fire" in page
-    assert "<i>y</i>" not in page
+    assert "<u>y</u>" not in page
     assert "Left out: vel R2: without " in text
     assert "Left out: y does not change in the scored trials." in text

@@ -220,3 +220,36 @@ def test_the_command_tells_by_its_exit_status(good, tmp_path, capsys):
     (tmp_path / "rates.h5").write_bytes(content[: len(content) // 2])
     assert main(["check", *files]) == 2
     assert "cannot be read as HDF5 (it ends too early)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train_spikes_heldin": np.zeros((12, 30))}, "train_spikes_heldin has shape .12, 30."),
+        (
+            {"train_spikes_heldout": np.zeros((11, 30, 6))},
+            "train_spikes_heldout has the shape .* does not fit the others",
+        ),
+        ({"eval_spikes_heldin": np.zeros((0, 30, 8))}, "eval_spikes_heldin has the shape .0, 30, 8., which is empty"),
+        ({"train_spikes_heldin": np.full((12, 30, 8), -1)}, "train_spikes_heldin holds counts that are negative"),
+        ({"train_spikes_heldin": np.full((12, 30, 8), "x")}, "train_spikes_heldin holds text, not numbers"),
+        ({"eval_spikes_heldin": np.ones((10, 30, 8)) * 1j}, "eval_spikes_heldin holds complex values"),
+    ],
+)
+def test_inputs_that_are_none_are_refused_by_name(change, message):
+    rates, inputs, _ = draw(GROUP)
+    with pytest.raises(InputError, match=f"the inputs: {message}"):
+        check_submission({GROUP: rates}, inputs | change)
+
+
+def test_a_submission_of_odd_names_and_kinds_has_a_line_for_each(good):
+    rates, inputs = good
+    odd = rates | {
+        "\x1b[2J": np.ones(1),
+        "eval_rates_heldin": None,
+        "eval_rates_heldout": rates["eval_rates_heldout"] * 1j,
+    }
+    lines = [str(finding) for finding in check_submission({GROUP: odd, "\x1b]0;x\x07": np.ones(1)}, inputs)]
+    assert all(line.isprintable() for line in lines)
+    assert any("eval_rates_heldin holds objects, not numbers" in line for line in lines)
+    assert any("eval_rates_heldout holds complex values, not numbers" in line for line in lines)

@@ -56,3 +56,39 @@ def test_a_group_is_not_written_twice_nor_into_another_kind_of_file(make_trials,
     (tmp_path / "b.h5").write_text("not HDF5")
     with pytest.raises(InputError, match="b.h5: cannot be opened as an HDF5 file"):
         write_submission(tmp_path / "b.h5", rates, trials)
+
+
+def test_what_the_file_held_stays_and_is_replaced_as_a_whole(make_trials, tmp_path):
+    trials, rates = make_trials()
+    write_submission(tmp_path / "a.h5", rates, trials, name="x")
+    before = (tmp_path / "a.h5").stat().st_ino
+    write_submission(tmp_path / "a.h5", rates, trials, name="y")
+    assert (tmp_path / "a.h5").stat().st_ino != before
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert set(file) == {"x_20", "y_20"}
+        np.testing.assert_array_equal(file["x_20/eval_rates_heldin"], file["y_20/eval_rates_heldin"])
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.h5"]
+
+
+def test_any_flipped_byte_of_a_structure_is_noticed(make_trials, tmp_path):
+    trials, rates = make_trials()
+    write_submission(tmp_path / "a.h5", rates, trials, name="x")
+    content = (tmp_path / "a.h5").read_bytes()
+    place = content.index(b"OHDR") + 20
+    (tmp_path / "a.h5").write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with pytest.raises(InputError, match="a.h5: cannot be (opened|read) as"):
+        write_submission(tmp_path / "a.h5", rates, trials, name="y")
+
+
+@pytest.mark.parametrize("name", ["a/b", "."])
+def test_a_name_is_one_of_a_group(make_trials, tmp_path, name):
+    trials, rates = make_trials(bin_ms=5.0)
+    with pytest.raises(InputError, match="expected the name of a group, without a slash"):
+        write_submission(tmp_path / "a.h5", rates, trials, name=name)
+
+
+def test_a_place_that_is_none_is_named(make_trials, tmp_path):
+    trials, rates = make_trials()
+    for path in (tmp_path, tmp_path / "nowhere" / "a.h5"):
+        with pytest.raises(InputError, match="is no file in a folder that exists"):
+            write_submission(path, rates, trials)

@@ -35,7 +35,10 @@ def members(*lists):
         ({"eval_spikes_heldout": np.zeros((0, 35, 6))}, "has the shape .0, 35, 6., and so no count"),
         ({"eval_spikes_heldout": np.zeros((10, 35))}, "eval_spikes_heldout has shape .10, 35."),
         ({"eval_behavior": np.zeros((10, 34, 2))}, "eval_behavior has shape .10, 34, 2., the targets need .10, 35"),
-        ({"train_behavior": np.zeros((12, 35, 3))}, "train_behavior has shape .12, 35, 3."),
+        (
+            {"train_behavior": np.zeros((12, 35, 3))},
+            "eval_behavior has shape .10, 35, 2., the targets need .10, 35, 3.",
+        ),
         ({"train_behavior": np.zeros((12, 35))}, "train_behavior has shape .12, 35."),
         ({"eval_behavior": np.full((10, 35, 2), "x")}, "eval_behavior holds text, not numbers"),
         ({"eval_behavior": np.ones((10, 35, 2)) * 1j}, "eval_behavior holds complex values, not numbers"),
@@ -77,8 +80,7 @@ def test_infinite_behavior_counts_as_missing_and_is_noted(key, value, channel):
     known = evaluate(*both(group, one(key, np.nan, index=(1, 2)))).groups[0].values
     found = evaluate(*both(group, one(key, value, index=(1, 2, channel))))
     assert found.groups[0].values == known
-    samples = 350 if key == "eval_behavior" else 420
-    assert found.notes == [f"{group}: 1 of {samples} samples of {key} are infinite; they count as missing."]
+    assert found.notes == [f"{group}: {key} is infinite in 1 places, which count as missing."]
 
 
 @pytest.mark.parametrize("key", ["eval_rates_heldin", "train_rates_heldin", "train_rates_heldout"])

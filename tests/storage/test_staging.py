@@ -109,15 +109,16 @@ def test_only_what_a_manifest_lists_is_replaced_or_deleted(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("name", ["unfinished", ".finished"])
+@pytest.mark.parametrize("name", staging.STAGES)
 def test_a_strangers_folder_in_the_place_of_a_stage_is_left_alone(tmp_path, name):
     make(tmp_path)
     (tmp_path / name).mkdir()
     (tmp_path / name / "mine").write_text("mine")
     with pytest.raises(InputError, match="there belongs to no run"):
         make(tmp_path, "new", keep=True)
-    assert contents(tmp_path) | {} == {**dict.fromkeys(WHOLE, "old"), "unfinished/mine": "mine"}
-    shutil.rmtree(tmp_path / "unfinished")
+    place = "unfinished" if name == ".finished" else name  # where it is seen
+    assert contents(tmp_path) == {**dict.fromkeys(WHOLE, "old"), f"{place}/mine": "mine"}
+    shutil.rmtree(tmp_path / place)
     make(tmp_path, "new", keep=True)
 
 
@@ -136,7 +137,11 @@ def test_additions_that_fail_change_nothing(tmp_path):
     with pytest.raises(ValueError, match="no luck"):
         add(tmp_path, "new", "metrics.json", ValueError("no luck"))
     assert (contents(tmp_path), manifest.read(tmp_path)) == before
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, "newer", keep=True, names=NAMES[:2], error=KeyboardInterrupt())
     add(tmp_path, "new", "metrics.json")
+    assert (tmp_path / "unfinished" / "posterior" / "part").read_text() == "newer"
+    shutil.rmtree(tmp_path / "unfinished")
     run = reading.examine(tmp_path)
     assert contents(tmp_path) == {**dict.fromkeys(WHOLE, "old"), "metrics.json": "new"}
     assert (run.state, reading.condition(run, "metrics.json")) == ("done", "ok")

@@ -66,8 +66,9 @@ def content(trials: "Trials", values: Any) -> tuple[np.ndarray, list[Any], dict[
         names = trials.neurons["id"].tolist()
         known = {name: column for name, column in trials.neurons.items() if name != "id" and name not in names}
         return array, names, known
-    labeled = dims is not None and dims[2] in values.coords
-    return array, values.coords[dims[2]].values.tolist() if labeled else list(range(array.shape[2])), None
+    if dims is None or dims[2] not in values.coords:
+        return array, list(range(array.shape[2])), None
+    return array, values.coords[dims[2]].values.tolist(), None
 
 
 def only_variable(dataset: Any) -> str:

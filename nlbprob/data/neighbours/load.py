@@ -23,8 +23,8 @@ from nlbprob.errors import InputError
 #: Each says which objects it takes; containers of plain spike times come last, as others are containers too.
 NEIGHBOURS: tuple[ModuleType, ...] = (spikeinterface, neo, pynapple, temporaldata, plain)
 FORMS = (
-    "a path or address, an open NWB file, {id: spike times in s}, a table of units, a pynapple TsGroup, a "
-    "SpikeInterface sorting or analyzer, neo spike trains, or a temporaldata Data"
+    "a path, an address, an open binary file, h5py.File, NWBHDF5IO or NWBFile, {id: spike times in s}, a table of "
+    "units, a pynapple TsGroup, a SpikeInterface sorting or analyzer, neo spike trains, or a temporaldata Data"
 )
 
 
@@ -48,8 +48,6 @@ def load_session(source: Any, options: dict[str, Any], given: Given) -> Trials:
     options: as `nlbprob.data.options.resolve` returns them. Raises InputError where the object is of no kind that is
     known, or holds no trials and none are given, and what `assemble` raises.
     """
-    if options["dataset"] is not None:
-        raise InputError(f"dataset: {options['dataset']} is read from the folder of its files; give its path.")
     session = session_of(source)
     with naming(session.kind):
         units = with_columns(session.units(), given.neurons)
@@ -67,7 +65,7 @@ def session_of(source: Any) -> Session:
     for neighbour in NEIGHBOURS:
         if neighbour.takes(source):
             return neighbour.session(source)
-    raise InputError(f"load: takes {FORMS}; got {type(source).__name__}. {advice(source)}".rstrip())
+    raise InputError(f"a recording is {FORMS}, not a {type(source).__name__}. {advice(source)}".rstrip())
 
 
 def advice(source: Any) -> str:

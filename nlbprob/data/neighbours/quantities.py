@@ -30,7 +30,7 @@ def magnitude(values: Any, field: str, time: bool = False) -> np.ndarray:
 
     time: another unit than one of time is an error. Raises InputError there, and where lists differ in length.
     """
-    if isinstance(values, list | tuple) and any(hasattr(value, "rescale") for value in values):
+    if issubclass(type(values), list | tuple) and any(hasattr(value, "rescale") for value in values):
         return np.array([magnitude(value, field, time) for value in values])
     if hasattr(values, "rescale"):
         try:

@@ -44,7 +44,7 @@ def unnamed(signal: Any) -> Any:
 
 def samples(signal: Any, name: str) -> tuple[Any, Any, tuple[str, ...]]:
     """Times, values and names of channels (none: to be counted) of a signal. Raises InputError where it is none."""
-    if isinstance(signal, tuple | list) and len(signal) == 2:
+    if issubclass(type(signal), tuple | list) and len(signal) == 2:
         return signal[0], signal[1], ()
     if hasattr(signal, "iloc") and hasattr(signal, "to_numpy"):
         return clock(signal.index), signal.to_numpy(), names(getattr(signal, "columns", ()))

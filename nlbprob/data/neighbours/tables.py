@@ -26,7 +26,8 @@ def trial_table(trials: Any) -> Columns:
     """
     columns = columns_of(trials)
     if columns is None:
-        columns = dict(zip(("start_time", "stop_time"), pair(trials), strict=True))
+        start_stop = pair(trials)
+        columns = {"start_time": start_stop[0], "stop_time": start_stop[1]}
     start = first_of(columns, STARTS)
     begin = seconds(columns.pop(start), f"trials {start!r}")
     stop = first_of(columns, (*STOPS, "duration"))

@@ -24,7 +24,7 @@ def session(source: Any) -> Session:
     owner, times = np.asarray(source.spikes.unit_index), np.asarray(source.spikes.timestamps, dtype=np.float64)
     units = getattr(source, "units", None)
     names = units.keys() if units is not None else []
-    number = len(units) if names else int(owner.max(initial=-1)) + 1
+    number = int(owner.max(initial=-1)) + 1 if units is None or not names else len(units)
     if owner.size and not 0 <= owner.min() <= owner.max() < number:
         raise InputError(f"spikes.unit_index: from {owner.min()} to {owner.max()}, for {number} units; count from 0.")
     columns = scalar_columns({name: getattr(units, name) for name in names}, number)

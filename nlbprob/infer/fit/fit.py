@@ -88,8 +88,8 @@ def fit(
     checkpoint: a folder where the fit keeps what it has found, now and then and on Ctrl-C; the same call goes on from
     there.
 
-    Raises InputError where an argument is of the wrong kind, or model and trials do not fit together; on Ctrl-C
-    `Interrupted`, with the posterior so far.
+    Raises InputError where an argument is of no use, or model and trials do not fit together; on Ctrl-C `Interrupted`,
+    with the posterior so far.
     """
     check_trials(trials, "fit")
     check_objects(posterior, guide, optimizer, init)
@@ -106,7 +106,7 @@ def fit(
     return drive(running, progress, [] if checkpoint is None else [Checkpoints(running, checkpoint)])
 
 
-def check_objects(posterior: str, guide: Any, optimizer: Any, init: Any) -> None:
+def check_objects(posterior: Any, guide: Any, optimizer: Any, init: Any) -> None:
     """Raise InputError unless these arguments of `fit` are what they are called."""
     if isinstance(posterior, Posterior):
         raise InputError("fit(posterior=...) names the family of the posterior; to start from a fit, give it as init=.")
@@ -120,7 +120,7 @@ def check_objects(posterior: str, guide: Any, optimizer: Any, init: Any) -> None
         raise InputError(f"{named('fit', 'guide', guide)}: give {example}.")
 
 
-def several(seed: int | Sequence[int]) -> list[int]:
+def several(seed: Any) -> list[int]:
     """The seeds to begin from, as Python's numbers. Raises InputError where there is none, or one comes twice."""
     if isinstance(seed, Iterable) and not isinstance(seed, str) and getattr(seed, "ndim", 1) == 1:
         seeds = [seed_number(one, "fit", f"seed[{place}]") for place, one in enumerate(seed)]
@@ -130,7 +130,7 @@ def several(seed: int | Sequence[int]) -> list[int]:
     return [seed_number(seed, "fit")]
 
 
-def checked_options(options: dict[str, Any] | None, caller: str) -> dict[str, Any]:
+def checked_options(options: Any, caller: str) -> dict[str, Any]:
     """Keywords of `fit` for the fits of folds. Raises InputError where `fit` has none of a name, or it is the seed."""
     instance_of(options, Mapping | None, caller, "fit_options", "keywords of nlb.fit, such as {'em_iterations': 20}")
     known = [name for name in inspect.signature(fit).parameters if name not in ("model", "trials")]

@@ -187,3 +187,24 @@ def test_random_recordings_are_the_same_from_everywhere(bin_ms, align, **drawn):
     for way, known in WAYS.items():
         source, beside = way(recorded)
         check_same(nlb.load(source, **({"behavior": behavior(recorded)} | beside), **options), expected[known])
+
+
+def test_the_tables_of_an_open_file_as_data_frames(paths):
+    """The units table carries lists beside its scalar columns, and the trials keep their ids."""
+    from pynwb import NWBHDF5IO
+
+    with NWBHDF5IO(paths[True], "r") as opened:
+        file = opened.read()
+        units, trials = file.units.to_dataframe(), file.trials.to_dataframe()
+        found = nlb.load(units, trials=trials, bin_ms=20)
+        again = nlb.load(units, trials=file.trials, bin_ms=20)
+    expected = nlb.load(paths[True], bin_ms=20)
+    for one in (found, again):
+        np.testing.assert_array_equal(one.counts, expected.counts)
+        np.testing.assert_array_equal(one.seen, expected.seen)
+        assert {name: column.tolist() for name, column in one.table.items()} == {
+            name: column.tolist() for name, column in expected.table.items()
+        }
+        assert {name: column.tolist() for name, column in one.neurons.items()} == {
+            name: column.tolist() for name, column in expected.neurons.items()
+        }

@@ -19,13 +19,13 @@ SUPPORT = nap.IntervalSet(0, 12)
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (None, "load: takes a path or address, .*; got NoneType"),
-        (3, "got int"),
-        (["a.nwb", "b.nwb"], "got list. Load each file, and join the recordings with nlb.stitch"),
-        (np.zeros((3, 4, 5)), "got ndarray. Counts that are in bins already are taken by Trials.from_arrays"),
-        (nap.Ts([0.5, 1.0], time_support=SUPPORT), "got Ts. Put the spikes of each unit into a TsGroup"),
-        (nap.Tsd(t=np.arange(3.0), d=np.arange(3.0)), "got Tsd. Put the spikes"),
-        (nap.IntervalSet(0, 1), "got IntervalSet"),
+        (None, "a recording is a path, .*, not a NoneType"),
+        (3, "not a int"),
+        (["a.nwb", "b.nwb"], "not a list. Load each file, and join the recordings with nlb.stitch"),
+        (np.zeros((3, 4, 5)), "not a ndarray. Counts that are in bins already are taken by Trials.from_arrays"),
+        (nap.Ts([0.5, 1.0], time_support=SUPPORT), "not a Ts. Put the spikes of each unit into a TsGroup"),
+        (nap.Tsd(t=np.arange(3.0), d=np.arange(3.0)), "not a Tsd. Put the spikes"),
+        (nap.IntervalSet(0, 1), "not a IntervalSet"),
         (si.NumpyRecording([np.zeros((10, 1))], 10.0), "Traces must be spike sorted first"),
         (nlb.Trials.from_arrays(np.ones((5, 2, 3)), 5), "These are Trials already"),
         ({}, "no units; give the spike times"),
@@ -67,7 +67,7 @@ def test_what_cannot_be_taken_is_told(source, message):
         ({"behavior": 3}, r"behavior: takes \(times in s, .*; got int"),
         ({"behavior": (START, START[:3])}, "behavior 'behavior': expected numbers .* one time a sample"),
         ({"behavior": pd.DataFrame({"x": START})}, "behavior: the frame's index counts its rows"),
-        ({"dataset": "mc_maze"}, "dataset: mc_maze is read from the folder of its files"),
+        ({"dataset": "mc_maze"}, "dataset: mc_maze is read from a folder, not from a dict"),
         (
             {
                 "trials": {"start_time": START, "stop_time": START + 1, "licks": [[1.0]] * 9 + [[]]},

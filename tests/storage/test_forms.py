@@ -1,0 +1,36 @@
+"""What the JSON files of a run have to hold."""
+
+import pytest
+
+from nlbprob.errors import InputError
+from nlbprob.storage.forms import METRICS, conform, shown
+from tests import runs
+
+
+def test_the_metrics_of_a_run_conform():
+    conform(runs.METRICS, METRICS, "metrics.json")
+    conform(runs.METRICS | {"by_neuron": [{"id": 3, "co-bps": None}], "more": [1]}, METRICS, "metrics.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bin_ms": "5"}, "metrics.json: bin_ms holds '5' in the place of a number"),
+        ({"bin_ms": True}, "bin_ms holds 'True' in the place of a number"),
+        ({"bin_ms": float("inf")}, "bin_ms holds 'inf' in the place of a number"),
+        ({"bin_ms": 10**400}, "bin_ms holds '1000"),
+        ({"split": None}, "split holds 'None' in the place of a text"),
+        ({"baselines": {"mean rate": 3}}, "baselines: mean rate holds '3' in the place of a table"),
+        ({"by_neuron": [{"id": 3}]}, r"by_neuron\[0\] lacks 'co-bps'"),
+        ({"intervals": {"co-bps": [0.1, None]}}, r"intervals: co-bps\[1\] holds 'None' in the place of a number"),
+    ],
+)
+def test_what_does_not_conform_is_named_with_its_place(change, message):
+    with pytest.raises(InputError, match=message):
+        conform(runs.METRICS | change, METRICS, "metrics.json")
+    with pytest.raises(InputError, match="metrics.json lacks 'split'"):
+        conform({}, METRICS, "metrics.json")
+
+
+def test_texts_are_shown_without_control_characters():
+    assert shown({"a\x1b": ["\x9b", 1, None]}) == {"a\\x1b": ["\\x9b", 1, None]}
