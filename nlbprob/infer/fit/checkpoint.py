@@ -67,7 +67,7 @@ def write(folder: pathlib.Path, state: FitState, facts: dict[str, Any]) -> None:
     newest, previous = (folder / name for name in NAMES)
     if newest.exists():
         os.replace(newest, previous)
-    write_bytes(newest, content.getbuffer())
+    write_bytes(newest, content.getvalue())
 
 
 def restartable(setup: Setup, state: FitState) -> FitState:
