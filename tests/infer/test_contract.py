@@ -11,9 +11,9 @@ from numpyro.infer import Predictive
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
+from nlbprob.infer.em import steps as em
 from nlbprob.infer.em.fisher import Ascent
-from nlbprob.infer.em.steps import steps as em
-from nlbprob.infer.parameters.sites import sites as parameters
+from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import cvi as local_inference
 from nlbprob.infer.trajectories.problem import Rows, combined, problem

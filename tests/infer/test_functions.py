@@ -15,8 +15,8 @@ import nlbprob as nlb
 from nlbprob.blocks.base import Context
 from nlbprob.functions.model import resolved
 from nlbprob.functions.readout import tangent_normal
-from nlbprob.infer.em.steps import steps as em
-from nlbprob.infer.parameters.sites import sites as parameters
+from nlbprob.infer.em import steps as em
+from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import marginals
 from nlbprob.infer.trajectories.problem import combined

@@ -7,8 +7,8 @@ import pytest
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer.em.steps import updates as maximize
-from nlbprob.infer.parameters.sites import sites as parameters
+from nlbprob.infer.em import updates as maximize
+from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.runtime.batch import Batch
 
 TRUE = {"dispersion": np.array([0.1, 0.3, 0.6, 1.0, 0.2, 0.5, 0.8, 0.4]), "gate": np.linspace(0.05, 0.6, 8)}

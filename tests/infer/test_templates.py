@@ -7,7 +7,7 @@ import pytest
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer.em.steps import updates as maximize
+from nlbprob.infer.em import updates as maximize
 from tests.conftest import SHORT
 
 

@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.identity import Identified
+from nlbprob.infer.em import updates as maximize
 from nlbprob.infer.em.fisher import Ascent, Slopes, Stride, scale_groups
-from nlbprob.infer.em.steps import updates as maximize
 from nlbprob.infer.parameters.flat import Entries
 from nlbprob.infer.parameters.sites import Site, parameter_sites, parameters_at
 from nlbprob.infer.runtime.batch import Batch

@@ -5,8 +5,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from nlbprob.infer.em import convergence
 from nlbprob.infer.em.early_stopping import should_stop
-from nlbprob.infer.em.steps import EM, Chunk, EMState, bound, convergence, e_step, m_step
+from nlbprob.infer.em.steps import EM, Chunk, EMState, bound, e_step, m_step
 from nlbprob.infer.fit import errors
 from nlbprob.infer.fit.setup import FIRST_STEPS, LATER_STEPS, Setup
 from nlbprob.infer.fit.state import BestHeldout, EMResult, FitInfo, FitState

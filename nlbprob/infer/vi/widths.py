@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from nlbprob.infer.em import updates as maximize
 from nlbprob.infer.em.fisher import Ascent, Slopes, shrunk
 from nlbprob.infer.em.steps import EM, Chunk
-from nlbprob.infer.em.steps import updates as maximize
 from nlbprob.infer.parameters.flat import Entries
 from nlbprob.infer.parameters.sites import log_prior, parameters_at
 from nlbprob.infer.runtime.batch import Batch
