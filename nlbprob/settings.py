@@ -51,7 +51,7 @@ MODEL = Option(None, path, "the name of a model, or the path of a model file", "
 RECORDINGS = Option(None, paths, "the path of a recording, or a list of paths", "the recording", "DATA", several=True)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class FitConfig:
     """How a model is fitted: keywords of `nlbprob.fit`; None leaves a value to it.
 

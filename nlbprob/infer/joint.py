@@ -188,7 +188,7 @@ def described(posterior: "Posterior", neurons: np.ndarray, contents: Contents, o
         known = jnp.zeros_like(predictor)
         pointwise = observation.expected_log_prob(predictor, known, batch.counts, given.observation)[0]
         pointwise = jnp.where(batch.seen, pointwise, 0.0)
-        found = {"lp": pointwise.sum((1, 2)), "rates": distribution.mean[..., neurons]}
+        found = {"lp": pointwise.sum((1, 2)), "rates": jnp.asarray(distribution.mean)[..., neurons]}
         found |= {} if on_host else {"spikes": distribution.sample(key)[..., neurons]}
         found |= {"latents": x} if contents.latents == "draws" else {}
         by_neuron = pointwise[..., neurons] if contents.log_likelihood == "full" else pointwise.sum(1)[..., neurons]
