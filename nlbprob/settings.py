@@ -184,6 +184,8 @@ class Settings(FitConfig):
             value = getattr(self, option)
             value = found.default if value is None else value
             object.__setattr__(self, option, value if value is None else read_value(value, found, option))
+        if len(self.recordings) > 1:
+            session_names(self.recordings)
         check_model_options(self.model_options)
         object.__setattr__(self, "data_options", dict(tables({"data": self.data_options}, "settings").data))
 
@@ -232,7 +234,7 @@ class Settings(FitConfig):
 
     def absolute(self) -> "Settings":
         """The same with absolute paths, so that they mean the same from any folder."""
-        data = [os.path.abspath(path) for path in self.recordings]
+        data = [path if "://" in path else os.path.abspath(path) for path in self.recordings]
         return dataclasses.replace(
             self,
             data=data if len(data) > 1 else data[0],
