@@ -1,7 +1,8 @@
 # make demo   simulate a recording, fit it, score it, write its report
 # make test   the tests; ARGS="tests/scoring -k bits" for some of them
-# make validate   recovery and coverage on simulated data, into docs/validation.md: about an hour;
+# make validate   recovery and coverage on simulated data, into docs/validation.md, after make damage: over an hour;
 #                 ARGS="--seeds 2 --only modal" for a part
+# make damage     hundreds of damaged recordings, posteriors, submissions and runs, and fits that are killed
 # make lint   style and types
 # make docs   the documentation site, in site/
 # PYTHON=...  the Python to make the environment with; VENV=... another folder for it
@@ -11,7 +12,7 @@ CANDIDATES = $(or $(PYTHON),python3 python3.12 python3.13 python3.14)
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 FILES = pyproject.toml constraints.txt
 
-.PHONY: help demo test validate lint docs clean
+.PHONY: help demo test validate damage lint docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -22,7 +23,10 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	@$(VENV)/bin/python -m pytest $(ARGS)
 
-validate: $(VENV)/.installed
+damage: $(VENV)/.installed-test
+	@NLBPROB_DAMAGE=full $(VENV)/bin/python -m pytest tests/damage --timeout 7200
+
+validate: damage $(VENV)/.installed
 	@$(VENV)/bin/python experiments/validation/validate.py $(ARGS)
 
 lint: $(VENV)/.installed-test

@@ -9,8 +9,6 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
-import numpy as np
-
 from nlbprob.errors import InputError, suggestion
 from nlbprob.options import SEEDS
 
@@ -130,7 +128,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def named(caller: str, name: str, value: Any) -> str:
     """How a message about an argument begins: "fit(seed=-1)", or "fit: seed is an array of shape (3,)"."""
-    if value is None or isinstance(value, str | numbers.Number | np.bool_):
+    if value is None or isinstance(value, str | numbers.Number) or is_truth(value):
         shown = repr(value)
         short = shown if len(shown) <= LONGEST_VALUE else f"{shown[:LONGEST_VALUE]}..."
         return f"{caller}({name}={short})"
@@ -183,7 +181,7 @@ def real_number(
     Raises InputError where it is none, not larger than `above`, smaller than `least`, or not smaller than `below`.
     """
     try:
-        number = math.nan if isinstance(value, bool | np.bool_ | str | bytes) else float(value)
+        number = math.nan if isinstance(value, str | bytes) or is_truth(value) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not (math.isfinite(number) and number > above and least <= number < below):
@@ -195,9 +193,14 @@ def real_number(
 
 def flag(value: Any, caller: str, name: str) -> bool:
     """True or False, of Python's or NumPy's. Raises InputError on anything else."""
-    if isinstance(value, bool | np.bool_):
+    if is_truth(value):
         return bool(value)
     raise InputError(f"{named(caller, name, value)}: it must be True or False.")
+
+
+def is_truth(value: Any) -> bool:
+    """Whether it is True or False, of Python's or of NumPy's (which is imported by those alone who need it)."""
+    return isinstance(value, bool) or (getattr(value, "ndim", None) == 0 and str(getattr(value, "dtype", "")) == "bool")
 
 
 def one_of(value: Any, known: Iterable[str], caller: str, name: str) -> str:

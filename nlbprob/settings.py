@@ -152,7 +152,7 @@ class Settings(FitConfig):
 
     def absolute(self) -> "Settings":
         """The same with absolute paths, so that they mean the same from any folder."""
-        data = [os.path.abspath(path) for path in self.recordings]
+        data = [path if "://" in path else os.path.abspath(path) for path in self.recordings]
         return dataclasses.replace(
             self,
             data=data if len(data) > 1 else data[0],

@@ -43,7 +43,9 @@ def make(folder: pathlib.Path, state: str = "done", *, config=CONFIG, metrics=ME
     """A run with its configuration, its scores, a model and a stand-in for a posterior."""
     (folder / "posterior").mkdir(parents=True)
     (folder / "posterior" / "posterior.npz").write_bytes(b"posterior")
-    (folder / "model.py").write_text("def model(*, dim=3):\n    return dim\n")
+    (folder / "model.py").write_text(
+        "import nlbprob as nlb\n\n\ndef model(*, dim=3):\n    return nlb.Model(latents=[nlb.LDS(dim)])\n"
+    )
     write_json(folder / "config.json", config)
     write_json(folder / "metrics.json", metrics)
     return seal(folder, state, **options)

@@ -109,7 +109,7 @@ def test_overview_and_version(capsys):
         (["choose", "mine.py", "a.nwb", "--model.dim", "4", "8", "--seed", "0", "1"], "choose takes one seed"),
         (["choose", "mine.py", "a.nwb", "--model.dim", "4", "8", "--out", "mine.py"], "mine.py exists already"),
         (["compare", "run"], "Name two runs or more to compare"),
-        (["compare", "run", "other"], "run holds no run (no config.json)"),
+        (["compare", "run", "other"], "run holds no run (no manifest.json)"),
         (["simulate", "mine.py", "--out", "x", "--trials", "0"], "--trials: 0 is not a whole number, 1 or more"),
         (["simulate", "mine.py", "--out", "x", "--bin-ms", "-5"], "--bin-ms: -5.0 is not a bin width"),
         (["demo", "--seed", "-1"], "--seed: -1 is not a whole number from 0"),
@@ -162,7 +162,7 @@ def test_recordings_and_seeds_stand_anywhere(model):
 
 
 def test_data_flags_are_those_of_load(model):
-    assert {"path", "config", *DATA} == set(inspect.signature(load).parameters)
+    assert {"path", "trials", "neurons", "config", *DATA} == set(inspect.signature(load).parameters)
     plain = parsed(model, "a.nwb", "--out", "run")
     assert data_options(plain) == {}
     flags = ["--bin-ms", "5", "--condition", "a", "--condition", "b", "--join", "--data-seed", "3", "--lag-ms", "-20"]

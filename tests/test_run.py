@@ -90,7 +90,9 @@ def settings(monkeypatch, tmp_path):
     monkeypatch.setattr("nlbprob.reporting.write_report", lambda path, **_: path.write_text(""))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.nwb").write_bytes(b"recording")
-    (tmp_path / "mine.py").write_text("def model(*, dim=3, scale=0.5):\n    return dim\n")
+    (tmp_path / "mine.py").write_text(
+        "import nlbprob as nlb\n\n\ndef model(*, dim=3, scale=0.5):\n    return nlb.Model(latents=[nlb.LDS(dim)])\n"
+    )
     return Settings("mine.py", "a.nwb", {"dim": 4}, {"bin_ms": 5.0})
 
 

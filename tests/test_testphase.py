@@ -63,7 +63,9 @@ def run(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     data = pairs.write_both(DATASET, *pairs.maze(), tmp_path / "data")
-    (folder / "model.py").write_text("def model():\n    return None\n")
+    (folder / "model.py").write_text(
+        "import nlbprob as nlb\n\n\ndef model():\n    return nlb.Model(latents=[nlb.LDS(2)])\n"
+    )
     options = {"dataset": DATASET, "bin_ms": 20.0}
     settings = Settings("mine.py", str(data), {}, options)
     source = {"options": options | {"phase": "val", "seed": 0}}

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 import numpyro.distributions as dist
 
@@ -64,7 +65,7 @@ def to_json(block: Any) -> Any:
         return [to_json(item) for item in block]
     if isinstance(block, dist.Distribution):
         return prior_to_json(block)
-    if hasattr(block, "tolist"):  # numbers and arrays of NumPy and of JAX
+    if isinstance(block, np.ndarray | np.generic | jax.Array):
         return to_json(block.tolist())
     if block is None or isinstance(block, bool | int | float | str):
         return block

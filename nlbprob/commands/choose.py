@@ -76,9 +76,8 @@ def run(arguments) -> int:
     trials = settings.read().split(*settings.splits[0])
     say(trials, *(f"Note: {note}" for note in trials.source.get("notes", [])), file=sys.stderr)
     given = {name: value for name, value in settings.fit_options.items() if name in values and name != "seed"}
-    choice = choose(
-        settings.model, trials, **options, seed=settings.seed, fit_options={"svi_steps": 0} | given, **grids
-    )
+    keywords: dict[str, Any] = {**options, **grids}
+    choice = choose(settings.model, trials, seed=settings.seed, fit_options={"svi_steps": 0} | given, **keywords)
     text = json.dumps(described(choice, settings), indent=2, allow_nan=False)
     if out is not None:
         write_text(out, text + "\n")
@@ -129,7 +128,7 @@ def described(choice: "Choice", settings: Settings) -> dict[str, Any]:
         }
         for place in range(table.sizes["candidate"])
     ]
-    found = {
+    found: Any = {
         "model": settings.model,
         "data": settings.recordings,
         "data_options": settings.data_options,

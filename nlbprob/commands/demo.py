@@ -35,7 +35,7 @@ def run(arguments) -> int:
     simulated = reaches(seed=seed)
     train, _ = write_nwb(out.with_name(out.name + "-data"), simulated)
     options = dict(read_configuration(folder("experiments") / "demo.toml").data)
-    settings = Settings("poisson_lds", str(train), data_options=options, seed=seed)
+    settings = Settings(model="poisson_lds", data=str(train), data_options=options, seed=seed)
     metrics = perform(settings, out, force=True)
     print_scores(metrics, "poisson_lds on simulated reaches")
     truth = against_truth(settings, out, simulated)

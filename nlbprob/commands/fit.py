@@ -44,7 +44,7 @@ def read_settings(arguments) -> tuple[Settings, ModelFile]:
     values, config = configured(arguments)
     file = model_of(values["model"], config)
     options = typed_options(file, config.model, f"{config.where}, [model]")
-    return Settings(**values, model_options=file.parse(arguments.model_options, options)), file
+    return Settings(**values, model_options=file.parse(arguments.model_options, dict(options))), file
 
 
 def model_of(model: str, config: Configuration) -> ModelFile:

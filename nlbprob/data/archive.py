@@ -50,7 +50,8 @@ def archive(api_url: str | None) -> Iterator[Any]:
     reach(url)
     try:
         with DandiAPIClient(url) as client:
-            client.session.request = functools.partial(client.session.request, timeout=TIMEOUT_S)
+            session: Any = client.session
+            session.request = functools.partial(session.request, timeout=TIMEOUT_S)
             client.session.hooks["response"].append(watch)
             yield client
     except InputError:
@@ -185,7 +186,7 @@ def run_client(asset: Any, part: Path, rest: Path, origin: str, progress: bool) 
     have = rest.stat().st_size if rest.exists() else 0
     name = part.name.removesuffix(".part")
     with (
-        contextlib.closing(records),
+        contextlib.closing(records),  # pyright: ignore[reportArgumentType] (it is a generator)
         tqdm(total=asset.size, initial=have, desc=name, unit="B", unit_scale=True, disable=not progress) as bar,
     ):
         for record in records:

@@ -180,8 +180,7 @@ def behavior_fields(values: Any, name: str | None, channels: tuple[str, ...], sh
 
 def finite_behavior(values: Any, name: str | None, source: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Behavior with NaN where it was infinite, and the source with a note of how often."""
-    infinite = np.isinf(values) if values is not None else np.zeros(0, dtype=bool)
-    if not infinite.any():
+    if values is None or not (infinite := np.isinf(values)).any():
         return values, source
     note = f"behavior: {infinite.sum()} values of {name!r} are infinite, and count as missing"
     return np.where(infinite, np.nan, values), source | {"notes": [*source.get("notes", []), note]}

@@ -12,7 +12,8 @@ from nlbprob.data.tables import as_column
 from nlbprob.errors import InputError, printable
 
 # pynwb makes the attributes of its classes at run time, so that no type checker knows them.
-DynamicTable = VectorData = Any
+type DynamicTable = Any
+type VectorData = Any
 
 
 class Columns(dict[str, np.ndarray]):

@@ -1,6 +1,6 @@
 """`Trials` from arrays and from spike times in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex
 
 import numpy as np

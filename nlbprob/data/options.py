@@ -24,7 +24,7 @@ def resolve(config: str | os.PathLike | Mapping[str, Any] | None = None, **given
         InputError: an option is unknown or has a value of the wrong kind.
         FileNotFoundError: there is no such file.
     """
-    values = dict.fromkeys(DATA) | read_configuration(config).data
+    values: dict[str, Any] = dict.fromkeys(DATA) | dict(read_configuration(config).data)
     values |= {
         known(option, DATA, "load", "data option"): value for option, value in given.items() if value is not None
     }

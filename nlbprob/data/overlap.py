@@ -81,7 +81,7 @@ def note_shared(table: Table, windows: Windows, slack: Float[np.ndarray, " trial
     for split in np.unique(table["split"]):
         own = table["split"] == split
         learned = merge(scored[~own], 0.0)
-        shared[own] = common_s(*scored[own].T, learned)
+        shared[own] = common_s(scored[own, 0], scored[own, 1], learned)
         forward[own] = common_s(scored[own, 1], stop[own], learned)
     for common, what, remedy in (
         (shared, "windows of {} trials overlap those", "scores there are of bins that were learned"),

@@ -47,7 +47,8 @@ def open_address(url: str, opened: contextlib.ExitStack) -> Any:
         ) from None
     probe(url)
     file = remfile.File(url)
-    session = opened.enter_context(contextlib.closing(file.session))
+    session: Any = file.session
+    opened.enter_context(contextlib.closing(session))
     session.request = functools.partial(session.request, timeout=TIMEOUT_S)  # it would wait for ever
     return file
 

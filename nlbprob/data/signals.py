@@ -11,7 +11,8 @@ from nlbprob.data.stored import flat, numeric, stored
 from nlbprob.errors import InputError, printable, suggestion
 
 # pynwb makes the attributes of its classes at run time, so that no type checker knows them.
-NWBFile = TimeSeries = Any
+NWBFile = Any
+TimeSeries = Any
 
 
 def read_series(nwbfile: NWBFile, name: str) -> Series:

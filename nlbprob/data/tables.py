@@ -40,8 +40,9 @@ def columns_of(table: Any, field: str) -> dict[str, Any]:
         return {printable(str(name)): table[name] for name in table.dtype.names}
     if not (hasattr(table, "columns") and hasattr(table, "__getitem__")):
         raise InputError(f"{field}: expected columns by name, as a dict or a DataFrame, got {type(table).__name__}.")
-    columns = {printable(str(name)): table[name] for name in table.columns}
-    index = getattr(table, "index", None)
+    frame: Any = table
+    columns = {printable(str(name)): frame[name] for name in frame.columns}
+    index = getattr(frame, "index", None)
     if getattr(index, "name", None) == "id":
         columns = {"id": index} | columns
     return {name: values for name, values in columns.items() if not nested(values)}
@@ -86,15 +87,15 @@ def as_column(values: Any, length: int, field: str) -> np.ndarray:
 
 def unmasked(values: Any) -> np.ndarray:
     """An array in which masked entries are NaN, NaT, None or ''; whole numbers and booleans become floats for it."""
-    array = np.asanyarray(values)
+    array: Any = np.asanyarray(values)
     if not isinstance(array, np.ma.MaskedArray):
         return np.asarray(array)
     if not np.ma.getmaskarray(array).any():
         return array.data
     if array.dtype.kind in "biu":
-        array = array.astype(np.float64)
+        array = np.ma.asarray(array, dtype=np.float64)
     blank = {"f": np.nan, "U": "", "S": b"", "M": "NaT", "m": "NaT"}.get(array.dtype.kind)
-    return array.filled(blank) if blank is not None else np.where(np.ma.getmaskarray(array), None, array.data)
+    return array.filled(blank) if blank is not None else np.where(np.ma.getmaskarray(array), np.array(None), array.data)
 
 
 def of_objects(entries: list[Any], field: str) -> np.ndarray:

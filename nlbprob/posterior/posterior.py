@@ -232,17 +232,10 @@ class Posterior:
     ) -> "xarray.DataTree":
         """The posterior as an ArviZ tree, in memory; see `nlbprob.posterior.arviz.to_arviz` for its groups.
 
-        Args:
-            trials: those to look at; the tree grows with their number.
-            draws: joint draws of parameters and trajectories.
-            log_likelihood: of each "neuron" in each trial, of each "trial", or "full" for each count.
-            seed: of the draws.
-            latents: "draws", or "summary" for their mean and standard deviation.
-            predictive: how many draws have counts too; None: all.
-            rates: how many draws have rates too.
-
-        Raises:
-            InputError: the tree would exceed 1 GB, or the trials are not of this recording.
+        draws: joint draws of parameters and trajectories. log_likelihood: of each "neuron" in each trial, of each
+        "trial", or "full" for each count. latents: "draws", or "summary" for their mean and standard deviation.
+        predictive, rates: how many draws have counts (None: all), and rates, too.
+        Raises InputError where the tree would exceed 1 GB, or the trials are not of this recording.
         """
         from nlbprob.posterior import arviz, joint
 
@@ -265,14 +258,9 @@ class Posterior:
         By default it holds all draws of the parameters, the latents' means and standard deviations, the log likelihood
         of each trial, and a few draws of counts and rates.
 
-        Args:
-            path: the file; it is written as a whole.
-            trials, draws, log_likelihood, seed, latents, predictive: as for `to_arviz`.
-            rates: how many draws have rates too; None: four, or fewer where these would take more than 700 MB.
-
-        Raises:
-            InputError: the file would hold more than 4 GB, or the trials are not of this recording.
-            nlbprob.files.WriteError: the system does not take the file.
+        path: the file, written as a whole. rates: None takes four draws, or fewer where these would take over 700 MB.
+        Raises InputError where the file would hold more than 4 GB, or the trials are not of this recording, and
+        `nlbprob.files.WriteError` where the system does not take the file.
         """
         from nlbprob.posterior import arviz, joint
 

@@ -31,7 +31,7 @@ def combine(out: str | os.PathLike, *submissions: str | os.PathLike) -> list[str
             where, before = printable(os.fspath(path)), len(groups)
             file = stack.enter_context(opened(path, "submission"))
             for name in file:
-                group = file[name]
+                group: Any = file[name]
                 if not keys(group) and not isinstance(group, Unusable):
                     continue
                 if name in origin:

@@ -118,7 +118,8 @@ def entry(group: Tensors, key: str, kinds: str = NUMBERS) -> StoredArray | np.nd
 def in_memory(values: Any, key: str) -> np.ndarray:
     """Whatever NumPy makes an array of. Raises InputError where it makes none."""
     if isinstance(values, np.ma.MaskedArray):
-        values = values.astype(np.result_type(values.dtype, np.float32)).filled(np.nan)
+        floats: Any = values.astype(np.result_type(values.dtype, np.float32))
+        values = floats.filled(np.nan)
     try:
         return np.asarray(values)
     except Exception as error:  # of whatever library the object is

@@ -113,13 +113,13 @@ def follow(node: Any, path: str, steps: int) -> Any:
             continue
         links, encoded = node.id.links, part.encode("utf-8", "surrogateescape")
         kind = links.get_info(encoded).type
-        if kind == h5py.h5l.TYPE_SOFT:
+        if kind == h5py.h5l.TYPE_SOFT:  # pyright: ignore[reportAttributeAccessIssue]
             if not steps:
                 return Unusable("is a link that leads round in a circle; put its values in its place.")
             node = follow(node, links.get_val(encoded).decode("utf-8", "surrogateescape"), steps - 1)
             if isinstance(node, Unusable):
                 return node
-        elif kind != h5py.h5l.TYPE_HARD:
+        elif kind != h5py.h5l.TYPE_HARD:  # pyright: ignore[reportAttributeAccessIssue]
             return Unusable("is a link to another file, which is not followed; put its values in its place.")
         else:
             node = node[part]

@@ -172,4 +172,4 @@ def test_a_session_that_cannot_be_told_from_another_is_to_be_named(stitched):
     with pytest.raises(nlb.InputError, match="neither those of the fit nor all those of one of its sessions, 'day1'"):
         posterior.rates(few)
     with pytest.raises(nlb.InputError, match="bins of 10 ms, the fit of 20 ms"):
-        posterior.rates(nlb.stitch({"day2": parts["day2"].replace(bin_ms=10.0)}))
+        posterior.rates(nlb.stitch({"day2": parts["day2"].replace(bin_ms=10.0, time_ms=parts["day2"].time_ms / 2)}))

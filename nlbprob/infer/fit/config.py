@@ -17,7 +17,7 @@ def declared(*option: Any, **more: Any) -> Any:
     return dataclasses.field(default=found.default, metadata={"option": found}, kw_only=True)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class FitConfig:
     """How a model is fitted: keywords of `nlbprob.fit`; None leaves a value to it.
 
