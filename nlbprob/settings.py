@@ -100,7 +100,7 @@ class Settings(FitConfig):
     @property
     def fit_config(self) -> FitConfig:
         """How the model is fitted, by itself."""
-        return FitConfig(**{field.name: getattr(self, field.name) for field in dataclasses.fields(FitConfig)})
+        return FitConfig(**self.fit_options)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -103,7 +103,7 @@ def choose(
     check_trials(trials, "choose")
     one_of(rule, RULES, "choose", "rule")
     seed, folds = seed_number(seed, "choose"), whole_number(folds, "choose", "folds", 2)
-    fit_options = checked_options(fit_options, "choose")
+    options = FOLD_OPTIONS | checked_options(fit_options, "choose") | {"seed": seed, "progress": False}
     if isinstance(model, Model) or not (isinstance(model, str) or callable(model)):
         raise InputError(
             f"{named('choose', 'model', model)}: give a function of keywords that returns a model, such as "
@@ -114,7 +114,6 @@ def choose(
     models = [built(build, keywords, trials) for keywords in candidates]
     pairs = cross_validation(trials, folds, seed)
     trials, measure = with_heldout(trials, seed)
-    options = FOLD_OPTIONS | fit_options | {"seed": seed, "progress": False}
     room = max(len(learned) for learned, _ in pairs)
     bar = Progress(len(models) * folds, progress, unit="fit", first="fitting folds")
     sums: list[list[TrialSums]] = [[] for _ in models]

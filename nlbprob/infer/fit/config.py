@@ -92,6 +92,12 @@ class FitConfig:
                 object.__setattr__(self, field.name, value)
 
     @property
+    def fit_options(self) -> dict[str, Any]:
+        """The keyword arguments of `nlbprob.fit`, without those that are left to it."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(FitConfig)}
+        return {option: value for option, value in values.items() if value is not None}
+
+    @property
     def seeds(self) -> tuple[int, ...]:
         """The seeds to start from, one after the other."""
         return (self.seed,) if isinstance(self.seed, int) else tuple(self.seed)
