@@ -76,7 +76,7 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
 
 def carry_out(stage: staging.Stage, settings: Settings, model, trials, config: dict, init, progress: bool) -> dict:
     """Fit, score and report, into a stage; returns the content of metrics.json."""
-    from nlbprob.reporting import write_report
+    from nlbprob.reporting.page import write_report
     from nlbprob.scoring.baselines import baselines
     from nlbprob.scoring.rates import check_rates, rate_array
     from nlbprob.scoring.submission import write_submission
@@ -217,7 +217,7 @@ def report(folder: str | pathlib.Path) -> pathlib.Path:
     config, metrics, tested = read_config(folder), read_metrics(folder), read_test(folder)
 
     from nlbprob.functions.model import resolved
-    from nlbprob.reporting import write_report
+    from nlbprob.reporting.page import write_report
 
     settings = settings_of(config, folder)
     trials = settings.load()

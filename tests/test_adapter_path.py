@@ -22,7 +22,7 @@ SHORT = ["--em-iterations", "1", "--svi-steps", "0", "--posterior", "map", "--dr
 def test_a_data_set_is_fitted_checked_scored_and_tested(shared, dataset, bin_ms, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("NLBPROB_DATA", str(tmp_path / "ledger"))
     if dataset != "mc_maze_small":  # one report is enough: they take a third of the time
-        monkeypatch.setattr("nlbprob.reporting.write_report", page_of_test)
+        monkeypatch.setattr("nlbprob.reporting.page.write_report", page_of_test)
         monkeypatch.setattr("nlbprob.posterior.posterior.Posterior.to_netcdf", no_draws)
     golden, run, group = shared / "golden", tmp_path / "run", dataset + suffix(bin_ms)
     data = [str(golden / "nwb"), "--dataset", dataset, "--bin-ms", str(bin_ms)]

@@ -87,7 +87,7 @@ def settings(monkeypatch, tmp_path):
     trials = Trials.from_arrays(counts, 5.0, source=notes)
     monkeypatch.setattr("nlbprob.data.nwb.load", lambda path, **options: trials)
     monkeypatch.setattr(run, "fit_posterior", lambda *_, **__: MeanRates())
-    monkeypatch.setattr("nlbprob.reporting.write_report", lambda path, **_: path.write_text(""))
+    monkeypatch.setattr("nlbprob.reporting.page.write_report", lambda path, **_: path.write_text(""))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.nwb").write_bytes(b"recording")
     (tmp_path / "mine.py").write_text(

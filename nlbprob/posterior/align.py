@@ -20,6 +20,7 @@ from nlbprob.errors import InputError
 from nlbprob.infer.parameters.sites import parameter_sites
 from nlbprob.infer.start.sessions import polar
 from nlbprob.model import Model
+from nlbprob.posterior.posterior import Posterior
 
 if TYPE_CHECKING:
     import xarray
@@ -71,8 +72,6 @@ def align(posteriors: "Sequence[Posterior]", trials: "Trials | None" = None, *, 
     """
     import xarray
 
-    from nlbprob.posterior.posterior import Posterior
-
     posteriors = list(sequence_of(posteriors, Posterior, "align", "posteriors", "fits, as nlb.fit returns them"))
     if trials is not None:
         check_trials(trials, "align")
@@ -101,22 +100,6 @@ def check_alike(reference: "Posterior", other: "Posterior") -> None:
     shapes = [{name: np.shape(value) for name, value in one.values.items()} for one in (reference, other)]
     if shapes[0] != shapes[1] or spec.to_json(reference.model) != spec.to_json(other.model):
         raise InputError("align: the posteriors are of different models; align fits of one model, from several seeds.")
-
-
-def canonical_rotation(model: Model, loadings: Float[np.ndarray, "neuron latent"]) -> np.ndarray:
-    """The orthogonal R for which loadings C R are canonical: orthogonal, by size, the largest of each latent positive.
-
-    Latents are turned only inside a block that does not mind.
-    """
-    whole = np.eye(model.dim)
-    for block in model.latents:
-        place = model.slices[block.name]
-        if block.rotatable and block.n_latents:
-            _, _, axes = np.linalg.svd(loadings[:, place], full_matrices=False)
-            whole[place, place] = axes.T
-    turned = loadings @ whole
-    signs = np.sign(turned[np.abs(turned).argmax(0), np.arange(turned.shape[1])])
-    return whole * np.where(signs == 0, 1, signs)
 
 
 def nearest_rotation(

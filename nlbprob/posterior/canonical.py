@@ -6,10 +6,26 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from nlbprob.model import Parameters
+from nlbprob.model import Model, Parameters
 
 if TYPE_CHECKING:
     from nlbprob.posterior.posterior import Posterior
+
+
+def rotation(model: Model, loadings: Float[np.ndarray, "neuron latent"]) -> np.ndarray:
+    """The orthogonal R for which loadings C R are canonical: orthogonal, by size, the largest of each latent positive.
+
+    Latents are turned only inside a block whose prior is rotation-invariant.
+    """
+    whole = np.eye(model.dim)
+    for block in model.latents:
+        place = model.slices[block.name]
+        if block.rotatable and block.n_latents:
+            _, _, axes = np.linalg.svd(loadings[:, place], full_matrices=False)
+            whole[place, place] = axes.T
+    turned = loadings @ whole
+    signs = np.sign(turned[np.abs(turned).argmax(0), np.arange(turned.shape[1])])
+    return whole * np.where(signs == 0, 1, signs)
 
 
 def parameters(posterior: "Posterior", theta: Parameters) -> dict[str, np.ndarray]:

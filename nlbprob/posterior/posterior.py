@@ -22,7 +22,6 @@ from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.runtime.programs import program
 from nlbprob.model import Model, Parameters
 from nlbprob.posterior import canonical, embed, predict, sampling
-from nlbprob.posterior.align import canonical_rotation
 from nlbprob.posterior.embed import embedded
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ class Posterior:
 
         Latents are turned only inside a block that does not mind: dense dynamics, regimes, templates.
         """
-        return self.basis if self.basis is not None else canonical_rotation(self.model, self.own_loadings)
+        return self.basis if self.basis is not None else canonical.rotation(self.model, self.own_loadings)
 
     @property
     def own_loadings(self) -> Float[np.ndarray, "neuron latent"]:
@@ -280,7 +279,7 @@ class Posterior:
         """
         from nlbprob.posterior import store
 
-        return store.load(Path(folder), model)
+        return Posterior(**store.load(Path(folder), model))
 
 
 @program("model", "context")

@@ -11,7 +11,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from nlbprob.functions.model import function_model
 from nlbprob.infer.parameters.sites import parameter_sites
 from nlbprob.model import Model
 from nlbprob.posterior import archive, saved
-from nlbprob.posterior.posterior import Posterior
+
+if TYPE_CHECKING:
+    from nlbprob.posterior.posterior import Posterior
 
 FORMAT = 2
 ARRAYS, FACTS = "posterior.npz", "posterior.json"
@@ -33,7 +35,7 @@ LARGEST_FACTS = 64_000_000
 CLASSES = spec.BLOCKS | {spec.name_of(Model): Model}
 
 
-def save(posterior: Posterior, folder: Path) -> Path:
+def save(posterior: "Posterior", folder: Path) -> Path:
     """Write posterior.npz and posterior.json into the folder, both as a whole.
 
     Raises:
@@ -76,8 +78,8 @@ def digest(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def load(folder: Path, model: Model | Callable | None = None) -> Posterior:
-    """Read a folder that `save` wrote.
+def load(folder: Path, model: Model | Callable | None = None) -> dict[str, Any]:
+    """The fields of the posterior in a folder that `save` wrote.
 
     Args:
         folder: where posterior.json and posterior.npz lie.
@@ -112,7 +114,8 @@ def load(folder: Path, model: Model | Callable | None = None) -> Posterior:
     for group, named in groups.items():
         named |= {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith(f"{group}/")}
     ids, basis = arrays["neuron_ids"], arrays.get("basis")
-    return Posterior(found, context, neuron_ids=ids, config=facts["config"], basis=basis, **groups)
+    fields = {"model": found, "context": context, "neuron_ids": ids, "config": facts["config"], "basis": basis}
+    return fields | groups
 
 
 @contextlib.contextmanager

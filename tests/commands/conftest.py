@@ -45,7 +45,7 @@ def recordings(truth, monkeypatch, tmp_path):
 @pytest.fixture
 def make_run(recordings, truth, monkeypatch):
     """Make a run whose rates are the true ones, blurred so much; returns its folder."""
-    monkeypatch.setattr("nlbprob.reporting.write_report", lambda path, **_: path.write_text(""))
+    monkeypatch.setattr("nlbprob.reporting.page.write_report", lambda path, **_: path.write_text(""))
 
     def call(folder, blur, data="a.nwb", **options):
         monkeypatch.setattr(run, "fit_posterior", lambda *_, **__: Guess(truth.rates, blur))

@@ -67,7 +67,7 @@ def verbs(folder: pathlib.Path) -> list[tuple[str, int, str, str]]:
             mock.patch("nlbprob.settings.Settings.load", return_value=None),
             mock.patch("nlbprob.functions.model.resolved", lambda model, _: model),
             mock.patch("nlbprob.posterior.posterior.Posterior.load", return_value=None),
-            mock.patch("nlbprob.reporting.write_report", lambda path, **_: path.write_text("<p>report</p>")),
+            mock.patch("nlbprob.reporting.page.write_report", lambda path, **_: path.write_text("<p>report</p>")),
             mock.patch("nlbprob.testphase.evaluated", side_effect=KeyboardInterrupt),
             mock.patch("nlbprob.scoring.ledger.entries", return_value=[]),
             contextlib.redirect_stdout(io.StringIO()) as out,

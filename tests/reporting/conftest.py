@@ -12,7 +12,7 @@ from nlbprob.blocks.lds import LDS
 from nlbprob.data.trials import Trials
 from nlbprob.model import Model
 from nlbprob.posterior.posterior import Posterior
-from nlbprob.reporting import write_report
+from nlbprob.reporting.page import write_report
 from nlbprob.scoring.baselines import CONDITION_PSTH
 from nlbprob.scoring.scores import score
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nlbprob.errors import InputError
-from nlbprob.reporting import write_report
+from nlbprob.reporting.page import write_report
 
 TITLES = [
     "Scores",
