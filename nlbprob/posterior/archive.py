@@ -4,7 +4,7 @@ import io
 import math
 import zipfile
 from collections.abc import Collection, Mapping
-from typing import IO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,7 +59,7 @@ def declared(archive: zipfile.ZipFile) -> dict[str, Declared]:
     return found
 
 
-def header(file: IO[bytes], name: str) -> Declared:
+def header(file: Any, name: str) -> Declared:
     """What the header of an npy file says. Raises DamageError where it is of objects, or of another kind."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

@@ -28,7 +28,7 @@ VALUES = (None, True, -1, 0.5, 1e400, "", "\x1b[2J", "../../x", [], {}, [[]], {"
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A run with its test and with what an interrupted fit has left, and the targets of the test."""
-    top = tmp_path_factory.mktemp("whole0", numbered=False)
+    top = tmp_path_factory.mktemp("before", numbered=False)
     data = pairs.write_both(DATASET, *pairs.maze(), top / "data")
     options = {"dataset": DATASET, "bin_ms": 20.0}
     settings = {"model": "m.py", "data": str(data), "data_options": options}
