@@ -10,7 +10,7 @@ from scipy.signal import lfilter
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer.parameters.sites import sites as parameters
+from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import cvi as local_inference
 from nlbprob.infer.trajectories import likelihood, marginals

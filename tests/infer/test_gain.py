@@ -8,7 +8,7 @@ from scipy import stats
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer.parameters.sites import sites as parameters
+from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import marginals
 from nlbprob.numerics import kalman

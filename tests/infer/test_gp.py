@@ -11,7 +11,7 @@ from scipy import stats
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.markov import LinearGaussianMarkov
-from nlbprob.infer.parameters.sites import sites as parameters
+from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import bound as bound_of
 from nlbprob.infer.trajectories import cvi as local_inference
