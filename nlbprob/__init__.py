@@ -52,7 +52,7 @@ PUBLIC = {
     "simulate": "nlbprob.simulation",
     "write_nwb": "nlbprob.simulation",
     "Posterior": "nlbprob.posterior.posterior",
-    "FitConfig": "nlbprob.infer.fit.config",
+    "FitConfig": "nlbprob.fit_config",
     "FitInfo": "nlbprob.infer.fit.state",
     "FitState": "nlbprob.infer.fit.state",
     "Interrupted": "nlbprob.infer.fit.fit",
@@ -103,7 +103,7 @@ if TYPE_CHECKING:
     from nlbprob.data.trials import Trials as Trials
     from nlbprob.errors import InputError as InputError
     from nlbprob.errors import RunExistsError as RunExistsError
-    from nlbprob.infer.fit.config import FitConfig as FitConfig
+    from nlbprob.fit_config import FitConfig as FitConfig
     from nlbprob.infer.fit.fit import Interrupted as Interrupted
     from nlbprob.infer.fit.fit import fit as fit
     from nlbprob.infer.fit.loop import steps as steps

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlbprob.configuration import of_run, tables
 from nlbprob.errors import InputError
-from nlbprob.infer.fit.config import FitConfig, declared
+from nlbprob.fit_config import FitConfig, declared
 from nlbprob.model_file import is_path
 from nlbprob.options import (
     Option,
@@ -104,6 +104,8 @@ class Settings(FitConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if len(self.recordings) > 1:
+            session_names(self.recordings)
         check_model_options(self.model_options)
         object.__setattr__(self, "data_options", dict(tables({"data": self.data_options}, "settings").data))
 

@@ -204,7 +204,7 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
 
 #: What a user only gets back or derives classes from, and the errors.
 NOT_CALLED = {
-    *("Aligned", "Choice", "Difference", "Scores", "Simulated", "Observation"),
+    *("Aligned", "Choice", "Difference", "FitInfo", "FitState", "Scores", "Simulated", "Observation"),
     *("InputError", "Interrupted", "RunExistsError"),
 }
 UNKNOWN: dict[str, tuple[Callable[[], Any], str]] = {

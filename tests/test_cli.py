@@ -18,7 +18,7 @@ from nlbprob.commands.options import data_options
 from nlbprob.commands.parser import Parser
 from nlbprob.data.nwb import load
 from nlbprob.errors import InputError
-from nlbprob.infer.fit.config import FAMILIES, PRECISIONS, FitConfig
+from nlbprob.fit_config import FAMILIES, PRECISIONS, FitConfig
 from nlbprob.options import DATA
 from nlbprob.scoring import ledger
 from nlbprob.settings import Settings
@@ -173,14 +173,13 @@ def test_data_flags_are_those_of_load(model):
 
 def test_all_that_a_fit_takes_is_declared():
     from nlbprob.infer.fit.fit import fit as function
-    from nlbprob.infer.vi.guides import FAMILIES as KNOWN
 
-    for_python_alone = {"model", "trials", "guide", "optimizer", "init", "progress", "meanwhile"}
+    for_python_alone = {"model", "trials", "guide", "optimizer", "init", "progress", "checkpoint"}
     parameters = inspect.signature(function).parameters
     assert {field.name for field in dataclasses.fields(FitConfig)} == set(parameters) - for_python_alone
     for field in dataclasses.fields(FitConfig):
         assert field.default in (None, parameters[field.name].default)
-    assert (FAMILIES, PRECISIONS) == (KNOWN, ("float32", "float64"))
+    assert (FAMILIES, PRECISIONS) == (("neuron", "normal", "lowrank", "map"), ("float32", "float64"))
 
 
 def settings_of(*words):

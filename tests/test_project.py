@@ -48,7 +48,7 @@ ROOMS = [
     "cli",
 ]
 #: Usable by all; they import none but each other.
-COMMON = {"arguments", "errors", "files", "resources", "model_file", "options", "configuration"}
+COMMON = {"arguments", "errors", "files", "fit_config", "resources", "model_file", "options", "configuration"}
 
 SETTINGS = """
 import importlib, json, os, pkgutil, jax, numpyro

@@ -22,8 +22,8 @@ from nlbprob.arguments import (
 from nlbprob.blocks.base import Context
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError, suggestion
+from nlbprob.fit_config import FAMILIES, PRECISIONS, FitConfig
 from nlbprob.infer.fit.checkpoint import Checkpoints
-from nlbprob.infer.fit.config import FAMILIES, PRECISIONS, FitConfig
 from nlbprob.infer.fit.loop import Steps, steps
 from nlbprob.infer.fit.state import FitInfo, FitState
 from nlbprob.infer.runtime import programs

@@ -13,10 +13,10 @@ from nlbprob.blocks import spec
 from nlbprob.blocks.base import Context
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
+from nlbprob.fit_config import FitConfig
 from nlbprob.functions.model import resolved
 from nlbprob.infer.fit import checkpoint as checkpoints
 from nlbprob.infer.fit import em_stage
-from nlbprob.infer.fit.config import FitConfig
 from nlbprob.infer.fit.setup import Setup
 from nlbprob.infer.fit.state import FitInfo, FitState
 from nlbprob.infer.fit.svi_stage import SVIStage

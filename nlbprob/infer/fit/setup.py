@@ -11,9 +11,9 @@ import numpy as np
 import optax
 
 from nlbprob.blocks.base import Context
+from nlbprob.fit_config import FitConfig
 from nlbprob.infer.em.early_stopping import Hidden
 from nlbprob.infer.em.steps import EM, EMState, e_step, flat, m_step
-from nlbprob.infer.fit.config import FitConfig
 from nlbprob.infer.parameters.sites import parameters_at
 from nlbprob.infer.runtime.batch import Batch, chunks, fit_chunk, prediction_chunk
 from nlbprob.infer.start.warm_start import simpler_model

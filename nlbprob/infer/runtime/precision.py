@@ -5,8 +5,7 @@ from contextlib import AbstractContextManager
 import jax
 
 from nlbprob.errors import InputError, suggestion
-
-PRECISIONS = ("float32", "float64")
+from nlbprob.fit_config import PRECISIONS
 
 
 def precision(name: str) -> AbstractContextManager:

@@ -25,7 +25,6 @@ from nlbprob.infer.em.steps import EM, START_SCALE
 from nlbprob.infer.parameters.flat import Entries
 from nlbprob.infer.runtime.programs import program
 
-FAMILIES = ("neuron", "normal", "lowrank", "map")
 #: Draws of the parameters kept with a posterior.
 KEPT_DRAWS = 400
 #: Most directions that "lowrank" adds, and the standard deviation along them at the start (at zero they would stay).

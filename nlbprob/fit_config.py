@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from nlbprob.arguments import checked_keywords
 from nlbprob.options import SEEDS, Option, count, one_of, read_value, seeds, share, whole
 
 #: Forms of the parameters' posterior.
@@ -17,6 +18,7 @@ def declared(*option: Any, **more: Any) -> Any:
     return dataclasses.field(default=found.default, metadata={"option": found}, kw_only=True)
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FitConfig:
     """How a model is fitted: keywords of `nlbprob.fit`; None leaves a value to it.
