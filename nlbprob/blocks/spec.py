@@ -22,6 +22,9 @@ from nlbprob.blocks.slds import SwitchingLDS
 from nlbprob.blocks.templates import Templates
 from nlbprob.errors import InputError
 
+#: How what is said of a function begins.
+FUNCTION = "the function"
+
 
 def name_of(kind: type) -> str:
     """What a class is called in a file, "module:name"."""
@@ -70,7 +73,7 @@ def to_json(block: Any) -> Any:
     if block is None or isinstance(block, bool | int | float | str):
         return block
     if callable(block) and hasattr(block, "__qualname__"):
-        return {"repr": f"the function {block.__qualname__!r}"}
+        return {"repr": f"{FUNCTION} {block.__qualname__!r}"}
     return {"repr": repr(block)}
 
 
@@ -106,22 +109,33 @@ def from_json(value: Any, classes: Mapping[str, type] = BLOCKS) -> Any:
         raise foreign(value["repr"])
     if value.keys() & {"prior", "of"}:
         return prior_from_json(value)
+    kind = classes.get(value["block"]) if isinstance(value.get("block"), str) else None
+    if "block" in value and kind is None:
+        raise foreign(function_in(value) or value["block"])
     fields = {key: from_json(item, classes) for key, item in value.items() if key != "block"}
-    if "block" not in value:
-        return fields
-    kind = classes.get(value["block"]) if isinstance(value["block"], str) else None
     if kind is None:
-        raise foreign(value["block"])
+        return fields
     known = {field.name for field in dataclasses.fields(kind)}
     if wrong := sorted(known ^ fields.keys()):
         raise InputError(f"The saved {kind.__name__} lacks the field {wrong[0]!r}, or should not have it.")
     return kind(**fields)
 
 
+def function_in(value: Any) -> str | None:
+    """What a saved model says of the function that it was, where it was one."""
+    if isinstance(value, dict):
+        if str(value.get("repr", "")).startswith(FUNCTION):
+            return str(value["repr"])
+        value = list(value.values())
+    return next(filter(None, map(function_in, value)), None) if isinstance(value, list) else None
+
+
 def foreign(name: Any) -> InputError:
     """The error that a saved model names what may not be built from a file."""
+    shown = str(name)[:200]
+    shown = shown if shown.startswith(FUNCTION) else repr(shown)
     return InputError(
-        f"The saved model uses {str(name)[:200]!r}, which is not part of nlbprob; load it with model=..., the model "
+        f"The saved model uses {shown}, which is not part of nlbprob; load it with model=..., the model "
         "that was fitted."
     )
 

@@ -100,7 +100,7 @@ def load(folder: Path, model: Model | Callable | None = None) -> dict[str, Any]:
     found = built(facts, context, folder / FACTS) if model is None else given(model, facts, context)
     with reading(folder / FACTS):
         sites = parameter_sites(found, context)
-    if wrong := saved.mismatch(sites, declared):
+    if wrong := sorted({name.partition("/")[2] for name in saved.mismatch(sites, declared)}):
         raise InputError(
             f"The posterior in {folder} is of another {'function' if callable(model) else 'model'}: the sites "
             f"{', '.join(wrong)[:500]} are missing or of another shape in one of the two. Load it with the "

@@ -14,6 +14,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.infer.em import steps as em
 from nlbprob.infer.em.fisher import Ascent
 from nlbprob.infer.parameters import sites as parameters
+from nlbprob.infer.parameters.flat import Entries
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import cvi as local_inference
 from nlbprob.infer.trajectories.problem import Rows, combined, problem
@@ -136,7 +137,7 @@ def test_slopes_match_finite_differences_of_the_optimised_bound(name):
     with jax.enable_x64(True):
         model = MODELS[name]().resolve(trials)
         context = Context.of(trials)
-        entries = parameters.Entries(parameters.parameter_sites(model, context))
+        entries = Entries(parameters.parameter_sites(model, context))
         ascent = Ascent(model, context, entries, np.arange(model.dim))
         traced = numpyro.handlers.trace(numpyro.handlers.seed(model.parameters, 1)).get_trace(context)
         raw = 0.3 * entries.of({site: traced[site]["value"] for site in entries.sites})  # nothing extreme

@@ -324,8 +324,8 @@ def test_sites_of_any_kind_are_fitted(tmp_path):
     unseen = np.where(trials.seen, trials.counts, 7)
     np.testing.assert_array_equal(rates, posterior.rates(trials.replace(counts=unseen)))
     assert np.abs(rates - posterior.rates(trials.replace(inputs={"stimulus": -trials.inputs["stimulus"]}))).max() > 1e-4
-    variables = parameter_variables(posterior, draws=3, seed=0)
-    assert {name: variables[name][0] for name in ("level", "weights", "loadings")} == {
+    variables = parameter_variables(posterior, np.arange(trials.n_neurons), draws=3, seed=0)
+    assert {name: variables[name][0][2:] for name in ("level", "weights", "loadings")} == {
         "level": ("neuron",), "weights": ("neuron", "weights_dim_1"), "loadings": ("neuron", "latent"),
     }  # fmt: skip
     assert np.ptp(posterior.draws["size"]) > 0
