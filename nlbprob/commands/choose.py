@@ -137,4 +137,5 @@ def described(choice: "Choice", settings: Settings) -> dict[str, Any]:
         "chosen": choice.keywords,
         "candidates": candidates,
     }
-    return plain(found)
+    result: Any = plain(found)
+    return result

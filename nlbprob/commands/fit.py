@@ -43,8 +43,8 @@ def read_settings(arguments) -> tuple[Settings, ModelFile]:
     """The run's settings, and its model's file. Raises InputError where something that is given is wrong."""
     values, config = configured(arguments)
     file = model_of(values["model"], config)
-    options = typed_options(file, config.model, f"{config.where}, [model]")
-    return Settings(**values, model_options=file.parse(arguments.model_options, dict(options))), file
+    options = typed_options(file, dict(config.model), f"{config.where}, [model]")
+    return Settings(**values, model_options=file.parse(arguments.model_options, options)), file
 
 
 def model_of(model: str, config: Configuration) -> ModelFile:

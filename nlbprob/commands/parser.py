@@ -156,6 +156,7 @@ class _Help(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
         del values, option_string
         parser.print_help()
+        assert isinstance(parser, Parser)
         if parser.takes_model and (model := parser.model_named()) is not None:
             print("\n" + describe_model(model), end="")
         parser.exit()

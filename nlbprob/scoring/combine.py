@@ -25,7 +25,7 @@ def combine(out: str | os.PathLike, *submissions: str | os.PathLike) -> list[str
     if not target.parent.is_dir():
         raise InputError(f"{target}: there is no folder {target.parent}; make it first.")
     origin: dict[str, str] = {}
-    groups: list[tuple[str, StoredGroup]] = []
+    groups: list[tuple[str, Any]] = []
     with contextlib.ExitStack() as stack:
         for path in submissions:
             where, before = printable(os.fspath(path)), len(groups)
