@@ -148,16 +148,20 @@ def stopped(settings, monkeypatch):
     """The arguments of fits that are interrupted after they have found something; a fit with `init` goes through."""
     calls = []
 
-    def fit(model, trials, **options):
-        calls.append(options)
-        if options["init"] is not None:
+    def steps(model, trials, config, *, init):
+        calls.append(config.fit_options)
+        return init
+
+    def drive(running, progress, watchers):
+        if running is not None:
             return Found()
         stop = Interrupted(None)
         stop.posterior = Found()
         raise stop
 
     monkeypatch.setattr(run, "fit_posterior", fit_posterior)
-    monkeypatch.setattr("nlbprob.infer.fit.fit", fit)
+    monkeypatch.setattr("nlbprob.infer.fit.loop.steps", steps)
+    monkeypatch.setattr("nlbprob.infer.fit.fit.drive", drive)
     monkeypatch.setattr("nlbprob.posterior.posterior.Posterior.load", lambda folder, model: folder)
     return calls
 
@@ -220,7 +224,7 @@ def test_an_interrupted_fit_that_found_nothing_is_started_again_as_advised(stopp
         raise Interrupted(None)
 
     with monkeypatch.context() as patch:
-        patch.setattr("nlbprob.infer.fit.fit", nothing)
+        patch.setattr("nlbprob.infer.fit.fit.drive", nothing)
         assert main(WORDS) == 130
     told = capsys.readouterr().err
     assert "Nothing had been found yet: start again with" in told

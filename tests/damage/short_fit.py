@@ -7,6 +7,7 @@ import contextlib
 import pathlib
 import sys
 import time
+import types
 from collections.abc import Iterator
 from unittest import mock
 
@@ -47,7 +48,7 @@ class Found:
         """Itself."""
         return self
 
-    def to_netcdf(self, path: pathlib.Path) -> None:
+    def to_netcdf(self, path: pathlib.Path, *_, **__) -> None:
         """A file."""
         time.sleep(STAGE_S)
         write(path)
@@ -61,11 +62,12 @@ def write(path: pathlib.Path) -> None:
             time.sleep(STAGE_S / 4)
 
 
-def fit(model, learned, **options) -> Found:
+def drive(running, progress, watchers) -> Found:
     """A fit that has found something once half of it is over."""
     found = None
     try:
-        options["meanwhile"]()
+        for watch in watchers:
+            watch(types.SimpleNamespace(stage="svi"), None)
         time.sleep(STAGE_S)
         found = Found()
         time.sleep(STAGE_S)
@@ -79,13 +81,14 @@ def fit(model, learned, **options) -> Found:
 @contextlib.contextmanager
 def made_up() -> Iterator[None]:
     """What takes long is replaced in the block."""
-    import nlbprob.reporting
+    import nlbprob.reporting.page
 
     with (
         mock.patch("nlbprob.data.nwb.load", trials),
-        mock.patch("nlbprob.infer.fit.fit", fit),
+        mock.patch("nlbprob.infer.fit.fit.drive", drive),
+        mock.patch("nlbprob.infer.fit.loop.steps", return_value=None),
         mock.patch("nlbprob.run.load_model", return_value=None),
-        mock.patch.object(nlbprob.reporting, "write_report", lambda path, **_: write(path)),
+        mock.patch.object(nlbprob.reporting.page, "write_report", lambda path, **_: write(path)),
         mock.patch("nlbprob.posterior.posterior.Posterior.load", return_value=Found()),
     ):
         yield
