@@ -39,9 +39,9 @@ class Progress:
         except (OSError, ValueError):
             self.bar.disable = True
 
-    def advance(self, stage: str, elbo: float, count: int, remaining: int) -> None:
-        """So many iterations of a stage, the bound after them, and how many are to come at most."""
-        if not self.bar.disable:
+    def advance(self, stage: str, elbo: float, count: int = 1, remaining: int | None = None) -> None:
+        """So many iterations of a stage, the bound after them, and how many are to come at most, where it is known."""
+        if remaining is not None and not self.bar.disable:
             self.bar.total = self.bar.n + count + remaining
         self.tick(stage.upper(), f"ELBO {elbo:.1f} nats", count)
 
