@@ -18,7 +18,11 @@ def fits(recordings, truth, monkeypatch):
         found.append(options)
         return Guess(truth.rates, model(trials))
 
-    monkeypatch.setattr(choosing, "fit", fit)
+    monkeypatch.setattr(
+        choosing,
+        "fit_fold",
+        lambda model, trials, learned, room, options: fit(model, trials.select(trials=learned), **options),
+    )
     monkeypatch.setattr(choosing, "built", lambda build, keywords, trials: build(**keywords))
     return found
 

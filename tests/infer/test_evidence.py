@@ -10,6 +10,7 @@ from scipy import stats
 import nlbprob as nlb
 from nlbprob.posterior import evidence
 from nlbprob.posterior.posterior import Posterior
+from nlbprob.selection import kfold as folding
 from tests.infer import test_switching
 from tests.infer.conftest import Case, problem
 from tests.infer.test_local import seen_design
@@ -95,8 +96,12 @@ def test_kfold_scores_each_trial_by_the_fit_that_has_not_seen_it(monkeypatch):
         shown.append(list(trials.table["id"]))
         return posterior_of(case, baseline=case.values["baseline"] - 0.2 * len(shown))
 
-    monkeypatch.setattr(evidence, "fit", fit)
-    found = evidence.kfold(case.model, case.trials, folds=2, seed=3, draws=12, progress=False)
+    monkeypatch.setattr(
+        folding,
+        "fit_fold",
+        lambda model, trials, learned, room, options: fit(model, trials.select(trials=learned), **options),
+    )
+    found = folding.kfold(case.model, case.trials, folds=2, seed=3, draws=12, progress=False)
     assert sorted(map(len, shown)) == [2, 3]
     assert set(shown[0]).isdisjoint(shown[1])
     fits = [posterior_of(case, baseline=case.values["baseline"] - 0.2 * k) for k in (1, 2)]
@@ -112,7 +117,7 @@ def test_kfold_scores_each_trial_by_the_fit_that_has_not_seen_it(monkeypatch):
     assert {"elbo", "error", "effective_draws", "fold"} <= set(found.elpd_i.coords)
     assert "2-fold cross validation" in str(found)
 
-    worse = evidence.kfold(case.model, case.trials, folds=2, seed=3, draws=12, progress=False)
+    worse = folding.kfold(case.model, case.trials, folds=2, seed=3, draws=12, progress=False)
     with warnings.catch_warnings(action="ignore"):  # five trials are few
         table = az.compare({"worse": worse, "better": found}, round_to="none")
     assert list(table.index) == ["better", "worse"]

@@ -55,7 +55,7 @@ def test_em_goes_back_to_its_best_and_takes_everything_in(made):
     np.testing.assert_array_equal(posterior.values["loadings"], again.values["loadings"])
 
 
-@pytest.mark.parametrize(("share", "words"), [(1.5, "share of .trial, neuron. pairs"), (1e-9, "no spike")])
+@pytest.mark.parametrize(("share", "words"), [(1.5, "early_stopping=1.5"), (1e-9, "no spike")])
 def test_a_share_that_hides_nothing_or_all_is_an_error(made, share, words):
     with pytest.raises(nlb.InputError, match=words):
         nlb.fit(MODEL, made.trials, early_stopping=share, progress=False)
