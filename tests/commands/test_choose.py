@@ -64,7 +64,7 @@ def test_what_is_wrong_is_named(fits, capsys):
     words = ["choose", "mine.py", "a.nwb", "--bin-ms", "20"]
     for given, message in [
         (["--model.seed", "1", "2"], "choose has an option 'seed' of its own; rename that of model()"),
-        (["--model.blur", "1", "2", "--folds", "1"], "folds=1: choose at least 2"),
+        (["--model.blur", "1", "2", "--folds", "1"], "choose(folds=1): it must be a whole number, at least 2"),
         (["--model.blur", "1", "2", "--fit-on", "test"], "test"),
     ]:
         assert main([*words, *given]) == 2
