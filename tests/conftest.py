@@ -1,7 +1,9 @@
 """What every test shares: shapes checked at run time, two virtual CPU devices, the folder of real recordings."""
 
+import gc
 import os
 import pathlib
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ FLAGS = "--xla_force_host_platform_device_count=2 --xla_cpu_parallel_codegen_spl
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}".strip()
 install_import_hook("nlbprob", "beartype.beartype")
 
+gc.set_threshold(100_000, 20, 20)  # as the command line does: tracing makes objects by the million
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Compilation takes most of the tests' time: programs are not optimized, which they are too small to gain from, and what
@@ -20,6 +24,17 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs():
+    """What a file's tests have compiled is let go after them.
+
+    A process can hold only so many, see `nlbprob.infer.runtime.programs.make_room`.
+    """
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
 
 
 @pytest.fixture(scope="session")

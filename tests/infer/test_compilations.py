@@ -8,6 +8,7 @@ import numpyro.distributions as dist
 import pytest
 
 import nlbprob as nlb
+from nlbprob.infer.runtime import programs
 
 SHORT = {"em_iterations": 3, "svi_steps": 10, "progress": False}
 READINGS = {
@@ -117,3 +118,17 @@ def test_models_are_equal_by_what_they_are():
     assert nlb.LDS(2) != nlb.LDS(2, dynamics="modal")
     assert nlb.Matern32() == nlb.Matern32()
     assert nlb.Matern32(lengthscale_ms=50.0) != nlb.Matern32()
+
+
+def test_programs_are_let_go_before_a_process_holds_too_many(monkeypatch):
+    scaled = jax.jit(lambda x: x * 1.75 + 3)
+    scaled(np.arange(3.0))
+    with compilations() as found:
+        programs.make_room()
+        scaled(np.arange(3.0))
+    assert not found
+    monkeypatch.setattr(programs, "FULL", 0.0)
+    with compilations() as found:
+        programs.make_room()
+        scaled(np.arange(3.0))
+    assert bool(found) == programs.MAPPINGS.exists()

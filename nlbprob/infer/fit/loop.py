@@ -21,6 +21,7 @@ from nlbprob.infer.fit.setup import Setup
 from nlbprob.infer.fit.state import FitInfo, FitState
 from nlbprob.infer.fit.svi_stage import SVIStage
 from nlbprob.infer.parameters.sites import parameter_sites
+from nlbprob.infer.runtime import programs
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.start import warm_start
 from nlbprob.model import Model
@@ -41,6 +42,7 @@ class Steps:
 
     def __init__(self, setup: Setup, folder: str | os.PathLike | None = None):
         self.setup = setup
+        programs.make_room()
         with self.precision():
             setup.compile_em()
             found = None if folder is None else checkpoints.read(folder, setup)

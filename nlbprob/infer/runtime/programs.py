@@ -3,11 +3,16 @@
 import concurrent.futures
 import functools
 import inspect
+import pathlib
 from collections.abc import Callable, Hashable
 from typing import Any
 
 import jax
 
+#: Share of the mappings of memory that a process may have at which compiled programs are let go.
+FULL = 0.4
+#: Where Linux tells how many it may have, and which it has.
+MOST_MAPPINGS, MAPPINGS = pathlib.Path("/proc/sys/vm/max_map_count"), pathlib.Path("/proc/self/maps")
 #: Threads that compile beside the main one; XLA leaves Python's lock alone while it does.
 COMPILERS = 2
 
@@ -85,3 +90,18 @@ def forget() -> None:
     """Drop compilations that have not started, as when a fit is given up."""
     compilers().shutdown(wait=False, cancel_futures=True)
     compilers.cache_clear()
+
+
+def make_room() -> None:
+    """Let go of all compiled programs where they come near the number that a process can hold.
+
+    XLA keeps each program on CPU in some dozens of mappings of memory, those of one fit in 5,000, of which Linux allows
+    a process 65,530: the process crashes beyond them. What is let go is compiled again when it is needed.
+    """
+    try:
+        most = int(MOST_MAPPINGS.read_text())
+        used = MAPPINGS.read_bytes().count(b"\n")
+    except (OSError, ValueError):  # a system that has no such limit
+        return
+    if used > FULL * most:
+        jax.clear_caches()
