@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import io
+import json
 import os
 import pathlib
 import signal
@@ -85,6 +86,24 @@ def write_bytes(path: str | os.PathLike, content: bytes | bytearray | memoryview
 def write_text(path: str | os.PathLike, content: str) -> None:
     """Write a file of UTF-8 text as a whole. Raises WriteError where the system does not take it."""
     write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: pathlib.Path, content: dict) -> None:
+    """Write `content` as JSON that any reader takes: NumPy's values as plain ones, what is not finite as null."""
+    write_text(path, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
+
+
+def plain(value):
+    """`value` in terms of dict, list, str, int, float, bool and None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return str(value) if isinstance(value, pathlib.Path) else value
 
 
 def write_hdf5(path: str | os.PathLike, fill: Callable[[Any], None], libver: Any = None) -> None:

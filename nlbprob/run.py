@@ -4,7 +4,6 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import functools
-import json
 import pathlib
 from collections.abc import Iterator
 
@@ -12,19 +11,18 @@ from nlbprob import files
 from nlbprob.errors import InputError
 from nlbprob.model_file import find_model, load_model
 from nlbprob.settings import Settings
+from nlbprob.staged_fit import fit_posterior
 from nlbprob.storage import manifest, reading, staging
-from nlbprob.storage.contents import (
-    read_config,
-    read_metrics,
-    read_posterior,
-    read_test,
-    settings_of,
-)
+from nlbprob.storage.contents import read_config, read_metrics, read_posterior, read_test, settings_of
+from nlbprob.storage.forms import CONFIG
 from nlbprob.storage.origin import Source, check_recording, files_of
 from nlbprob.storage.reading import check_free
+from nlbprob.storage.stage import LIVE, Origin, Stage
 
 #: What a run writes to its folder, beside its manifest.
-FILES = ("config.json", "model.py", "posterior", "metrics.json", "submission.h5", "posterior.nc", "report.html")
+FILES = ("config.json", "model.py", *LIVE, "posterior", "metrics.json", "submission.h5", "posterior.nc", "report.html")
+#: What a fit that goes on takes over from the unfinished run.
+TAKEN_OVER = ("config.json", "model.py", *LIVE)
 
 
 def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False, progress: bool = True) -> dict:
@@ -51,30 +49,71 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
     fit, on = settings.splits
     if set(fit) & set(on):
         raise InputError(f"--score-on {settings.score_on}: score on trials that the model has not learned from.")
-    file = find_model(settings.model)
-    source = file.path.read_bytes()
+    source = find_model(settings.model).path.read_bytes()
     model = load_model(settings.model, **settings.model_options)
     recording = sources(settings)
-    trials = settings.load()
+    trials = loaded(settings, progress)
     init = None if settings.init is None else read_posterior(settings.init, model)
-    if progress:
-        print(trials, *(f"Note: {note}" for note in trials.source.get("notes", [])), sep="\n", flush=True)
+    config = describe(settings, trials)
 
     found = reading.examine(folder)
-    keep = found is not None and found.kept
+    with begun(folder, found is not None and found.kept) as stage:
+        stage.note(recording=recording)
+        files.write_bytes(stage.path / "model.py", source)
+        files.write_json(stage.path / "config.json", config)
+        stage.add("model.py", "config.json")
+        return carry_out(stage, settings, model, trials, config, init, progress)
+
+
+def resume(folder: str | pathlib.Path, *, progress: bool = True) -> dict:
+    """Go on with an unfinished run from its last checkpoint, or from the start where it has none.
+
+    What it ends with is what it would have ended with in one go, to the last bit, on one machine with the same
+    versions. The model is the copy in the run.
+
+    Args:
+        folder: of the run.
+        progress: say what is read, and show a bar.
+
+    Returns:
+        The content of metrics.json.
+
+    Raises:
+        InputError: there is nothing to go on with, or the recording or a package is no longer the same.
+    """
+    folder = pathlib.Path(folder)
+    left = reading.resumable(folder)
+    check_recording(left.manifest.recording, folder, left.manifest.started)
+    config = reading.parsed_json(left.folder / "config.json", CONFIG)
+    settings = settings_of(config, left.folder)
+    model = load_model(str(left.folder / "model.py"), **settings.model_options)
+    trials = loaded(settings, progress)
+    init = None if settings.init is None else read_posterior(settings.init, model)
+    names = tuple(name for name in TAKEN_OVER if reading.listed(left.manifest, name))
+    with begun(folder, left.folder != folder, Origin(left.folder, names, left.manifest.command)) as stage:
+        stage.note(recording=left.manifest.recording)
+        return carry_out(stage, settings, model, trials, config, init, progress)
+
+
+def loaded(settings: Settings, progress: bool):
+    """The trials of both splits, shown with what there is to note."""
+    trials = settings.load()
+    if progress:
+        print(trials, *(f"Note: {note}" for note in trials.source.get("notes", [])), sep="\n", flush=True)
+    return trials
+
+
+@contextlib.contextmanager
+def begun(folder: pathlib.Path, keep: bool, origin: Origin | None = None) -> Iterator[Stage]:
+    """A run that is written aside, see `staging.new_run`; Ctrl-C in the block says how to go on."""
     try:
-        with staging.new_run(folder, FILES, keep) as stage:
-            stage.note(recording=recording)
-            files.write_bytes(stage.path / "model.py", source)
-            config = describe(settings, trials)
-            write_json(stage.path / "config.json", config)
-            stage.add("model.py", "config.json")
-            return carry_out(stage, settings, model, trials, config, init, progress)
+        with staging.new_run(folder, FILES, keep, origin) as stage:
+            yield stage
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(interruption(folder)) from stop
 
 
-def carry_out(stage: staging.Stage, settings: Settings, model, trials, config: dict, init, progress: bool) -> dict:
+def carry_out(stage: Stage, settings: Settings, model, trials, config: dict, init, progress: bool) -> dict:
     """Fit, score and report, into a stage; returns the content of metrics.json."""
     from nlbprob.reporting.page import write_report
     from nlbprob.scoring.baselines import baselines
@@ -87,7 +126,7 @@ def carry_out(stage: staging.Stage, settings: Settings, model, trials, config: d
         recording = pool.submit(lambda: tuple(source.hashed() for source in stage.manifest.recording))
         begin = functools.cache(lambda: pool.submit(baselines, trials, fit, on))
         try:
-            posterior = fit_posterior(model, trials, settings, stage, init, progress, meanwhile=begin)
+            posterior = fit_posterior(model, trials, settings, stage, init, progress, meanwhile=begin, resumable=True)
         finally:
             if recording.done():  # also where the fit was interrupted
                 stage.note(recording=recording.result())
@@ -100,7 +139,7 @@ def carry_out(stage: staging.Stage, settings: Settings, model, trials, config: d
         # Draws are XLA's work, scores and figures Python's.
         drawn = pool.submit(write_draws, folder / "posterior.nc", posterior, visible.split(*on), settings)
         metrics = measure(rates, trials, settings, others) | {"verdict": posterior.verdict}
-        write_json(folder / "metrics.json", metrics)
+        files.write_json(folder / "metrics.json", metrics)
         with files.translated(folder / "submission.h5"):
             write_submission(folder / "submission.h5", rates, trials, fit, on)
         write_report(
@@ -137,39 +176,6 @@ def write_draws(path: pathlib.Path, posterior, trials, settings: Settings) -> bo
         print(f"{path.name} is left out. {error}")
         return False
     return True
-
-
-def fit_posterior(
-    model, trials, settings: Settings, stage: staging.Stage, init, progress: bool, *, under="", meanwhile=None
-):
-    """Fit `model` to the trials of `fit_on` from `init` on, and save the posterior to a stage, on Ctrl-C too.
-
-    under: the folder in the stage; meanwhile: called before the second stage, which leaves all cores but one idle.
-    """
-    from nlbprob.infer.fit.fit import Interrupted, drive
-    from nlbprob.infer.fit.loop import steps
-
-    place = f"{under}posterior"
-
-    def keep(posterior):
-        with files.signals_deferred(), files.translated(stage.path / place):
-            posterior.save(stage.path / place)
-            stage.add(place)
-
-    try:
-        learned = trials.split(*settings.splits[0])
-
-        def watch(state, info):
-            if state.stage == "svi" and meanwhile is not None:
-                meanwhile()
-
-        posterior = drive(steps(model, learned, settings.fit_config, init=init), progress, [watch])
-    except Interrupted as stop:
-        if stop.posterior is not None:
-            keep(stop.posterior)
-        raise
-    keep(posterior)
-    return posterior
 
 
 def interruption(folder: pathlib.Path) -> str:
@@ -253,21 +259,3 @@ def describe(settings: Settings, trials) -> dict:
         "started": manifest.now(),
         "versions": manifest.versions(),
     }
-
-
-def write_json(path: pathlib.Path, content: dict) -> None:
-    """Write `content` as JSON that any reader takes: NumPy's values as plain ones, what is not finite as null."""
-    files.write_text(path, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
-
-
-def plain(value):
-    """`value` in terms of dict, list, str, int, float, bool and None."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and value - value != 0:
-        return None
-    return str(value) if isinstance(value, pathlib.Path) else value

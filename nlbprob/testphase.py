@@ -11,11 +11,13 @@ from typing import Any
 from nlbprob import files
 from nlbprob.errors import InputError, RunExistsError
 from nlbprob.model_file import load_model
-from nlbprob.run import fit_posterior, plain, report, write_json
+from nlbprob.run import report
 from nlbprob.settings import Settings
+from nlbprob.staged_fit import fit_posterior
 from nlbprob.storage import manifest, reading, staging
 from nlbprob.storage.contents import RECORD_NAME, read_config, read_metrics, read_posterior, read_test, settings_of
 from nlbprob.storage.origin import check_recording
+from nlbprob.storage.stage import Stage
 
 #: What a test adds to a run: the record, and a folder with the refitted posterior and its submission.
 RECORD, FOLDER = RECORD_NAME, "test"
@@ -46,7 +48,7 @@ def run_test(
     try:
         with staging.additions(folder, (RECORD, FOLDER)) as stage:
             record = evaluated(stage, folder, settings, dataset, target, progress)
-            write_json(stage.path / RECORD, record)
+            files.write_json(stage.path / RECORD, record)
             stage.add(RECORD)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted: nothing of the test was kept; the same command starts again") from None
@@ -55,7 +57,7 @@ def run_test(
 
 
 def evaluated(
-    stage: staging.Stage, folder: pathlib.Path, settings: Settings, dataset: str, target: pathlib.Path, progress: bool
+    stage: Stage, folder: pathlib.Path, settings: Settings, dataset: str, target: pathlib.Path, progress: bool
 ) -> dict[str, Any]:
     """Predict, check, score, and enter that in the ledger; returns the record of it."""
     from nlbprob.data.transfer import checksum
@@ -79,7 +81,7 @@ def evaluated(
         "run": str(folder.resolve()),
         "config": dataclasses.asdict(settings),
     }
-    earlier = ledger.record({name: plain(value) for name, value in record.items()})
+    earlier = ledger.record({name: files.plain(value) for name, value in record.items()})
     return record | {
         "results": evaluation.results,
         "notes": [note for note in evaluation.notes if note.startswith(f"{scores.group}: ")],
@@ -138,7 +140,7 @@ def check_target(target: pathlib.Path, dataset: str, bin_ms: float) -> None:
 
 
 def predict(
-    stage: staging.Stage, folder: pathlib.Path, settings: Settings, dataset: str, progress: bool
+    stage: Stage, folder: pathlib.Path, settings: Settings, dataset: str, progress: bool
 ) -> tuple[pathlib.Path, Any]:
     """Refit, predict the test trials, and write posterior and submission; returns the submission and the trials."""
     from nlbprob.scoring.submission import write_submission

@@ -2,11 +2,11 @@
 
 import pathlib
 
-from nlbprob.run import write_json
+from nlbprob.files import write_json
 from nlbprob.storage.command import Command
 from nlbprob.storage.manifest import Entry, Manifest
 from nlbprob.storage.origin import Source
-from nlbprob.storage.staging import files_under
+from nlbprob.storage.stage import files_under
 
 METRICS = {
     "val": {"co-bps": 0.21234, "vel R2": None},

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shlex
+import types
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from nlbprob.cli import main
 from nlbprob.commands.table import cell, print_scores
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError, RunExistsError
+from nlbprob.files import plain, write_json
 from nlbprob.infer.fit.fit import Interrupted
-from nlbprob.run import FILES, fit_posterior, perform, plain, write_json
+from nlbprob.run import FILES, perform
 from nlbprob.settings import Settings
+from nlbprob.staged_fit import fit_posterior
 from nlbprob.storage import reading
 from nlbprob.storage.contents import read_posterior
 from nlbprob.storage.reading import check_free, read_json
@@ -79,6 +82,10 @@ class MeanRates:
         path.write_bytes(b"")
 
 
+#: What the tests' fits leave out, and what only an unfinished run has.
+NOT_WRITTEN = {"posterior", "log.jsonl", "checkpoint"}
+
+
 @pytest.fixture
 def settings(monkeypatch, tmp_path):
     """Settings of a run on a small recording, with the fit and the report left out."""
@@ -100,9 +107,9 @@ def test_a_run_writes_all_its_files(settings, tmp_path, capsys):
     metrics = perform(settings, tmp_path / "run")
     assert "Note: unit 3 is silent" in capsys.readouterr().out
     written = {path.name for path in (tmp_path / "run").iterdir()}
-    assert written == {*FILES, "manifest.json"} - {"posterior"}
+    assert written == {*FILES, "manifest.json"} - NOT_WRITTEN
     run = reading.examine(tmp_path / "run")
-    assert (run.state, set(run.manifest.files)) == ("done", set(FILES) - {"posterior"})
+    assert (run.state, set(run.manifest.files)) == ("done", set(FILES) - NOT_WRITTEN)
     (source,) = run.manifest.recording
     assert (source.path, source.size) == (str(tmp_path / "a.nwb"), 9)
     assert source.sha256 == hashlib.sha256(b"recording").hexdigest()
@@ -143,24 +150,38 @@ class Found(MeanRates):
         (folder / "posterior.npz").write_text("found")
 
 
+class Kept:
+    """Checkpoints of one word."""
+
+    def __init__(self, running, folder):
+        self.path = folder / "checkpoint.npz"
+
+    def write(self):
+        self.path.parent.mkdir()
+        self.path.write_text("half of it")
+
+
 @pytest.fixture
 def stopped(settings, monkeypatch):
-    """The arguments of fits that are interrupted after they have found something; a fit with `init` goes through."""
+    """The arguments of fits that are interrupted once they have found something; with a checkpoint they go through."""
     calls = []
 
-    def steps(model, trials, config, *, init):
+    def steps(model, trials, config, *, init, checkpoint):
         calls.append(config.fit_options)
-        return init
+        return types.SimpleNamespace(state=checkpoint.exists())
 
     def drive(running, progress, watchers):
-        if running is not None:
+        if running.state:
             return Found()
+        watchers[1].write()
         stop = Interrupted(None)
         stop.posterior = Found()
         raise stop
 
     monkeypatch.setattr(run, "fit_posterior", fit_posterior)
     monkeypatch.setattr("nlbprob.infer.fit.loop.steps", steps)
+    monkeypatch.setattr("nlbprob.infer.fit.checkpoint.Checkpoints", Kept)
+    monkeypatch.setattr("nlbprob.infer.fit.log.Log", lambda path, _: path.write_text("{}\n"))
     monkeypatch.setattr("nlbprob.infer.fit.fit.drive", drive)
     monkeypatch.setattr("nlbprob.posterior.posterior.Posterior.load", lambda folder, model: folder)
     return calls
@@ -180,8 +201,8 @@ def test_an_interrupted_fit_is_kept_and_gone_on_with_as_advised(stopped, tmp_pat
     (options,) = stopped
     assert (options["em_iterations"], options["early_stopping"]) == (3, 0.1)
     told = capsys.readouterr().err
-    assert "interrupted. What was found is kept: go on from it with" in told
-    assert advised(told) == [*WORDS[:3], *WORDS[5:], "--force", "--out", "run", "--init", "run"]
+    assert "interrupted. What was found is kept: go on where it ended with" in told
+    assert advised(told) == ["fit", "--resume", "run"]
     assert reading.examine(tmp_path / "run").state == "interrupted"
     assert read_posterior("run").name == "posterior"
     for words, absent in ((["score"], "metrics.json"), (["report"], "metrics.json"), (["leaderboard", "mc_rtt"], "")):
@@ -197,6 +218,38 @@ def test_an_interrupted_fit_is_kept_and_gone_on_with_as_advised(stopped, tmp_pat
     assert main(advised(told)) == 0
     assert reading.examine(tmp_path / "run").state == "done"
     assert main(["check", "run"]) == 0
+    assert not list(tmp_path.rglob("checkpoint*"))
+    assert main(["fit", "--resume", "run"]) == 2
+    assert "run: the run is done; there is nothing to go on with" in capsys.readouterr().err
+
+
+def test_the_model_of_a_fit_that_goes_on_is_the_one_that_was_begun(stopped, tmp_path, capsys):
+    assert main(WORDS) == 130
+    before = (tmp_path / "mine.py").read_text()
+    (tmp_path / "mine.py").write_text("raise SystemExit")
+    assert main(["fit", "--resume", "run"]) == 0
+    assert (tmp_path / "run" / "model.py").read_text() == before
+    assert stopped[0] == stopped[1]
+    words = reading.examine(tmp_path / "run").manifest.command.words
+    assert list(words) == WORDS
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [(["mine.py"], "model"), (["--seed", "2"], "seed"), (["--out", "b"], "out"), (["--force"], "force")],
+)
+def test_a_fit_that_goes_on_takes_nothing_else(stopped, capsys, words, name):
+    assert main(["fit", "--resume", "run", *words]) == 2
+    assert f"so that {name} cannot be given" in capsys.readouterr().err
+
+
+def test_a_fit_does_not_go_on_with_another_recording(stopped, tmp_path, capsys):
+    assert main(WORDS) == 130
+    (tmp_path / "a.nwb").write_bytes(b"another one")
+    capsys.readouterr()
+    assert main(["fit", "--resume", "run"]) == 2
+    assert "is not the recording that run was fitted to" in capsys.readouterr().err
+    assert reading.examine(tmp_path / "run").state == "interrupted"
 
 
 def test_a_fit_that_was_to_replace_a_run_and_was_interrupted_leaves_it(
@@ -205,7 +258,8 @@ def test_a_fit_that_was_to_replace_a_run_and_was_interrupted_leaves_it(
     runs.make(tmp_path / "run")
     assert main([*WORDS, "--force"]) == 130
     told = capsys.readouterr().err
-    assert "A later fit was interrupted; this run was kept. What that fit had found is in run/unfinished" in told
+    assert "A later fit was interrupted; this run was kept. Go on where that fit ended with" in told
+    assert advised(told) == ["fit", "--resume", "run"]
     assert main(["score", "run"]) == 0
     shown = capsys.readouterr()
     assert "0.212" in shown.out
@@ -234,7 +288,29 @@ def test_an_interrupted_fit_that_found_nothing_is_started_again_as_advised(stopp
     assert "What was found is kept" in capsys.readouterr().err
 
 
+def test_what_was_found_is_kept_where_a_fit_that_goes_on_is_interrupted_too(stopped, tmp_path, monkeypatch, capsys):
+    assert main(WORDS) == 130
+    monkeypatch.setattr("nlbprob.infer.fit.loop.steps", lambda *_, **__: types.SimpleNamespace(state=False))
+    monkeypatch.setattr(Kept, "write", lambda kept: kept.path.write_text("more of it"))
+    assert main(["fit", "--resume", "run"]) == 130
+    run = reading.examine(tmp_path / "run")
+    assert (run.state, run.left) == ("interrupted", None)
+    assert (tmp_path / "run" / "checkpoint" / "checkpoint.npz").read_text() == "more of it"
+    assert main(["check", "run"]) == 1
+    assert "changed" not in capsys.readouterr().out
+
+
 def test_the_advice_works_from_another_folder(stopped, tmp_path, monkeypatch, capsys):
+    (tmp_path / "elsewhere").mkdir()
+    assert main(WORDS) == 130
+    capsys.readouterr()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["score", "../run"]) == 2
+    assert main(advised(capsys.readouterr().err)) == 0
+
+
+def test_the_advice_to_start_from_a_posterior_alone_works_from_another_folder(stopped, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Kept, "write", lambda _: None)
     assert main(WORDS) == 130
     capsys.readouterr()
     (tmp_path / "else where").mkdir()

@@ -10,7 +10,7 @@ import pytest
 from nlbprob import testphase
 from nlbprob.cli import main
 from nlbprob.errors import InputError, RunExistsError
-from nlbprob.run import write_json
+from nlbprob.files import write_json
 from nlbprob.scoring import ledger
 from nlbprob.settings import Settings
 from nlbprob.storage import reading

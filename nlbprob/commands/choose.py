@@ -116,7 +116,7 @@ def read_grids(given: dict[str, list[str]], file: ModelFile, config: Configurati
 
 def described(choice: "Choice", settings: Settings) -> dict[str, Any]:
     """What `--json` prints of a choice."""
-    from nlbprob.run import plain
+    from nlbprob.files import plain
 
     table = choice.table
     numbers = ("score", "standard_error", "difference", "difference_standard_error")

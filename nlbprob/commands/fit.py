@@ -2,11 +2,12 @@
 
 Several recordings are stitched: they share latents and dynamics, and each neuron has a readout of its own.
 --fit-on train+val --score-on test learns from two splits and scores on a third.
+--resume RUN goes on with a fit that was interrupted, killed or failed, as it was begun.
 """
 
 import pathlib
 
-from nlbprob.commands.options import BY_PLACE, add_config, add_data_options, add_options, configured
+from nlbprob.commands.options import BY_PLACE, OF_DATA, add_config, add_data_options, add_options, configured
 from nlbprob.commands.terminal import say
 from nlbprob.configuration import Configuration
 from nlbprob.errors import InputError
@@ -17,7 +18,8 @@ from nlbprob.settings import OPTIONS, Settings
 def add_arguments(parser) -> None:
     """Add the model, the recordings, how to read them and how to fit."""
     parser.add_model(with_data=True)
-    parser.add_argument("--out", metavar="RUN", required=True, help="folder to write the run to")
+    parser.add_argument("--out", metavar="RUN", help="folder to write the run to")
+    parser.add_argument("--resume", metavar="RUN", help="go on with an unfinished run; nothing else is given then")
     parser.add_argument("--force", action="store_true", help="replace the run that the folder holds")
     add_config(parser)
     options = {name: option for name, option in OPTIONS.items() if name not in BY_PLACE}
@@ -27,15 +29,44 @@ def add_arguments(parser) -> None:
 
 def run(arguments) -> int:
     """Fit, score, write, and print the scores and where everything lies."""
+    if arguments.resume is not None:
+        return go_on(arguments)
+    if arguments.out is None:
+        raise InputError("nlbprob fit: --out RUN is missing: name the folder to write the run to.")
     settings, file = read_settings(arguments)
     say(f"Reading {', '.join(settings.recordings)} ...")
 
-    from nlbprob.commands.table import print_scores
     from nlbprob.run import perform
 
     metrics = perform(settings, arguments.out, force=arguments.force)
-    print_scores(metrics, f"{file.name} on {', '.join(settings.recordings)}")
-    say(metrics["verdict"], f"Everything is in {arguments.out}; look at {arguments.out}/report.html first.")
+    return tell(metrics, f"{file.name} on {', '.join(settings.recordings)}", arguments.out)
+
+
+def go_on(arguments) -> int:
+    """Go on with an unfinished run, and print what a fit prints."""
+    others = [
+        name for name, value in vars(arguments).items() if name != "resume" and value not in (None, [], {}, False)
+    ]
+    if others:
+        name = others[0].removeprefix(OF_DATA).replace("_", "-")
+        raise InputError(
+            f"nlbprob fit --resume {arguments.resume}: the fit goes on as it was begun, so that {name} cannot "
+            "be given; leave it out, or begin a new run with --out."
+        )
+
+    from nlbprob.run import resume
+
+    say(f"Going on with {arguments.resume} ...")
+    metrics = resume(arguments.resume)
+    return tell(metrics, str(arguments.resume), arguments.resume)
+
+
+def tell(metrics: dict, title: str, folder: str) -> int:
+    """Print the scores and where everything lies."""
+    from nlbprob.commands.table import print_scores
+
+    print_scores(metrics, title)
+    say(metrics["verdict"], f"Everything is in {folder}; look at {folder}/report.html first.")
     return 0
 
 

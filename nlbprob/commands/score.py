@@ -65,7 +65,7 @@ def print_submission(arguments) -> int:
     import sys
     import warnings
 
-    from nlbprob.run import plain
+    from nlbprob.files import plain
     from nlbprob.scoring.evaluate import evaluate
 
     split = arguments.split or split_of(pathlib.Path(arguments.target))
@@ -110,7 +110,7 @@ def enter(arguments, evaluation) -> list[str]:
     import datetime
 
     from nlbprob.data.transfer import checksum
-    from nlbprob.run import plain
+    from nlbprob.files import plain
     from nlbprob.scoring import ledger
 
     said = []

@@ -4,10 +4,11 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import shlex
 from typing import Any
 
 from nlbprob.errors import InputError, RunExistsError, printable
-from nlbprob.storage import lock, manifest, staging
+from nlbprob.storage import lock, manifest, stage, staging
 from nlbprob.storage.forms import conform
 from nlbprob.storage.lock import Holder
 from nlbprob.storage.manifest import Entry, Manifest
@@ -38,7 +39,7 @@ class Run:
     @property
     def kept(self) -> bool:
         """Whether it holds something that took a fit to find."""
-        return self.manifest.state == "done" or has_posterior(self.manifest)
+        return self.manifest.state == "done" or has_posterior(self.manifest) or has_checkpoint(self.manifest)
 
 
 def examine(folder: pathlib.Path) -> Run | None:
@@ -52,7 +53,7 @@ def examine(folder: pathlib.Path) -> Run | None:
         with contextlib.suppress(InputError, OSError), lock.locked(folder):  # a folder that may only be read stays
             staging.settle(folder)
     found = manifest.read(folder)
-    return None if found is None else Run(folder, found, staging.manifest_of(folder / staging.UNFINISHED), holder)
+    return None if found is None else Run(folder, found, stage.manifest_of(folder / staging.UNFINISHED), holder)
 
 
 def require(folder: pathlib.Path, *names: str) -> Run:
@@ -70,6 +71,26 @@ def require(folder: pathlib.Path, *names: str) -> Run:
             f"{folder}: {'; '.join(wrong)}. Take it from a copy of the run, or fit again: "
             f"`{again(run, '--force')}` (`nlbprob check {folder}` looks at all files)."
         )
+    return run
+
+
+def resumable(folder: pathlib.Path) -> Run:
+    """The unfinished run in a folder to go on with: the one itself, or what is left of the one that was to replace it.
+
+    Raises:
+        InputError: there is none, its process still runs, or its configuration or model is missing or was changed.
+    """
+    run = existing(folder)
+    if run.holder is not None:
+        raise InputError(f"{folder}: another process writes there ({run.holder}); wait until it has ended.")
+    if run.left is not None:
+        run = Run(folder / staging.UNFINISHED, run.left, None, None)
+    elif run.manifest.state == "done":
+        raise InputError(
+            f"{folder}: the run is done; there is nothing to go on with. `nlbprob score {folder}` reads it."
+        )
+    if wrong := damages(run, ("config.json", "model.py")):
+        raise InputError(f"{run.folder}: {'; '.join(wrong)}. Fit again: `{again(run, '--force')}`.")
     return run
 
 
@@ -92,7 +113,7 @@ def check_free(folder: pathlib.Path, force: bool) -> None:
         return
     run = examine(folder)
     if run is None:
-        if any(path.name != lock.NAME and not staging.torn(path) for path in folder.iterdir()):
+        if any(path.name != lock.NAME and not stage.torn(path) for path in folder.iterdir()):
             raise RunExistsError(f"{folder} exists and holds no run (no {manifest.NAME}): name another folder.")
     elif run.holder is not None:
         raise InputError(f"{folder}: another process writes there ({run.holder}); wait, or name another folder.")
@@ -112,6 +133,8 @@ def advice(run: Run) -> str:
     """What to do about a run that is not done: a command that works as it stands."""
     if run.holder is not None and run.manifest.state == "running":
         return "Wait for it."
+    if has_checkpoint(run.manifest):
+        return f"What was found is kept: go on where it ended with `{resuming(run.folder)}`."
     if not has_posterior(run.manifest):
         return f"Nothing had been found yet: start again with `{again(run)}`."
     return f"What was found is kept: go on from it with `{again(run, '--force', init=run.folder)}`."
@@ -127,6 +150,8 @@ def remark(run: Run) -> str | None:
     left = Run(place, run.left, None, None)
     how = "was interrupted" if run.left.state == "interrupted" else f"failed ({run.left.reason})"
     what = f"A later fit {how}; this run was kept."
+    if has_checkpoint(run.left):
+        return f"{what} Go on where that fit ended with `{resuming(run.folder)}`."
     if not has_posterior(run.left):
         return what
     line = again(dataclasses.replace(left, folder=run.folder), "--force", init=place)
@@ -146,6 +171,16 @@ def again(run: Run, *flags: str, init: pathlib.Path | None = None) -> str:
     if command.verb == "demo":
         return command.typed(options={"--out": place["--out"]})
     return command.typed(*flags, options=place)
+
+
+def resuming(folder: pathlib.Path) -> str:
+    """The command that goes on with an unfinished run."""
+    return shlex.join(["nlbprob", "fit", "--resume", str(folder)])
+
+
+def has_checkpoint(content: Manifest) -> bool:
+    """Whether a manifest lists a fit's checkpoint."""
+    return bool(listed(content, stage.CHECKPOINT))
 
 
 def has_posterior(content: Manifest) -> bool:
@@ -199,10 +234,14 @@ def read_json(folder: pathlib.Path, name: str, form: Any = dict) -> dict[str, An
         InputError: there is no such run or file, it was changed, or it does not hold what it should.
     """
     require(folder, name)
-    path = folder / name
+    return parsed_json(folder / name, form)
+
+
+def parsed_json(path: pathlib.Path, form: Any) -> dict[str, Any]:
+    """A JSON file of a run. Raises InputError where it does not hold what it should."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=float)
-        conform(content, form, name)
+        conform(content, form, path.name)
     except (OSError, ValueError, RecursionError) as error:
         what = str(error) if isinstance(error, InputError) else "it is no JSON"
         raise InputError(

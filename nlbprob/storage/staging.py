@@ -13,44 +13,21 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
 from nlbprob import files
 from nlbprob.errors import InputError, printable, was_interrupted
 from nlbprob.storage import lock, manifest
-from nlbprob.storage.manifest import Entry, Manifest
+from nlbprob.storage.manifest import Manifest
+from nlbprob.storage.stage import CHECKPOINT, Origin, Stage, begin, manifest_of, remove, torn
 
 UNFINISHED, ADDED, FINISHED = STAGES = ("unfinished", ".added", ".finished")
 #: Why a run failed whose process could not say so.
 KILLED = "its process was killed, or could write no more"
 
 
-class Stage:
-    """Where a command writes: `path`, and the manifest of what it has written so far."""
-
-    def __init__(self, path: pathlib.Path, base: Manifest):
-        self.path, self.manifest = path, base
-
-    def add(self, *names: str) -> None:
-        """Note files, or all files of folders, as whole."""
-        found = [path for name in names for path in files_under(self.path / name)]
-        entries = {path.relative_to(self.path).as_posix(): Entry.of(path) for path in found}
-        self.note(files=self.manifest.files | entries)
-
-    def note(self, **changes) -> None:
-        """Change the manifest, here and on the disk."""
-        self.manifest = dataclasses.replace(self.manifest, **changes)
-        self.manifest.write(self.path)
-
-
-def files_under(path: pathlib.Path) -> list[pathlib.Path]:
-    """A file alone, or all those of a folder."""
-    return sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
-
-
 @contextlib.contextmanager
-def new_run(folder: pathlib.Path, names: Sequence[str], keep: bool) -> Iterator[Stage]:
+def new_run(folder: pathlib.Path, names: Sequence[str], keep: bool, origin: Origin | None = None) -> Iterator[Stage]:
     """Write a run aside; at the end of the block it takes its place in the folder, as the run that it then is.
 
     Where the block ends by an error or by Ctrl-C, what was noted so far takes its place, too, as a run that failed or
@@ -60,25 +37,32 @@ def new_run(folder: pathlib.Path, names: Sequence[str], keep: bool) -> Iterator[
         folder: of the run; made if need be.
         names: the files and folders that will be written.
         keep: whether the folder holds a run that only a whole one may replace.
+        origin: the unfinished run that is gone on from, in this folder or in its stage.
 
     Raises:
         InputError: another process writes there, or a file that is not the run's is in the way.
     """
     with writing(folder, names) as old:
         fresh = Manifest.new()
-        if not keep:  # seen by others from now on; what an earlier attempt left goes when this one takes its place
-            dataclasses.replace(fresh, files=old.files if old else {}).write(folder)
-        stage = begin(folder / UNFINISHED, fresh, names)
+        shown = dataclasses.replace(fresh, files=old.files if old else {})
+        if not keep and origin is None:  # seen by others from now on
+            shown.write(folder)
+        stage = begin(folder / UNFINISHED, fresh, names, origin)
+        if not keep and origin is not None:  # only now that its checkpoint lies in the stage, too
+            shown.write(folder)
         try:
             yield stage
             with files.signals_deferred():
+                stage.add_live()
+                stage.drop(CHECKPOINT)  # a run that is done needs none
                 stage.note(**vars(stage.manifest.ending("done")))
                 finish(stage.path)
         except BaseException as error:
             with contextlib.suppress(OSError, InputError), files.signals_deferred():
                 if stage.path.is_dir():  # else it has taken its place already
                     state = "interrupted" if was_interrupted(error) else "failed"
-                    stage.note(**vars(stage.manifest.ending(state, reason(error))))
+                    stage.manifest = stage.manifest.ending(state, reason(error))
+                    stage.add_live()
                     if not keep:
                         finish(stage.path)
             raise
@@ -151,22 +135,6 @@ def ours(stage: pathlib.Path) -> bool:
     return all(path.is_dir() or torn(path) for path in stage.rglob("*"))
 
 
-def torn(path: pathlib.Path) -> bool:
-    """Whether a file is one that `files.replacing` could not finish."""
-    return path.name.startswith(".") and path.suffix == ".tmp"
-
-
-def begin(path: pathlib.Path, start: Manifest, names: Sequence[str]) -> Stage:
-    """An empty stage, whose manifest says that it is being written."""
-    stage = Stage(path, dataclasses.replace(start, writes=tuple(names)))
-    if (left := manifest_of(path)) is not None:
-        remove(path, left.writes)
-    with files.translated(path):
-        path.mkdir(exist_ok=True)
-    stage.note()
-    return stage
-
-
 def reason(error: BaseException) -> str | None:
     """Why a run failed, in a line; None where it was interrupted."""
     if was_interrupted(error):
@@ -221,7 +189,7 @@ def settle(folder: pathlib.Path) -> None:
         elif left is not None and stage.name == ADDED:
             remove(stage, left.writes)
         elif left is not None and left.state == "running":
-            dataclasses.replace(left, state="failed", reason=KILLED).write(stage)
+            Stage(stage, dataclasses.replace(left, state="failed", reason=KILLED)).add_live()
             if current is not None and current.state == "running":
                 finish(stage)
     current = manifest.read(folder)
@@ -241,13 +209,6 @@ def unsettled(folder: pathlib.Path) -> bool:
     )
 
 
-def manifest_of(stage: pathlib.Path) -> Manifest | None:
-    """The manifest of a stage; None where there is none that can be read."""
-    with contextlib.suppress(InputError):
-        return manifest.read(stage)
-    return None
-
-
 def clear(folder: pathlib.Path) -> None:
     """Remove what is left of a stage whose files have been moved, and of a manifest that was being written."""
     for path in folder.glob(f".{manifest.NAME}.*.tmp"):
@@ -257,25 +218,6 @@ def clear(folder: pathlib.Path) -> None:
         remove(stage, ())
         if stage.is_dir() and not (folder / UNFINISHED).exists():  # somebody has put other files there
             os.rename(stage, folder / UNFINISHED)
-
-
-def remove(stage: pathlib.Path, names: Iterable[str]) -> None:
-    """Remove a stage: these files and folders in it, what was not renamed yet, its manifest, and itself if empty."""
-    for name in names:
-        path = stage / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    for path in sorted(stage.rglob("*"), reverse=True):
-        if torn(path):
-            path.unlink()
-        elif path.is_dir() and not path.is_symlink():
-            with contextlib.suppress(OSError):
-                path.rmdir()
-    (stage / manifest.NAME).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        stage.rmdir()
 
 
 def prune(folder: pathlib.Path, top: pathlib.Path) -> None:

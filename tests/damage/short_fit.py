@@ -20,7 +20,7 @@ from nlbprob.infer.fit.fit import Interrupted
 #: How long each stage lasts.
 STAGE_S = 0.1
 #: The size of what each stage writes.
-SIZES = {"posterior.npz": 40_000, "posterior.nc": 80_000, "report.html": 60_000}
+SIZES = {"checkpoint.npz": 40_000, "posterior.npz": 40_000, "posterior.nc": 80_000, "report.html": 60_000}
 
 
 def trials(*_, **__) -> Trials:
@@ -62,6 +62,30 @@ def write(path: pathlib.Path) -> None:
             time.sleep(STAGE_S / 4)
 
 
+class Checkpoints:
+    """A file that is written anew now and then."""
+
+    def __init__(self, _: object, folder: pathlib.Path):
+        self.path = folder / "checkpoint.npz"
+        folder.mkdir(exist_ok=True)
+
+    def __call__(self, *_: object) -> None:
+        """Write it."""
+        write(self.path)
+
+
+class Log:
+    """A line for each step."""
+
+    def __init__(self, path: pathlib.Path, _: object):
+        self.path = path
+
+    def __call__(self, *_: object) -> None:
+        """Add one."""
+        with self.path.open("a") as file:
+            file.write("{}\n")
+
+
 def drive(running, progress, watchers) -> Found:
     """A fit that has found something once half of it is over."""
     found = None
@@ -70,7 +94,8 @@ def drive(running, progress, watchers) -> Found:
             watch(types.SimpleNamespace(stage="svi"), None)
         time.sleep(STAGE_S)
         found = Found()
-        time.sleep(STAGE_S)
+        for watch in watchers:
+            watch(types.SimpleNamespace(stage="svi"), None)
     except KeyboardInterrupt as stop:
         interrupted = Interrupted(None)
         interrupted.posterior = found
@@ -86,7 +111,9 @@ def made_up() -> Iterator[None]:
     with (
         mock.patch("nlbprob.data.nwb.load", trials),
         mock.patch("nlbprob.infer.fit.fit.drive", drive),
-        mock.patch("nlbprob.infer.fit.loop.steps", return_value=None),
+        mock.patch("nlbprob.infer.fit.loop.steps", return_value=types.SimpleNamespace(state=None)),
+        mock.patch("nlbprob.infer.fit.checkpoint.Checkpoints", Checkpoints),
+        mock.patch("nlbprob.infer.fit.log.Log", Log),
         mock.patch("nlbprob.run.load_model", return_value=None),
         mock.patch.object(nlbprob.reporting.page, "write_report", lambda path, **_: write(path)),
         mock.patch("nlbprob.posterior.posterior.Posterior.load", return_value=Found()),

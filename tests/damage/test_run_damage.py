@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nlbprob.cli import main
-from nlbprob.run import write_json
+from nlbprob.files import write_json
 from nlbprob.storage import staging
 from nlbprob.storage.manifest import Manifest
 from tests import runs

@@ -6,7 +6,7 @@ import pytest
 from nlbprob.cli import main
 from nlbprob.data.nlb.facts import DATASETS
 from nlbprob.errors import InputError
-from nlbprob.run import write_json
+from nlbprob.files import write_json
 from nlbprob.scoring.leaderboard import SOURCES, Row, cited, published, ranked, warnings
 from tests import runs
 

@@ -1,0 +1,55 @@
+"""A fit's log: one line of JSON for each step, for programs that look on."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import resource
+import sys
+from typing import Any
+
+from nlbprob.files import translated, write_text
+from nlbprob.infer.fit.state import FitInfo, FitState
+
+
+class Log:
+    """Watches a fit and writes what each step tells to a file of JSON lines.
+
+    A line has "stage", "step" (from 1 in its stage), "seed", "elbo" (nats), "seconds" since the fit started and
+    "peak_memory_mb" of the process; with early stopping "heldout_bits", too (bits per spike).
+
+    Args:
+        path: the file. Where the fit goes on from a checkpoint, lines up to it are kept and later ones removed.
+        state: where the fit starts.
+    """
+
+    def __init__(self, path: str | os.PathLike, state: FitState):
+        self.path = pathlib.Path(path)
+        until = state.log[-1].seconds if state.log else -1.0
+        write_text(self.path, "".join(line for line in lines(self.path) if json.loads(line)["seconds"] <= until))
+
+    def __call__(self, state: FitState, info: FitInfo) -> None:
+        """Add the line of a step."""
+        with translated(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line_of(info)) + "\n")
+
+
+def line_of(info: FitInfo) -> dict[str, Any]:
+    """What the log's line says of a step."""
+    found = dataclasses.asdict(info)
+    line = {"stage": info.stage, "step": info.iteration}
+    line |= {name: found[name] for name in ("seed", "elbo", "seconds", "heldout_bits") if found[name] is not None}
+    return line | {"peak_memory_mb": peak_memory_mb()}
+
+
+def lines(path: pathlib.Path) -> list[str]:
+    """The lines of a log that are whole; none where there is no log."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process has had so far, in MB; of the device's own memory nothing is known here."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    in_bytes = peak if sys.platform == "darwin" else 1024 * peak
+    return round(in_bytes / 1e6, 1)
