@@ -1,6 +1,7 @@
 """Promises about the project as a whole: import order, what importing does, sizes, packaging."""
 
 import ast
+import graphlib
 import os
 import pathlib
 import re
@@ -67,6 +68,11 @@ def sources():
     return sorted(path for path in PACKAGE.rglob("*.py") if "share" not in path.relative_to(PACKAGE).parts)
 
 
+def module_of(path: pathlib.Path) -> str:
+    """The name that a file is imported by."""
+    return ".".join(["nlbprob", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
+
+
 def room_of(module: str) -> str:
     parts = [*module.split("."), "__init__"]
     return ".".join(parts[1:3]) if ".".join(parts[1:3]) in ROOMS else parts[1]
@@ -100,6 +106,64 @@ def test_imports_go_one_way(path):
         if room == "data":
             allowed = allowed - {"numerics"}
         assert target in allowed, f"{path}:{line}: {room} may not import {module}"
+
+
+def running(tree: ast.AST):
+    """The nodes below one that run: all but those for type checkers alone."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            for other in node.orelse:
+                yield other
+                yield from running(other)
+        else:
+            yield node
+            yield from running(node)
+
+
+def files_imported(text: str, modules: set[str]) -> set[str]:
+    """Those of the modules that a file imports when it runs, inside functions too.
+
+    `from package import module` takes from both: the package's own file is one of them.
+    """
+    named = set()
+    for node in running(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            named |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            named |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            if node.module == "nlbprob":
+                named |= {nlbprob.PUBLIC.get(alias.name) for alias in node.names}
+    return named & modules
+
+
+def circle(texts: dict[str, str]) -> list[str]:
+    """The modules of one circle of imports, the first again at its end; none where there is no circle."""
+    sorter = graphlib.TopologicalSorter({name: files_imported(text, set(texts)) for name, text in texts.items()})
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("first", "closed"),
+    [
+        ("from nlbprob.b import x", True),
+        ("def f():\n    import nlbprob.b", True),
+        ("from nlbprob import b", True),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from nlbprob.b import x", False),
+        ("import nlbprob.c", False),
+    ],
+)
+def test_a_circle_is_found_inside_functions_and_not_among_types(first, closed):
+    texts = {"nlbprob.a": first, "nlbprob.b": "from nlbprob.a import y", "nlbprob.c": ""}
+    assert bool(circle(texts)) == closed
+
+
+def test_no_circle_between_files():
+    texts = {module_of(path): path.read_text() for path in sources()}
+    assert " imports ".join(reversed(circle(texts))) == ""
 
 
 def test_importing_changes_no_global_setting():

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nlbprob.arguments import checked_keywords
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 
@@ -15,6 +16,7 @@ AXES = ("trial", "time", "neuron")
 SCALARS = ("forward_bins", "condition", "behavior_name", "lag_ms", "source")
 
 
+@checked_keywords
 def to_xarray(trials: Trials) -> "xarray.Dataset":
     """Counts and seen (trial, time, neuron), behavior (trial, time, channel) and inputs (trial, time, input).
 
@@ -52,6 +54,7 @@ def safe(name: str) -> str:
     return name.replace("/", "_")
 
 
+@checked_keywords
 def from_xarray(dataset: "xarray.Dataset") -> Trials:
     """The Trials that `to_xarray` made the dataset of; counts that became NaN since, by `where` say, are unseen.
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from nlbprob.data import pieces
 from nlbprob.data.overlap import keep_apart
+from nlbprob.data.pieces import join as join_pieces
 from nlbprob.data.plausible import (
     Table,
     check_clock,
@@ -109,7 +109,7 @@ def joined(
     if options["window_ms"] is not None or options["forward_ms"] or options["align"] != "start_time":
         raise InputError("join: whole pieces are joined; leave out align, window_ms and forward_ms.")
     number = len(table["id"])
-    table, windows, own = pieces.join(table, options["bin_ms"])
+    table, windows, own = join_pieces(table, options["bin_ms"])
     for name in options["condition"]:
         column(table, name, "condition", "the joined trials, whose pieces differ in it,")
     notes.append(f"{number} pieces joined into {len(table['id'])} trials, the bins of other splits unseen")

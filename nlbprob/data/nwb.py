@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex
 
 from nlbprob.arguments import checked_keywords
-from nlbprob.data import recording
 from nlbprob.data.assemble import assemble
 from nlbprob.data.columns import demand
 from nlbprob.data.expressions import names
@@ -16,6 +15,7 @@ from nlbprob.data.neighbours.tables import trial_table
 from nlbprob.data.nlb.load import load_dataset
 from nlbprob.data.opening import name_of, naming, open_nwb
 from nlbprob.data.options import of_dataset, resolve
+from nlbprob.data.recording import read_table, read_units
 from nlbprob.data.series import Series
 from nlbprob.data.signals import read_series
 from nlbprob.data.trials import Trials
@@ -112,7 +112,7 @@ def load_file(source: Any, options: dict[str, Any], beside: Given) -> Trials:
     file = name_of(source)
     with naming(file or "the recording"):
         with open_nwb(source) as nwbfile:
-            units, columns = recording.read_units(nwbfile)
+            units, columns = read_units(nwbfile)
             by_option = {"heldout": [options["heldout"]], "units": names(options["units"]) if options["units"] else []}
             demand(columns, by_option, "the units")
             units = with_columns(units, beside.neurons)
@@ -125,7 +125,7 @@ def table_of(nwbfile: Any, units: Units, trials: Any, options: dict[str, Any]) -
     """The trials that are handed over, or those of the file, or pieces of the recording."""
     if options["chunk_ms"] is not None:
         return cut(units, trials, options)
-    table = recording.read_table(nwbfile, options["intervals"]) if trials is None else trial_table(trials)
+    table = read_table(nwbfile, options["intervals"]) if trials is None else trial_table(trials)
     demand_columns(table, options)
     return dict(table)
 

@@ -8,12 +8,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt
 
 from nlbprob.arguments import checked_keywords, instance_of, real_number
-from nlbprob.data import checks
+from nlbprob.data.checks import as_index, validated
 from nlbprob.data.conditions import joint_values
 from nlbprob.errors import InputError, suggestion
 
 if TYPE_CHECKING:
-    import xarray
+    from nlbprob.data import convert, labeled
+    from nlbprob.data.neighbours import export
 
 
 @checked_keywords
@@ -55,6 +56,14 @@ class Trials:
     inputs: dict[str, np.ndarray]
     source: dict[str, Any]
 
+    if TYPE_CHECKING:
+        # What reads and writes trials stands in modules above this one; `nlbprob.data` puts it here.
+        from_arrays = staticmethod(convert.from_arrays)
+        from_spike_times = staticmethod(convert.from_spike_times)
+        from_xarray = staticmethod(labeled.from_xarray)
+        to_xarray = labeled.to_xarray
+        to_pynapple = export.to_pynapple
+
     def __init__(
         self,
         counts: Any,
@@ -78,7 +87,7 @@ class Trials:
         given["condition"] = (condition,) if isinstance(condition, str) else condition
         instance_of(given["condition"], list | tuple, "Trials", "condition", "names of trials columns, ('side',)")
         instance_of(inputs, Mapping | None, "Trials", "inputs", "arrays by name, inputs={'stimulus': array}")
-        for name, value in checks.validated(given).items():
+        for name, value in validated(given).items():
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
@@ -164,8 +173,8 @@ class Trials:
 
         Raises InputError where nothing is left or an index lies outside.
         """
-        rows = checks.as_index(trials, self.n_trials, "trials")
-        units = checks.as_index(neurons, self.n_neurons, "neurons")
+        rows = as_index(trials, self.n_trials, "trials")
+        units = as_index(neurons, self.n_neurons, "neurons")
         counts, seen = self.counts[rows], self.seen[rows]
         if neurons is not None:
             counts, seen = counts[:, :, units], seen[:, :, units]
@@ -195,52 +204,3 @@ class Trials:
     def replace(self, **changes: Any) -> "Trials":
         """A copy with the named fields changed, validated again."""
         return dataclasses.replace(self, **changes)
-
-    def to_xarray(self) -> "xarray.Dataset":
-        """Counts, seen, behavior and inputs with named dimensions; see `nlbprob.data.labeled.to_xarray`."""
-        from nlbprob.data import labeled
-
-        return labeled.to_xarray(self)
-
-    @staticmethod
-    def from_xarray(dataset: "xarray.Dataset") -> "Trials":
-        """The inverse of `to_xarray`; see `nlbprob.data.labeled.from_xarray`."""
-        from nlbprob.data import labeled
-
-        return labeled.from_xarray(dataset)
-
-    def to_pynapple(self, values: Any = None, start_s: Any = None) -> Any:
-        """What was inferred of these trials as a `TsdFrame` of pynapple, on the recording's clock.
-
-        The value of trial i in bin k stands at align_i + time_ms[k] + bin_ms / 2, the center of the bin, in s.
-
-        Args:
-            values: [trial, time, column], such as `posterior.rates(trials)` (spikes/bin), `posterior.latents(trials)`
-                or another xarray or array of these trials. Default: the counts, NaN where they were not seen.
-            start_s: left edge of each trial's first bin, in s, for trials without times, as `from_arrays` gives them.
-
-        Returns:
-            The frame in order of time; its time support is the trials' windows, without what pads short trials. Columns
-            are neuron ids, with the columns of `neurons` as metadata, or the names of the latents.
-
-        Raises:
-            InputError: where pynapple is not installed, the values are of other trials, trials have no place on one
-                clock, or one reaches into the next.
-        """
-        from nlbprob.data.neighbours import export
-
-        return export.to_pynapple(self, values, start_s)
-
-    @staticmethod
-    def from_arrays(counts: Any, bin_ms: float | int, **fields: Any) -> "Trials":
-        """Trials from counts already in bins; see `nlbprob.data.convert.from_arrays`."""
-        from nlbprob.data import convert
-
-        return convert.from_arrays(counts, bin_ms, **fields)
-
-    @staticmethod
-    def from_spike_times(spike_times: Any, start_time: Any, stop_time: Any, **options: Any) -> "Trials":
-        """Trials from spike times in seconds; see `nlbprob.data.convert.from_spike_times`."""
-        from nlbprob.data import convert
-
-        return convert.from_spike_times(spike_times, start_time, stop_time, **options)

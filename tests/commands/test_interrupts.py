@@ -108,7 +108,10 @@ def test_a_signal_that_is_ignored_stays_so():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with interruptible():
+            handlers = [signal.getsignal(signal.SIGHUP)]
             os.kill(os.getpid(), signal.SIGHUP)
             time.sleep(0.05)
+        handlers.append(signal.getsignal(signal.SIGHUP))
     finally:
         signal.signal(signal.SIGHUP, before)
+    assert handlers == [signal.SIG_IGN, signal.SIG_IGN]

@@ -1,6 +1,5 @@
 """Damaged configuration files and records of runs: read, or refused with a message."""
 
-import contextlib
 import dataclasses
 import json
 import random
@@ -51,12 +50,16 @@ def damaged(text, seed):
 
 @pytest.mark.parametrize("seed", list(seeds(200, 20)))
 @pytest.mark.parametrize("name", TEXTS)
-def test_a_damaged_configuration_is_read_or_refused(tmp_path, name, seed):
+def test_a_damaged_configuration_is_read_or_refused_in_words(tmp_path, name, seed):
     path = tmp_path / name
     path.write_text(damaged(TEXTS[name], seed), encoding="utf-8")
     parser = Parser(prog="nlbprob fit")
     fit.add_arguments(parser)
     arguments = parser.parse_args(["--config", str(path), "--out", "run"])
-    for read in (lambda: fit.read_settings(arguments), lambda: resolve(path)):
-        with contextlib.suppress(InputError, FileNotFoundError):
-            read()
+    for read, kind in ((lambda: fit.read_settings(arguments)[0], Settings), (lambda: resolve(path), dict)):
+        try:
+            assert isinstance(read(), kind)
+        except (InputError, FileNotFoundError) as error:
+            lines = str(error).splitlines()
+            assert lines
+            assert all(line and line.isprintable() for line in lines)

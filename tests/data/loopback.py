@@ -43,7 +43,7 @@ def serve(files, **behavior):
             answer(self, site)
 
         def log_message(self, *_):
-            pass
+            """Write nothing: standard error is what the tests of the client look at."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

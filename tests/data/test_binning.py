@@ -38,7 +38,7 @@ def test_many_spikes_in_a_bin_widen_the_type():
     np.testing.assert_array_equal(counts, histogram(spikes, WINDOWS))
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_permuting_units_and_trials_permutes_counts(seed):
     rng = np.random.default_rng(seed)
@@ -67,7 +67,7 @@ def test_a_bin_is_covered_as_a_whole_or_not_at_all():
     assert not covered(np.zeros((0, 2)), WINDOWS).any()
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 700), st.integers(0, 200)), max_size=8))
 def test_covered_agrees_with_a_clock_in_milliseconds(pairs):
     intervals = np.array([(first / 100, (first + length) / 100) for first, length in pairs]).reshape(-1, 2)

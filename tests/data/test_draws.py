@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from nlbprob.data.draws import draw_heldout, draw_split, stratified
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     strata=st.lists(st.integers(-1, 4), min_size=1, max_size=60),
     share=st.sampled_from([0.2, 0.25, 0.5]),

@@ -82,7 +82,7 @@ def test_round_trip_through_netcdf(tmp_path):
         assert_same(full(), Trials.from_xarray(dataset.load()))
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     columns=st.lists(st.sampled_from(["heldout", "split", "counts", "neuron", "x"]), unique=True),

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlbprob.data.windows import Windows, bin_number, fixed_windows, merge, runs, whole_bins, whole_trials
 from nlbprob.errors import InputError
 
 
+@settings(deadline=None)
 @given(
     start=st.integers(0, 7_000_000),
     bins=st.integers(0, 3000),

@@ -330,5 +330,6 @@ def test_a_posterior_of_a_function_pickles(recording):
 
 
 def test_numpyro_is_whole_where_arviz_was_imported_first():
-    code = "import arviz, nlbprob; nlbprob.LDS(2); import numpyro; numpyro.distributions.distribution.Unit"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    code = "import arviz, nlbprob; nlbprob.LDS(2); import numpyro; print(numpyro.distributions.distribution.Unit)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "<class 'numpyro.distributions.distribution.Unit'>", done.stderr

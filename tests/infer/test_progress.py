@@ -57,12 +57,16 @@ def test_work_goes_on_where_standard_error_is_gone(monkeypatch, stream):
 @pytest.mark.parametrize("error", [BrokenPipeError(errno.EPIPE, "broken pipe"), OSError(errno.ENOSPC, "full")])
 @pytest.mark.parametrize("writes", [1, 2, 3])
 def test_work_goes_on_where_standard_error_ends_on_the_way(monkeypatch, writes, error):
-    monkeypatch.setattr(sys, "stderr", Broken(writes, error))
+    stream = Broken(writes, error)
+    monkeypatch.setattr(sys, "stderr", stream)
     bar = Progress(3, show=True)
     bar.bar.mininterval = 0.0
     for _ in range(3):
         bar.tick("EM", "ELBO")
     bar.close()
+    assert stream.left == -1  # nothing more is written to it after its first error
+    assert stream.getvalue()
+    assert bar.bar.disable
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -1,15 +1,37 @@
 """What the JSON files of a run have to hold."""
 
+import contextlib
+import copy
+
 import pytest
 
 from nlbprob.errors import InputError
 from nlbprob.storage.forms import METRICS, conform, shown
 from tests import runs
 
+#: Metrics with every key that may be absent, and one that no form knows.
+FULL = runs.METRICS | {
+    "baseline_intervals": {"mean rate": {"co-bps": [-0.1, 0.1]}},
+    "by_neuron": [{"id": 3, "co-bps": None}],
+    "verdict": "Converged.",
+    "more": [1],
+}
 
-def test_the_metrics_of_a_run_conform():
-    conform(runs.METRICS, METRICS, "metrics.json")
-    conform(runs.METRICS | {"by_neuron": [{"id": 3, "co-bps": None}], "more": [1]}, METRICS, "metrics.json")
+
+def test_the_metrics_of_a_run_conform_and_stay_as_they_are():
+    metrics = copy.deepcopy(FULL)
+    conform(metrics, METRICS, "metrics.json")
+    assert metrics == FULL
+
+
+@pytest.mark.parametrize("key", METRICS)
+def test_only_keys_with_a_question_mark_may_be_absent(key):
+    name = key.removesuffix("?")
+    less = {other: value for other, value in FULL.items() if other != name}
+    assert len(less) == len(FULL) - 1
+    refused = pytest.raises(InputError, match=f"^metrics.json lacks '{name}'$")
+    with contextlib.nullcontext() if key.endswith("?") else refused:
+        conform(less, METRICS, "metrics.json")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from nlbprob.arguments import checked_keywords
 from nlbprob.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,8 +17,26 @@ APART_S = 1e-6
 TOUCHING_S = 1e-9
 
 
+@checked_keywords
 def to_pynapple(trials: "Trials", values: Any = None, start_s: Any = None) -> Any:
-    """A `TsdFrame` of values [trial, time, column], in order of time; see `Trials.to_pynapple`."""
+    """What was inferred of trials as a `TsdFrame` of pynapple, on the recording's clock.
+
+    The value of trial i in bin k stands at align_i + time_ms[k] + bin_ms / 2, the center of the bin, in s.
+
+    Args:
+        trials: of one recording.
+        values: [trial, time, column], such as `posterior.rates(trials)` (spikes/bin), `posterior.latents(trials)` or
+            another xarray or array of these trials. Default: the counts, NaN where they were not seen.
+        start_s: left edge of each trial's first bin, in s, for trials without times, as `from_arrays` gives them.
+
+    Returns:
+        The frame in order of time; its time support is the trials' windows, without what pads short trials. Columns
+        are neuron ids, with the columns of `neurons` as metadata, or the names of the latents.
+
+    Raises:
+        InputError: where pynapple is not installed, the values are of other trials, trials have no place on one clock,
+            or one reaches into the next.
+    """
     frame, intervals = classes()
     array, columns, metadata = content(trials, values)
     first = first_edges(trials) if start_s is None else given_edges(trials, start_s)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from nlbprob.data import pieces
 from nlbprob.data.assemble import assemble
 from nlbprob.data.columns import Columns, demand
 from nlbprob.data.neighbours import neo, plain, pynapple, spikeinterface, temporaldata
@@ -15,6 +14,7 @@ from nlbprob.data.neighbours.segments import moved, moved_series
 from nlbprob.data.neighbours.session import Session, Table
 from nlbprob.data.neighbours.tables import trial_table
 from nlbprob.data.opening import naming
+from nlbprob.data.pieces import cut as cut_into_pieces
 from nlbprob.data.series import Series
 from nlbprob.data.trials import Trials
 from nlbprob.data.units import Units
@@ -109,7 +109,7 @@ def cut(units: Units, trials: Any, options: dict[str, Any]) -> Table:
     """Pieces of the recording in place of trials. Raises InputError where there are trials too."""
     if trials is not None:
         raise InputError("chunk_ms: trials are given, so there is nothing to cut; leave out one of the two.")
-    return pieces.cut(units, options["chunk_ms"], options["bin_ms"])
+    return cut_into_pieces(units, options["chunk_ms"], options["bin_ms"])
 
 
 def series(session: Session, behavior: Any, options: dict[str, Any]) -> Series | None:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from nlbprob.data import recording
 from nlbprob.data.checks import as_mask
 from nlbprob.data.columns import ragged
 from nlbprob.data.nlb.facts import Dataset
 from nlbprob.data.opening import naming, open_nwb
+from nlbprob.data.recording import read_table, read_units
 from nlbprob.data.series import channels_of
 from nlbprob.data.signals import all_places, sample_times
 from nlbprob.data.stored import numeric, stored
@@ -44,13 +44,13 @@ def read_part(file: Path, dataset: Dataset, kind: str) -> Part:
     Raises InputError where a column or the series is missing, or the file is no readable NWB file.
     """
     with naming(str(file)), open_nwb(file) as nwbfile:
-        units, _ = recording.read_units(nwbfile)
+        units, _ = read_units(nwbfile)
         require({"heldout"}, units.columns, "units: no column", dataset)
         require({"obs_intervals"}, nwbfile.units.colnames, "units: no column", dataset)
         heldout = as_mask(units.columns["heldout"], "units column 'heldout'")
         intervals = ragged(nwbfile.units, "obs_intervals")
         length_ms = clock_length(intervals)
-        rows = recording.read_table(nwbfile, "trials")
+        rows = read_table(nwbfile, "trials")
         columns = dataset.train_columns if kind == "train" else dataset.test_columns
         require(columns, rows, "trials: no column", dataset)
         values, channels = read_signal(nwbfile, dataset, length_ms) if kind == "train" else (None, ())
