@@ -96,6 +96,8 @@ def recording(truth):
 
 #: A fit that ends in seconds.
 SHORT = {"em_iterations": 10, "svi_steps": 20, "progress": False}
+#: The same without its second stage, which takes longest to compile.
+EM_ALONE = SHORT | {"svi_steps": 0}
 
 
 @pytest.fixture(scope="session")

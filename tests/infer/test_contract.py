@@ -42,6 +42,8 @@ MODELS = {
 }
 #: Models all of whose parameters have updates in closed form: their bound rises in every iteration.
 MONOTONE = ("switching",)
+#: Models that go through the second stage, too: it takes longest to compile, and these two have all that it meets.
+BOTH_STAGES = ("recurrent", "effects")
 
 
 @functools.cache
@@ -62,7 +64,8 @@ def name(request):
 
 @functools.cache
 def fitted(name):
-    return nlb.fit(MODELS[name](), recording(), em_iterations=6, svi_steps=10, progress=False)
+    steps = 10 if name in BOTH_STAGES else 0
+    return nlb.fit(MODELS[name](), recording(), em_iterations=6, svi_steps=steps, progress=False)
 
 
 def test_it_is_a_numpyro_model_with_named_dimensions(name):
