@@ -1,6 +1,7 @@
 # make demo   simulate a recording, fit it, score it, write its report
 # make test   the tests; ARGS="tests/scoring -k bits" for some of them
-# make validate   recovery and coverage on simulated data, into docs/validation.md, after make damage: over an hour;
+# make test-all   the tests, and those that take long to compile
+# make validate   recovery and coverage on simulated data, into docs/validation.md, after test-all and damage: hours;
 #                 ARGS="--seeds 2 --only modal" for a part
 # make damage     hundreds of damaged recordings, posteriors, submissions and runs, and fits that are killed
 # make lint   style and types
@@ -12,7 +13,7 @@ CANDIDATES = $(or $(PYTHON),python3 python3.12 python3.13 python3.14)
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 FILES = pyproject.toml constraints.txt
 
-.PHONY: help demo test validate damage lint docs clean
+.PHONY: help demo test test-all validate damage lint docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -23,10 +24,13 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	@$(VENV)/bin/python -m pytest $(ARGS)
 
+test-all: $(VENV)/.installed-test
+	@$(VENV)/bin/python -m pytest -m "slow or not slow" --timeout 1500 $(ARGS)
+
 damage: $(VENV)/.installed-test
 	@NLBPROB_DAMAGE=full $(VENV)/bin/python -m pytest tests/damage --timeout 7200
 
-validate: damage $(VENV)/.installed
+validate: test-all damage $(VENV)/.installed
 	@$(VENV)/bin/python experiments/validation/validate.py $(ARGS)
 
 lint: $(VENV)/.installed-test

@@ -22,6 +22,9 @@ from tests.pages import ABOUT, BLOCK, check_shown, cut, form, short, spaced  # n
 
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "```" in page.read_text(encoding="utf-8"))
+#: Pages that fit several models, or large ones.
+LONG = ("comparison", "maze", "steinmetz")
+EACH = [pytest.param(page, marks=pytest.mark.slow if page.stem in LONG else ()) for page in PAGES]
 NEEDS = re.compile(r"^<!-- needs: (\S+) -->$", re.MULTILINE)
 #: Options of the shortest fit from the command line.
 SHORT_COMMAND = ["--em-iterations", "1", "--svi-steps", "0", "--posterior", "map", "--draws", "2"]
@@ -56,7 +59,7 @@ def prepare_recording(folder, name, root):
 
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore:All-NaN slice")  # an area whose few neurons are silent in the few bins left
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", EACH, ids=lambda page: page.stem)
 def test_examples_run_and_print_what_is_shown(page, folder, short, root, monkeypatch, capsys):  # noqa: F811
     content = page.read_text(encoding="utf-8")
     for name in NEEDS.findall(content):

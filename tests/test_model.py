@@ -66,6 +66,7 @@ def test_predictive_draws_from_prior_and_posterior(recording, fitted):
     assert np.corrcoef(np.asarray(drawn["rates"]).mean(0).ravel(), rates.ravel())[0, 1] > 0.98
 
 
+@pytest.mark.slow
 def test_svi_with_an_autoguide_runs(tiny):
     svi = SVI(MODEL, AutoNormal(MODEL), numpyro.optim.Adam(0.02), Trace_ELBO())
     result = svi.run(jax.random.key(0), 500, tiny, progress_bar=False)
@@ -89,6 +90,7 @@ def structured(tiny):
     return nlb.fit(MODEL, tiny, em_iterations=30, svi_steps=300, progress=False)
 
 
+@pytest.mark.slow
 def test_nuts_and_the_fit_agree_on_latents_and_rates(tiny, sampled, structured):
     latents = structured.latents(tiny)
     mean = np.asarray(latents["mean"])[..., 0]
@@ -101,6 +103,7 @@ def test_nuts_and_the_fit_agree_on_latents_and_rates(tiny, sampled, structured):
     assert np.sqrt((((rates - drawn.mean(0)) / drawn.std(0)) ** 2).mean()) < 0.5
 
 
+@pytest.mark.slow
 def test_nuts_and_the_fit_agree_on_what_is_identified_of_the_parameters(sampled, structured):
     fitted = structured.parameters(400)
     decay = np.log(sampled["lds.decay_ms"][:, 0])

@@ -193,6 +193,7 @@ def test_a_file_that_the_disk_does_not_take_leaves_the_old_one(fitted, val, tmp_
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_text_ids_and_models_with_states_go_through_a_file(tmp_path):
     model = nlb.Model(latents=[nlb.SwitchingLDS(2, 2), nlb.Templates(2, dim=1)], observation=nlb.NegativeBinomial())
     made = nlb.simulate(model, 6, neurons=6, bins=8, bin_ms=20.0, values={"baseline": np.zeros(6)})

@@ -57,7 +57,11 @@ def recording():
     return holes(made.trials.replace(table=table, condition=("condition",), inputs={"stimulus": stimulus}))
 
 
-@pytest.fixture(params=MODELS)
+#: Models whose blocks are those of others, too.
+COVERED = ("switching", "templates")
+
+
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow if name in COVERED else ()) for name in MODELS])
 def name(request):
     return request.param
 

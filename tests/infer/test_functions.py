@@ -201,6 +201,7 @@ def test_templates_are_summed_out(function):
     np.testing.assert_allclose(share, known, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_fitted_templates_are_those_of_blocks(recording, tmp_path):
     options = EM_ALONE | {"em_iterations": 4}
     trials, blocks = recording.split("train"), nlb.Model(latents=[nlb.LDS(2), nlb.Templates(3, 1)])
@@ -332,6 +333,7 @@ def test_sites_of_any_kind_are_fitted(tmp_path):
     np.testing.assert_array_equal(found.rates(trials), rates)
 
 
+@pytest.mark.slow
 def test_numpyros_own_tools_work_on_a_function():
     def smooth(trials):
         x = nlb.GP(nlb.Matern12(), 1)(trials)

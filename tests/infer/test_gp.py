@@ -36,6 +36,9 @@ KERNELS = {
     ),
     "periodic": (nlb.Periodic(harmonics=3), {"period_ms": [150.0, 200.0], "smoothness": [1.5, 1.2]}),
 }
+#: The others have nothing that these have not.
+QUICK = ("matern32", "sum", "quasi-periodic")
+EACH = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in KERNELS]
 
 
 @functools.cache
@@ -113,13 +116,13 @@ def log_marginal_likelihoods(name):
 
 
 @pytest.mark.parametrize(("wide", "tolerance"), [(True, 1e-8), (False, 1e-4)])
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", EACH)
 def test_with_gaussian_observations_the_bound_is_the_log_marginal_likelihood(name, wide, tolerance):
     _, local = solved(name, wide, "Gaussian")
     np.testing.assert_allclose(local.elbo, log_marginal_likelihoods(name), rtol=tolerance)
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", EACH)
 def test_gradients_of_the_optimised_bound_hold_in_float32(name):
     exact, single = slopes(name, wide=True), slopes(name, wide=False)
     for site, slope in exact.items():
@@ -129,7 +132,7 @@ def test_gradients_of_the_optimised_bound_hold_in_float32(name):
         np.testing.assert_allclose(single[site] * value, slope * value, rtol=0.02, atol=0.01 * largest)
 
 
-@pytest.mark.parametrize("name", ["matern32", "quasi-periodic"])
+@pytest.mark.parametrize("name", ["matern32", pytest.param("quasi-periodic", marks=pytest.mark.slow)])
 def test_gradients_are_finite_differences_of_the_optimised_bound(name):
     _, _, values = drawn(name)
     for site, slope in slopes(name, wide=True).items():
@@ -140,7 +143,7 @@ def test_gradients_are_finite_differences_of_the_optimised_bound(name):
         assert slope @ values[site] == pytest.approx((ahead - behind) / 2e-4, rel=1e-3, abs=1e-3)
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", EACH)
 def test_posterior_draws_have_the_smoothed_moments_in_float32(name):
     _, local = solved(name, wide=False)
     draws = jax.jit(lambda s: LinearGaussianMarkov.from_smoothed(s).sample(jax.random.key(0), (400,)))(local.smoothed)
@@ -152,7 +155,7 @@ def test_posterior_draws_have_the_smoothed_moments_in_float32(name):
     assert np.sqrt((error**2).mean()) < 0.07
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_fit_finds_the_timescales(seed):
     truth = nlb.Model(latents=[nlb.GP(nlb.Matern32(), 2)])
     lengthscales = np.array([250.0, 50.0])
