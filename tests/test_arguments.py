@@ -182,6 +182,7 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
     "score: trials": (lambda: nlb.score(trials(), trials()), "rates: of type Trials; hand over rates"),
     "score: on": (lambda: nlb.score(COUNTS + 0.1, trials(), on=3), "of type int names no split"),
     "score: seed": (lambda: nlb.score(COUNTS + 0.1, trials(), seed=-1), "score(seed=-1)"),
+    "score: metrics": (lambda: nlb.score(COUNTS + 0.1, trials(), metrics=[max]), "metrics holds .*nlb.Metric(...)"),
     "score: bootstrap": (lambda: nlb.score(COUNTS + 0.1, trials(), bootstrap=-1), "score(bootstrap=-1)"),
     "compare: seed": (lambda: nlb.compare(COUNTS + 0.1, COUNTS + 0.2, trials(), seed=-1), "compare(seed=-1)"),
     "baselines: seed": (lambda: nlb.baselines(trials(), seed=-1), "baselines(seed=-1)"),

@@ -11,7 +11,7 @@ from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.scoring.bootstrap import interval, resamples
-from nlbprob.scoring.metrics import bits, trial_sums
+from nlbprob.scoring.metrics.likelihood import bits, trial_sums
 from nlbprob.scoring.rates import check_rates, in_splits, rate_array, split_names
 
 

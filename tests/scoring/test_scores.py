@@ -6,9 +6,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nlbprob.errors import InputError
-from nlbprob.scoring.bootstrap import decoding_draws, interval, psth_draws, resamples
+from nlbprob.scoring.bootstrap import interval, resamples
 from nlbprob.scoring.decoding import fit_decoder, velocity_r2
-from nlbprob.scoring.metrics import bits, bits_per_spike, psth_r2, r_squared, trial_sums
+from nlbprob.scoring.metrics.likelihood import bits, bits_per_spike, trial_sums
+from nlbprob.scoring.metrics.psth_r2 import psth_draws, psth_r2
+from nlbprob.scoring.metrics.r_squared import r_squared
+from nlbprob.scoring.metrics.velocity_r2 import decoding_draws
 from nlbprob.scoring.psth import psth_target
 from nlbprob.scoring.rates import label_rates
 from nlbprob.scoring.scores import score
