@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from nlbprob.arguments import seed_number, whole_number
 from nlbprob.errors import InputError, printable
-from nlbprob.scoring.bootstrap import interval, resamples
+from nlbprob.scoring.bootstrap import interval
 from nlbprob.scoring.from_targets import RatesOfGroup
 from nlbprob.scoring.groups import GROUPS, other_width, parse_group, unknown
 from nlbprob.scoring.hdf5 import Tensors, about, keys, name_of, opened
@@ -151,7 +151,7 @@ def evaluate_group(
     note = adder(notes, group)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        scored = RatesOfGroup(rates, truth, bin_ms, note)
+        scored = RatesOfGroup(rates, truth, float(bin_ms), note)
         likelihood = heldout_likelihood(scored)
         statistics, reasons = measured(wanted.metrics or metrics_of(dataset, truth), scored, likelihood)
     for warning in caught:
@@ -164,8 +164,8 @@ def evaluate_group(
         note(f"no finite {bad}, for lack of spikes or of rates that vary.")
     remarks = {name: statistic.note for name, statistic in statistics.items() if statistic.note}
     notes += [f"{group}: {name} {remark}." for name, remark in remarks.items()]
-    weights = resamples(scored.n_trials, wanted.bootstrap, wanted.seed)
-    intervals = {name: bounds(values[name], statistic.draws(weights)) for name, statistic in statistics.items()}
+    options = scored.n_trials, wanted.bootstrap, wanted.seed
+    intervals = {name: interval(statistic, *options) for name, statistic in statistics.items()}
     conditions = None
     if wanted.by_condition and truth.members is not None:
         conditions = by_condition(likelihood, truth.members)
@@ -201,15 +201,6 @@ def measured(
         except DoesNotApply as absent:
             reasons[metric.name] = str(absent)
     return statistics, reasons
-
-
-def bounds(value: float, draws: Float[np.ndarray, " draw"]) -> tuple[float, float] | None:
-    """The interval of `bootstrap.interval`; None where it misses the value.
-
-    That is so where R2 of a few trials is at times divided by next to nothing: the mean over resamples says nothing.
-    """
-    found = interval(value, draws)
-    return found if found and found[0] <= value <= found[1] else None
 
 
 def by_condition(likelihood: Likelihood, members: list[Int[np.ndarray, "_"]]) -> list[dict[str, Any]]:

@@ -9,9 +9,9 @@ from jaxtyping import Float, Shaped
 
 from nlbprob.arguments import checked_keywords, seed_number, whole_number
 from nlbprob.data.trials import Trials
-from nlbprob.scoring.bootstrap import interval, resamples
+from nlbprob.scoring.bootstrap import interval
 from nlbprob.scoring.from_trials import RatesOfTrials
-from nlbprob.scoring.metrics.base import Metric, Weights
+from nlbprob.scoring.metrics.base import Metric
 from nlbprob.scoring.metrics.catalogue import SCORES, chosen
 from nlbprob.scoring.metrics.co_bps import heldout_entries
 from nlbprob.scoring.metrics.likelihood import bits_per_spike_by_neuron
@@ -25,7 +25,7 @@ class Scores:
 
     values: by the names of the metrics, "co-bps", "vel R2" (or "tp corr"), "psth R2", "fp-bps" where no others are
         asked for; None where one does not apply.
-    intervals: 90% bootstrap interval of each over the scored trials, the model as it is; None where there is none.
+    intervals: 90% interval of each over trials like the scored ones, the model as it is; None where there is none.
     by_neuron: co-bps of each held-out neuron, NaN for one without spikes; neuron_ids: their ids.
     bin_ms, split: bin width and scored split; scores of different ones are not comparable.
     reasons: why a value is None, by the name of the score; notes: what was left out of a score, by its name.
@@ -86,8 +86,8 @@ class Measure:
     note: str = ""
 
     @staticmethod
-    def of(metric: Metric, scored: ScoredRates, weights: Weights) -> "Measure":
-        """The score where it applies and is a finite number, with what resampled trials give."""
+    def of(metric: Metric, scored: ScoredRates, draws: int, seed: int) -> "Measure":
+        """The score where it applies and is a finite number, with its interval from so many resamples of trials."""
         try:
             statistic = metric.statistic(scored)
         except DoesNotApply as absent:
@@ -95,7 +95,7 @@ class Measure:
         value = statistic.value
         if not np.isfinite(value):
             return Measure(metric, reason=statistic.why_none)
-        return Measure(metric, value, interval(value, statistic.draws(weights)), note=statistic.note)
+        return Measure(metric, value, interval(statistic, scored.n_trials, draws, seed), note=statistic.note)
 
 
 @checked_keywords
@@ -122,9 +122,9 @@ def score(
         trials: with the held-out counts seen, so not the hidden copy.
         fit: the split or splits that decoders learn from.
         on: the split or splits that are scored.
-        bootstrap: number of resamples of the trials of `on` for 90% intervals (decoder and PSTH target as they are, the
-            null rates of bits per spike anew in each; see `bootstrap.interval`); 0 for none. A single trial tells
-            nothing of the spread over trials: its intervals are None.
+        bootstrap: number of resamples of the trials of `on` for 90% intervals, see `bootstrap.interval` (decoder and
+            PSTH target as they are; of bits per spike, without the bias of null rates fitted to the scored trials); 0
+            for none. Fewer than four trials say too little of the spread over trials: their intervals are None.
         seed: of the resamples.
         metrics: those to give, in this order: names, such as "co-bps", and metrics of one's own, `Metric`; None for
             the four above.
@@ -142,8 +142,7 @@ def score(
     fitted, evaluated = in_splits(trials, fit, "fit"), in_splits(trials, on, "on")
     check_rates(array, trials.counts, trials.bin_ms, trials.seen)
     scored = RatesOfTrials(array, trials, fitted, evaluated)
-    weights = resamples(scored.n_trials, bootstrap if scored.n_trials > 1 else 0, seed)
-    measures = [Measure.of(metric, scored, weights) for metric in listed]
+    measures = [Measure.of(metric, scored, bootstrap, seed) for metric in listed]
     return scores_of(
         measures,
         by_neuron=bits_per_spike_by_neuron(*heldout_entries(scored)),

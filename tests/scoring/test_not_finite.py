@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nlbprob.commands.table import print_scores
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
-from nlbprob.scoring.bootstrap import interval, resamples
+from nlbprob.scoring.bootstrap import resamples
 from nlbprob.scoring.decoding import fit_decoder, is_constant, velocity_r2
 from nlbprob.scoring.evaluate import evaluate
 from nlbprob.scoring.metrics.likelihood import bits_per_spike
@@ -163,7 +163,6 @@ def test_a_draw_without_the_trials_in_which_a_channel_changes_counts_as_none():
     draws = decoding_draws(behavior, behavior.copy(), np.array([[1.0, 2, 0], [1, 1, 1]]))
     assert np.isnan(draws[0])
     assert draws[1] == 1
-    assert interval(np.nan, np.linspace(0, 1, 9)) is None
 
 
 def test_huge_behavior_neither_overflows_nor_scores(make_trials):

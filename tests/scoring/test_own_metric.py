@@ -87,6 +87,15 @@ def test_the_table_and_the_report_show_its_name_unit_and_meaning(recording, fitt
     assert f"[{low:.3f}, {high:.3f}]".replace("-", "−") in words
 
 
+def conditions(scored):
+    """Share of the scored trials that are of condition 0, of the trials themselves."""
+    first = scored.trials.table["condition"] == 0
+    return nlb.RatioOfSums(first.astype(float), np.ones(len(first)))
+
+
+CONDITIONS = nlb.Metric("first", "", "", conditions)
+
+
 def test_what_it_reads_and_is_not_there_is_the_reason_that_it_has_no_score(make_trials):
     trials, rates = make_trials()
     ahead = nlb.Metric("mean forecast", "spikes/bin", "", lambda scored: loss_of(scored.forecast))
@@ -94,6 +103,10 @@ def test_what_it_reads_and_is_not_there_is_the_reason_that_it_has_no_score(make_
     assert scores.values == {"mean forecast": None}
     assert scores.reasons == {"mean forecast": "there is no forward window"}
     assert nlb.score(rates, trials.replace(forward_bins=3), metrics=[ahead]).values["mean forecast"] > 0
+    val = trials.table["split"] == "val"
+    assert (
+        nlb.score(rates, trials, metrics=[CONDITIONS]).values["first"] == (trials.table["condition"][val] == 0).mean()
+    )
 
 
 def loss_of(forecast):
@@ -103,13 +116,16 @@ def loss_of(forecast):
 def test_the_benchmarks_evaluation_takes_it_too():
     rates, _, targets = draw("mc_rtt_20", trials=(24, 20), seed=3)
     both = {"mc_rtt_20": rates}, {"mc_rtt_20": targets}
-    found = evaluate(*both, metrics=["co-bps", LOSS, "psth R2"], bootstrap=50)
+    found = evaluate(*both, metrics=["co-bps", LOSS, "psth R2", CONDITIONS], bootstrap=50)
     (scores,) = found.groups
     heldout = rates["eval_rates_heldout"].astype(float)
     expected = (heldout - targets["eval_spikes_heldout"] * np.log(heldout)).mean()
     assert scores.values["loss"] == pytest.approx(expected)
     assert list(scores.values) == ["co-bps", "loss"]
-    assert found.notes == ["mc_rtt_20: no psth R2: the data set has no conditions."]
+    assert found.notes == [
+        "mc_rtt_20: no psth R2: the data set has no conditions.",
+        "mc_rtt_20: no first: the benchmark's target files hold no trials.",
+    ]
     assert scores.values["co-bps"] == evaluate(*both).groups[0].values["co-bps"]
 
 

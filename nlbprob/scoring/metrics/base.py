@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
+from nlbprob.arguments import checked_keywords, described
+from nlbprob.errors import InputError
 from nlbprob.scoring.metrics.scored import ScoredRates
 
 Weights = Float[np.ndarray, "draw trial"]
@@ -15,11 +17,13 @@ Weights = Float[np.ndarray, "draw trial"]
 class Statistic(abc.ABC):
     """A score as a function of how often each scored trial counts.
 
-    Its value counts every trial once, a bootstrap over trials draws how often, and an interval needs no more than that.
+    Its value counts every trial once; an interval comes from the values without each of them, see `bootstrap.interval`.
     """
 
     #: What a reader has to know of the value, such as what was left out; empty where there is nothing.
     note: str = ""
+    #: Whether its interval takes the bias out: where something is fitted to the scored trials, as null rates are.
+    corrects_bias: bool = False
 
     @property
     @abc.abstractmethod
@@ -36,6 +40,7 @@ class Statistic(abc.ABC):
         return f"it comes out {self.value:g}, which is no score: rates or behavior are beyond all bounds"
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True, eq=False)
 class RatioOfSums(Statistic):
     """score = sum over trials of numerator / sum over trials of denominator.
@@ -46,11 +51,19 @@ class RatioOfSums(Statistic):
         numerator: what each scored trial adds above.
         denominator: what it adds below, such as its bins; zero or more.
         note: what a reader has to know of the value.
+
+    Raises:
+        InputError: these are not two numbers for each trial.
     """
 
     numerator: Float[np.ndarray, " trial"]
     denominator: Float[np.ndarray, " trial"]
     note: str = ""
+
+    def __post_init__(self) -> None:
+        shapes = np.shape(self.numerator), np.shape(self.denominator)
+        if len(shapes[0]) != 1 or shapes[0] != shapes[1]:
+            raise InputError(f"RatioOfSums: shapes {shapes[0]} and {shapes[1]}; give two arrays of one number a trial.")
 
     @property
     def value(self) -> float:
@@ -61,6 +74,7 @@ class RatioOfSums(Statistic):
         return np.divide(weights @ self.numerator, below, out=np.full(len(below), np.nan), where=below != 0)
 
 
+@checked_keywords
 @dataclasses.dataclass(frozen=True)
 class Metric:
     """A score of predicted rates.
@@ -89,3 +103,7 @@ class Metric:
     unit: str
     meaning: str
     statistic: Callable[[ScoredRates], Statistic]
+
+    def __post_init__(self) -> None:
+        if not callable(self.statistic):
+            raise InputError(f"Metric: statistic is {described(self.statistic)}; give a function of the scored rates.")

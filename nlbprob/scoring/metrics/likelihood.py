@@ -103,6 +103,7 @@ class Likelihood(Statistic):
     """Bits per spike: of held-out neurons in the window (co-bps), or of all neurons in the forward window (fp-bps)."""
 
     sums: TrialSums
+    corrects_bias = True
 
     @staticmethod
     def of(rates: Num[np.ndarray, "trial time neuron"], counts: Num[np.ndarray, "trial time neuron"]) -> "Likelihood":
