@@ -23,7 +23,8 @@ from nlbprob.scoring.metrics.velocity_r2 import Decoding
 
 #: Trials of the pool, and numbers of scored trials.
 POOL, NUMBERS = 4000, (16, 27, 64)
-DRAWS = 400
+#: Resamples of an interval, and different sets of them.
+DRAWS, SEEDS = 400, 8
 #: What makes recordings differ, by the words of the table.
 KINDS: dict[str, dict[str, Any]] = {
     "5 spikes a trial": {},
@@ -84,8 +85,8 @@ def study(pool: Pool, name: str, number: int, repeats: int, seed: int = 0) -> di
     held, held_before, values = [], [], []
     for repeat in range(repeats):
         statistic = pool.statistic(name, random.integers(POOL, size=number))
-        bounds = interval(statistic, number, DRAWS, repeat) or (np.nan, np.nan)
-        before = moved_quantiles(statistic, number, repeat)
+        bounds = interval(statistic, number, DRAWS, repeat % SEEDS) or (np.nan, np.nan)
+        before = moved_quantiles(statistic, number, repeat % SEEDS)
         held.append(bounds[0] <= truth <= bounds[1])
         held_before.append(before[0] <= truth <= before[1])
         values.append(statistic.value)

@@ -1,5 +1,7 @@
 """Intervals of scores: a bootstrap over trials, studentized, from the score without each trial."""
 
+import functools
+
 import numpy as np
 from jaxtyping import Float
 
@@ -11,10 +13,16 @@ COVERAGE = 0.90
 MOST_GROUPS = 500
 
 
+@functools.lru_cache(maxsize=8)
 def resamples(n_trials: int, draws: int, seed: int) -> Float[np.ndarray, "draw trial"]:
-    """How often each of `n_trials` comes in each of `draws` resamples with replacement; rows sum to n_trials."""
+    """How often each of `n_trials` comes in each of `draws` resamples with replacement; rows sum to n_trials.
+
+    All scores of a run share them, so they are kept, and not to be written to.
+    """
     generator = np.random.default_rng(seed)
-    return generator.multinomial(n_trials, np.full(n_trials, 1 / n_trials), size=draws).astype(np.float64)
+    weights = generator.multinomial(n_trials, np.full(n_trials, 1 / n_trials), size=draws).astype(np.float64)
+    weights.setflags(write=False)
+    return weights
 
 
 def interval(statistic: Statistic, n_trials: int, draws: int, seed: int) -> tuple[float, float] | None:

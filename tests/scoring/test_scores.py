@@ -168,7 +168,7 @@ def test_draws_of_decoding_and_psth_are_scores_of_the_repeated_trials(make_trial
     decoded = fit_decoder(rates, behavior).predict(rates)
     target, members = psth_target(trials)
     target[0, 20:] = np.nan
-    weights = resamples(12, 6, seed=3)
+    weights = resamples(12, 6, seed=3).copy()
     weights[-1] = np.where(trials.table["condition"] == 0, 2, 0)
     for row, velocity, psth in zip(
         weights, decoding_draws(behavior, decoded, weights), psth_draws(rates, target, members, weights), strict=True

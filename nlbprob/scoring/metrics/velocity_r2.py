@@ -38,6 +38,7 @@ class Decoding(Statistic):
             refuse(rates[~np.isnan(known[..., 0])], f"{part} rates", "in bins where the behavior is known")
         decoded = np.full(task.behavior.shape, np.nan)
         for learned, own in zip(task.fitted_mask.T, task.mask.T, strict=True):
+            recorded_rows(task.rates[own], task.behavior[own])  # refuses bins where only some channels are known
             decoder = fit_decoder(task.fitted_rates[learned], task.fitted_behavior[learned])
             decoded[own] = decoder.predict(task.rates[own].astype(np.float64))
         found = Decoding(task.behavior.astype(np.float64), decoded, task.mask)
@@ -51,10 +52,11 @@ class Decoding(Statistic):
 
     def over(self, channels: Bool[np.ndarray, " channel"]) -> float:
         """The mean R2 of the decoders over some of the channels."""
-        rows = [recorded_rows(self.decoded[own], self.behavior[own]) for own in self.mask.T]
-        each = [
-            r_squared(known[:, channels], decoded[:, channels]) if len(known) else np.nan for decoded, known in rows
-        ]
+        each = []
+        for own in self.mask.T:
+            known = ~np.isnan(self.behavior[own][..., 0])
+            behavior, decoded = (values[own][known][:, channels] for values in (self.behavior, self.decoded))
+            each.append(r_squared(behavior, decoded) if len(behavior) else np.nan)
         return float(np.mean(each))
 
     def on_constant_channels(self) -> str:
