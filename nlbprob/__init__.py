@@ -17,6 +17,11 @@ PUBLIC = {
     "load": "nlbprob.data.nwb",
     "stitch": "nlbprob.data.stitch",
     "unstitch": "nlbprob.data.stitch",
+    "DoesNotApply": "nlbprob.scoring.metrics.scored",
+    "Metric": "nlbprob.scoring.metrics.base",
+    "RatioOfSums": "nlbprob.scoring.metrics.base",
+    "ScoredRates": "nlbprob.scoring.metrics.scored",
+    "Statistic": "nlbprob.scoring.metrics.base",
     "Scores": "nlbprob.scoring.scores",
     "score": "nlbprob.scoring.scores",
     "Difference": "nlbprob.scoring.comparison",
@@ -121,6 +126,11 @@ if TYPE_CHECKING:
     from nlbprob.scoring.baselines import baselines as baselines
     from nlbprob.scoring.comparison import Difference as Difference
     from nlbprob.scoring.comparison import compare as compare
+    from nlbprob.scoring.metrics.base import Metric as Metric
+    from nlbprob.scoring.metrics.base import RatioOfSums as RatioOfSums
+    from nlbprob.scoring.metrics.base import Statistic as Statistic
+    from nlbprob.scoring.metrics.scored import DoesNotApply as DoesNotApply
+    from nlbprob.scoring.metrics.scored import ScoredRates as ScoredRates
     from nlbprob.scoring.scores import Scores as Scores
     from nlbprob.scoring.scores import score as score
     from nlbprob.scoring.submission import write_submission as write_submission

@@ -182,6 +182,9 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
     "score: trials": (lambda: nlb.score(trials(), trials()), "rates: of type Trials; hand over rates"),
     "score: on": (lambda: nlb.score(COUNTS + 0.1, trials(), on=3), "of type int names no split"),
     "score: seed": (lambda: nlb.score(COUNTS + 0.1, trials(), seed=-1), "score(seed=-1)"),
+    "score: metrics": (lambda: nlb.score(COUNTS + 0.1, trials(), metrics=[max]), "metrics holds .*nlb.Metric(...)"),
+    "a metric without a function": (lambda: nlb.Metric("x", "", "", 3), "statistic is of type int; give a function"),
+    "sums of different trials": (lambda: nlb.RatioOfSums(np.ones(3), np.ones(2)), "shapes (3,) and (2,)"),
     "score: bootstrap": (lambda: nlb.score(COUNTS + 0.1, trials(), bootstrap=-1), "score(bootstrap=-1)"),
     "compare: seed": (lambda: nlb.compare(COUNTS + 0.1, COUNTS + 0.2, trials(), seed=-1), "compare(seed=-1)"),
     "baselines: seed": (lambda: nlb.baselines(trials(), seed=-1), "baselines(seed=-1)"),
@@ -205,7 +208,7 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
 #: What a user only gets back or derives classes from, and the errors.
 NOT_CALLED = {
     *("Aligned", "Choice", "Difference", "FitInfo", "FitState", "Scores", "Simulated", "Observation"),
-    *("InputError", "Interrupted", "RunExistsError"),
+    *("DoesNotApply", "InputError", "Interrupted", "RunExistsError", "ScoredRates", "Statistic"),
 }
 UNKNOWN: dict[str, tuple[Callable[[], Any], str]] = {
     name: (functools.partial(lambda name: getattr(nlb, name)(none_such=1), name), f"{name}: ")

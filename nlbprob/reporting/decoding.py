@@ -7,7 +7,7 @@ from nlbprob.reporting import style
 from nlbprob.reporting.parts import Absent, Panel, Section
 from nlbprob.reporting.view import View, spread
 from nlbprob.scoring.decoding import FOLDS, fit_decoder
-from nlbprob.scoring.scores import decodable
+from nlbprob.scoring.from_trials import decodable
 
 TITLE = "Decoded behavior"
 #: Most scored trials and channels shown.

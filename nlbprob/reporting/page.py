@@ -60,7 +60,8 @@ def write_report(
     trials: those fitted and scored, held-out counts seen.
     metrics: the content of a run's metrics.json: {split: {score: value}, "intervals": {score: [low, high]},
         "baselines": {name: {score: value}}, "by_neuron": [{"id", "co-bps"}], "reasons": {score: words}, "split",
-        "fit_on", "bin_ms"}; "baseline_intervals" {name: {score: [low, high]}} is shown where it is there.
+        "fit_on", "bin_ms"}; "baseline_intervals" {name: {score: [low, high]}}, "units" {score: unit} and "meanings"
+        {score: words} are shown where they are there.
     config: the content of a run's config.json: "model" {"name"}, "started", "versions"; what is missing is left out.
     rates, latents: what posterior.rates and posterior.latents say of trials.hide_heldout(split), where they are known
         already; inferred here otherwise, which takes most of the time.

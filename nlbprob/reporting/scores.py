@@ -8,16 +8,7 @@ from nlbprob.reporting import style
 from nlbprob.reporting.parts import Panel, Section, table
 from nlbprob.reporting.view import View
 from nlbprob.scoring.baselines import CONDITION_PSTH
-from nlbprob.scoring.scores import UNITS
-
-#: What each score says, in a few words.
-MEANING = {
-    "co-bps": "how well held-out neurons are predicted from the others, in bits per spike over their mean rate",
-    "vel R2": "how well behavior is decoded linearly from the rates",
-    "tp corr": "how slowly rates move where an interval is produced late; here lower is better",
-    "psth R2": "how well averages by condition are predicted",
-    "fp-bps": "how well all neurons are forecast after the window, in bits per spike",
-}
+from nlbprob.scoring.metrics.catalogue import METRICS
 
 
 def section(view: View) -> Section:
@@ -29,7 +20,8 @@ def section(view: View) -> Section:
         f"Scored on {int(view.scored.sum())} {view.split} trials, in bins of {metrics['bin_ms']:g} ms; "
         f"fitted on {metrics['fit_on']}. "
     )
-    meaning = "; ".join(f"{name}: {MEANING[name]}" for name in shown if name in MEANING)
+    units, meanings = units_of(metrics), meanings_of(metrics)
+    meaning = "; ".join(f"{name}: {meanings[name]}" for name in shown if meanings.get(name))
     told = f" The {CONDITION_PSTH} is told the condition of each scored trial, which no other row is."
     reading = (
         f"{where}Higher is better. {meaning}. Brackets and bars are 90% intervals over the scored trials."
@@ -41,14 +33,24 @@ def section(view: View) -> Section:
     cells = [
         [escape(row), *(cell(found.get(name), between.get(name)) for name in shown)] for row, found, between in rows
     ]
-    columns = ["", *(f"{name} ({UNITS[name]})" if UNITS.get(name) else name for name in shown)]
+    columns = ["", *(f"{name} ({units[name]})" if units.get(name) else name for name in shown)]
     html = table(columns, cells, "scores") if shown else ""
     return Section(
         "Scores",
         reading if shown else "No score applies.",
-        [dots(name, rows) for name in shown],
+        [dots(name, rows, units.get(name) or name) for name in shown],
         table=html + reasons(metrics) + of_test(view.tested),
     )
+
+
+def units_of(metrics: dict) -> dict[str, str]:
+    """The unit of each score: as metrics.json has it, else that of the project's metrics."""
+    return {name: metric.unit for name, metric in METRICS.items()} | metrics.get("units", {})
+
+
+def meanings_of(metrics: dict) -> dict[str, str]:
+    """What each score measures, likewise."""
+    return {name: metric.meaning for name, metric in METRICS.items()} | metrics.get("meanings", {})
 
 
 def cell(value: float | None, between: list[float] | tuple[float, float] | None) -> str:
@@ -84,8 +86,8 @@ def of_test(tested: dict | None) -> str:
     return f'<p class="note">On test ({escape(setting)}): {values}. {escape(tested["statement"])}</p>'
 
 
-def dots(name: str, rows: list) -> Panel:
-    """One score of the model and of each baseline."""
+def dots(name: str, rows: list, axis: str) -> Panel:
+    """One score of the model and of each baseline; axis: the words below the axis."""
     found = [(row, values[name], between.get(name)) for row, values, between in rows if values.get(name) is not None]
     figure, axes = style.single(height=46 + 24 * len(found), left=12)
     places = np.arange(len(found))[::-1]
@@ -107,6 +109,6 @@ def dots(name: str, rows: list) -> Panel:
     axes.set_ylim(-0.5, len(found) - 0.2)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(UNITS.get(name) or name)
+    axes.set_xlabel(axis)
     words = ", ".join(f"{row} {value:.3f}" for row, value, _ in found)
     return Panel(name, figure, f"{name}: {words}")

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from nlbprob.data.trials import Trials
-from nlbprob.scoring.evaluate import evaluate
-from nlbprob.scoring.groups import GROUPS
+from nlbprob.scoring.evaluate import GroupScores, evaluate, scores_given
+from nlbprob.scoring.groups import GROUPS, parse_group
 from nlbprob.scoring.hdf5 import Tensors
+from nlbprob.scoring.metrics.base import Metric
+from nlbprob.scoring.metrics.catalogue import chosen
 from nlbprob.scoring.rates import check_rates, rate_array, split_names
-from nlbprob.scoring.scores import Scores
+from nlbprob.scoring.scores import Measure, Scores, scores_of
 from nlbprob.scoring.submission import submission_tensors
 
 
@@ -33,33 +35,52 @@ def benchmark_target(trials: Trials, fit: str | Sequence[str], on: str | Sequenc
 
 
 def benchmark_scores(
-    rates: Any, trials: Trials, target: Mapping[str, Tensors], bootstrap: int = 1000, seed: int = 0
+    rates: Any,
+    trials: Trials,
+    target: Mapping[str, Tensors],
+    bootstrap: int = 1000,
+    seed: int = 0,
+    metrics: Sequence[Metric | str] | None = None,
 ) -> Scores:
     """What the benchmark's evaluation gives of rates that are submitted, with intervals and co-bps by neuron.
 
-    rates, bootstrap, seed: as `score` takes them; target: of `benchmark_target`.
-    Raises InputError where rates are NaN, zero, negative or in Hz, or do not fit the trials. Pei et al. (2021), arXiv
-    2109.04463.
+    Pei et al. (2021), arXiv 2109.04463.
+
+    Args:
+        rates: as `score` takes them.
+        trials: likewise.
+        target: of `benchmark_target`.
+        bootstrap: as `score` takes it.
+        seed: likewise.
+        metrics: likewise; None for those that the benchmark gives of the data set, and psth R2.
+
+    Raises:
+        InputError: rates are NaN, zero, negative or in Hz, or do not fit the trials.
     """
     array = rate_array(rates, trials).astype(np.float32)
     check_rates(array, trials.counts, trials.bin_ms, trials.seen)
     (group,) = target
+    dataset, _ = parse_group(group)
+    listed = scores_given(dataset) if metrics is None else chosen(metrics, "benchmark_scores")
     submission = {group: submission_tensors(array, trials, "train", "val")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of silent neurons and rates that do not move: they are among the reasons
-        (found,) = evaluate(submission, target, by_neuron=True, bootstrap=bootstrap, seed=seed).groups
-    decoded = "tp corr" if "tp corr" in found.values else "vel R2"
-    names = ("co-bps", decoded, "psth R2", "fp-bps")
-    values = {name: value for name in names if np.isfinite(value := found.values.get(name, np.nan))}
-    absent = {name: "spikes or rates do not vary" for name in names if name in found.values}
-    reasons = {"psth R2": "the data set has no conditions"} | absent
-    return Scores(
-        values={name: values.get(name) for name in names},
-        intervals={name: found.intervals.get(name) for name in names},
+        evaluation = evaluate(submission, target, by_neuron=True, bootstrap=bootstrap, seed=seed, metrics=listed)
+    (found,) = evaluation.groups
+    return scores_of(
+        [measure_of(metric, found) for metric in listed],
         by_neuron=np.array(found.by_neuron),
         neuron_ids=trials.neurons["id"][trials.heldout],
         bin_ms=trials.bin_ms,
         split=found.split,
-        reasons={name: reasons[name] for name in names if name not in values},
-        notes={name: remark for name, remark in found.remarks.items() if name in values},
     )
+
+
+def measure_of(metric: Metric, found: GroupScores) -> Measure:
+    """One of the scores of a group; not finite is none."""
+    name = metric.name
+    if name in found.reasons:
+        return Measure(metric, reason=found.reasons[name])
+    if not np.isfinite(found.values[name]):
+        return Measure(metric, reason="spikes or rates do not vary")
+    return Measure(metric, found.values[name], found.intervals[name], note=found.remarks.get(name, ""))

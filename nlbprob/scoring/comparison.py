@@ -5,19 +5,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from nlbprob.arguments import checked_keywords, seed_number, whole_number
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
-from nlbprob.scoring.bootstrap import interval, resamples
-from nlbprob.scoring.metrics import bits, trial_sums
+from nlbprob.scoring.bootstrap import interval
+from nlbprob.scoring.metrics.base import Statistic, Weights
+from nlbprob.scoring.metrics.likelihood import TrialSums, bits, trial_sums
 from nlbprob.scoring.rates import check_rates, in_splits, rate_array, split_names
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """co-bps of the first rates less that of the second, with its 90% interval from a paired bootstrap over trials."""
+    """co-bps of the first rates less that of the second, with its 90% interval over trials, which are paired."""
 
     value: float
     interval: tuple[float, float] | None
@@ -27,6 +29,21 @@ class Difference:
     def __str__(self) -> str:
         bounds = "" if self.interval is None else f" [{self.interval[0]:+.4f}, {self.interval[1]:+.4f}]"
         return f"co-bps difference {self.value:+.4f}{bounds} bits/spike, {self.split}, {self.bin_ms:g} ms bins"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PairedBits(Statistic):
+    """Bits per spike of one array of rates less those of another, from the sums of both over the same trials."""
+
+    first: TrialSums
+    second: TrialSums
+
+    @property
+    def value(self) -> float:
+        return float(self.draws(np.ones((1, len(self.first.spikes))))[0])
+
+    def draws(self, weights: Weights) -> Float[np.ndarray, " draw"]:
+        return bits(self.first, weights) - bits(self.second, weights)
 
 
 @checked_keywords
@@ -40,23 +57,33 @@ def compare(
 ) -> Difference:
     """co-bps(rates_a) - co-bps(rates_b) on the held-out neurons of split `on`.
 
-    Both are resampled with the same trials, so that what is common to them cancels; the null rate cancels altogether.
-    rates_a, rates_b: (trial, time, neuron), spikes/bin, as `score` takes them; bootstrap, seed: likewise.
-    Raises InputError as `score` does, and where no neuron is held out or none of them has a spike.
+    Trials are paired, so that what is common to both cancels; the null rate cancels altogether, and with it its bias.
+
+    Args:
+        rates_a: (trial, time, neuron), spikes/bin, as `score` takes them.
+        rates_b: likewise.
+        trials: as `score` takes them.
+        on: likewise.
+        bootstrap: likewise.
+        seed: likewise.
+
+    Returns:
+        The difference with its 90% interval, see `bootstrap.interval`.
+
+    Raises:
+        InputError: as `score` does, and where no neuron is held out or none of them has a spike.
     """
     check_trials(trials, "compare")
     bootstrap, seed = whole_number(bootstrap, "compare", "bootstrap"), seed_number(seed, "compare")
     scored = in_splits(trials, on, "on")
     chosen = np.ix_(scored, np.arange(trials.n_bins) < trials.window_bins, trials.heldout)
-    draws = []
-    weights = np.vstack([np.ones((1, int(scored.sum()))), resamples(int(scored.sum()), bootstrap, seed)])
+    sums = []
     for name, rates in (("rates_a", rates_a), ("rates_b", rates_b)):
         array = rate_array(rates, trials, name)
         check_rates(array, trials.counts, trials.bin_ms, trials.seen, name)
-        sums = trial_sums(array[chosen], trials.counts[chosen], trials.seen[chosen])
-        if not sums.spikes.any():
+        sums.append(trial_sums(array[chosen], trials.counts[chosen], trials.seen[chosen]))
+        if not sums[-1].spikes.any():
             raise InputError(f"on: no spike of a held-out neuron is seen in {on!r}; there is no co-bps to compare.")
-        draws.append(bits(sums, weights))
-    difference = draws[0] - draws[1]
-    value = float(difference[0])
-    return Difference(value, interval(value, difference[1:]), trials.bin_ms, "+".join(split_names(on)))
+    paired = PairedBits(*sums)
+    found = interval(paired, int(scored.sum()), bootstrap, seed)
+    return Difference(paired.value, found, trials.bin_ms, "+".join(split_names(on)))

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Num
 
 from nlbprob.errors import InputError
-from nlbprob.scoring.metrics import LARGEST_RATE, exponent_of, r_squared
+from nlbprob.scoring.metrics.limits import LARGEST_RATE
+from nlbprob.scoring.metrics.r_squared import exponent_of, r_squared
 
 PENALTIES = np.logspace(-4, 0, 9)
 FOLDS = 5

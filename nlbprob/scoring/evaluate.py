@@ -3,20 +3,26 @@
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from nlbprob.arguments import seed_number, whole_number
 from nlbprob.errors import InputError, printable
-from nlbprob.scoring.bootstrap import interval, resamples
+from nlbprob.scoring.bootstrap import interval
+from nlbprob.scoring.from_targets import RatesOfGroup
 from nlbprob.scoring.groups import GROUPS, other_width, parse_group, unknown
-from nlbprob.scoring.hdf5 import Tensors, about, array, keys, name_of, opened, require
-from nlbprob.scoring.measures import Averages, Decoding, Likelihood, Timing
+from nlbprob.scoring.hdf5 import Tensors, about, keys, name_of, opened
+from nlbprob.scoring.metrics.base import Metric, Statistic
+from nlbprob.scoring.metrics.catalogue import INTERVAL_SCORES, SCORES, chosen
+from nlbprob.scoring.metrics.co_bps import CO_BPS, heldout_likelihood
+from nlbprob.scoring.metrics.likelihood import Likelihood
+from nlbprob.scoring.metrics.psth_r2 import PSTH_R2
+from nlbprob.scoring.metrics.scored import DoesNotApply
 from nlbprob.scoring.stored import Unusable
-from nlbprob.scoring.targets import MASKS, Targets, read_targets
+from nlbprob.scoring.targets import Targets, read_targets
 
 #: The prefix of the scores of a data set that shares its entry in the results with the other two.
 PREFIXES = {"mc_maze_large": "[500] ", "mc_maze_medium": "[250] ", "mc_maze_small": "[100] "}
@@ -29,7 +35,7 @@ class GroupScores:
     values: by the benchmark's names, without prefix; intervals: 90% bootstrap intervals over trials, None without one.
     by_neuron: co-bps of each held-out neuron in its order, NaN for one without spikes; None where not asked for.
     by_condition: of each condition its number in the targets, trials, spikes and "co-bps"; None likewise.
-    remarks: what has to be known of a score, by its name.
+    remarks: what has to be known of a score, by its name; reasons: why a score that was asked for is not there.
     """
 
     group: str
@@ -41,6 +47,7 @@ class GroupScores:
     by_neuron: list[float] | None
     by_condition: list[dict[str, Any]] | None
     remarks: dict[str, str] = dataclasses.field(default_factory=dict)
+    reasons: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +61,13 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What to give beside the benchmark's values."""
+    """What to give beside the benchmark's values, or in their place. metrics: empty for the benchmark's own."""
 
     by_neuron: bool = False
     by_condition: bool = False
     bootstrap: int = 0
     seed: int = 0
+    metrics: tuple[Metric, ...] = ()
 
 
 def evaluate(
@@ -71,18 +79,21 @@ def evaluate(
     by_condition: bool = False,
     bootstrap: int = 0,
     seed: int = 0,
+    metrics: Sequence[Metric | str] | None = None,
 ) -> Evaluation:
     """Score every group that both files hold as `nlb_tools.evaluation.evaluate` (0.0.4) does.
 
     submission, target: HDF5 files, or {group: {key: array}}. split: what the targets are of; files do not say.
     bootstrap: resamples of the evaluated trials for intervals, drawn by `seed`; decoder and PSTH target as they are.
+    metrics: those to give, by name or as `Metric`; None for those that the benchmark gives of each data set.
     A rate of exactly zero counts as 1e-9, with a warning, infinite behavior as missing, with a note. Groups of only one
     file are left out, and named in `notes`. Of a file nothing is read whose type or shape is wrong, and no other file.
     Raises FileNotFoundError or InputError where a file is missing or damaged, no group is in both, an array is missing
     or of the wrong kind or shape, or a scored rate is negative or not finite. Pei et al. (2021), arXiv 2109.04463.
     """
     bootstrap, seed = whole_number(bootstrap, "evaluate", "bootstrap"), seed_number(seed, "evaluate")
-    wanted, notes = Wanted(by_neuron, by_condition, bootstrap, seed), []
+    listed = () if metrics is None else chosen(metrics, "evaluate")
+    wanted, notes = Wanted(by_neuron, by_condition, bootstrap, seed, listed), []
     names = name_of(submission, "the submission"), name_of(target, "the targets")
     with opened(submission, "submission") as rates, opened(target, "target file") as truth:
         common = common_groups(rates, truth, names, notes)
@@ -137,99 +148,59 @@ def evaluate_group(
 ) -> GroupScores:
     """The scores of one group. Raises InputError as `evaluate` does."""
     dataset, bin_ms = parse_group(group)
+    note = adder(notes, group)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        measures = measure_group(dataset, rates, truth, adder(notes, group))
+        scored = RatesOfGroup(rates, truth, float(bin_ms), note)
+        likelihood = heldout_likelihood(scored)
+        statistics, reasons = measured(wanted.metrics or metrics_of(dataset, truth), scored, likelihood)
     for warning in caught:
-        notes.append(f"{group}: {warning.message}")
+        note(str(warning.message))
         warnings.warn(f"{group}: {warning.message}", warning.category, stacklevel=3)
-    likelihood = measures["co-bps"]
-    n_trials = len(likelihood.sums.spikes)
-    values = {name: measure.value for name, measure in measures.items()}
+    notes += [f"{group}: no {name}: {reason}." for name, reason in reasons.items()]
+    values = {name: statistic.value for name, statistic in statistics.items()}
     if not all(np.isfinite(value) for value in values.values()):
         bad = ", ".join(name for name, value in values.items() if not np.isfinite(value))
-        notes.append(f"{group}: no finite {bad}, for lack of spikes or of rates that vary.")
-    remarks = {name: measure.remark for name, measure in measures.items() if getattr(measure, "remark", "")}
+        note(f"no finite {bad}, for lack of spikes or of rates that vary.")
+    remarks = {name: statistic.note for name, statistic in statistics.items() if statistic.note}
     notes += [f"{group}: {name} {remark}." for name, remark in remarks.items()]
-    weights = resamples(n_trials, wanted.bootstrap, wanted.seed)
-    intervals = {name: bounds(values[name], measure.draws(weights)) for name, measure in measures.items()}
+    options = scored.n_trials, wanted.bootstrap, wanted.seed
+    intervals = {name: interval(statistic, *options) for name, statistic in statistics.items()}
     conditions = None
     if wanted.by_condition and truth.members is not None:
         conditions = by_condition(likelihood, truth.members)
     elif wanted.by_condition:
-        notes.append(f"{group}: has no conditions.")
+        note("has no conditions.")
     each = likelihood.by_neuron().tolist() if wanted.by_neuron else None
-    return GroupScores(group, dataset, bin_ms, split, values, intervals, each, conditions, remarks)
+    return GroupScores(group, dataset, bin_ms, split, values, intervals, each, conditions, remarks, reasons)
 
 
-def bounds(value: float, draws: Float[np.ndarray, " draw"]) -> tuple[float, float] | None:
-    """The interval of `bootstrap.interval`; None where it misses the value.
+def scores_given(dataset: str) -> tuple[Metric, ...]:
+    """The metrics that the benchmark gives for a data set with conditions, in its order."""
+    return INTERVAL_SCORES if dataset == "dmfc_rsg" else SCORES
 
-    That is so where R2 of a few trials is at times divided by next to nothing: the mean over resamples says nothing.
+
+def metrics_of(dataset: str, truth: Targets) -> tuple[Metric, ...]:
+    """The metrics that the benchmark gives for these targets: without conditions, as in mc_rtt, no psth R2."""
+    has_conditions = truth.psth is not None and truth.members is not None
+    return tuple(metric for metric in scores_given(dataset) if has_conditions or metric is not PSTH_R2)
+
+
+def measured(
+    metrics: tuple[Metric, ...], scored: RatesOfGroup, likelihood: Likelihood
+) -> tuple[dict[str, Statistic], dict[str, str]]:
+    """The statistic of each metric that applies, by its name, and why the others do not.
+
+    likelihood: the statistic of co-bps, which is needed in any case.
     """
-    found = interval(value, draws)
-    return found if found and found[0] <= value <= found[1] else None
-
-
-def measure_group(dataset: str, rates: Tensors, truth: Targets, note: Callable[[str], None]) -> dict[str, Any]:
-    """The metrics that the benchmark gives for the data set, by its names and in its order."""
-    counts = truth.counts
-    heldout = array(rates, "eval_rates_heldout", counts.shape)
-    heldin = finite_rates(rates, "eval_rates_heldin", (*counts.shape[:2], heldin_neurons(truth)))
-    measures: dict[str, Any] = {"co-bps": Likelihood.of(finite(heldout, ~np.isnan(counts)), counts)}
-    # An infinite rate where no count is scored is as good as none: NaN is refused where it is used.
-    evaluated = np.concatenate([heldin, np.where(np.isinf(heldout), np.nan, heldout)], axis=2)
-    if dataset == "dmfc_rsg":
-        measures["tp corr"] = timing = Timing.of(evaluated, counts, truth.behavior)
-        if alone := int((~np.isnan(truth.behavior).any(axis=1)).sum()) - len(timing.trial):
-            note(f"{alone} trials alone in their group are left out of tp corr; the benchmark stops.")
-    else:
-        measures["vel R2"] = decoding_of(rates, truth, evaluated, note)
-    if truth.psth is not None and truth.members is not None:
-        require(evaluated, "eval_rates", (None, *truth.psth.shape[1:]))
-        measures["psth R2"] = Averages.of(evaluated, truth.psth, truth.members, truth.jitter)
-    if "eval_rates_heldin_forward" not in rates:
-        note("no fp-bps: the submission has no forward rates.")
-    elif truth.forward is None:
-        note("no fp-bps: the targets have no forward spikes.")
-    else:
-        forecast = [
-            array(rates, f"eval_rates_{mask}_forward", spikes.shape)
-            for mask, spikes in zip(MASKS, truth.forward, strict=True)
-        ]
-        both = np.concatenate(truth.forward, axis=2)
-        measures["fp-bps"] = Likelihood.of(finite(np.concatenate(forecast, axis=2), ~np.isnan(both)), both)
-    return measures
-
-
-def heldin_neurons(truth: Targets) -> int | None:
-    """How many neurons are held in, where the targets tell."""
-    if truth.psth is not None:
-        return truth.psth.shape[2] - truth.counts.shape[2]
-    return None if truth.forward is None else truth.forward[0].shape[2]
-
-
-def decoding_of(rates: Tensors, truth: Targets, evaluated: np.ndarray, note: Callable[[str], None]) -> Decoding:
-    """The decoders of velocity. Raises InputError where the train rates do not fit the train behavior."""
-    assert truth.train_behavior is not None  # only dmfc_rsg has none
-    assert truth.decoders is not None
-    trials_and_bins = truth.train_behavior.shape[:2]
-    train = [finite_rates(rates, f"train_rates_{mask}", (*trials_and_bins, None)) for mask in MASKS]
-    require(evaluated, "eval_rates", (*truth.behavior.shape[:2], sum(part.shape[2] for part in train)))
-    learned, scored = truth.decoders
-    used = learned.any(axis=0) & scored.any(axis=0)
-    if not used.any():
-        raise InputError("train_decode_mask, eval_decode_mask: no decoder has trials of both; take other targets.")
-    if not used.all():
-        note(f"{(~used).sum()} of {len(used)} decoders have no trials and are left out; the benchmark stops.")
-    return Decoding.of(
-        np.concatenate(train, axis=2),
-        truth.train_behavior,
-        learned[:, used],
-        evaluated,
-        truth.behavior,
-        scored[:, used],
-    )
+    statistics: dict[str, Statistic] = {}
+    reasons: dict[str, str] = {}
+    for metric in metrics:
+        try:
+            statistics[metric.name] = likelihood if metric is CO_BPS else metric.statistic(scored)
+        except DoesNotApply as absent:
+            reasons[metric.name] = str(absent)
+    return statistics, reasons
 
 
 def by_condition(likelihood: Likelihood, members: list[Int[np.ndarray, "_"]]) -> list[dict[str, Any]]:
@@ -256,18 +227,3 @@ def as_results(groups: list[GroupScores]) -> list[dict[str, dict[str, float]]]:
                 {name: {PREFIXES[s.dataset] + key: value for s in shared for key, value in s.values.items()}}
             )
     return results
-
-
-def finite_rates(rates: Tensors, key: str, shape: tuple[int | None, ...]) -> np.ndarray:
-    """An array of rates without an infinite one. Raises InputError where there is one, or as `array` does."""
-    values = array(rates, key, shape)
-    if infinite := int(np.isinf(values).sum()):
-        raise InputError(f"{key}: {infinite} rates are infinite; a rate is a positive number of spikes per bin.")
-    return values
-
-
-def finite(rates: np.ndarray, scored: np.ndarray) -> np.ndarray:
-    """The rates. Raises InputError where a scored one is infinite; NaN is refused with the score."""
-    if np.isinf(rates[scored]).any():
-        raise InputError("a scored rate is infinite; a rate is a positive number of spikes per bin.")
-    return rates

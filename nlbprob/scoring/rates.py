@@ -10,7 +10,7 @@ from nlbprob.arguments import described
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError, suggestion
-from nlbprob.scoring.metrics import LARGEST_RATE
+from nlbprob.scoring.metrics.limits import LARGEST_RATE
 
 if TYPE_CHECKING:
     import xarray

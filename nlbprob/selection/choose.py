@@ -19,7 +19,7 @@ from nlbprob.model import Model
 from nlbprob.model_file import load_model
 from nlbprob.scoring.bootstrap import resamples
 from nlbprob.scoring.inner import cross_validation, split_name
-from nlbprob.scoring.metrics import TrialSums, bits, trial_sums
+from nlbprob.scoring.metrics.likelihood import TrialSums, bits, trial_sums
 
 if TYPE_CHECKING:
     import xarray

@@ -17,6 +17,8 @@ METRICS = {
     "baselines": {str: SCORES},
     "baseline_intervals?": {str: {str: INTERVAL}},
     "by_neuron?": [{"co-bps": SCORE}],
+    "units?": {str: str},
+    "meanings?": {str: str},
     "verdict?": str,
 }
 #: config.json.

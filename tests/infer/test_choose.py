@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nlbprob as nlb
-from nlbprob.scoring.metrics import bits_per_spike
+from nlbprob.scoring.metrics.likelihood import bits_per_spike
 from nlbprob.selection import choose as choosing
 
 

@@ -8,8 +8,11 @@ from nlbprob.data.nlb import write_tensors
 from nlbprob.errors import InputError
 from nlbprob.scoring import ledger
 from nlbprob.scoring.evaluate import evaluate
-from nlbprob.scoring.measures import Decoding, Timing
-from nlbprob.scoring.metrics import bits_per_spike, bits_per_spike_by_neuron, psth_r2, speed_tp_correlation
+from nlbprob.scoring.metrics.likelihood import bits_per_spike, bits_per_spike_by_neuron
+from nlbprob.scoring.metrics.psth_r2 import psth_r2
+from nlbprob.scoring.metrics.scored import ProducedIntervals
+from nlbprob.scoring.metrics.tp_corr import Timing, speed_tp_correlation
+from nlbprob.scoring.metrics.velocity_r2 import Decoding
 from tests.scoring.files import draw, write
 
 GOLDEN = [f"{name}-{bin_ms}ms" for name in ("mc_maze_small", "mc_rtt", "area2_bump", "dmfc_rsg") for bin_ms in (5, 20)]
@@ -190,7 +193,7 @@ def test_what_the_benchmark_does_not_give(group):
 def test_timing_draws_are_the_score_of_the_repeated_trials():
     rates, _, targets = draw("dmfc_rsg_20", trials=(6, 9), seed=1)
     both = np.concatenate([rates["eval_rates_heldin"], rates["eval_rates_heldout"]], axis=2)
-    timing = Timing.of(both, targets["eval_spikes_heldout"], targets["eval_behavior"])
+    timing = Timing.from_intervals(ProducedIntervals(both, targets["eval_spikes_heldout"], targets["eval_behavior"]))
     weights = np.array([[1.0] * 9, [2, 1, 1, 0, 3, 1, 1, 0, 0]])
     found = timing.draws(weights)
     assert found[0] == pytest.approx(timing.value)
@@ -220,7 +223,7 @@ def test_silent_neurons_score_minus_infinity_and_that_is_said(maze):
 
 
 def test_decoders_with_few_trials_have_no_interval():
-    few = Decoding(np.zeros((4, 2, 2)), np.zeros((4, 2, 2)), np.ones((4, 1), dtype=bool))
+    few = Decoding(np.zeros((4, 2, 2)), np.zeros((4, 2, 2)), np.ones((4, 2), dtype=bool))
     assert np.isnan(few.draws(np.ones((3, 4)))).all()
 
 

@@ -11,15 +11,10 @@ from sklearn.metrics import r2_score
 
 from nlbprob.errors import InputError
 from nlbprob.scoring.decoding import velocity_r2
-from nlbprob.scoring.metrics import (
-    bits,
-    bits_per_spike,
-    bits_per_spike_by_neuron,
-    psth_r2,
-    r_squared,
-    speed_tp_correlation,
-    trial_sums,
-)
+from nlbprob.scoring.metrics.likelihood import bits, bits_per_spike, bits_per_spike_by_neuron, trial_sums
+from nlbprob.scoring.metrics.psth_r2 import psth_r2
+from nlbprob.scoring.metrics.r_squared import r_squared
+from nlbprob.scoring.metrics.tp_corr import speed_tp_correlation
 
 
 def draw(seed, shape=(6, 9, 4), hole=0.2):

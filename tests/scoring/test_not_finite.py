@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 from nlbprob.commands.table import print_scores
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
-from nlbprob.scoring.bootstrap import decoding_draws, interval, resamples
+from nlbprob.scoring.bootstrap import resamples
 from nlbprob.scoring.decoding import fit_decoder, is_constant, velocity_r2
 from nlbprob.scoring.evaluate import evaluate
-from nlbprob.scoring.measures import Averages, Timing
-from nlbprob.scoring.metrics import bits_per_spike, psth_r2, r_squared, r_squared_of_sums
+from nlbprob.scoring.metrics.likelihood import bits_per_spike
+from nlbprob.scoring.metrics.psth_r2 import SessionAverages, psth_r2
+from nlbprob.scoring.metrics.r_squared import r_squared, r_squared_of_sums
+from nlbprob.scoring.metrics.scored import ConditionAverages, ProducedIntervals
+from nlbprob.scoring.metrics.tp_corr import Timing
+from nlbprob.scoring.metrics.velocity_r2 import decoding_draws
 from nlbprob.scoring.scores import score
 from tests.scoring.files import draw
 
@@ -59,13 +63,14 @@ def test_rates_beyond_all_bounds_are_refused_by_every_metric(make_trials, value)
     trials, rates = make_trials(forward_bins=5)
     broken = changed(rates, (4, 2, 2), value)
     counts, behavior = trials.counts.astype(float), trials.behavior
+    groups = [np.arange(10), np.arange(10, 20)]
     for call in (
         lambda: bits_per_spike(broken, counts),
         lambda: bits_per_spike(rates, changed(counts, (0, 0, 0), np.inf)),
         lambda: fit_decoder(broken, behavior),
         lambda: velocity_r2(rates, behavior, broken, behavior),
-        lambda: Averages.of(broken, rates[:2], [np.arange(10), np.arange(10, 20)], None),
-        lambda: Timing.of(broken, counts, np.ones((20, 5))),
+        lambda: SessionAverages.of(ConditionAverages(broken, rates[:2], groups, np.arange(20))),
+        lambda: Timing.from_intervals(ProducedIntervals(broken, counts, np.ones((20, 5)))),
         lambda: score(broken, trials),
     ):
         with pytest.raises(InputError, match="beyond all bounds|not finite"):
@@ -158,7 +163,6 @@ def test_a_draw_without_the_trials_in_which_a_channel_changes_counts_as_none():
     draws = decoding_draws(behavior, behavior.copy(), np.array([[1.0, 2, 0], [1, 1, 1]]))
     assert np.isnan(draws[0])
     assert draws[1] == 1
-    assert interval(np.nan, np.linspace(0, 1, 9)) is None
 
 
 def test_huge_behavior_neither_overflows_nor_scores(make_trials):

@@ -6,9 +6,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nlbprob.errors import InputError
-from nlbprob.scoring.bootstrap import decoding_draws, interval, psth_draws, resamples
+from nlbprob.scoring.bootstrap import resamples
 from nlbprob.scoring.decoding import fit_decoder, velocity_r2
-from nlbprob.scoring.metrics import bits, bits_per_spike, psth_r2, r_squared, trial_sums
+from nlbprob.scoring.metrics.likelihood import bits_per_spike
+from nlbprob.scoring.metrics.psth_r2 import psth_draws, psth_r2
+from nlbprob.scoring.metrics.r_squared import r_squared
+from nlbprob.scoring.metrics.velocity_r2 import decoding_draws
 from nlbprob.scoring.psth import psth_target
 from nlbprob.scoring.rates import label_rates
 from nlbprob.scoring.scores import score
@@ -32,7 +35,11 @@ def test_each_score_is_its_metric_on_the_right_part(make_trials):
     assert scores.values["vel R2"] > 0.3
     for name, value in scores.values.items():
         low, high = scores.intervals[name]
-        assert low < value < high
+        if name in ("co-bps", "fp-bps"):  # the null rates are fitted to four trials, which the interval makes up for
+            assert value < (low + high) / 2
+        else:
+            assert (low + high) / 2 == pytest.approx(value)
+        assert low < high
 
 
 def test_what_does_not_apply_is_none_with_a_reason(make_trials):
@@ -154,19 +161,6 @@ def make_trials_once(make_trials):
     return make_trials(forward_bins=4)
 
 
-def test_resamples_draw_with_replacement():
-    weights = resamples(7, 500, seed=0)
-    assert (weights.sum(axis=1) == 7).all()
-    np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.2)
-    np.testing.assert_array_equal(weights, resamples(7, 500, seed=0))
-
-
-def test_an_interval_is_centered_on_the_value_and_skips_what_is_not_finite():
-    draws = np.append(np.linspace(0, 1, 101), [np.nan, -np.inf])
-    assert interval(3.0, draws) == pytest.approx((2.55, 3.45))
-    assert interval(3.0, draws[-3:]) is None
-
-
 def test_draws_of_decoding_and_psth_are_scores_of_the_repeated_trials(make_trials):
     trials, rates = make_trials(n_trials=12)
     behavior = trials.behavior.copy()
@@ -174,7 +168,7 @@ def test_draws_of_decoding_and_psth_are_scores_of_the_repeated_trials(make_trial
     decoded = fit_decoder(rates, behavior).predict(rates)
     target, members = psth_target(trials)
     target[0, 20:] = np.nan
-    weights = resamples(12, 6, seed=3)
+    weights = resamples(12, 6, seed=3).copy()
     weights[-1] = np.where(trials.table["condition"] == 0, 2, 0)
     for row, velocity, psth in zip(
         weights, decoding_draws(behavior, decoded, weights), psth_draws(rates, target, members, weights), strict=True
@@ -191,22 +185,3 @@ def test_a_neuron_constant_in_a_draw_counts_zero():
     psth[1] = np.arange(4.0)[:, None]
     weights = np.array([[2.0, 0.0]])
     assert psth_draws(rates, psth, [np.array([0]), np.array([1])], weights)[0] == 0
-
-
-def test_intervals_cover():
-    """Over repeated recordings, a 90% interval holds the score of infinitely many trials about that often."""
-
-    def sums(seed, n_trials):
-        generator = np.random.default_rng(seed)
-        latent = np.sin(np.linspace(0, 6, 30)) * generator.normal(size=(n_trials, 1))
-        rates = 0.3 * np.exp(latent[..., None] * np.linspace(-1, 1, 6))
-        drawn = trial_sums(rates, generator.poisson(rates))
-        return drawn, float(bits(drawn, np.ones((1, n_trials)))[0])
-
-    _, truth = sums(1000, 5000)
-    covered = 0
-    for seed in range(60):
-        drawn, value = sums(seed, 80)
-        low, high = interval(value, bits(drawn, resamples(80, 200, seed)))
-        covered += low <= truth <= high
-    assert 45 <= covered < 60

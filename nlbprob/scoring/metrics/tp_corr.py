@@ -1,0 +1,107 @@
+"""tp corr: how slowly rates move when an interval is produced late."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Num
+
+from nlbprob.errors import InputError
+from nlbprob.scoring.metrics.base import Metric, Statistic, Weights
+from nlbprob.scoring.metrics.limits import refuse
+from nlbprob.scoring.metrics.scored import ProducedIntervals, ScoredRates
+
+
+def speed_tp_correlation(
+    rates: Num[np.ndarray, "trial time neuron"],
+    counts: Num[np.ndarray, "trial time heldout"],
+    behavior: Num[np.ndarray, "trial 5"],
+) -> float:
+    """How slowly rates move when an interval is produced late: mean over groups of the correlation of speed with tp.
+
+    speed = mean over t of || r[t+1] - r[t] || over all neurons, in the bins where counts[trial, :, 0] is not NaN.
+    behavior: columns is_eye, theta, is_short, ts, tp (ms); Pearson's r within each joint value of the first three;
+    trials where one of these is not finite are left out. Good rates give a negative value.
+    Pei et al. (2021), arXiv 2109.04463; Remington et al. (2018), Neuron 98, 1005.
+    """
+    kept = np.flatnonzero(np.isfinite(behavior).all(axis=1))
+    scored = ~np.isnan(counts[..., 0])
+    speed = [np.linalg.norm(np.diff(rates[i, scored[i]].astype(np.float64), axis=0), axis=1).mean() for i in kept]
+    groups = np.unique(behavior[kept, :3], axis=0, return_inverse=True)[1].ravel()
+    produced = behavior[kept, 4]
+    return float(
+        np.mean([np.corrcoef(np.array(speed)[groups == g], produced[groups == g])[0, 1] for g in np.unique(groups)])
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Timing(Statistic):
+    """How slowly rates move when an interval is produced late: see `speed_tp_correlation`.
+
+    correlation: the value. speed, produced: of each trial with all five columns, in a group of at least two; group: its
+    number; trial: its place among the scored ones.
+    """
+
+    correlation: float
+    speed: Float[np.ndarray, " known"]
+    produced: Float[np.ndarray, " known"]
+    group: Int[np.ndarray, " known"]
+    trial: Int[np.ndarray, " known"]
+
+    @staticmethod
+    def of(scored: ScoredRates) -> "Timing":
+        """Raises InputError where a rate is not finite in a scored bin, or no group has two trials."""
+        return Timing.from_intervals(scored.produced)
+
+    @staticmethod
+    def from_intervals(produced: ProducedIntervals) -> "Timing":
+        """`of`, from the intervals that were produced."""
+        rates, counts, behavior = produced.rates, produced.counts, produced.behavior
+        scored = ~np.isnan(counts[..., 0])
+        refuse(rates[scored], "rates", "in scored bins")
+        trial, group = in_groups(scored, behavior)
+        if not len(trial):
+            raise InputError("behavior: no two trials share is_eye, theta and is_short, so nothing can be correlated.")
+        speed = [np.linalg.norm(np.diff(rates[i, scored[i]].astype(np.float64), axis=0), axis=1).mean() for i in trial]
+        with np.errstate(invalid="ignore"):  # rates that never move have no correlation: NaN, as in the benchmark
+            correlation = speed_tp_correlation(rates[trial], counts[trial], behavior[trial])
+        return Timing(correlation, np.array(speed), behavior[trial, 4].astype(np.float64), group, trial)
+
+    @property
+    def value(self) -> float:
+        return self.correlation
+
+    def draws(self, weights: Weights) -> Float[np.ndarray, " draw"]:
+        """The value in each resample of trials; groups without two different trials in it are left out of a draw."""
+        each = []
+        for group in np.unique(self.group):
+            own = self.group == group
+            share = weights[:, self.trial[own]]
+            share = share / np.maximum(share.sum(axis=1, keepdims=True), 1)
+            x, y = self.speed[own] - self.speed[own].mean(), self.produced[own] - self.produced[own].mean()
+            x, y = x - (share @ x)[:, None], y - (share @ y)[:, None]
+            spread = (share * x**2).sum(axis=1) * (share * y**2).sum(axis=1)
+            product = (share * x * y).sum(axis=1)
+            some = ((share > 0).sum(axis=1) > 1) & (spread > 0)
+            each.append(np.divide(product, np.sqrt(spread), out=np.full(len(share), np.nan), where=some))
+        values = np.stack(each)
+        known = ~np.isnan(values)
+        total = np.where(known, values, 0).sum(axis=0)
+        return np.divide(total, known.sum(axis=0), out=np.full(len(total), np.nan), where=known.any(axis=0))
+
+
+def in_groups(
+    scored: Bool[np.ndarray, "trial time"], behavior: Num[np.ndarray, "trial 5"]
+) -> tuple[Int[np.ndarray, " known"], Int[np.ndarray, " known"]]:
+    """The trials that have a speed, an interval and another such trial in their group, and the number of each's group.
+
+    scored: the bins that are; behavior: of `ProducedIntervals`.
+    """
+    known = np.flatnonzero(np.isfinite(behavior).all(axis=1) & (scored.sum(axis=1) > 1))
+    _, group, number = np.unique(behavior[known, :3], axis=0, return_inverse=True, return_counts=True)
+    together = number[group.ravel()] > 1
+    return known[together], group.ravel()[together]
+
+
+TP_CORR = Metric(
+    "tp corr", "", "how slowly rates move where an interval is produced late; here lower is better", Timing.of
+)
