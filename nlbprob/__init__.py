@@ -34,6 +34,11 @@ PUBLIC = {
     "Gain": "nlbprob.blocks.gain",
     "Templates": "nlbprob.blocks.templates",
     "LinearReadout": "nlbprob.blocks.readout",
+    "Ridge": "nlbprob.blocks.shrinkage.ridge",
+    "ARD": "nlbprob.blocks.shrinkage.ard",
+    "Laplace": "nlbprob.blocks.shrinkage.laplace",
+    "Horseshoe": "nlbprob.blocks.shrinkage.horseshoe",
+    "Shrinkage": "nlbprob.blocks.shrinkage.shrinkage",
     "InputEffect": "nlbprob.blocks.effects",
     "History": "nlbprob.blocks.effects",
     "Covariate": "nlbprob.blocks.inputs",
@@ -95,6 +100,11 @@ if TYPE_CHECKING:
     from nlbprob.blocks.poisson import Poisson as Poisson
     from nlbprob.blocks.poisson import ZeroInflatedPoisson as ZeroInflatedPoisson
     from nlbprob.blocks.readout import LinearReadout as LinearReadout
+    from nlbprob.blocks.shrinkage.ard import ARD as ARD
+    from nlbprob.blocks.shrinkage.horseshoe import Horseshoe as Horseshoe
+    from nlbprob.blocks.shrinkage.laplace import Laplace as Laplace
+    from nlbprob.blocks.shrinkage.ridge import Ridge as Ridge
+    from nlbprob.blocks.shrinkage.shrinkage import Shrinkage as Shrinkage
     from nlbprob.blocks.slds import SwitchingLDS as SwitchingLDS
     from nlbprob.blocks.templates import Templates as Templates
     from nlbprob.data.nwb import load as load

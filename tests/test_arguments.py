@@ -94,6 +94,10 @@ PARTS: dict[str, tuple[Callable[[], Any], str]] = {
     "period": (lambda: nlb.QuasiPeriodic(period_ms=-1), "period_ms=-1.*above zero"),
     "shrinkage": (lambda: nlb.LinearReadout("rigde"), "shrinkage='rigde'.*Did you mean 'ridge'"),
     "loading_scale": (lambda: nlb.LinearReadout(loading_scale=0), "loading_scale=0.*above zero"),
+    "two scales": (lambda: nlb.LinearReadout(nlb.ARD(0.3), 0.7), "loading_scale=0.7.*shrinkage=ARD(0.7)"),
+    "a shrinkage's scale": (lambda: nlb.Laplace(-1), "Laplace(scale=-1).*above zero"),
+    "a shrinkage's class": (lambda: nlb.LinearReadout(nlb.ARD), "shrinkage is the class ARD.*ARD(...), with parenth"),
+    "a shrinkage as readout": (lambda: model(readout=nlb.ARD(0.5)), "give nlb.LinearReadout(nlb.ARD(...))"),
     "filters": (lambda: nlb.History(filters=0), "filters=0.*at least 1"),
     "longest_ms": (lambda: nlb.History(longest_ms=np.inf), "longest_ms=inf.*finite"),
     "link": (lambda: nlb.Poisson("lgo"), "link='lgo'): no such link"),
@@ -204,7 +208,7 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
 
 #: What a user only gets back or derives classes from, and the errors.
 NOT_CALLED = {
-    *("Aligned", "Choice", "Difference", "FitInfo", "FitState", "Scores", "Simulated", "Observation"),
+    *("Aligned", "Choice", "Difference", "FitInfo", "FitState", "Scores", "Simulated", "Observation", "Shrinkage"),
     *("InputError", "Interrupted", "RunExistsError"),
 }
 UNKNOWN: dict[str, tuple[Callable[[], Any], str]] = {

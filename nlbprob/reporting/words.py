@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from nlbprob.blocks.base import Block
+from nlbprob.blocks.shrinkage.shrinkage import Shrinkage
 from nlbprob.reporting.scores import number
 from nlbprob.reporting.view import View
 
@@ -148,7 +149,7 @@ def options(block: Any) -> str:
     shown = []
     for field in dataclasses.fields(block) if dataclasses.is_dataclass(block) else ():
         value = getattr(block, field.name)
-        plain = isinstance(value, bool | int | float | str) and field.name != "name"
+        plain = isinstance(value, bool | int | float | str | Shrinkage) and field.name != "name"
         if plain and value != field.default:
             shown.append(f"{field.name} {value}")
         elif field.name == "priors" and isinstance(value, dict) and value:
