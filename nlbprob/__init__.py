@@ -58,6 +58,12 @@ PUBLIC = {
     "write_nwb": "nlbprob.simulation",
     "Posterior": "nlbprob.posterior.posterior",
     "FitConfig": "nlbprob.fit_config",
+    "Family": "nlbprob.infer.vi.family",
+    "Neuron": "nlbprob.infer.vi.neuron",
+    "Independent": "nlbprob.infer.vi.independent",
+    "LowRank": "nlbprob.infer.vi.lowrank",
+    "Point": "nlbprob.infer.vi.point",
+    "NumPyroGuide": "nlbprob.infer.vi.numpyro_guide",
     "FitInfo": "nlbprob.infer.fit.state",
     "FitState": "nlbprob.infer.fit.state",
     "Interrupted": "nlbprob.infer.fit.fit",
@@ -119,6 +125,12 @@ if TYPE_CHECKING:
     from nlbprob.infer.fit.loop import steps as steps
     from nlbprob.infer.fit.state import FitInfo as FitInfo
     from nlbprob.infer.fit.state import FitState as FitState
+    from nlbprob.infer.vi.family import Family as Family
+    from nlbprob.infer.vi.independent import Independent as Independent
+    from nlbprob.infer.vi.lowrank import LowRank as LowRank
+    from nlbprob.infer.vi.neuron import Neuron as Neuron
+    from nlbprob.infer.vi.numpyro_guide import NumPyroGuide as NumPyroGuide
+    from nlbprob.infer.vi.point import Point as Point
     from nlbprob.model import Model as Model
     from nlbprob.model_file import load_model as load_model
     from nlbprob.posterior.align import Aligned as Aligned

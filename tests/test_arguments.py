@@ -124,6 +124,9 @@ FITS: dict[str, tuple[Callable[[], Any], str]] = {
     "a block": (lambda: nlb.fit(nlb.LDS(2), trials()), "nlb.Model(latents=[nlb.LDS(...)])"),
     "no model": (lambda: nlb.fit(None, trials()), "model=None.*NumPyro function of trials"),
     "family": (lambda: fit(posterior="mpa"), "posterior='mpa'.*Did you mean 'map'"),
+    "family's class": (lambda: fit(posterior=nlb.LowRank), "posterior is the class LowRank.*LowRank(...), with paren"),
+    "no family": (lambda: fit(posterior=3), "posterior=3.*no such posterior"),
+    "rank": (lambda: nlb.LowRank(0), "LowRank(rank=0).*at least 1"),
     "init as a path": (lambda: fit(init="runs/a"), "init='runs/a'.*nlb.Posterior.load(folder)"),
     "guide": (lambda: fit(guide="AutoNormal"), "guide='AutoNormal'.*numpyro.infer.autoguide.AutoNormal"),
     "optimizer": (lambda: fit(optimizer="adam"), "optimizer='adam'.*optax.adam(1e-2)"),
@@ -208,7 +211,8 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
 
 #: What a user only gets back or derives classes from, and the errors.
 NOT_CALLED = {
-    *("Aligned", "Choice", "Difference", "FitInfo", "FitState", "Scores", "Simulated", "Observation", "Shrinkage"),
+    *("Aligned", "Choice", "Difference", "FitInfo", "FitState", "Scores", "Simulated"),
+    *("Observation", "Shrinkage", "Family"),
     *("InputError", "Interrupted", "RunExistsError"),
 }
 UNKNOWN: dict[str, tuple[Callable[[], Any], str]] = {
