@@ -39,6 +39,11 @@ PUBLIC = {
     "Gain": "nlbprob.blocks.gain",
     "Templates": "nlbprob.blocks.templates",
     "LinearReadout": "nlbprob.blocks.readout",
+    "Ridge": "nlbprob.blocks.shrinkage.ridge",
+    "ARD": "nlbprob.blocks.shrinkage.ard",
+    "Laplace": "nlbprob.blocks.shrinkage.laplace",
+    "Horseshoe": "nlbprob.blocks.shrinkage.horseshoe",
+    "Shrinkage": "nlbprob.blocks.shrinkage.shrinkage",
     "InputEffect": "nlbprob.blocks.effects",
     "History": "nlbprob.blocks.effects",
     "Covariate": "nlbprob.blocks.inputs",
@@ -58,6 +63,12 @@ PUBLIC = {
     "write_nwb": "nlbprob.simulation",
     "Posterior": "nlbprob.posterior.posterior",
     "FitConfig": "nlbprob.fit_config",
+    "Family": "nlbprob.infer.vi.family",
+    "Neuron": "nlbprob.infer.vi.neuron",
+    "Independent": "nlbprob.infer.vi.independent",
+    "LowRank": "nlbprob.infer.vi.lowrank",
+    "Point": "nlbprob.infer.vi.point",
+    "NumPyroGuide": "nlbprob.infer.vi.numpyro_guide",
     "FitInfo": "nlbprob.infer.fit.state",
     "FitState": "nlbprob.infer.fit.state",
     "Interrupted": "nlbprob.infer.fit.fit",
@@ -100,6 +111,11 @@ if TYPE_CHECKING:
     from nlbprob.blocks.poisson import Poisson as Poisson
     from nlbprob.blocks.poisson import ZeroInflatedPoisson as ZeroInflatedPoisson
     from nlbprob.blocks.readout import LinearReadout as LinearReadout
+    from nlbprob.blocks.shrinkage.ard import ARD as ARD
+    from nlbprob.blocks.shrinkage.horseshoe import Horseshoe as Horseshoe
+    from nlbprob.blocks.shrinkage.laplace import Laplace as Laplace
+    from nlbprob.blocks.shrinkage.ridge import Ridge as Ridge
+    from nlbprob.blocks.shrinkage.shrinkage import Shrinkage as Shrinkage
     from nlbprob.blocks.slds import SwitchingLDS as SwitchingLDS
     from nlbprob.blocks.templates import Templates as Templates
     from nlbprob.data.nwb import load as load
@@ -114,6 +130,12 @@ if TYPE_CHECKING:
     from nlbprob.infer.fit.loop import steps as steps
     from nlbprob.infer.fit.state import FitInfo as FitInfo
     from nlbprob.infer.fit.state import FitState as FitState
+    from nlbprob.infer.vi.family import Family as Family
+    from nlbprob.infer.vi.independent import Independent as Independent
+    from nlbprob.infer.vi.lowrank import LowRank as LowRank
+    from nlbprob.infer.vi.neuron import Neuron as Neuron
+    from nlbprob.infer.vi.numpyro_guide import NumPyroGuide as NumPyroGuide
+    from nlbprob.infer.vi.point import Point as Point
     from nlbprob.model import Model as Model
     from nlbprob.model_file import load_model as load_model
     from nlbprob.posterior.align import Aligned as Aligned

@@ -17,6 +17,7 @@ from nlbprob.blocks.identity import Identified
 from nlbprob.blocks.latent import Dynamics, Latent
 from nlbprob.blocks.observations import Observation, Poisson
 from nlbprob.blocks.readout import SHRINKAGE, LinearReadout, Readout
+from nlbprob.blocks.shrinkage.shrinkage import Shrinkage
 from nlbprob.blocks.templates import Mixture, Templates
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
@@ -110,6 +111,8 @@ class Model(Identified):
         remedy = "nlb.LinearReadout()"
         if isinstance(self.readout, str) and self.readout in SHRINKAGE:
             remedy = f"nlb.LinearReadout(shrinkage={self.readout!r})"
+        if isinstance(self.readout, Shrinkage):
+            remedy = f"nlb.LinearReadout(nlb.{type(self.readout).__name__}(...))"
         instance_of(self.readout, Readout, "Model", "readout", remedy, ("LinearReadout",))
 
     def check_inputs(self) -> None:

@@ -94,6 +94,10 @@ PARTS: dict[str, tuple[Callable[[], Any], str]] = {
     "period": (lambda: nlb.QuasiPeriodic(period_ms=-1), "period_ms=-1.*above zero"),
     "shrinkage": (lambda: nlb.LinearReadout("rigde"), "shrinkage='rigde'.*Did you mean 'ridge'"),
     "loading_scale": (lambda: nlb.LinearReadout(loading_scale=0), "loading_scale=0.*above zero"),
+    "two scales": (lambda: nlb.LinearReadout(nlb.ARD(0.3), 0.7), "loading_scale=0.7.*shrinkage=ARD(0.7)"),
+    "a shrinkage's scale": (lambda: nlb.Laplace(-1), "Laplace(scale=-1).*above zero"),
+    "a shrinkage's class": (lambda: nlb.LinearReadout(nlb.ARD), "shrinkage is the class ARD.*ARD(...), with parenth"),
+    "a shrinkage as readout": (lambda: model(readout=nlb.ARD(0.5)), "give nlb.LinearReadout(nlb.ARD(...))"),
     "filters": (lambda: nlb.History(filters=0), "filters=0.*at least 1"),
     "longest_ms": (lambda: nlb.History(longest_ms=np.inf), "longest_ms=inf.*finite"),
     "link": (lambda: nlb.Poisson("lgo"), "link='lgo'): no such link"),
@@ -120,6 +124,9 @@ FITS: dict[str, tuple[Callable[[], Any], str]] = {
     "a block": (lambda: nlb.fit(nlb.LDS(2), trials()), "nlb.Model(latents=[nlb.LDS(...)])"),
     "no model": (lambda: nlb.fit(None, trials()), "model=None.*NumPyro function of trials"),
     "family": (lambda: fit(posterior="mpa"), "posterior='mpa'.*Did you mean 'map'"),
+    "family's class": (lambda: fit(posterior=nlb.LowRank), "posterior is the class LowRank.*LowRank(...), with paren"),
+    "no family": (lambda: fit(posterior=3), "posterior=3.*no such posterior"),
+    "rank": (lambda: nlb.LowRank(0), "LowRank(rank=0).*at least 1"),
     "init as a path": (lambda: fit(init="runs/a"), "init='runs/a'.*nlb.Posterior.load(folder)"),
     "guide": (lambda: fit(guide="AutoNormal"), "guide='AutoNormal'.*numpyro.infer.autoguide.AutoNormal"),
     "optimizer": (lambda: fit(optimizer="adam"), "optimizer='adam'.*optax.adam(1e-2)"),
@@ -207,8 +214,9 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
 
 #: What a user only gets back or derives classes from, and the errors.
 NOT_CALLED = {
-    *("Aligned", "Choice", "Difference", "FitInfo", "FitState", "Scores", "Simulated", "Observation"),
-    *("DoesNotApply", "InputError", "Interrupted", "RunExistsError", "ScoredRates", "Statistic"),
+    *("Aligned", "Choice", "Difference", "FitInfo", "FitState", "Scores", "Simulated"),
+    *("Observation", "Shrinkage", "Family", "Statistic", "ScoredRates"),
+    *("DoesNotApply", "InputError", "Interrupted", "RunExistsError"),
 }
 UNKNOWN: dict[str, tuple[Callable[[], Any], str]] = {
     name: (functools.partial(lambda name: getattr(nlb, name)(none_such=1), name), f"{name}: ")

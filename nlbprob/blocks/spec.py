@@ -18,6 +18,10 @@ from nlbprob.blocks.negative_binomial import NegativeBinomial
 from nlbprob.blocks.observations import Bernoulli, Gaussian, SqrtGaussian
 from nlbprob.blocks.poisson import Poisson, ZeroInflatedPoisson
 from nlbprob.blocks.readout import LinearReadout
+from nlbprob.blocks.shrinkage.ard import ARD
+from nlbprob.blocks.shrinkage.horseshoe import Horseshoe
+from nlbprob.blocks.shrinkage.laplace import Laplace
+from nlbprob.blocks.shrinkage.ridge import Ridge
 from nlbprob.blocks.slds import SwitchingLDS
 from nlbprob.blocks.templates import Templates
 from nlbprob.errors import InputError
@@ -38,6 +42,7 @@ BLOCKS: dict[str, type] = {
         *(LDS, SwitchingLDS, GP, Gain, Templates),
         *(Matern12, Matern32, Matern52, Periodic, QuasiPeriodic, Sum, Product),
         *(Bernoulli, Gaussian, NegativeBinomial, Poisson, SqrtGaussian, ZeroInflatedPoisson),
+        *(Ridge, ARD, Laplace, Horseshoe),
         *(LinearReadout, InputEffect, History, Covariate, TrialTime),
     )
 }

@@ -77,7 +77,7 @@ def svi(posterior: "Posterior") -> Iterator[Finding]:
     bounds = bounds_of(posterior, "svi")
     count, limit = len(bounds), posterior.config.get("svi_steps", len(bounds))
     if not limit:
-        if posterior.config["posterior"] != "map":
+        if posterior.has_width:
             yield Finding(True, "Without SVI steps the parameters' uncertainty is that of EM's curvature.")
         return
     if count < limit:

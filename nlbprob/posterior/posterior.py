@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 #: What other parts of inference ask of a posterior; completion leaves it out.
-INTERNAL = {"centre", "check", "own_loadings"}
+INTERNAL = {"centre", "check", "has_width", "own_loadings"}
 
 
 @checked_keywords
@@ -90,6 +90,11 @@ class Posterior:
         return verdict(self)
 
     @property
+    def has_width(self) -> bool:
+        """Whether the parameters are more than a point: whether their draws differ."""
+        return any((draws[0] != draws[-1]).any() for draws in self.draws.values())
+
+    @property
     def elbo(self) -> Float[np.ndarray, " step"]:
         """The bound after every iteration, nats, all training trials; noisy estimates from the SVI stage on."""
         return np.asarray(self.history["elbo"], float)
@@ -116,7 +121,7 @@ class Posterior:
         with precision(self.config["precision"]):
             theta = derive(self.model, self.context, jax.tree.map(jnp.asarray, self.values))
         theta = jax.tree.map(np.asarray, theta)
-        if len(next(iter(self.draws.values()))) < 2 or self.config["posterior"] == "map":
+        if not self.has_width:
             return theta
         covariance = canonical.readout_covariance(self)
         return theta._replace(uncertainty=covariance.astype(theta.loadings.dtype))

@@ -32,6 +32,7 @@ FACTS: dict[str, type | tuple[type, ...]] = {
 #: What is read of a fit's settings, with the type of each.
 CONFIG: dict[str, type | tuple[type, ...]] = {
     "posterior": str,
+    "posterior_words": str,
     "precision": str,
     "seed": int,
     "em_iterations": int,

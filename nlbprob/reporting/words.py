@@ -9,6 +9,8 @@ from html import escape
 from typing import Any
 
 from nlbprob.blocks.base import Block
+from nlbprob.blocks.shrinkage.shrinkage import Shrinkage
+from nlbprob.infer.vi.families import words_of
 from nlbprob.reporting.scores import number
 from nlbprob.reporting.view import View
 
@@ -22,13 +24,6 @@ MATHEMATICS = re.compile(
 )
 #: Letters that stand alone without being variables: the article, and the normal distribution.
 UPRIGHT = {"a", "N"}
-#: Posterior families in words.
-FAMILIES = {
-    "neuron": "a normal for each neuron's baseline and loadings, one for the rest",
-    "normal": "independent normals",
-    "lowrank": "one normal over all parameters, with a few directions that they share",
-    "map": "point estimates",
-}
 
 
 def title(view: View) -> str:
@@ -113,10 +108,10 @@ def fit_words(view: View) -> str:
     number = {name: int((history["stage"] == name).sum()) for name in stages}
     length = ", ".join(f"{number[name]} {words}" for name, words in stages.items() if number[name]) or "no iterations"
     seconds = max(history["seconds"], default=0.0)
-    family = config.get("posterior", "")
+    family = config.get("posterior_words") or words_of(config.get("posterior", ""))
     return (
         f"{length} in {seconds:.0f} s on {view.metrics['fit_on']}; parameters: "
-        f"{FAMILIES.get(family, family)}; {config.get('precision', 'float32')}"
+        f"{family}; {config.get('precision', 'float32')}"
     )
 
 
@@ -148,7 +143,7 @@ def options(block: Any) -> str:
     shown = []
     for field in dataclasses.fields(block) if dataclasses.is_dataclass(block) else ():
         value = getattr(block, field.name)
-        plain = isinstance(value, bool | int | float | str) and field.name != "name"
+        plain = isinstance(value, bool | int | float | str | Shrinkage) and field.name != "name"
         if plain and value != field.default:
             shown.append(f"{field.name} {value}")
         elif field.name == "priors" and isinstance(value, dict) and value:

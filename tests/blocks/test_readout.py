@@ -1,5 +1,8 @@
 """Priors of loadings: the horseshoe against its integrals, and what each prior does to small and large loadings."""
 
+import dataclasses
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +11,9 @@ import pytest
 from scipy import integrate, special, stats
 
 import nlbprob as nlb
-from nlbprob.blocks.horseshoe import Horseshoe, local_precision
+from nlbprob.blocks import spec
+from nlbprob.blocks.shrinkage.horseshoe import HorseshoeDistribution, local_precision
+from nlbprob.blocks.shrinkage.shrinkage import Shrinkage
 from nlbprob.numerics.special import scaled_exponential_integral
 
 SCALE = 0.3
@@ -34,18 +39,18 @@ def test_the_horseshoe_is_its_mixture_of_normals(loading):
 
     density, moment = (integrate.quad(joint, 0, np.pi / 2, (power,), limit=200)[0] for power in (0, 2))
     with jax.enable_x64(True):
-        assert float(Horseshoe(SCALE).log_prob(loading)) == pytest.approx(np.log(density), rel=1e-7)
+        assert float(HorseshoeDistribution(SCALE).log_prob(loading)) == pytest.approx(np.log(density), rel=1e-7)
         assert float(local_precision(loading, SCALE)) == pytest.approx(moment / density, rel=1e-6)
-    draws = np.abs(np.asarray(Horseshoe(SCALE).sample(jax.random.key(0), (20_000,))))
+    draws = np.abs(np.asarray(HorseshoeDistribution(SCALE).sample(jax.random.key(0), (20_000,))))
     grid = np.geomspace(1e-9, loading, 4001)
-    inside = 2 * np.trapezoid(np.exp(np.asarray(Horseshoe(SCALE).log_prob(jnp.asarray(grid)))), grid)
+    inside = 2 * np.trapezoid(np.exp(np.asarray(HorseshoeDistribution(SCALE).log_prob(jnp.asarray(grid)))), grid)
     assert (draws < loading).mean() == pytest.approx(inside, abs=0.015)
 
 
 @pytest.mark.parametrize("shrinkage", ["laplace", "horseshoe"])
 def test_the_quadratic_touches_the_log_prior_and_lies_below_it(shrinkage):
     readout = nlb.LinearReadout(shrinkage, loading_scale=0.5)
-    prior = {"horseshoe": Horseshoe(SCALE), "laplace": dist.Laplace(0.0, 0.5 / np.sqrt(2))}[shrinkage]
+    prior = {"horseshoe": HorseshoeDistribution(SCALE), "laplace": dist.Laplace(0.0, 0.5 / np.sqrt(2))}[shrinkage]
     grid = jnp.linspace(-3, 3, 401)
     for loading in (0.1, 0.6, 2.0):
         found = readout.penalty(jnp.full((1, 1), loading), {"global_scale": jnp.asarray(SCALE)}, 0.0)[1][0, 1]
@@ -82,6 +87,29 @@ def test_the_global_scale_follows_the_loadings():
     for _ in range(80):
         scale = readout.maximize(loadings, curvature, {"global_scale": scale})["global_scale"]
     grid = np.geomspace(1e-3, 1.0, 400)
-    size = readout.size(loadings)
-    density = Horseshoe(jnp.asarray(grid)[:, None, None]).log_prob(size).sum((1, 2)) - np.log1p((grid / 0.5) ** 2)
+    size = readout.prior.size(loadings)
+    density = HorseshoeDistribution(jnp.asarray(grid)[:, None, None]).log_prob(size).sum((1, 2))
+    density = density - np.log1p((grid / 0.5) ** 2)
     assert float(scale) == pytest.approx(grid[np.argmax(density)], rel=0.05)
+
+
+PRIORS = {"ridge": nlb.Ridge(0.3), "ard": nlb.ARD(0.3), "laplace": nlb.Laplace(0.3), "horseshoe": nlb.Horseshoe(0.3)}
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_a_name_stands_for_the_prior_of_that_scale(name):
+    named = nlb.LinearReadout(name, loading_scale=0.3)
+    assert named.prior == PRIORS[name]
+    given = nlb.LinearReadout(PRIORS[name])
+    assert given.prior is PRIORS[name]
+    assert dataclasses.replace(given, name="out").prior is PRIORS[name]
+    assert nlb.LinearReadout(name).prior.scale == 0.5
+    assert spec.from_json(json.loads(json.dumps(spec.to_json(given)))) == given
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_closed_forms_are_the_tangent_of_the_density(name):
+    prior, values = PRIORS[name], {"latent_scale": jnp.array([0.2, 0.7]), "global_scale": jnp.asarray(0.4)}
+    loadings = jnp.array([[0.1, -0.4], [1.5, 3.0]])
+    tangent = Shrinkage.precision(prior, loadings, values)
+    np.testing.assert_allclose(prior.precision(loadings, values), tangent, rtol=1e-4)

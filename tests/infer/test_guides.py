@@ -11,7 +11,10 @@ from numpyro.distributions import constraints
 from numpyro.infer import SVI, Trace_ELBO
 from scipy import stats
 
+from nlbprob.infer.vi.families import FAMILIES
 from nlbprob.infer.vi.guides import ParameterGuide, initial_params
+from nlbprob.infer.vi.lowrank import LowRank
+from nlbprob.infer.vi.numpyro_guide import WrittenGuide
 
 NEURONS = 4
 SHAPES = {"baseline": (NEURONS,), "loadings": (NEURONS, 1), "decay_ms": (2,)}
@@ -23,7 +26,7 @@ def guide_of(family, trials=100):
     """A guide, and frames whose roots are not the identity."""
     random = np.random.default_rng(0)
     shapes = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in SHAPES.items()}
-    guide = ParameterGuide(family, shapes, SUPPORTS, ("baseline", "loadings"), fixed_covariance=trials > 2)
+    guide = ParameterGuide(FAMILIES[family](), shapes, SUPPORTS, ("baseline", "loadings"), enough_trials=trials > 2)
     values = {name: jnp.asarray(random.uniform(0.5, 1.5, shape), jnp.float32) for name, shape in SHAPES.items()}
     root = 0.3 * random.standard_normal((NEURONS, 2, 2))
     covariance = jnp.asarray(root @ root.transpose(0, 2, 1) + 0.02 * np.eye(2), jnp.float32)
@@ -74,9 +77,8 @@ def test_the_low_rank_density_is_that_of_one_normal(changed):
 def test_low_rank_draws_have_its_moments(changed):
     guide, frames, params = changed
     mean, covariance = moments(guide, frames, params)
-    draws = flat(
-        jax.tree.map(np.asarray, jax.jit(guide.draws)(params, frames, jax.random.split(jax.random.key(0), 20_000)))
-    )
+    keys = jax.random.split(jax.random.key(0), 20_000)
+    draws = flat(jax.tree.map(np.asarray, guide.draws(params, frames, keys)))
     scale = np.sqrt(np.diag(covariance))
     np.testing.assert_allclose((draws.mean(0) - mean) / scale, 0.0, atol=0.04)
     np.testing.assert_allclose(np.cov(draws.T) / np.outer(scale, scale), covariance / np.outer(scale, scale), atol=0.05)
@@ -113,3 +115,16 @@ def test_low_rank_finds_what_parameters_of_different_neurons_share():
 def test_dynamics_keep_the_widths_that_enough_trials_tell(trials, fitted):
     guide, frames = guide_of("neuron", trials)
     assert ("rest.log_scale" in initial_params(guide, frames)) == fitted
+
+
+def test_a_guide_written_for_numpyro_is_called_with_the_trials(recording):
+    called = []
+    WrittenGuide(called.append, recording, ())(None, None, {}, None)
+    assert called[0] is recording
+
+
+def test_families_are_equal_by_what_they_are():
+    assert LowRank(10) == LowRank()
+    assert hash(LowRank(10)) == hash(LowRank())
+    assert LowRank(5) != LowRank()
+    assert [name for name, kind in FAMILIES.items() if not kind.has_width] == ["map"]

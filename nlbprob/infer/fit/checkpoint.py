@@ -34,7 +34,7 @@ SHARE, LEAST_SECONDS = 0.02, 10.0
 #: Packages whose versions decide a fit's numbers.
 PACKAGES = ("jax", "jaxlib", "numpyro", "optax", "numpy")
 #: Changes whenever what is written does.
-FORMAT = 1
+FORMAT = 2
 
 
 class Checkpoints:
@@ -71,8 +71,8 @@ def write(folder: pathlib.Path, state: FitState, facts: dict[str, Any]) -> None:
 
 
 def restartable(setup: Setup, state: FitState) -> FitState:
-    """The state to write: with a guide of the user's own, whose state has no known form, the second stage's start."""
-    if setup.guide is None or state.stage != "svi":
+    """The state to write: with a guide of NumPyro's, whose state has no known form, the second stage's start."""
+    if setup.family.known_ahead or state.stage != "svi":
         return state
     log = tuple(info for info in state.log if info.stage != "svi")
     return state.replace(iteration=0, svi=None, frames=None, log=log)
@@ -127,7 +127,7 @@ def fingerprint(setup: Setup) -> dict[str, Any]:
         "format": FORMAT,
         "model": {"blocks": spec.to_json(setup.model), "sites": sites},
         "data": digest.hexdigest(),
-        "config": dataclasses.asdict(setup.config),
+        "config": spec.to_json(setup.config),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
     return json.loads(json.dumps(facts, default=str))
@@ -218,12 +218,12 @@ def infos(rows: list[dict[str, Any]]) -> tuple[FitInfo, ...]:
 
 def second_stage(setup: Setup) -> tuple[Any, Any]:
     """The shapes of the frames and of NumPyro's state in the second stage."""
-    shapes, widths = setup.shapes(), (None, None)
+    shapes, widths, loop = setup.shapes(), (None, None), setup.loop()
     data, store = flat.shapes(setup.batches, shapes.rows)
-    if setup.has_widths:
+    if setup.starts_wide:
         chunk = e_step.shapes(setup.em, shapes.values, setup.batches[0], shapes.rows[0], LATER_STEPS, False)
         found = information.gather.shapes(setup.em, setup.rest, shapes.values, setup.batches[0], chunk)
         widths = information.widths.shapes(setup.em, setup.rest, shapes.values, found, setup.n_trials)
-    frames = guides.start_frames.shapes(setup.parameter_guide, shapes.values, shapes.curvature, widths)
+    frames = guides.start_frames.shapes(loop.guide, shapes.values, shapes.curvature, widths)
     index = jnp.asarray(setup.minibatches(0)[0])
-    return frames, svi.init.shapes(setup.loop, jax.random.key(0), index, data, frames, store, setup.n_trials)
+    return frames, svi.init.shapes(loop, jax.random.key(0), index, data, frames, store, setup.n_trials)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from nlbprob.errors import InputError
-from nlbprob.infer.vi.guides import ParameterGuide
+from nlbprob.infer.vi.guides import Guide
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
@@ -55,11 +55,11 @@ def check_expectation(values: Mapping[str, Any], chunks: "Sequence[Chunk]", tria
             )
 
 
-def check_steps(losses: np.ndarray, params: Mapping[str, Any], guide: Any, frames: Any) -> None:
-    """Raise InputError where SVI diverged, naming the sites (of a guide that is not ours, its parameters)."""
+def check_steps(losses: np.ndarray, params: Mapping[str, Any], guide: Guide, frames: Any) -> None:
+    """Raise InputError where SVI diverged, naming the sites, or what else the guide names."""
     blamed = not_finite(params)
-    if blamed and isinstance(guide, ParameterGuide):
-        blamed = not_finite(guide.locations(params, frames)) or blamed
+    if blamed:
+        blamed = not_finite(guide.named(params, frames)) or blamed
     if blamed or not np.isfinite(losses).all():
         where = f", and {', '.join(blamed)} not finite" if blamed else ""
         raise InputError(

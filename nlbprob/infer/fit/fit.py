@@ -12,7 +12,6 @@ import optax
 from nlbprob.arguments import (
     checked_keywords,
     instance_of,
-    named,
     nearest,
     one_of,
     real_number,
@@ -22,12 +21,15 @@ from nlbprob.arguments import (
 from nlbprob.blocks.base import Context
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError, suggestion
-from nlbprob.fit_config import FAMILIES, PRECISIONS, FitConfig
+from nlbprob.fit_config import PRECISIONS, FitConfig
 from nlbprob.infer.fit.checkpoint import Checkpoints
 from nlbprob.infer.fit.loop import Steps, steps
 from nlbprob.infer.fit.state import FitInfo, FitState
 from nlbprob.infer.runtime import programs
 from nlbprob.infer.runtime.progress import Progress
+from nlbprob.infer.vi.families import family_of
+from nlbprob.infer.vi.family import Family
+from nlbprob.infer.vi.numpyro_guide import NumPyroGuide
 from nlbprob.model import Model
 from nlbprob.posterior.posterior import Posterior
 
@@ -53,7 +55,7 @@ def fit(
     trials: "Trials",
     *,
     seed: int | Sequence[int] = 0,
-    posterior: str = "neuron",
+    posterior: str | Family = "neuron",
     em_iterations: int | None = None,
     svi_steps: int = 40,
     batch_size: int | None = None,
@@ -76,9 +78,9 @@ def fit(
     `posterior.config["seeds"]` tells the bound of each (exact at its parameters, where SVI's are noisy estimates).
     posterior: "neuron" (a multivariate normal for each neuron's baseline and loadings, one for all the rest), "normal"
     (independent normals), "lowrank" (one normal: that of each neuron and of the rest, and ten directions in which any
-    parameters move together), "map" (point estimates). em_iterations, svi_steps: lengths of the two stages; EM ends
-    earlier where its bound has settled. None takes at most 30 iterations of EM, or 100 where some parameters have no
-    update in closed form.
+    parameters move together), "map" (point estimates); or a family as an object, nlb.LowRank(20).
+    em_iterations, svi_steps: lengths of the two stages; EM ends earlier where its bound has settled. None takes at most
+    30 iterations of EM, or 100 where some parameters have no update in closed form.
     batch_size: trials in an SVI step; None takes a quarter, at least 32. guide: a NumPyro guide class or function of
     the model to use instead, such as numpyro.infer.autoguide.AutoNormal. optimizer: an optax optimizer for SVI. init: a
     posterior of the same model and neurons to start from. early_stopping: the share of (trial, neuron) pairs to hide
@@ -110,14 +112,13 @@ def check_objects(posterior: Any, guide: Any, optimizer: Any, init: Any) -> None
     """Raise InputError unless these arguments of `fit` are what they are called."""
     if isinstance(posterior, Posterior):
         raise InputError("fit(posterior=...) names the family of the posterior; to start from a fit, give it as init=.")
-    one_of(posterior, FAMILIES, "fit", "posterior")
+    family_of(posterior)
     example = "an optax optimizer, such as optax.adam(1e-2)"
     instance_of(optimizer, optax.GradientTransformation | None, "fit", "optimizer", example)
     example = "a Posterior, as fit or nlb.Posterior.load(folder) return it"
     instance_of(init, Posterior | None, "fit", "init", example)
-    if guide is not None and not callable(guide):
-        example = "a NumPyro guide class or function, such as numpyro.infer.autoguide.AutoNormal"
-        raise InputError(f"{named('fit', 'guide', guide)}: give {example}.")
+    if guide is not None:
+        NumPyroGuide(guide)
 
 
 def several(seed: Any) -> list[int]:

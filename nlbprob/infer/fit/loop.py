@@ -1,5 +1,6 @@
 """A fit one step at a time: `steps`, the iterator that `fit` drives and that a user may drive too."""
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from nlbprob.infer.parameters.sites import parameter_sites
 from nlbprob.infer.runtime import programs
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.start import warm_start
+from nlbprob.infer.vi.numpyro_guide import NumPyroGuide
 from nlbprob.model import Model
 from nlbprob.posterior.embed import sessions_of
 from nlbprob.posterior.posterior import Posterior
@@ -134,10 +136,11 @@ def history(state: FitState) -> dict[str, np.ndarray]:
 
 def facts(setup: Setup, state: FitState) -> dict[str, Any]:
     """What is kept of a fit beside its numbers: what it was asked, and how it ended."""
-    config, result, guide = setup.config, state.result, setup.guide
+    config, result, family = setup.config, state.result, setup.family
     found: dict[str, Any] = {
         "model": spec.to_json(setup.model),
-        "posterior": config.posterior if guide is None else getattr(guide, "__name__", repr(guide)),
+        "posterior": family.name,
+        "posterior_words": family.words or family.name,
         "em_iterations": setup.em_iterations,
         "svi_steps": config.svi_steps,
         "early_stopping": config.early_stopping,
@@ -180,7 +183,7 @@ def steps(
         trials: to learn from.
         config: how to fit.
         init: a posterior of the same model and neurons to start from.
-        guide: a NumPyro guide to use for the parameters.
+        guide: for the parameters, short for FitConfig(posterior=nlb.NumPyroGuide(guide)).
         optimizer: of the second stage.
         checkpoint: a folder that may hold a checkpoint of this fit, to go on from; see `Checkpoints`.
         context: the facts of the data that give parameters their meaning; by default of these trials, or of `init`.
@@ -194,6 +197,8 @@ def steps(
     """
     check_trials(trials, "steps")
     config, model = config or FitConfig(), resolved(model, trials)
+    if guide is not None:
+        config = dataclasses.replace(config, posterior=NumPyroGuide(guide))
     if not np.any(trials.counts, where=trials.seen):
         raise InputError(
             "fit: no spike is seen in these trials; check the split, the window and which units are selected."
@@ -205,7 +210,7 @@ def steps(
         context = init.context
     context = context or Context.of(trials)
     start = None if init is None else init.values
-    return Steps(Setup(model, context, trials, config, start, guide, optimizer, room), checkpoint)
+    return Steps(Setup(model, context, trials, config, start, optimizer, room), checkpoint)
 
 
 def check_init(init: Posterior, model: Model) -> None:

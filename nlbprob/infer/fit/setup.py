@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -20,6 +19,8 @@ from nlbprob.infer.start.warm_start import simpler_model
 from nlbprob.infer.trajectories.marginals import smoothed_marginals
 from nlbprob.infer.vi import guides, svi
 from nlbprob.infer.vi import widths as information
+from nlbprob.infer.vi.families import family_of
+from nlbprob.infer.vi.family import Family
 from nlbprob.model import Model
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Setup:
 
     model: with its number of latents known; context: of these trials, or of a fit that this one goes on from.
     start: values of all sites to start EM from; None finds them in the trials.
-    guide, optimizer: the user's own, or None.
+    optimizer: the user's own, or None.
     room: how many trials the arrays have room for at least, so that fits to a few trials less share their programs.
     """
 
@@ -48,7 +49,6 @@ class Setup:
     trials: "Trials"
     config: FitConfig
     start: dict[str, Any] | None = None
-    guide: Callable | None = None
     optimizer: optax.GradientTransformation | None = None
     room: int = 0
     hidden_by_seed: dict[int, Hidden] = dataclasses.field(default_factory=dict)
@@ -94,25 +94,24 @@ class Setup:
         return self.hidden_by_seed[seed]
 
     @functools.cached_property
-    def parameter_guide(self) -> guides.ParameterGuide:
+    def family(self) -> Family:
         """The family of the parameters' posterior."""
-        return guides.parameter_guide(self.em, self.config.posterior, guides.few_entries(self.em, self.n_trials))
+        return family_of(self.config.posterior)
 
     @property
-    def has_widths(self) -> bool:
-        """Whether the parameters' posterior is one of our families, and has a width."""
-        return self.guide is None and self.config.posterior != "map"
+    def starts_wide(self) -> bool:
+        """Whether the second stage starts with the widths that single trials tell."""
+        return self.family.known_ahead and self.family.has_width
 
     @functools.cached_property
     def rest(self) -> tuple[str, ...]:
         """The sites that are not the readout's."""
-        return tuple(self.parameter_guide.rest)
+        return tuple(name for name in self.em.sites if name not in self.model.readout.names)
 
-    @functools.cached_property
-    def loop(self) -> svi.SVIProgram:
-        """The second stage with one of our families."""
-        steps = self.config.svi_steps
-        return svi.svi_program(self.model, self.context, self.parameter_guide, self.optimizer, steps)
+    def loop(self, values: dict[str, Any] | None = None) -> svi.SVIProgram:
+        """The second stage; values: of all sites, where EM ended, see `Family.known_ahead`."""
+        guide, steps = self.family.guide_for(self.em, self.trials, values), self.config.svi_steps
+        return svi.svi_program(self.model, self.context, guide, self.optimizer, steps)
 
     def minibatches(self, seed: int) -> np.ndarray:
         """Which trials each SVI step sees [call, step, draw]."""
@@ -138,25 +137,27 @@ class Setup:
 
     def compile_svi(self) -> None:
         """Start to compile the second stage, where its guide is known beforehand."""
-        state, widths = self.shapes(), (None, None)
+        if not self.family.known_ahead:
+            return
+        state, widths, loop = self.shapes(), (None, None), self.loop()
         data, store = flat.ahead(self.batches, state.rows)
-        if self.has_widths:
+        if self.starts_wide:
             chunk = e_step.shapes(self.em, state.values, self.batches[0], state.rows[0], LATER_STEPS, False)
             found = information.gather.ahead(self.em, self.rest, state.values, self.batches[0], chunk)
             widths = information.widths.ahead(self.em, self.rest, state.values, found, self.n_trials)
-        frames = guides.start_frames.ahead(self.parameter_guide, state.values, state.curvature, widths)
-        if self.guide is None and self.config.svi_steps:
+        frames = guides.start_frames.ahead(loop.guide, state.values, state.curvature, widths)
+        if self.config.svi_steps:
             index = jnp.asarray(self.minibatches(0)[0])
-            begun = svi.init.ahead(self.loop, jax.random.key(0), index, data, frames, store, self.n_trials)
-            svi.advance.ahead(self.loop, begun, index, data, frames, self.n_trials)
+            begun = svi.init.ahead(loop, jax.random.key(0), index, data, frames, store, self.n_trials)
+            svi.advance.ahead(loop, begun, index, data, frames, self.n_trials)
 
-    def compile_readings(self, params: Any, frames: Any, keys: Any) -> None:
+    def compile_readings(self, guide: guides.Guide, params: Any, frames: Any, keys: Any) -> None:
         """Start to compile what comes after the second stage, whose loop keeps one core busy."""
-        guides.sample_sites.ahead(self.parameter_guide, params, frames, keys)
-        guides.centre_sites.ahead(self.parameter_guide, params, frames)
+        guides.sample_sites.ahead(guide, params, frames, keys)
+        guides.centre_sites.ahead(guide, params, frames)
         model, trials, sites = self.model, self.trials, self.shapes().values
         theta = jax.eval_shape(functools.partial(parameters_at, model, self.context), sites)
-        if self.has_widths:
+        if self.starts_wide:
             neurons, width = theta.loadings.shape[0], 1 + theta.loadings.shape[1]
             covariance = jax.ShapeDtypeStruct((neurons, width, width), theta.loadings.dtype)
             theta = theta._replace(uncertainty=covariance)

@@ -1,12 +1,10 @@
 """The second stage, stochastic variational inference of the parameters, some steps at a time."""
 
-import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro
 
 from nlbprob.infer.em.steps import e_step, flat
 from nlbprob.infer.fit import errors
@@ -14,7 +12,7 @@ from nlbprob.infer.fit.em_stage import Told
 from nlbprob.infer.fit.setup import LATER_STEPS, Setup
 from nlbprob.infer.fit.state import FitInfo, FitState
 from nlbprob.infer.runtime.execute import map_chunks
-from nlbprob.infer.vi import guides, svi
+from nlbprob.infer.vi import svi
 from nlbprob.infer.vi import widths as information
 
 
@@ -29,20 +27,13 @@ class SVIStage:
         self.setup, self.seed = setup, state.result.seed
         self.index = jnp.asarray(setup.minibatches(self.seed))
         self.data, self.store = flat(setup.batches, state.em.rows)
-        self.loop = setup.loop if setup.guide is None else self.users_loop(state)
-
-    def users_loop(self, state: FitState) -> svi.SVIProgram:
-        """The loop of a guide that the user wrote; it is set up with real arrays and compiled anew."""
-        setup = self.setup
-        assert setup.guide is not None
-        program = functools.partial(svi.collapsed, setup.model, setup.context)
-        guide = guides.started(setup.guide, state.em.values)(program)
-        return svi.SVIProgram(setup.model, setup.context, guide, setup.optimizer, setup.config.svi_steps)
+        self.loop = setup.loop(None if setup.family.known_ahead else state.em.values)
+        self.guide = self.loop.guide
 
     def frames(self, state: FitState) -> Any:
         """Where the guide starts: at EM's values, as wide as the trials tell."""
         setup, values, widths = self.setup, state.em.values, (None, None)
-        if setup.has_widths:
+        if setup.starts_wide:
 
             def gather(pair):
                 batch, rows = pair
@@ -52,32 +43,32 @@ class SVIStage:
             parts = map_chunks(gather, zip(setup.batches, state.em.rows, strict=True), compiled=True)
             found = jax.tree.map(lambda *each: sum(each), *parts)
             widths = information.widths(setup.em, setup.rest, values, found, setup.n_trials)
-        return guides.start_frames(setup.parameter_guide, values, state.em.curvature, widths)
+        return self.guide.start(values, state.em.curvature, widths)
 
     def begin(self, frames: Any) -> Any:
-        """NumPyro's state before the first step."""
-        start = svi.init if self.setup.guide is None else svi.init.function
+        """NumPyro's state before the first step; a guide of NumPyro's is set up with real arrays."""
+        start = svi.init if self.setup.family.known_ahead else svi.init.function
         key, trials = jax.random.key(self.seed), self.setup.n_trials
         return start(self.loop, key, self.index[0], self.data, frames, self.store, trials)
 
     def step(self, state: FitState, told: Told) -> tuple[FitState, FitInfo | None]:
         """The next call of the loop; after the last one the posterior's centre and draws."""
-        setup, guide = self.setup, self.setup.parameter_guide
+        setup = self.setup
         if state.frames is None:
             state = state.replace(frames=self.frames(state))
         frames = state.frames
-        if setup.guide is None and not setup.config.svi_steps:
-            return self.finish(state, guides.initial_params(guide, frames)), None
+        if not setup.config.svi_steps:
+            return self.finish(state, self.guide.initial_params(frames)), None
         if state.svi is None:
             state = state.replace(svi=self.begin(frames))
-            if setup.guide is None:
+            if setup.family.known_ahead:
                 params = jax.eval_shape(self.loop.svi.get_params, state.svi)
-                setup.compile_readings(params, frames, setup.keys(self.seed))
+                setup.compile_readings(self.guide, params, frames, setup.keys(self.seed))
         index = self.index[state.iteration]
         found, losses = svi.advance(self.loop, state.svi, index, self.data, frames, setup.n_trials)
         bounds = -np.asarray(losses, float)
         params = self.loop.svi.get_params(found)
-        errors.check_steps(-bounds, params, self.loop.guide, frames)
+        errors.check_steps(-bounds, params, self.guide, frames)
         number, together = state.iteration + 1, len(bounds)
         info = told("svi", number * together, tuple(bounds.tolist()))
         state = state.replace(svi=found, iteration=number, log=(*state.log, info))
@@ -85,21 +76,8 @@ class SVIStage:
 
     def finish(self, state: FitState, params: Any) -> FitState:
         """The state with the posterior's centre and draws of all sites."""
-        setup, frames, keys = self.setup, state.frames, self.setup.keys(self.seed)
-        if setup.guide is None:
-            draws = guides.sample_sites(setup.parameter_guide, params, frames, keys)
-            values = guides.centre_sites(setup.parameter_guide, params, frames)
-        else:
-            draws, values = self.users_draws(params, frames)
-        names = setup.em.sites
+        frames, names = state.frames, self.setup.em.sites
+        draws = self.guide.draws(params, frames, self.setup.keys(self.seed))
+        values = self.guide.centre(params, frames, draws)
         draws = {name: np.asarray(draws[name]) for name in names}
         return state.replace(stage="done", values={name: np.asarray(values[name]) for name in names}, draws=draws)
-
-    def users_draws(self, params: Any, frames: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Draws of all sites from the user's guide, and their medians or means."""
-        guide: Any = self.loop.guide
-        sampler = numpyro.infer.Predictive(guide, params=params, num_samples=guides.KEPT_DRAWS)
-        given = (self.index[0, 0], self.data, frames, self.store, self.setup.n_trials)
-        sampled = sampler(jax.random.key(self.seed), *given)
-        draws = {name: sampled[name] for name in self.setup.em.sites}
-        return draws, guide.median(params) if hasattr(guide, "median") else jax.tree.map(lambda a: a.mean(0), draws)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,9 +12,7 @@ import numpyro.primitives
 import optax
 from jax import lax
 from jaxtyping import Array, Int
-from numpyro import handlers
-from numpyro.infer import ELBO, SVI, Trace_ELBO
-from numpyro.infer.util import log_density
+from numpyro.infer import SVI
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.identity import Identified
@@ -24,7 +21,7 @@ from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import bound as bound_of
 from nlbprob.infer.trajectories import cvi as local_inference
 from nlbprob.infer.trajectories.problem import Rows, combined, problem
-from nlbprob.infer.vi.guides import ParameterGuide
+from nlbprob.infer.vi.guides import Guide
 from nlbprob.model import Model
 
 #: Natural-gradient steps on a trial's sites at each draw of the parameters.
@@ -71,21 +68,6 @@ def default_optimizer(steps: int) -> optax.GradientTransformation:
     return optax.adam(optax.cosine_decay_schedule(0.05, max(steps, 1), alpha=0.05), b1=0.8, b2=0.95)
 
 
-class OneDraw(ELBO):
-    """log p(y, z) - log q(z) at one draw of z: `Trace_ELBO`, its terms in the same order in every process.
-
-    (That one sums them in the order of a set, which changes with the hash seed: results to the last digits, and the
-    name under which a compiled program is kept.)
-    """
-
-    def loss_with_mutable_state(self, rng_key, param_map, model, guide, *args, **kwargs):
-        keys = jax.random.split(rng_key)
-        log_q, drawn = log_density(handlers.seed(guide, keys[1]), args, kwargs, param_map)
-        log_p, traced = log_density(handlers.replay(handlers.seed(model, keys[0]), drawn), args, kwargs, param_map)
-        state = {name: site["value"] for name, site in traced.items() if site["type"] == "mutable"}
-        return {"loss": log_q - log_p, "mutable_state": state}
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class SVIProgram(Identified):
     """SVI of the collapsed model with a guide: what its loop is compiled for.
@@ -96,22 +78,20 @@ class SVIProgram(Identified):
 
     model: Model
     context: Context
-    guide: Callable
+    guide: Guide
     optimizer: optax.GradientTransformation | None
     steps: int
 
     @functools.cached_property
     def svi(self) -> SVI:
         """NumPyro's loop."""
-        own = isinstance(self.guide, ParameterGuide)
-        loss = OneDraw() if own else Trace_ELBO()  # the second checks that a user's guide has the right sites
         optimizer = numpyro.optim.optax_to_numpyro(self.optimizer or default_optimizer(self.steps))
-        return SVI(functools.partial(collapsed, self.model, self.context), self.guide, optimizer, loss)
+        return SVI(functools.partial(collapsed, self.model, self.context), self.guide, optimizer, self.guide.loss)
 
 
 @functools.lru_cache(maxsize=64)
 def svi_program(
-    model: Model, context: Context, guide: Callable, optimizer: optax.GradientTransformation | None, steps: int
+    model: Model, context: Context, guide: Guide, optimizer: optax.GradientTransformation | None, steps: int
 ) -> SVIProgram:
     """One object for all equal programs: NumPyro's loop knows how to read its parameters only after an `init`."""
     return SVIProgram(model, context, guide, optimizer, steps)

@@ -1,5 +1,6 @@
 """The horseshoe: a prior that leaves large values alone and takes small ones to zero."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -7,13 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
+from nlbprob.arguments import checked_keywords
+from nlbprob.blocks.shrinkage.shrinkage import Shrinkage
 from nlbprob.numerics.special import scaled_exponential_integral
 
 #: Least value of (c / scale)^2 / 2: the density has a pole at zero.
 LEAST = 1e-12
 
 
-class Horseshoe(dist.Distribution):
+class HorseshoeDistribution(dist.Distribution):
     """c ~ N(0, (scale lambda)^2), lambda ~ HalfCauchy(1), lambda integrated out (Carvalho, Polson and Scott 2010).
 
     With u = c^2 / (2 scale^2), p(c) = e^u E_1(u) / sqrt(2 pi^3 scale^2): an infinite, narrow peak at zero and tails
@@ -48,3 +51,38 @@ def local_precision(value, scale):
     small, inverse = jnp.minimum(u, 100.0), 1 / u
     series = inverse * (1 - inverse * (1 - inverse * (3 - 13 * inverse)))
     return jnp.where(u < 100.0, 1 / (small * scaled_exponential_integral(small)) - 1, series)
+
+
+@checked_keywords
+@dataclasses.dataclass(frozen=True, eq=False)
+class Horseshoe(Shrinkage):
+    """c_nk ~ N(0, (tau lambda_nk)^2), lambda_nk ~ HalfCauchy(1) integrated out, tau ~ HalfCauchy(scale).
+
+    For a few large loadings among many that are zero (Carvalho, Polson and Scott 2010): it shrinks small ones more
+    than `Laplace` does, and large ones hardly. Site: "global_scale" [], tau.
+
+    Args:
+        scale: the median of tau under its prior.
+    """
+
+    scale: float = 0.5
+    names = closed_form = ("global_scale",)
+
+    def parameters(self, readout, dim):
+        return {"global_scale": readout.sample("global_scale", dist.HalfCauchy(self.scale), ())}
+
+    def start(self, dim):
+        return {"global_scale": jnp.full((), self.scale)}
+
+    def distribution(self, shape, values):
+        return HorseshoeDistribution(jnp.broadcast_to(values["global_scale"], shape))
+
+    def precision(self, loadings, values):
+        scale = values["global_scale"]
+        return local_precision(self.size(loadings), scale) / scale**2
+
+    def maximize(self, loadings, variance, values):
+        """tau maximises E_q[log p(c | tau, lambda)] + log p(tau), each square weighted by E[lambda^-2 | c]."""
+        size = self.size(jnp.sqrt(loadings**2 + variance))
+        weight = local_precision(size, values["global_scale"])
+        return {"global_scale": self.best_scale((weight * size**2).sum(), loadings.size)}

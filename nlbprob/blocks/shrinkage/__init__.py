@@ -1,0 +1,1 @@
+"""Priors that pull loadings towards zero, one class each; `LinearReadout` takes them."""

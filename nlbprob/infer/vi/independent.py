@@ -1,0 +1,22 @@
+"""Independent normals: the family for very many latents."""
+
+import dataclasses
+
+import jax.numpy as jnp
+
+from nlbprob.arguments import checked_keywords
+from nlbprob.infer.vi.family import Family
+
+
+@checked_keywords
+@dataclasses.dataclass(frozen=True, eq=False)
+class Independent(Family, name="normal"):
+    """A normal for each parameter, independent of all others."""
+
+    words = "independent normals"
+
+    def sample(self, frames, enough_trials):
+        for group, frame in frames.items():
+            shift, log_scale = self.shift(group, frame), self.log_scale(group, frame)
+            offset = jnp.exp(log_scale) * self.standard_normal(group, frame)
+            yield group, shift + offset, log_scale.sum()
