@@ -29,8 +29,6 @@ class Hidden:
     """
 
     def __init__(self, model: Model, context: Context, batches: Sequence[Batch], share: float, seed: int):
-        if not 0.0 < share < 1.0:
-            raise InputError(f"fit(early_stopping={share!r}): give the share of (trial, neuron) pairs to hide, as 0.1.")
         random = np.random.default_rng([seed, 1])
         pairs = [random.random((len(batch.seen), 1, batch.seen.shape[2])) < share for batch in batches]
         both = list(zip(batches, pairs, strict=True))

@@ -18,11 +18,9 @@ import numpy as np
 from nlbprob.blocks import spec
 from nlbprob.errors import InputError
 from nlbprob.files import write_bytes
-from nlbprob.infer.em.steps import e_step, flat
-from nlbprob.infer.fit.setup import LATER_STEPS, Setup
+from nlbprob.infer.fit.setup import Setup
 from nlbprob.infer.fit.state import BestHeldout, EMResult, FitInfo, FitState
-from nlbprob.infer.vi import guides, svi
-from nlbprob.infer.vi import widths as information
+from nlbprob.infer.vi import guides
 
 if TYPE_CHECKING:
     from nlbprob.infer.fit.loop import Steps
@@ -62,7 +60,7 @@ class Checkpoints:
 def write(folder: pathlib.Path, state: FitState, facts: dict[str, Any]) -> None:
     """Write a state as the newest checkpoint of a folder. Raises WriteError where the disk does not take it."""
     content = io.BytesIO()
-    words = np.frombuffer(json.dumps(facts | words_of(state)).encode(), np.uint8)
+    words = np.frombuffer(json.dumps(facts | words_of(state), default=dataclasses.asdict).encode(), np.uint8)
     np.savez(content, allow_pickle=False, **arrays_of(state) | {"facts": words})
     newest, previous = (folder / name for name in NAMES)
     if newest.exists():
@@ -72,10 +70,12 @@ def write(folder: pathlib.Path, state: FitState, facts: dict[str, Any]) -> None:
 
 def restartable(setup: Setup, state: FitState) -> FitState:
     """The state to write: with a guide of NumPyro's, whose state has no known form, the second stage's start."""
-    if setup.family.known_ahead or state.stage != "svi":
+    if setup.family.known_ahead:
         return state
-    log = tuple(info for info in state.log if info.stage != "svi")
-    return state.replace(iteration=0, svi=None, frames=None, log=log)
+    state = state.replace(svi=None, frames=None)
+    if state.stage != "svi":
+        return state
+    return state.replace(iteration=0, log=tuple(info for info in state.log if info.stage != "svi"))
 
 
 def arrays_of(state: FitState) -> dict[str, Any]:
@@ -95,25 +95,29 @@ def is_key(leaf: Any) -> bool:
 
 
 def words_of(state: FitState) -> dict[str, Any]:
-    """What of a state is no array."""
+    """What of a state is no array, and the names of those of its parts that are there."""
+    parts = [field.name for field in dataclasses.fields(state) if field.default is None and field.name != "result"]
     result = state.result
-    return {
-        "stage": state.stage,
-        "iteration": state.iteration,
-        "seed_index": state.seed_index,
-        "seeds": state.seeds,
-        "log": [dataclasses.asdict(info) for info in state.log],
-        "parts": [name for name in ("heldout", "svi", "frames", "values", "draws") if getattr(state, name) is not None],
-        "result": None
-        if result is None
-        else {
-            "seed": result.seed,
-            "elbo": result.elbo,
-            "converged": result.converged,
-            "occupancy": result.occupancy,
-            "log": [dataclasses.asdict(info) for info in result.log],
-        },
+    return statics(state) | {
+        "parts": [name for name in parts if getattr(state, name) is not None],
+        "result": None if result is None else statics(result),
     }
+
+
+def statics(state: FitState | EMResult) -> dict[str, Any]:
+    """The fields of a pytree that are no arrays."""
+    return {name: getattr(state, name) for name in static_names(state)}
+
+
+def static_names(kind: Any) -> list[str]:
+    """The names of these fields, of a dataclass or one of its values."""
+    return [field.name for field in dataclasses.fields(kind) if field.metadata.get("static")]
+
+
+def read_statics(kind: type, facts: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a dataclass that are no arrays, from JSON."""
+    found = {name: facts[name] for name in static_names(kind)}
+    return found | {"log": tuple(FitInfo(**{**row, "elbos": tuple(row["elbos"])}) for row in found["log"])}
 
 
 def fingerprint(setup: Setup) -> dict[str, Any]:
@@ -188,42 +192,20 @@ def template(setup: Setup, facts: dict[str, Any]) -> FitState:
     if facts["stage"] == "warm start" and setup.warm is not None:
         values = {name: site.shape for name, site in setup.warm.sites.items()}
         em = setup.warm.init(values, setup.batches, setup.n_trials)
-    log, result, parts = infos(facts["log"]), None, facts["parts"]
-    if facts["result"] is not None:
-        own = facts["result"]
-        result = EMResult(sites, own["seed"], own["elbo"], own["converged"], own["occupancy"], infos(own["log"]))
-    frames, state = second_stage(setup) if "frames" in parts or "svi" in parts else (None, None)
+    found, result, parts = facts["result"], None, facts["parts"]
+    if found is not None:
+        result = EMResult(em=sites, **read_statics(EMResult, found))
+    _, frames, state = setup.svi_shapes() if "frames" in parts or "svi" in parts else (None, None, None)
     kept = guides.KEPT_DRAWS
     draws = {name: jax.ShapeDtypeStruct((kept, *v.shape), v.dtype) for name, v in sites.values.items()}
+    words = read_statics(FitState, facts) | {"seeds": tuple((seed, elbo) for seed, elbo in facts["seeds"])}
     return FitState(
-        facts["stage"],
-        em,
-        facts["iteration"],
-        facts["seed_index"],
+        em=em,
         heldout=BestHeldout(sites.values, sites.rows) if "heldout" in parts else None,
         result=result,
         svi=state if "svi" in parts else None,
         frames=frames if "frames" in parts else None,
         values=sites.values if "values" in parts else None,
         draws=draws if "draws" in parts else None,
-        seeds=tuple((seed, elbo) for seed, elbo in facts["seeds"]),
-        log=log,
+        **words,
     )
-
-
-def infos(rows: list[dict[str, Any]]) -> tuple[FitInfo, ...]:
-    """A log from JSON."""
-    return tuple(FitInfo(**{**row, "elbos": tuple(row["elbos"])}) for row in rows)
-
-
-def second_stage(setup: Setup) -> tuple[Any, Any]:
-    """The shapes of the frames and of NumPyro's state in the second stage."""
-    shapes, widths, loop = setup.shapes(), (None, None), setup.loop()
-    data, store = flat.shapes(setup.batches, shapes.rows)
-    if setup.starts_wide:
-        chunk = e_step.shapes(setup.em, shapes.values, setup.batches[0], shapes.rows[0], LATER_STEPS, False)
-        found = information.gather.shapes(setup.em, setup.rest, shapes.values, setup.batches[0], chunk)
-        widths = information.widths.shapes(setup.em, setup.rest, shapes.values, found, setup.n_trials)
-    frames = guides.start_frames.shapes(loop.guide, shapes.values, shapes.curvature, widths)
-    index = jnp.asarray(setup.minibatches(0)[0])
-    return frames, svi.init.shapes(loop, jax.random.key(0), index, data, frames, store, setup.n_trials)

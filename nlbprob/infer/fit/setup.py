@@ -15,6 +15,7 @@ from nlbprob.infer.em.early_stopping import Hidden
 from nlbprob.infer.em.steps import EM, EMState, e_step, flat, m_step
 from nlbprob.infer.parameters.sites import parameters_at
 from nlbprob.infer.runtime.batch import Batch, chunks, fit_chunk, prediction_chunk
+from nlbprob.infer.runtime.programs import Program
 from nlbprob.infer.start.warm_start import simpler_model
 from nlbprob.infer.trajectories.marginals import smoothed_marginals
 from nlbprob.infer.vi import guides, svi
@@ -119,6 +120,11 @@ class Setup:
         size = min(self.n_trials, max(LEAST_BATCH, -(-self.n_trials // 4)) if size is None else size)
         return svi.minibatches(self.n_trials, size, max(self.config.svi_steps, 1), seed)
 
+    @property
+    def first_index(self) -> Any:
+        """Which trials the steps of the first call see, with any seed: for its shape."""
+        return jnp.asarray(self.minibatches(0)[0])
+
     def keys(self, seed: int):
         """Of the draws that are kept."""
         return jax.random.split(jax.random.key(seed), guides.KEPT_DRAWS)
@@ -139,17 +145,31 @@ class Setup:
         """Start to compile the second stage, where its guide is known beforehand."""
         if not self.family.known_ahead:
             return
+        data, frames, state = self.svi_shapes(Program.ahead)
+        if state is not None:
+            svi.advance.ahead(self.loop(), state, self.first_index, data, frames, self.n_trials)
+
+    def svi_shapes(self, trace: Callable[..., Any] = Program.shapes) -> tuple[Any, Any, Any]:
+        """The shapes of what the second stage works on.
+
+        Args:
+            trace: how to find what a program returns: `Program.ahead` starts to compile it, too.
+
+        Returns:
+            The data; the frames, where the guide starts; NumPyro's state before the first step, None where there is
+            no step.
+        """
         state, widths, loop = self.shapes(), (None, None), self.loop()
-        data, store = flat.ahead(self.batches, state.rows)
+        data, store = trace(flat, self.batches, state.rows)
         if self.starts_wide:
             chunk = e_step.shapes(self.em, state.values, self.batches[0], state.rows[0], LATER_STEPS, False)
-            found = information.gather.ahead(self.em, self.rest, state.values, self.batches[0], chunk)
-            widths = information.widths.ahead(self.em, self.rest, state.values, found, self.n_trials)
-        frames = guides.start_frames.ahead(loop.guide, state.values, state.curvature, widths)
-        if self.config.svi_steps:
-            index = jnp.asarray(self.minibatches(0)[0])
-            begun = svi.init.ahead(loop, jax.random.key(0), index, data, frames, store, self.n_trials)
-            svi.advance.ahead(loop, begun, index, data, frames, self.n_trials)
+            found = trace(information.gather, self.em, self.rest, state.values, self.batches[0], chunk)
+            widths = trace(information.widths, self.em, self.rest, state.values, found, self.n_trials)
+        frames = trace(guides.start_frames, loop.guide, state.values, state.curvature, widths)
+        if not self.config.svi_steps:
+            return data, frames, None
+        key = jax.random.key(0)
+        return data, frames, trace(svi.init, loop, key, self.first_index, data, frames, store, self.n_trials)
 
     def compile_readings(self, guide: guides.Guide, params: Any, frames: Any, keys: Any) -> None:
         """Start to compile what comes after the second stage, whose loop keeps one core busy."""

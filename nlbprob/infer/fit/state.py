@@ -1,7 +1,6 @@
 """What a fit knows at any moment, and what it tells of a step."""
 
 import dataclasses
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +10,8 @@ from nlbprob.infer.trajectories.problem import Rows
 
 #: The stages of a fit in their order. A warm start is taken where the model asks for one.
 STAGES = ("warm start", "em", "svi", "done")
+#: Metadata of a field that is no array: part of a pytree's structure; checkpoints hold it as JSON.
+STATIC = {"static": True}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +36,7 @@ class FitInfo:
     heldout_bits: float | None = None
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["em"],
-    meta_fields=["seed", "elbo", "converged", "occupancy", "log"],
-)
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class EMResult:
     """What EM found from one seed.
@@ -49,11 +46,11 @@ class EMResult:
     """
 
     em: EMState
-    seed: int
-    elbo: float
-    converged: bool
-    occupancy: dict[str, list[float]]
-    log: tuple[FitInfo, ...]
+    seed: int = dataclasses.field(metadata=STATIC)
+    elbo: float = dataclasses.field(metadata=STATIC)
+    converged: bool = dataclasses.field(metadata=STATIC)
+    occupancy: dict[str, list[float]] = dataclasses.field(metadata=STATIC)
+    log: tuple[FitInfo, ...] = dataclasses.field(metadata=STATIC)
 
 
 class BestHeldout(NamedTuple):
@@ -63,11 +60,7 @@ class BestHeldout(NamedTuple):
     rows: tuple[Rows, ...]
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["em", "heldout", "result", "svi", "frames", "values", "draws"],
-    meta_fields=["stage", "iteration", "seed_index", "seeds", "log"],
-)
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class FitState:
     """Everything that a fit goes on from; a pytree.
@@ -82,18 +75,18 @@ class FitState:
     log: of all steps so far.
     """
 
-    stage: str
+    stage: str = dataclasses.field(metadata=STATIC)
     em: EMState
-    iteration: int = 0
-    seed_index: int = 0
+    iteration: int = dataclasses.field(default=0, metadata=STATIC)
+    seed_index: int = dataclasses.field(default=0, metadata=STATIC)
     heldout: BestHeldout | None = None
     result: EMResult | None = None
     svi: Any = None
     frames: Any = None
     values: dict[str, Any] | None = None
     draws: dict[str, Any] | None = None
-    seeds: tuple[tuple[int, float], ...] = ()
-    log: tuple[FitInfo, ...] = ()
+    seeds: tuple[tuple[int, float], ...] = dataclasses.field(default=(), metadata=STATIC)
+    log: tuple[FitInfo, ...] = dataclasses.field(default=(), metadata=STATIC)
 
     def replace(self, **changes: Any) -> "FitState":
         """A copy with some fields changed."""
