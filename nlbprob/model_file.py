@@ -174,9 +174,16 @@ def find_model(name: str | os.PathLike) -> ModelFile:
 def load_model(name: str | os.PathLike, **options: Any) -> Any:
     """Run a model file and build its model.
 
-    name: a model that comes with nlbprob, or the path of a `.py` file; options: keyword arguments of its `model`.
-    Returns what `model(**options)` returns, a `Model` or a NumPyro function. Raises InputError for an unknown option, a
-    file without a `model`, and where the file's own code raises an error, with its line.
+    Args:
+        name: a model that comes with nlbprob, or the path of a `.py` file.
+        **options: keyword arguments of its function `model`.
+
+    Returns:
+        What `model(**options)` returns, a `Model` or a NumPyro function.
+
+    Raises:
+        InputError: an option is unknown, the file has no `model`, or the file's own code raises an error; its line is
+            named.
     """
     import importlib.util
 
