@@ -164,11 +164,7 @@ class Model(Identified):
         }
 
     def slice_of(self, name: str) -> slice:
-        """Where the latents of the chain of a name are among all.
-
-        Raises:
-            InputError: there is no such block.
-        """
+        """Where the latents of the chain named so are among all. Raises InputError where there is no such block."""
         chains = [block.name for block in self.chains]
         if name not in chains:
             raise InputError(f"Templates(on={name!r}): the model's latents are {', '.join(chains)}.")
