@@ -32,10 +32,11 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 class Option:
     """One keyword argument of a model: its name, type, default and help as the source gives them.
 
-    kind: "int", "float", "bool", "str", "choice", or "literal" for anything else that Python can write.
-    choices: the strings that an option of kind "choice" takes.
-    optional: whether None is a value of its own, as in `int | None`.
-    default: the source text of the default, None where a value must be given.
+    Attributes:
+        kind: "int", "float", "bool", "str", "choice", or "literal" for anything else that Python can write.
+        choices: the strings that an option of kind "choice" takes.
+        optional: whether None is a value of its own, as in `int | None`.
+        default: the source text of the default, None where a value must be given.
     """
 
     name: str
@@ -103,7 +104,8 @@ class ModelFile:
     def parse(self, given: dict[str, str], config: dict | None = None) -> dict:
         """The values of the options `given` as text, over those that a configuration file sets.
 
-        Raises InputError for an option that is unknown, missing or of another type.
+        Raises:
+            InputError: an option is unknown, missing or of another type.
         """
         config = config or {}
         self.check({**config, **given})
@@ -125,12 +127,15 @@ def is_path(name: str) -> bool:
 
 
 def typed_options(file: ModelFile, given: dict, where: str) -> dict:
-    """The options of a model that a configuration sets. Raises InputError where one is unknown or of another type.
+    """The options of a model that a configuration sets.
 
     Args:
         file: the model's.
         given: values by option.
         where: what messages call the configuration.
+
+    Raises:
+        InputError: one is unknown or of another type.
     """
     for name, value in given.items():
         if name not in file.options:
@@ -143,7 +148,9 @@ def typed_options(file: ModelFile, given: dict, where: str) -> dict:
 def find_model(name: str | os.PathLike) -> ModelFile:
     """The model file that `name` stands for: one that comes with nlbprob, or the path of the user's own `.py` file.
 
-    Raises FileNotFoundError or InputError where there is none, where it is no Python, or where it defines no `model`.
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: there is no such model, or the file is no Python or defines no `model`.
     """
     instance_of(name, str | os.PathLike, "load_model", "name", "the name of a model, or the path of a .py file")
     name = os.fspath(name)

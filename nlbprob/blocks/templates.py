@@ -181,7 +181,12 @@ class Templates(Block):
 
 
 def until(trajectories, bins: int):
-    """Trajectories [component, time, latent] of so many bins: cut, or held where they end."""
+    """Trajectories of so many bins: cut, or held where they end.
+
+    Args:
+        trajectories: [component, time, latent].
+        bins: how many.
+    """
     extra = bins - trajectories.shape[1]
     if extra <= 0:
         return trajectories[:, :bins]
