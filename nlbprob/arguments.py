@@ -72,7 +72,12 @@ def checked_keywords[F: Callable[..., Any]](function: F) -> F:
 
 
 def decorated[F: Callable[..., Any]](function: F, name: str) -> F:
-    """The function `checked_keywords` makes; name: what messages call it."""
+    """The function `checked_keywords` makes.
+
+    Args:
+        function: to call with checked keywords.
+        name: what messages call it.
+    """
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -149,7 +154,15 @@ def described(value: Any) -> str:
 def whole_number(value: Any, caller: str, name: str, least: int = 0, most: int | None = None) -> int:
     """A whole number of Python's, from one of Python's, NumPy's or JAX's.
 
-    Raises InputError where it is none (True and False are none), or not from `least` to `most`.
+    Args:
+        value: the argument.
+        caller: the function that took it, for messages.
+        name: of the argument, for messages.
+        least: smallest value that is allowed.
+        most: largest value that is allowed; None: there is none.
+
+    Raises:
+        InputError: it is no whole number (True and False are none), or not from `least` to `most`.
     """
     try:
         number = None if isinstance(value, bool) else operator.index(value)
@@ -178,7 +191,16 @@ def real_number(
 ) -> float:
     """A finite number of Python's, from one of Python's or NumPy's.
 
-    Raises InputError where it is none, not larger than `above`, smaller than `least`, or not smaller than `below`.
+    Args:
+        value: the argument.
+        caller: the function that took it, for messages.
+        name: of the argument, for messages.
+        above: the number must be larger than this.
+        least: smallest value that is allowed.
+        below: the number must be smaller than this.
+
+    Raises:
+        InputError: it is no such number.
     """
     try:
         number = math.nan if isinstance(value, str | bytes) or is_truth(value) else float(value)
@@ -213,10 +235,19 @@ def one_of(value: Any, known: Iterable[str], caller: str, name: str) -> str:
 
 
 def instance_of(value: Any, kind: Any, caller: str, name: str, remedy: str = "", examples: Sequence[str] = ()) -> Any:
-    """An object of a kind, a class or a union of some. Raises InputError on anything else.
+    """An object of a kind, a class or a union of some.
 
-    remedy: what to give instead; by default one of the public classes named in `examples`, the nearest one where the
-    name of a class, or the class itself, was given.
+    Args:
+        value: the argument.
+        kind: the class or the union.
+        caller: the function that took it, for messages.
+        name: of the argument, for messages.
+        remedy: what to give instead; by default one of the public classes named in `examples`, the nearest one where
+            the name of a class, or the class itself, was given.
+        examples: names of public classes.
+
+    Raises:
+        InputError: it is anything else.
     """
     if isinstance(value, kind):
         return value
@@ -238,9 +269,18 @@ def either(classes: Sequence[str]) -> str:
 def sequence_of(
     values: Any, kind: Any, caller: str, name: str, remedy: str = "", examples: Sequence[str] = ()
 ) -> tuple[Any, ...]:
-    """Objects of a kind, of a list or the like; remedy, examples: as for `instance_of`.
+    """Objects of a kind, of a list or the like.
 
-    Raises InputError on anything else, a single object among them.
+    Args:
+        values: the argument.
+        kind: as for `instance_of`.
+        caller: as for `instance_of`.
+        name: as for `instance_of`.
+        remedy: as for `instance_of`.
+        examples: as for `instance_of`.
+
+    Raises:
+        InputError: it is anything else, a single object among them.
     """
     single = isinstance(values, str | kind | type)
     if single or not isinstance(values, Iterable):

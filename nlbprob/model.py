@@ -42,9 +42,15 @@ INTERNAL = {
 class Parameters(NamedTuple):
     """Everything the posterior of a trajectory depends on.
 
-    dynamics: of each latent block in turn; mixture: of the templates, where there are some; effects: what each effect
-    needs. `uncertainty` is the covariance of each neuron's (baseline, loadings) where predictions take it into
-    account; None where the parameters are known, as at a draw.
+    Attributes:
+        dynamics: of each latent block in turn.
+        loadings: [neuron, latent].
+        baseline: [neuron], predictor at latents of zero.
+        observation: the observation's own parameters.
+        mixture: of the templates, where there are some.
+        effects: what each effect needs.
+        uncertainty: the covariance of each neuron's (baseline, loadings) where predictions take it into account; None
+            where the parameters are known, as at a draw.
     """
 
     dynamics: tuple[Dynamics, ...]
@@ -61,16 +67,20 @@ class Parameters(NamedTuple):
 class Model(Identified):
     """y[trial, time, neuron] ~ observation(c_n'x + d_n + effects), x the concatenated latents of the trial.
 
-    latents: blocks of trajectories, and at most one block of templates. observation: of a count given its predictor.
-    readout: from latents to predictors. effects: what else adds to the predictor, such as InputEffect or History.
+    Calling a model on `Trials` is a NumPyro model: sites of the blocks' parameters, one site of trajectories a latent
+    block, the deterministic "latents" and "rates" (spikes per bin), and the observed counts "spikes" in the plates
+    trial, time, neuron.
 
-    Calling a model on `Trials` is a NumPyro model: sites of the blocks' parameters, one
-    site of trajectories a latent block, the deterministic "latents" and "rates" (spikes per bin), and the observed
-    counts "spikes" in the plates trial, time, neuron.
+    Args:
+        latents: blocks of trajectories, and at most one block of templates.
+        observation: of a count given its predictor.
+        readout: from latents to predictors.
+        effects: what else adds to the predictor, such as InputEffect or History.
 
-    >>> import nlbprob as nlb
-    >>> nlb.Model(latents=[nlb.LDS(12)], observation=nlb.Poisson()).dim
-    12
+    Examples:
+        >>> import nlbprob as nlb
+        >>> nlb.Model(latents=[nlb.LDS(12)], observation=nlb.Poisson()).dim
+        12
     """
 
     latents: Sequence[Latent | Templates]
@@ -184,7 +194,8 @@ class Model(Identified):
     def resolve(self, trials: "Trials") -> "Model":
         """The same model with the number of latents settled for these trials.
 
-        Raises InputError where there would be more latents than neurons.
+        Raises:
+            InputError: there would be more latents than neurons.
         """
         latents = tuple(block.resolve(trials) for block in self.latents)
         model = dataclasses.replace(self, latents=latents)
@@ -203,7 +214,12 @@ class Model(Identified):
         self.observation.check(trials)
 
     def covariates(self, trials: "Trials", context: Context | None = None) -> dict[str, np.ndarray]:
-        """What the blocks have to know of each trial besides its counts, by name; context: by default of these."""
+        """What the blocks have to know of each trial besides its counts, by name.
+
+        Args:
+            trials: whose covariates are wanted.
+            context: the facts of the data of a fit; by default of these trials.
+        """
         context = Context.of(trials) if context is None else context
         found: dict[str, np.ndarray] = {}
         for block in (*self.chains, *self.effects):

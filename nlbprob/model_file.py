@@ -32,10 +32,11 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 class Option:
     """One keyword argument of a model: its name, type, default and help as the source gives them.
 
-    kind: "int", "float", "bool", "str", "choice", or "literal" for anything else that Python can write.
-    choices: the strings that an option of kind "choice" takes.
-    optional: whether None is a value of its own, as in `int | None`.
-    default: the source text of the default, None where a value must be given.
+    Attributes:
+        kind: "int", "float", "bool", "str", "choice", or "literal" for anything else that Python can write.
+        choices: the strings that an option of kind "choice" takes.
+        optional: whether None is a value of its own, as in `int | None`.
+        default: the source text of the default, None where a value must be given.
     """
 
     name: str
@@ -103,7 +104,8 @@ class ModelFile:
     def parse(self, given: dict[str, str], config: dict | None = None) -> dict:
         """The values of the options `given` as text, over those that a configuration file sets.
 
-        Raises InputError for an option that is unknown, missing or of another type.
+        Raises:
+            InputError: an option is unknown, missing or of another type.
         """
         config = config or {}
         self.check({**config, **given})
@@ -125,12 +127,15 @@ def is_path(name: str) -> bool:
 
 
 def typed_options(file: ModelFile, given: dict, where: str) -> dict:
-    """The options of a model that a configuration sets. Raises InputError where one is unknown or of another type.
+    """The options of a model that a configuration sets.
 
     Args:
         file: the model's.
         given: values by option.
         where: what messages call the configuration.
+
+    Raises:
+        InputError: one is unknown or of another type.
     """
     for name, value in given.items():
         if name not in file.options:
@@ -143,7 +148,9 @@ def typed_options(file: ModelFile, given: dict, where: str) -> dict:
 def find_model(name: str | os.PathLike) -> ModelFile:
     """The model file that `name` stands for: one that comes with nlbprob, or the path of the user's own `.py` file.
 
-    Raises FileNotFoundError or InputError where there is none, where it is no Python, or where it defines no `model`.
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: there is no such model, or the file is no Python or defines no `model`.
     """
     instance_of(name, str | os.PathLike, "load_model", "name", "the name of a model, or the path of a .py file")
     name = os.fspath(name)
@@ -174,9 +181,16 @@ def find_model(name: str | os.PathLike) -> ModelFile:
 def load_model(name: str | os.PathLike, **options: Any) -> Any:
     """Run a model file and build its model.
 
-    name: a model that comes with nlbprob, or the path of a `.py` file; options: keyword arguments of its `model`.
-    Returns what `model(**options)` returns, a `Model` or a NumPyro function. Raises InputError for an unknown option, a
-    file without a `model`, and where the file's own code raises an error, with its line.
+    Args:
+        name: a model that comes with nlbprob, or the path of a `.py` file.
+        **options: keyword arguments of its function `model`.
+
+    Returns:
+        What `model(**options)` returns, a `Model` or a NumPyro function.
+
+    Raises:
+        InputError: an option is unknown, the file has no `model`, or the file's own code raises an error; its line is
+            named.
     """
     import importlib.util
 

@@ -9,7 +9,8 @@ from nlbprob.errors import InputError, suggestion
 def folder(kind: str) -> pathlib.Path:
     """The folder of the `"models"` or the `"experiments"` that come with nlbprob.
 
-    Raises FileNotFoundError where the installation lacks it.
+    Raises:
+        FileNotFoundError: the installation lacks it.
     """
     package = pathlib.Path(str(importlib.resources.files("nlbprob")))
     for candidate in (package / "share" / kind, package.parent / kind):
@@ -26,7 +27,8 @@ def model_names() -> list[str]:
 def model_path(name: str) -> pathlib.Path:
     """The file of the model called `name`.
 
-    Raises InputError, with the closest name and the list of all, where there is none.
+    Raises:
+        InputError: there is none; the message has the closest name and the list of all.
     """
     names = model_names()
     if name not in names:

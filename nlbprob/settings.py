@@ -184,10 +184,12 @@ def check_model_options(options: Mapping[str, Any]) -> None:
 def session_names(recordings: Sequence[str]) -> list[str]:
     """Names for recordings that are stitched: those of the files, with the folders above that tell them apart.
 
-    >>> session_names(["monday/maze.nwb", "tuesday/maze.nwb"])
-    ['monday-maze', 'tuesday-maze']
+    Raises:
+        InputError: one comes twice.
 
-    Raises InputError where one comes twice.
+    Examples:
+        >>> session_names(["monday/maze.nwb", "tuesday/maze.nwb"])
+        ['monday-maze', 'tuesday-maze']
     """
     real = [os.path.realpath(recording) for recording in recordings]
     if len(set(real)) < len(real):

@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 class Simulated:
     """Trials, and what they were drawn from.
 
-    rates [trial, time, neuron]: expected spikes per bin; latents [trial, time, latent]: of all blocks, in the
-    model's basis; parameters: the value of every parameter site, and of nothing else; states: what is discrete,
-    "templates.component" [trial] and "slds.regime" [trial, time].
+    Attributes:
+        trials: with the drawn counts.
+        rates: [trial, time, neuron], expected spikes per bin.
+        latents: [trial, time, latent], of all blocks, in the model's basis.
+        parameters: the value of every parameter site, and of nothing else.
+        states: what is discrete, "templates.component" [trial] and "slds.regime" [trial, time].
     """
 
     trials: Trials
@@ -53,12 +56,20 @@ def simulate(
 ) -> Simulated:
     """Draw parameters from the model's priors, trajectories from its latents, and counts from its observation.
 
-    model: a Model, or a NumPyro function that calls blocks and `nlb.observe`.
-    trials: how many to draw, or `Trials` whose design (bins, ids, splits, what is seen) to keep and whose counts to
-    replace. neurons, bins, bin_ms: the design, where `trials` is a number; a quarter of the neurons is held out, a
-    fifth of the trials is "val". values: parameter sites to fix, by name, instead of drawing them, such as
-    {"lds.decay_ms": [...]}. Raises InputError where there is no such site, or its value has another shape, and where
-    the drawn counts are not whole numbers that a recording could hold.
+    Args:
+        model: a Model, or a NumPyro function that calls blocks and `nlb.observe`.
+        trials: how many to draw, or `Trials` whose design (bins, ids, splits, what is seen) to keep and whose counts to
+            replace.
+        neurons: how many, where `trials` is a number; a quarter of them is held out, and a fifth of the trials is
+            "val".
+        bins: how many in a trial, where `trials` is a number.
+        bin_ms: bin width in ms, where `trials` is a number.
+        seed: of all that is drawn.
+        values: parameter sites to fix, by name, instead of drawing them, such as {"lds.decay_ms": [...]}.
+
+    Raises:
+        InputError: there is no such site, or its value has another shape, or the drawn counts are not whole numbers
+            that a recording could hold.
     """
     seed = seed_number(seed, "simulate")
     design = trials if isinstance(trials, Trials) else new_design(trials, bins, neurons, bin_ms, seed)
@@ -161,10 +172,17 @@ def reaches(
     """A recording that looks like an instructed reaching task, drawn from a Poisson LDS with condition-dependent
     starts.
 
-    Four latents, two planes that rotate at 1.2 and 2.4 Hz; each of `conditions` reach directions starts them
-    elsewhere, noise makes every trial its own. The hand's velocity is a linear function of the first plane, `lag_ms`
-    later, in mm/s, and the mean rate is about 8 Hz. Trials are 500 ms from 100 ms before movement, with a forward
-    window of 200 ms.
+    Four latents, two planes that rotate at 1.2 and 2.4 Hz; each reach direction starts them elsewhere, noise makes
+    every trial its own. The hand's velocity is a linear function of the first plane, in mm/s, and the mean rate is
+    about 8 Hz. Trials are 500 ms from 100 ms before movement, with a forward window of 200 ms.
+
+    Args:
+        trials: how many.
+        neurons: how many.
+        conditions: number of reach directions.
+        bin_ms: bin width in ms.
+        lag_ms: how much later than the spikes the hand moves.
+        seed: of all that is drawn.
     """
     sizes = {"trials": trials, "neurons": neurons, "conditions": conditions}
     trials, neurons, conditions = (whole_number(value, "reaches", name, 1) for name, value in sizes.items())

@@ -26,17 +26,25 @@ RECORD, FOLDER = RECORD_NAME, "test"
 def run_test(
     folder: str | pathlib.Path, target: str | pathlib.Path, *, force: bool = False, progress: bool = True
 ) -> dict[str, Any]:
-    """Refit a run's model on train and val with the run's own settings, and score it on test once; returns the record.
+    """Refit a run's model on train and val with the run's own settings, and score it on test once.
 
     The record is written to the run, and its report is written again with it.
 
-    target: the test targets, of the layout of the organizers' eval_data_test.h5. force: though it was tested before.
-    The record, test.json, has "date", "dataset", "bin_ms", "target" and its "sha256", "config", "results" as the
-    benchmark gives them, "scores" of the data set, "earlier" test evaluations of it, "later" (whether there were any)
-    and the "statement" that belongs beside the scores.
-    Raises InputError where the folder holds no whole run of one of the benchmark's data sets, the recording is no
-    longer the one that was fitted, the targets are of another one, the rates do not pass the check, or the ledger
-    cannot be written: then nothing is scored.
+    Args:
+        folder: of the run.
+        target: the test targets, of the layout of the organizers' eval_data_test.h5.
+        force: though it was tested before.
+        progress: show a progress bar.
+
+    Returns:
+        The record, test.json, with "date", "dataset", "bin_ms", "target" and its "sha256", "config", "results" as the
+        benchmark gives them, "scores" of the data set, "earlier" test evaluations of it, "later" (whether there were
+        any) and the "statement" that belongs beside the scores.
+
+    Raises:
+        InputError: the folder holds no whole run of one of the benchmark's data sets, the recording is no longer the
+            one that was fitted, the targets are of another one, the rates do not pass the check, or the ledger cannot
+            be written; then nothing is scored.
     """
     from nlbprob.scoring import ledger
 

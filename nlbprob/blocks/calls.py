@@ -44,13 +44,23 @@ def sampled(block: Any, trials: "Trials"):
 def observe(observation: Any, predictor: Any, trials: "Trials"):
     """Observe the counts of the trials inside a NumPyro function: y ~ observation(predictor) where they are seen.
 
-    observation: such as Poisson(), or a function from predictors to NumPyro distributions, which may close over sites,
-    lambda eta: dist.Poisson(scale * jnp.exp(eta)); a distribution for each count, which depends on its predictor alone.
-    predictor: eta [trial, time, neuron]; axes may be missing or of length one where it does not vary.
     Samples the observation's own parameters and the observed site "spikes" (plates trial, time, neuron), and records
     the deterministic site "rates", spikes per bin. Under `nlbprob.fit` the predictor has to be affine in the latents of
     the same trial and bin, eta = C x + offset; the trajectories are then integrated out with exact one-dimensional
-    integrals. Returns the counts. Raises InputError where the shapes do not fit each other.
+    integrals.
+
+    Args:
+        observation: such as Poisson(), or a function from predictors to NumPyro distributions, which may close over
+            sites, lambda eta: dist.Poisson(scale * jnp.exp(eta)); a distribution for each count, which depends on its
+            predictor alone.
+        predictor: eta [trial, time, neuron]; axes may be missing or of length one where it does not vary.
+        trials: whose counts are observed.
+
+    Returns:
+        The counts.
+
+    Raises:
+        InputError: the shapes do not fit each other.
     """
     forgotten = isinstance(observation, type) and issubclass(observation, Observation)  # the parentheses
     if forgotten or not (isinstance(observation, Observation) or callable(observation)):

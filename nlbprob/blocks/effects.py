@@ -44,8 +44,14 @@ class Effect(Block, abc.ABC):
 class InputEffect(Effect):
     """w_n'u_t: known covariates act on each neuron's predictor.
 
-    inputs: such as [Covariate("stimulus"), TrialTime()]. scale: of the prior w ~ N(0, scale^2).
-    Site: weights [neuron, input].
+    Args:
+        inputs: such as [Covariate("stimulus"), TrialTime()].
+        scale: of the prior of the weights.
+        name: prefix of its site.
+        priors: another prior for "weights".
+
+    Sites:
+        - weights [neuron, input] ~ N(0, scale^2)
     """
 
     inputs: Sequence[Input]
@@ -83,8 +89,18 @@ class History(Effect):
     Spikes are counted relative to the neuron's mean over the seen bins of the trial; unseen ones count as the mean, so
     that held-out neurons can be predicted. The filters b_j are exponentials with time constants spaced evenly in
     logarithm from one bin to `longest_ms`, scaled to sum to one; that of coupling is the middle one.
-    coupling: also the spikes of all other neurons. scale: of the priors, in predictor units per spike.
-    Sites: own [neuron, filter]; coupling [neuron, neuron_2], its diagonal unused.
+
+    Args:
+        longest_ms: longest time constant in ms.
+        filters: number of filters of a neuron's own spikes.
+        coupling: also the spikes of all other neurons.
+        scale: of the priors, in predictor units per spike.
+        name: prefix of its sites.
+        priors: other priors for "own" and "coupling".
+
+    Sites:
+        - own [neuron, filter]
+        - coupling [neuron, neuron_2], its diagonal unused
     """
 
     longest_ms: float = 100.0

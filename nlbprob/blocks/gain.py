@@ -23,11 +23,13 @@ class Gain(Latent):
     """x_t = g for every bin t of a trial, g ~ N(0, I): excitability that differs from trial to trial.
 
     With an exp link the rate of neuron n is multiplied by e^(c_n'g), c_n its loadings: one gain of a trial, which
-    neurons follow more or less, or against (Goris, Movshon and Simoncelli 2014, "Partitioning neuronal variability").
-    g has unit variance, so that the standard deviation s of a neuron's log gain is the size of its loadings. As a chain
+    neurons follow more or less, or against (Goris, Movshon and Simoncelli 2014, "Partitioning neuronal variability"). g
+    has unit variance, so that the standard deviation s of a neuron's log gain is the size of its loadings. As a chain
     it has A = I and Q = 0; g is inferred from the spikes that are seen, at test time too.
 
-    dim: number of gains of a trial. name: of its site [trial, gain], the only one: its prior has no parameters.
+    Args:
+        dim: number of gains of a trial.
+        name: of its site [trial, gain], the only one: its prior has no parameters.
     """
 
     dim: int | None = 1

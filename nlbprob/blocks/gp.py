@@ -35,15 +35,27 @@ class GP(Latent):
     """x_k ~ GP(0, kernel) for each latent k, independent, of unit variance, stationary over the trial.
 
     Cov(x_k(t), x_k(t')) = k(t - t'), exact at the bins: f = H s with s_1 ~ N(0, P), s_t = A s_{t-1} + N(0, Q).
-    kernel: one of Matern12, Matern32, Matern52, Periodic, QuasiPeriodic, their sums and products. Each latent has
-    hyper-parameters of its own; one that is given, as in Matern32(lengthscale_ms=50.0), is the same for all and fixed.
-    dim: number of latents; None takes the square root of the number of neurons, at most 24. name: prefix of its sites.
-    Sites (override a prior by name): lengthscale_ms [latent] ~ LogNormal(log 100, 1), period_ms [latent] ~
-    LogNormal(log 300, 1), smoothness [latent] ~ LogNormal(log 1.5, 0.3), weight [latent, part] ~ Dirichlet(2); where
-    the kernel has several of a kind, they are numbered from left to right: lengthscale_ms_1, lengthscale_ms_2.
 
-    Raises InputError where a timescale is, or is expected to be, too short for the bins (less than a bin; a period less
-    than two).
+    Args:
+        kernel: one of Matern12, Matern32, Matern52, Periodic, QuasiPeriodic, their sums and products. Each latent has
+            hyper-parameters of its own; one that is given, as in Matern32(lengthscale_ms=50.0), is the same for all and
+            fixed.
+        dim: number of latents; None takes the square root of the number of neurons, at most 24.
+        name: prefix of its sites.
+        priors: other priors of its sites, by name.
+
+    Sites:
+        Where the kernel has several of a kind, they are numbered from left to right: lengthscale_ms_1,
+        lengthscale_ms_2.
+
+        - lengthscale_ms [latent] ~ LogNormal(log 100, 1)
+        - period_ms [latent] ~ LogNormal(log 300, 1)
+        - smoothness [latent] ~ LogNormal(log 1.5, 0.3)
+        - weight [latent, part] ~ Dirichlet(2)
+
+    Raises:
+        InputError: a timescale is, or is expected to be, too short for the bins (less than a bin; a period less than
+            two).
     """
 
     kernel: Kernel = dataclasses.field(default_factory=Matern32)

@@ -37,7 +37,9 @@ class Input(Identified, abc.ABC):
 class Covariate(Input):
     """One of the recording's `inputs`, such as a stimulus, as it is; zero where it is NaN.
 
-    name: its key in `Trials.inputs`. Give it a mean near 0 and a variance near 1, which the priors of weights expect.
+    Args:
+        name: its key in `Trials.inputs`. Give it a mean near 0 and a variance near 1, which the priors of weights
+            expect.
     """
 
     name: str
@@ -67,8 +69,12 @@ class Covariate(Input):
 class TrialTime(Input):
     """The time in the trial as raised cosines, u_j(t) = (1 + cos(pi (t - t_j) / width)) / 2 where |t - t_j| < width.
 
-    With it a time-varying input that all trials share is learned. bumps: how many, evenly spaced over the trial and
-    overlapping by half; after the end of the training trials the last one stays as it was at the end.
+    With it a time-varying input that all trials share is learned.
+
+    Args:
+        bumps: how many, evenly spaced over the trial and overlapping by half; after the end of the training trials the
+            last one stays as it was at the end.
+        name: of the input.
     """
 
     bumps: int = 10

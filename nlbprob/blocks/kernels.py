@@ -20,8 +20,11 @@ from nlbprob.numerics.state_space import StateSpace
 class Hyperparameter(NamedTuple):
     """A free parameter of a kernel, one value a latent: its name, prior, and the range over which latents start.
 
-    median, spread: of the LogNormal prior. first, last: where the first and the last latent start. parts: of weights
-    on the simplex, how many; 0 for others.
+    Attributes:
+        name: of its site.
+        median, spread: of the LogNormal prior.
+        first, last: where the first and the last latent start.
+        parts: of weights on the simplex, how many; 0 for others.
     """
 
     name: str
@@ -126,7 +129,8 @@ class Simple(Kernel):
 class Matern12(Simple):
     """k(tau) = exp(-|tau| / lengthscale): continuous, rough (an Ornstein-Uhlenbeck process).
 
-    lengthscale_ms: None gives each latent its own, ~ LogNormal(log 100, 1).
+    Args:
+        lengthscale_ms: None gives each latent its own, ~ LogNormal(log 100, 1).
     """
 
     lengthscale_ms: float | None = None
@@ -146,7 +150,8 @@ class Matern12(Simple):
 class Matern32(Matern12):
     """k(tau) = (1 + u) e^-u, u = sqrt 3 |tau| / lengthscale: once differentiable.
 
-    lengthscale_ms: None gives each latent its own, ~ LogNormal(log 100, 1).
+    Args:
+        lengthscale_ms: None gives each latent its own, ~ LogNormal(log 100, 1).
     """
 
     order = 2
@@ -157,7 +162,8 @@ class Matern32(Matern12):
 class Matern52(Matern12):
     """k(tau) = (1 + u + u^2 / 3) e^-u, u = sqrt 5 |tau| / lengthscale: twice differentiable.
 
-    lengthscale_ms: None gives each latent its own, ~ LogNormal(log 100, 1).
+    Args:
+        lengthscale_ms: None gives each latent its own, ~ LogNormal(log 100, 1).
     """
 
     order = 3
@@ -168,13 +174,15 @@ class Matern52(Matern12):
 class Periodic(Simple):
     """k(tau) = exp(-2 sin^2(pi tau / period) / smoothness^2), up to its first harmonics.
 
-    It repeats exactly, with a phase and a shape of each trial's own, and includes a constant of the trial. The state
-    has 1 + 2 harmonics entries; with smoothness s, six harmonics leave out less than 2e-6 of the variance for s >= 1
-    and 2e-3 for s >= 0.5. Its steps have no noise, so that a trajectory has no density: `fit` and simulation work,
-    samplers that evaluate it (NUTS) do not; use QuasiPeriodic for these.
+    It repeats exactly, with a phase and a shape of each trial's own, and includes a constant of the trial. Its steps
+    have no noise, so that a trajectory has no density: `fit` and simulation work, samplers that evaluate it (NUTS) do
+    not; use QuasiPeriodic for these.
 
-    period_ms ~ LogNormal(log 300, 1), smoothness ~ LogNormal(log 1.5, 0.3) (large: nearly a sine wave), where they are
-    None.
+    Args:
+        period_ms: None gives each latent its own, ~ LogNormal(log 300, 1).
+        smoothness: None gives each latent its own, ~ LogNormal(log 1.5, 0.3); large: nearly a sine wave.
+        harmonics: how many. The state has 1 + 2 harmonics entries; with smoothness s, six harmonics leave out less than
+            2e-6 of the variance for s >= 1 and 2e-3 for s >= 0.5.
     """
 
     period_ms: float | None = None
@@ -198,7 +206,14 @@ class Periodic(Simple):
 @checked_keywords
 @dataclasses.dataclass(frozen=True, eq=False)
 class QuasiPeriodic(Kernel):
-    """Periodic(period_ms, smoothness, harmonics) * Matern32(lengthscale_ms): a rhythm that changes within a trial."""
+    """Periodic(period_ms, smoothness, harmonics) * Matern32(lengthscale_ms): a rhythm that changes within a trial.
+
+    Args:
+        period_ms: as in `Periodic`.
+        smoothness: as in `Periodic`.
+        lengthscale_ms: as in `Matern32`.
+        harmonics: as in `Periodic`.
+    """
 
     period_ms: float | None = None
     smoothness: float | None = None

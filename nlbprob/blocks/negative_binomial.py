@@ -90,7 +90,13 @@ class NegativeBinomial(Linked):
 
     log p(y) = log[Gamma(y + r) / (Gamma(r) y!)] + r log(r / (r + m)) + y log(m / (r + m)), r = 1 / dispersion.
     Dispersion 0 is Poisson; 0.3 means that an unseen gain multiplies the rate of each bin by 1 +- 0.55.
-    link: "exp" or "softplus". Site: dispersion [neuron] ~ LogNormal(log 0.2, 1).
+
+    Args:
+        link: "exp" or "softplus".
+        priors: another prior for "dispersion".
+
+    Sites:
+        - dispersion [neuron] ~ LogNormal(log 0.2, 1)
     """
 
     link: str = "exp"

@@ -58,14 +58,22 @@ class Observation(Block, abc.ABC):
         return self.predictor_of_mean(TYPICAL_RATE_HZ * context.bin_ms / 1000)
 
     def start(self, mean, variance) -> dict[str, Any]:
-        """Values of its own parameters to start a fit from, given the mean and variance of every neuron's counts."""
+        """Values of its own parameters to start a fit from.
+
+        Args:
+            mean: of every neuron's counts.
+            variance: of every neuron's counts.
+        """
         return {}
 
     def check(self, trials: "Trials") -> None:
-        """Raise InputError unless every parameter has a start and the log likelihood of the counts can be followed.
+        """See that every parameter has a start and that the log likelihood of the counts can be followed.
 
         It and its first two derivatives in the predictor are evaluated for every count that is seen somewhere, about
         the predictor of a typical rate.
+
+        Raises:
+            InputError: a start is missing, or one of these is not finite.
         """
         if not trials.seen.any():
             return
@@ -90,7 +98,14 @@ class Observation(Block, abc.ABC):
     def expected_log_prob(self, mean, variance, counts, parameters: dict[str, Any]):
         """For eta ~ N(mean, variance), elementwise: f = E[log p(y | eta)], g = df/dmean and w = -2 df/dvariance.
 
-        counts: y, of any number type.
+        Args:
+            mean: of the predictor.
+            variance: of the predictor.
+            counts: y, of any number type.
+            parameters: the observation's own.
+
+        Returns:
+            f, g and w.
         """
         counts = counts.astype(mean.dtype)
         return expected(lambda eta: self.distribution(eta, parameters).log_prob(counts), mean, variance)

@@ -68,7 +68,14 @@ class Bernoulli(Observation):
 @checked_keywords
 @dataclasses.dataclass(frozen=True, eq=False)
 class Gaussian(Observation):
-    """y ~ N(eta, sigma_n^2), with a standard deviation `noise_scale` a neuron, in spikes per bin."""
+    """y ~ N(eta, sigma_n^2), in spikes per bin.
+
+    Args:
+        priors: another prior for "noise_scale".
+
+    Sites:
+        - noise_scale [neuron], sigma_n ~ LogNormal(0, 1), in spikes per bin
+    """
 
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
@@ -135,7 +142,13 @@ class SqrtGaussian(Gaussian):
 
     The observation of Gaussian-process factor analysis (Yu et al. 2009, J Neurophysiol 102:614). The expected count is
     the expected square, E[y] = E[eta]^2 + Var[eta] + sigma_n^2, always above zero. Log likelihoods are densities of
-    sqrt y, not to be compared with those of counts. Site: noise_scale [neuron] ~ LogNormal(0, 1), in roots of spikes.
+    sqrt y, not to be compared with those of counts.
+
+    Args:
+        priors: another prior for "noise_scale".
+
+    Sites:
+        - noise_scale [neuron], sigma_n ~ LogNormal(0, 1), in roots of spikes
     """
 
     def start(self, mean, variance):

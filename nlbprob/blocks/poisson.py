@@ -15,8 +15,10 @@ from nlbprob.blocks.observation import Linked, expected, log_factorial
 class Poisson(Linked):
     """y ~ Poisson(link(eta)), in spikes per bin.
 
-    link: "exp" (log-linear: effects multiply) or "softplus" (log(1 + e^eta): effects add where the rate is high).
     With "exp", E[log p] = y mean - exp(mean + variance/2) - log y! in closed form.
+
+    Args:
+        link: "exp" (log-linear: effects multiply) or "softplus" (log(1 + e^eta): effects add where the rate is high).
     """
 
     link: str = "exp"
@@ -56,8 +58,15 @@ class ZeroInflatedPoisson(Linked):
     """y = 0 with probability g, else y ~ Poisson(link(eta)): bins in which a neuron is silent whatever drives it.
 
     log p(0) = log(g + (1 - g) e^-rate), log p(y) = log(1 - g) + y log rate - rate - log y! for y > 0; the mean count is
-    (1 - g) rate. Site: gate [neuron], g ~ Beta(1, 4). g and the rate are told apart only by neurons that fire more
-    than once in some bins. Not log-concave: a posterior need not be unique.
+    (1 - g) rate. g and the rate are told apart only by neurons that fire more than once in some bins. Not log-concave:
+    a posterior need not be unique.
+
+    Args:
+        link: "exp" or "softplus", as in `Poisson`.
+        priors: another prior for "gate".
+
+    Sites:
+        - gate [neuron], g ~ Beta(1, 4)
     """
 
     link: str = "exp"

@@ -39,18 +39,26 @@ class Templates(Block):
 
     mu_k(t) = sum_j a_kj phi_j(t), phi_j the cosines of the trial's window, a_kj ~ N(0, s_j^2), where s_j^2 is the
     spectral density of a Matern 5/2 process of unit variance and `smoothness_ms` (Solin and Sarkka 2020, "Hilbert space
-    methods for reduced-rank Gaussian process regression"). After the window a trajectory stays where it ended.
-    Stack it with an LDS or another latent, which then describes how single trials deviate from their template. Called
-    in a NumPyro function it samples all that, the component of each trial as the site "templates.component" [trial],
-    and returns x [trial, time, latent]; under `nlbprob.fit` the components are summed out.
+    methods for reduced-rank Gaussian process regression"). After the window a trajectory stays where it ended. Stack it
+    with an LDS or another latent, which then describes how single trials deviate from their template.
 
-    components: how many; None takes the number of the training trials' conditions, or 8 where they have none. The
-    conditions only say where the fit starts: a trial's component is always inferred from its spikes.
-    dim: number of latents of its own, with loadings of their own; None takes 0.8 sqrt(neurons), at most 10.
-    on: the name of a latent block to whose latents the trajectories add instead (then `dim` is that block's); for
-    blocks of a `Model`.
-    Sites: weights [component] ~ Dirichlet(1); coefficients [component, basis, latent], in units of s_j, ~ N(0, 1). In
-    `priors` another Dirichlet and another Normal may be given.
+    Called in a NumPyro function it samples all that, the component of each trial as the site "templates.component"
+    [trial], and returns x [trial, time, latent]; under `nlbprob.fit` the components are summed out.
+
+    Args:
+        components: how many; None takes the number of the training trials' conditions, or 8 where they have none. The
+            conditions only set where the fit starts: a trial's component is always inferred from its spikes.
+        dim: number of latents of its own, with loadings of their own; None takes 0.8 sqrt(neurons), at most 10.
+        on: the name of a latent block to whose latents the trajectories add instead (then `dim` is that block's); for
+            blocks of a `Model`.
+        smoothness_ms: lengthscale of the Matern 5/2 process in ms.
+        highest_hz: highest frequency of the cosines in Hz.
+        name: prefix of its sites.
+        priors: another Dirichlet for "weights" and another Normal for "coefficients".
+
+    Sites:
+        - weights [component] ~ Dirichlet(1)
+        - coefficients [component, basis, latent] ~ N(0, 1), in units of s_j
     """
 
     components: int | None = None
@@ -145,9 +153,16 @@ class Templates(Block):
         return until(mixture.trajectories, trials.n_bins)[chosen]
 
     def __call__(self, trials: "Trials"):
-        """Sample the templates and the component of each trial: x [trial, time, latent]. For a NumPyro function.
+        """Sample the templates and the component of each trial, for a NumPyro function.
 
-        Raises InputError where `on` is given.
+        Args:
+            trials: whose trajectories are sampled.
+
+        Returns:
+            x [trial, time, latent].
+
+        Raises:
+            InputError: `on` is given.
         """
         if self.on is not None:
             raise InputError(
@@ -166,7 +181,12 @@ class Templates(Block):
 
 
 def until(trajectories, bins: int):
-    """Trajectories [component, time, latent] of so many bins: cut, or held where they end."""
+    """Trajectories of so many bins: cut, or held where they end.
+
+    Args:
+        trajectories: [component, time, latent].
+        bins: how many.
+    """
     extra = bins - trajectories.shape[1]
     if extra <= 0:
         return trajectories[:, :bins]

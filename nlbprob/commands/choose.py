@@ -99,7 +99,8 @@ def free_file(path: pathlib.Path) -> pathlib.Path:
 def read_grids(given: dict[str, list[str]], file: ModelFile, config: Configuration) -> dict[str, list[Any]]:
     """The values to try by option of the model: those of flags, over those of [model], where a list is of several.
 
-    Raises InputError where an option is unknown or of another type, or has a name that `choose` takes for itself.
+    Raises:
+        InputError: an option is unknown or of another type, or has a name that `choose` takes for itself.
     """
     where, grids = f"{config.where}, [model]", {}
     for name, value in config.model.items():

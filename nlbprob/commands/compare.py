@@ -76,11 +76,14 @@ def run(arguments) -> int:
 
 
 def predicted(folder: pathlib.Path, loaded: dict[str, "Trials"]) -> Predicted:
-    """Read a run. Raises InputError where it is none, did not end, or is not of its recording.
+    """Read a run.
 
     Args:
         folder: the run's.
         loaded: trials by what they were read from and how; those of this run are added.
+
+    Raises:
+        InputError: it is none, did not end, or is not of its recording.
     """
     import numpy as np
 

@@ -81,7 +81,9 @@ def read_settings(arguments) -> tuple[Settings, ModelFile]:
 def model_of(model: str, config: Configuration) -> ModelFile:
     """The model's file. What it holds is told where an earlier run is repeated of which it was another.
 
-    Raises what `find_model` does, with the copy that the run keeps as the remedy.
+    Raises:
+        InputError: as `find_model` does, with the copy that the run keeps as the remedy.
+        FileNotFoundError: likewise.
     """
     kept = None if config.run is None else config.run / "model.py"
     if kept is None or not kept.is_file() or config.fit.get("model") != model:

@@ -115,9 +115,14 @@ def is_read(read: Callable[[str], object], word: str) -> bool:
 
 
 def split_model_options(words: list[str], grids: bool = False) -> tuple[list[str], dict]:
-    """Take `--model.NAME VALUE` and `--model.NAME=VALUE` out of `words`: the others, and the values by name.
+    """Take `--model.NAME VALUE` and `--model.NAME=VALUE` out of `words`.
 
-    grids: an option takes all words up to the next option, and its values are a list.
+    Args:
+        words: of the command line.
+        grids: an option takes all words up to the next option, and its values are a list.
+
+    Returns:
+        The other words, and the values by name.
     """
     others: list[str] = []
     options: dict = {}

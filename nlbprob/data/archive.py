@@ -109,9 +109,17 @@ def digest(asset: Any) -> str:
 def fetch_asset(asset: Any, target: Path, origin: str, progress: bool = True) -> None:
     """Write a file of the archive, by its own client; nothing that was not verified ever bears the name `target`.
 
-    What has come so far stays beside it, and the next call goes on from there. origin: what messages call the place it
-    comes from. Raises InputError where the file exists with another content, does not come whole, right or fast enough,
-    or cannot be written.
+    What has come so far stays beside it, and the next call goes on from there.
+
+    Args:
+        asset: the file of the archive, as its client has it.
+        target: where to write it.
+        origin: what messages call the place it comes from.
+        progress: show a bar.
+
+    Raises:
+        InputError: the file exists with another content, does not come whole, right or fast enough, or cannot be
+            written.
     """
     size, sha256 = asset.size, digest(asset)
     if size < 0:
@@ -144,9 +152,13 @@ def fetch_asset(asset: Any, target: Path, origin: str, progress: bool = True) ->
 
 
 def prepare(part: Path, size: int, sha256: str) -> Path:
-    """Make the client's folder fit to go on in; returns the file in it that holds what has come so far.
+    """Make the client's folder fit to go on in.
 
-    Raises InputError where something stands in the way that is not the client's.
+    Returns:
+        The file in it that holds what has come so far.
+
+    Raises:
+        InputError: something stands in the way that is not the client's.
     """
     from dandi.consts import DOWNLOAD_SUFFIX  # pyright: ignore[reportMissingImports]
 

@@ -26,9 +26,15 @@ NO_SPLIT = ("none", "nan", "")  # trials marked so are left out
 def assemble(units: Units, table: Table, series: Series | None, options: dict[str, Any], file: str | None) -> Trials:
     """Bin the spikes of the units, and the signal, in the windows of the trials that the options ask for.
 
-    units: all units. table: "id", "start_time" and "stop_time" (s) and other columns, one value a trial.
-    options: as `nlbprob.data.options.resolve` returns them. file: recorded in `source`.
-    Raises InputError where a column is missing, nothing is selected, or no spike is left.
+    Args:
+        units: all units.
+        table: "id", "start_time" and "stop_time" (s) and other columns, one value a trial.
+        series: the signal, if there is one.
+        options: as `nlbprob.data.options.resolve` returns them.
+        file: recorded in `source`.
+
+    Raises:
+        InputError: a column is missing, nothing is selected, or no spike is left.
     """
     notes: list[str] = []
     check_firing(units, notes)

@@ -13,7 +13,9 @@ from nlbprob.data.windows import Windows, merge, touching_s
 def count_spikes(spike_times: Sequence[np.ndarray], windows: Windows) -> UInt[np.ndarray, "trial time neuron"]:
     """counts[i, k, n] = number of spikes of unit n in [start[i] + k bin, start[i] + (k + 1) bin).
 
-    spike_times: of each unit, in s, ascending. Windows may overlap: a spike counts in each that holds it.
+    Args:
+        spike_times: of each unit, in s, ascending.
+        windows: of the trials. They may overlap: a spike counts in each that holds it.
     """
     single = is_single(*spike_times)
     n_trials, n_bins = len(windows.start), windows.n_bins

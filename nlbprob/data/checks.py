@@ -25,9 +25,12 @@ def three_axes(counts: Any) -> tuple[int, int, int]:
 def as_counts(counts: Any, seen: Bool[np.ndarray, "trial time neuron"] | None) -> UInt[np.ndarray, "trial time neuron"]:
     """Spike counts in the smallest unsigned type that holds them.
 
-    counts: [trial, time, neuron], spikes per bin; floats are taken when they are whole.
-    seen: same shape; where it is False a NaN is a missing entry and becomes 0. None: everything was recorded.
-    Raises InputError where a recorded count is negative, fractional, NaN or infinite.
+    Args:
+        counts: [trial, time, neuron], spikes per bin; floats are taken when they are whole.
+        seen: same shape; where it is False a NaN is a missing entry and becomes 0. None: everything was recorded.
+
+    Raises:
+        InputError: a recorded count is negative, fractional, NaN or infinite.
     """
     array = np.asarray(counts)
     if array.dtype in COUNT_TYPES:

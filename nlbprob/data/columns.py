@@ -63,9 +63,15 @@ def names_of(codes: np.ndarray, elements: VectorData, name: str) -> np.ndarray:
 
 
 def demand(columns: Columns, wanted: Mapping[str, Iterable[str]], what: str) -> None:
-    """Raise InputError where an option asks for a column that the table has, but not with one value a row.
+    """See that the columns that options ask for have one value a row, as far as the table has them.
 
-    wanted: the names of columns by the option that asks for them. what: whose columns they are, such as "trials".
+    Args:
+        columns: of the table.
+        wanted: the names of columns by the option that asks for them.
+        what: whose columns they are, such as "trials".
+
+    Raises:
+        InputError: the table has such a column, but not with one value a row.
     """
     for option, names in wanted.items():
         for name in names:
@@ -79,7 +85,8 @@ def demand(columns: Columns, wanted: Mapping[str, Iterable[str]], what: str) -> 
 def ragged(table: DynamicTable, name: str) -> list[np.ndarray]:
     """The entries of a column with any number of values a row: row i is data[index[i - 1]:index[i]].
 
-    Raises InputError where the column has no index, an index of an index, or one that does not divide its data.
+    Raises:
+        InputError: the column has no index, an index of an index, or one that does not divide its data.
     """
     from pynwb.core import VectorIndex
 

@@ -36,20 +36,25 @@ def from_arrays(
 ) -> Trials:
     """Trials from counts already in bins.
 
-    counts: spikes per bin, [trial, time, neuron], or a list of [time, neuron], one a trial, which are padded at the
-        back, unseen. Floats are taken if they are whole; where `seen` is False they may be NaN.
-    bin_ms: bin width in ms.
-    seen: booleans in the form of counts. Default: all was recorded; what is masked in either is unseen.
-    neurons, table: columns by name (a dict, a DataFrame or a structured array), one value a neuron and a trial.
-        Default: "id", counted from 0.
-    heldout, split: the column of `neurons`, of `table`, that says it, or its values: a boolean for each neuron, a name
-        for each trial; "none": no neuron is held out, all trials are "train". Where there is no column "heldout" or
-        "split", a quarter of the neurons (by "area") and a fifth of the trials (by condition) is drawn with `seed`.
-    condition: columns of `table` whose joint value is a trial's condition.
-    fields: other fields of `Trials`; time_ms counts from 0 by default, behavior and inputs may be lists like counts.
+    Args:
+        counts: spikes per bin, [trial, time, neuron], or a list of [time, neuron], one a trial, which are padded at the
+            back, unseen. Floats are taken if they are whole; where `seen` is False they may be NaN.
+        bin_ms: bin width in ms.
+        seen: booleans in the form of counts. Default: all was recorded; what is masked in either is unseen.
+        neurons: columns by name (a dict, a DataFrame or a structured array), one value a neuron. Default: "id", counted
+            from 0.
+        table: columns of the trials likewise, one value a trial.
+        heldout: the column of `neurons` that says which are held out, or a boolean for each neuron; "none": no neuron
+            is. Where there is no column "heldout", a quarter of the neurons (by "area") is drawn with `seed`.
+        split: the column of `table` that says the split, or a name for each trial; "none": all trials are "train".
+            Where there is no column "split", a fifth of the trials (by condition) is drawn as "val" with `seed`.
+        condition: columns of `table` whose joint value is a trial's condition.
+        seed: of what is drawn.
+        **fields: other fields of `Trials`; time_ms counts from 0 by default, behavior and inputs may be lists like
+            counts.
 
-    Raises InputError where shapes disagree, a column is missing, or counts are negative, fractional, NaN, infinite or
-    all zero.
+    Raises:
+        InputError: shapes disagree, a column is missing, or counts are negative, fractional, NaN, infinite or all zero.
     """
     seed, bin_ms = seed_number(seed, "from_arrays"), real_number(bin_ms, "from_arrays", "bin_ms", above=0)
     array, recorded = padded(counts, "counts")
@@ -89,9 +94,13 @@ def with_rate_note(trials: Trials) -> Trials:
 def with_values(
     columns: Mapping[str, Any] | None, option: str, given: Any, number: int, what: str
 ) -> tuple[dict[str, Any], str]:
-    """The columns, among them the values given in place of a column's name, and the name.
+    """Columns with the values that were given in place of a column's name.
 
-    Raises InputError where what is given is neither a name nor a value for each.
+    Returns:
+        The columns, the given values among them, and the column's name.
+
+    Raises:
+        InputError: what is given is neither a name nor a value for each.
     """
     if isinstance(given, str):
         return dict(columns or {}), given
@@ -107,7 +116,8 @@ def with_values(
 def padded(values: Any, field: str, fill: Any = 0) -> tuple[np.ndarray, np.ndarray]:
     """One array of a list of trials that differ in length, and which of its bins [trial, time] are no padding.
 
-    Raises InputError where the trials differ in more than their length.
+    Raises:
+        InputError: the trials differ in more than their length.
     """
     if hasattr(values, "ndim"):
         array = np.asanyarray(values)  # a mask stays
@@ -143,15 +153,23 @@ def from_spike_times(
 ) -> Trials:
     """Trials from spike times, binned as `nlbprob.load` does it.
 
-    spike_times: of each unit, in s on one clock. start_time, stop_time: of each trial, in s on the same clock.
-    obs_intervals: of each unit, [interval, (start, stop)] in s. Default: recorded throughout.
-    neurons, table: columns by name (a dict, a DataFrame or a structured array), one value a unit and a trial.
-        Default: "id", counted from 0.
-    behavior: times (s) [sample] and values [sample, channel] of a signal.
-    options: align, window_ms, forward_ms, lag_ms, condition, heldout, split, units, join, seed, as in `nlbprob.load`;
-        heldout and split may be values, as in `from_arrays`.
+    Args:
+        spike_times: of each unit, in s on one clock.
+        start_time: of each trial, in s on the same clock.
+        stop_time: of each trial, in s on the same clock.
+        bin_ms: bin width in ms.
+        obs_intervals: of each unit, [interval, (start, stop)] in s. Default: recorded throughout.
+        neurons: columns by name (a dict, a DataFrame or a structured array), one value a unit. Default: "id", counted
+            from 0.
+        table: columns of the trials likewise, one value a trial.
+        behavior: times (s) [sample] and values [sample, channel] of a signal.
+        behavior_name: name of the signal.
+        behavior_channels: names of its channels.
+        **options: align, window_ms, forward_ms, lag_ms, condition, heldout, split, units, join, seed, as in
+            `nlbprob.load`; heldout and split may be values, as in `from_arrays`.
 
-    Raises InputError where an option, a shape or a time is wrong, or no unit, trial or spike is left.
+    Raises:
+        InputError: an option, a shape or a time is wrong, or no unit, trial or spike is left.
     """
     if wrong := sorted(options.keys() & {"intervals", "chunk_ms"}):
         raise InputError(f"{wrong[0]}: is for files; give start_time and stop_time of each trial instead.")

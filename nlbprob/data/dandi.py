@@ -29,12 +29,23 @@ MOST_FILES = 1000
 
 
 def download(dataset: str, to: str | os.PathLike, api_url: str | None = None, progress: bool = True) -> list[Path]:
-    """Fetch the train and the test file of a data set into {to}/{dandiset}/{subject}; returns their paths.
+    """Fetch the train and the test file of a data set into {to}/{dandiset}/{subject}.
 
-    Broken downloads are continued, files are checked against the archive's SHA-256, and the version of the dandiset
-    is noted in {to}/{dandiset}/download.json. api_url: of another DANDI server.
-    Raises InputError where there is no such data set, the client is not installed, the archive cannot be reached, does
-    not have the files or names a place outside the folder, and as `fetch_asset` does.
+    Broken downloads are continued, files are checked against the archive's SHA-256, and the version of the dandiset is
+    noted in {to}/{dandiset}/download.json.
+
+    Args:
+        dataset: name of the data set.
+        to: the folder.
+        api_url: of another DANDI server.
+        progress: show a bar.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        InputError: there is no such data set, the client is not installed, the archive cannot be reached, does not have
+            the files or names a place outside the folder; and as `fetch_asset` does.
     """
     if dataset not in DATASETS:
         raise InputError(f"{dataset!r} cannot be downloaded. {suggestion(dataset, [*DATASETS, 'test-targets'])}")
@@ -53,9 +64,18 @@ def download(dataset: str, to: str | os.PathLike, api_url: str | None = None, pr
 
 
 def download_test_targets(to: str | os.PathLike, url: str = TEST_TARGETS_URL, progress: bool = True) -> Path:
-    """Fetch the targets of the test phase into a folder, checked against their SHA-256; returns their path.
+    """Fetch the targets of the test phase into a folder, checked against their SHA-256.
 
-    Raises InputError as `fetch` does.
+    Args:
+        to: the folder.
+        url: where they are.
+        progress: show a bar.
+
+    Returns:
+        Their path.
+
+    Raises:
+        InputError: as `fetch` does.
     """
     return fetch(
         from_url(url),

@@ -32,10 +32,13 @@ QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`((?:[^`]|``)+)`(?!`
 def evaluate(expression: str, columns: Mapping[str, np.ndarray]) -> Bool[np.ndarray, " row"]:
     """Where the expression holds.
 
-    expression: comparisons of columns and constants, `in [...]` and `not in [...]`, joined by and, or, not. A column
-        whose name is no identifier of Python ("brain area", "2nd", "class") stands in backquotes.
-    columns: what a name may stand for, one value a row.
-    Raises InputError where a name is no column, or the text is no such expression.
+    Args:
+        expression: comparisons of columns and constants, `in [...]` and `not in [...]`, joined by and, or, not. A
+            column whose name is no identifier of Python ("brain area", "2nd", "class") stands in backquotes.
+        columns: what a name may stand for, one value a row.
+
+    Raises:
+        InputError: a name is no column, or the text is no such expression.
     """
     tree, quoted = parse(expression)
     try:

@@ -34,8 +34,10 @@ OTHERWISE = "it is damaged or not valid NWB: fetch or write it again, or look at
 def told(what: str) -> Iterator[None]:
     """Turn any error that another library raises in the block into an InputError.
 
-    Whatever part of a library gives up on a file, the file is at fault, and its user reads one line. what: the part of
-    the file that is read, which the message begins with.
+    Whatever part of a library gives up on a file, the file is at fault, and its user reads one line.
+
+    Args:
+        what: the part of the file that is read, which the message begins with.
     """
     try:
         yield

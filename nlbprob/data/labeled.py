@@ -56,9 +56,13 @@ def safe(name: str) -> str:
 
 @checked_keywords
 def from_xarray(dataset: "xarray.Dataset") -> Trials:
-    """The Trials that `to_xarray` made the dataset of; counts that became NaN since, by `where` say, are unseen.
+    """The Trials that `to_xarray` made the dataset of.
 
-    Raises InputError where a part of it is missing.
+    Args:
+        dataset: what `to_xarray` returned; counts that became NaN since, by `where` say, are unseen.
+
+    Raises:
+        InputError: a part of it is missing.
     """
     missing = [name for name in ("counts", "seen", "trials", "bin_ms") if name not in {*dataset, *dataset.attrs}]
     if missing:

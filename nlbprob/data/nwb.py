@@ -54,33 +54,42 @@ def load(
 
     counts[i, k, n] = number of spikes of unit n in [align_i + a + k bin, align_i + a + (k + 1) bin)
 
-    path: a file with a units table and an intervals table; its obs_intervals and invalid_times say where bins are seen.
-        Or its http(s) address (extra "remote"), an open binary file, `h5py.File`, `NWBHDF5IO` or `NWBFile`. Or a
-        recording in memory: {id: spike times in s}, or an object of pynapple, SpikeInterface, neo or temporaldata.
-    trials: a table with start_time and stop_time in s, or (starts, stops). Default: that of the recording.
-    neurons: a table of further columns, a row a unit, matched by "id" or a data frame's index where there is one.
-    bin_ms: bin width in ms; there is no default.
-    align: trials column with the time (s) of the event at 0 ms. Default "start_time".
-    window_ms: (a, b) around it, divided by bin_ms. Default: from it to the end of the trial; shorter trials are padded.
-    forward_ms: length of the forward window that follows, to be forecast. Default 0.
-    behavior: name of a time series in a processing module or in acquisition, or its place ("Position/SpatialSeries");
-        or a signal: (times in s, values [sample, channel]), an object of these libraries, {name: one of these}.
-    lag_ms: how much later than the spikes the behavior is read. Default 0.
-    condition: trials columns whose joint value is a trial's condition. Default: none.
-    heldout: units column of booleans, or "none". Default "heldout"; without one a quarter is drawn, by "area" if known.
-    split: trials column; "none" puts every trial into "train". Trials whose split is "none" are left out. Default
-        "split"; without such a column a fifth of the trials is drawn as "val", by condition.
-    units: which units to keep, an expression of units columns, `id` and `rate` (Hz), such as '`brain area` == "MOs"'.
-    intervals: the intervals table that holds the trials. Default "trials".
-    chunk_ms: cut the recording into pieces of this length instead. Default: no.
-    join: make pieces that follow without a gap one trial for each split, its other bins unseen. Default: no.
-    seed: of what is drawn; drawn columns and their seed are in `source`. Default 0.
-    dataset: a data set of NLB'21, such as "mc_maze_small"; `path` is then the folder with its two files, and what is
-        not bin_ms, phase ("val", the default, or "test") or seed is as the benchmark has it; see `load_dataset`.
-    config: a TOML file, or a mapping, of options in kebab or snake case, for those that are not given.
+    Args:
+        path: a file with a units table and an intervals table; its obs_intervals and invalid_times say where bins are
+            seen. Or its http(s) address (extra "remote"), an open binary file, `h5py.File`, `NWBHDF5IO` or `NWBFile`.
+            Or a recording in memory: {id: spike times in s}, or an object of pynapple, SpikeInterface, neo or
+            temporaldata.
+        trials: a table with start_time and stop_time in s, or (starts, stops). Default: that of the recording.
+        neurons: a table of further columns, a row a unit, matched by "id" or a data frame's index where there is one.
+        bin_ms: bin width in ms; there is no default.
+        align: trials column with the time (s) of the event at 0 ms. Default "start_time".
+        window_ms: (a, b) around it, divided by bin_ms. Default: from it to the end of the trial; shorter trials are
+            padded.
+        forward_ms: length of the forward window that follows, to be forecast. Default 0.
+        behavior: name of a time series in a processing module or in acquisition, or its place
+            ("Position/SpatialSeries"); or a signal: (times in s, values [sample, channel]), an object of these
+            libraries, {name: one of these}.
+        lag_ms: how much later than the spikes the behavior is read. Default 0.
+        condition: trials columns whose joint value is a trial's condition. Default: none.
+        heldout: units column of booleans, or "none". Default "heldout"; without one a quarter is drawn, by "area" if
+            known.
+        split: trials column; "none" puts every trial into "train". Trials whose split is "none" are left out. Default
+            "split"; without such a column a fifth of the trials is drawn as "val", by condition.
+        units: which units to keep, an expression of units columns, `id` and `rate` (Hz), such as '`brain area` ==
+            "MOs"'.
+        intervals: the intervals table that holds the trials. Default "trials".
+        chunk_ms: cut the recording into pieces of this length instead. Default: no.
+        join: make pieces that follow without a gap one trial for each split, its other bins unseen. Default: no.
+        seed: of what is drawn; drawn columns and their seed are in `source`. Default 0.
+        dataset: a data set of NLB'21, such as "mc_maze_small"; `path` is then the folder with its two files. Of the
+            other options only bin_ms, phase and seed are free, the benchmark fixes the rest; see `load_dataset`.
+        phase: of the benchmark, "val" (the default) or "test".
+        config: a TOML file, or a mapping, of options in kebab or snake case, for those that are not given.
 
-    Raises FileNotFoundError without the file; InputError, which names file, field and remedy, where it is no NWB file,
-    a column or series is missing, bin_ms does not divide a window, or no unit, trial or spike is left.
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: it is no NWB file, a column or series is missing, bin_ms does not divide a window, or no unit, trial
+            or spike is left. The message names file, field and remedy.
     """
     given = {name: value for name, value in locals().items() if name not in NO_OPTIONS}
     options = resolve(config, behavior=signals.name_of(behavior), **given)
@@ -108,7 +117,17 @@ def load_nwb(source: Any, options: dict[str, Any], beside: Given) -> Trials:
 
 
 def load_file(source: Any, options: dict[str, Any], beside: Given) -> Trials:
-    """The spikes of one file. options: as `nlbprob.data.options.resolve` returns them. Raises what `load` does."""
+    """The spikes of one file.
+
+    Args:
+        source: as `path` of `load`.
+        options: as `nlbprob.data.options.resolve` returns them.
+        beside: tables and signals given beside the file.
+
+    Raises:
+        FileNotFoundError: as `load` does.
+        InputError: as `load` does.
+    """
     file = name_of(source)
     with naming(file or "the recording"):
         with open_nwb(source) as nwbfile:

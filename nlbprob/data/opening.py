@@ -23,10 +23,12 @@ NWBFile = Any
 def open_nwb(source: Any) -> Iterator[NWBFile]:
     """The file as pynwb reads it; nothing is loaded until it is asked for.
 
-    source: a path; an http(s) address; an open binary file, `h5py.File`, `NWBHDF5IO` or `NWBFile`, which stay open.
+    Args:
+        source: a path; an http(s) address; an open binary file, `h5py.File`, `NWBHDF5IO` or `NWBFile`, which stay open.
 
-    Raises FileNotFoundError where there is no such file; InputError where it is no NWB file, and where anything that
-    is read from it inside the block cannot be.
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: it is no NWB file, or something that is read from it inside the block cannot be.
     """
     with contextlib.ExitStack() as opened, told(""), quiet():
         yield nwb_of(source, opened)

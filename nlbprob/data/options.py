@@ -37,7 +37,11 @@ def resolve(config: str | os.PathLike | Mapping[str, Any] | None = None, **given
 def of_dataset(options: Mapping[str, Any]) -> dict[str, Any]:
     """What is left to choose of a data set of the benchmark: its name, bin_ms, phase and seed.
 
-    options: as `resolve` returns them. Raises InputError where another is set, since the benchmark fixes it.
+    Args:
+        options: as `resolve` returns them.
+
+    Raises:
+        InputError: another option is set, since the benchmark fixes it.
     """
     for option, value in options.items():
         if option not in OF_DATASET and value != cleaned(option, None):
@@ -48,7 +52,8 @@ def of_dataset(options: Mapping[str, Any]) -> dict[str, Any]:
 def cleaned(option: str, value: Any) -> Any:
     """A value in its JSON type, the default for None.
 
-    Raises InputError where it is of the wrong kind, or there is no bin width.
+    Raises:
+        InputError: it is of the wrong kind, or there is no bin width.
     """
     declared = DATA[option]
     value = declared.default if value is None else value

@@ -15,7 +15,9 @@ def cut(units: Units, chunk_ms: float | int, bin_ms: float | int) -> dict[str, n
 
     The recording reaches as far as any observation interval or spike does, stray spikes apart (`Units.extent`); the
     last piece may be shorter.
-    Raises InputError where bin_ms does not divide chunk_ms, or there is neither an interval nor a spike.
+
+    Raises:
+        InputError: bin_ms does not divide chunk_ms, or there is neither an interval nor a spike.
     """
     whole_bins(chunk_ms, bin_ms, "chunk_ms")
     first, last = units.extent

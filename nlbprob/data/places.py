@@ -8,8 +8,9 @@ from nlbprob.errors import InputError, printable
 def inside(folder: Path, path: str) -> Path:
     """The place of a server's path in a folder.
 
-    Raises InputError where the path is absolute, leads upwards or has control characters or backslashes, or where a
-    link in the folder takes it out of it.
+    Raises:
+        InputError: the path is absolute, leads upwards or has control characters or backslashes, or a link in the
+            folder takes it out of it.
     """
     parts = path.split("/")
     plain = printable(path) == path and "\\" not in path and not PureWindowsPath(path).drive

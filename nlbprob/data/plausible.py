@@ -63,8 +63,9 @@ def check_order(table: Table, notes: list[str]) -> None:
 def check_events(table: Table, name: str, align_s: Float[np.ndarray, " trial"], notes: list[str]) -> None:
     """Align events outside their own trial.
 
-    Raises InputError where nearly all are and they do not advance with the trials either: times since the start of each
-    trial, or in other units.
+    Raises:
+        InputError: nearly all are and they do not advance with the trials either: times since the start of each trial,
+            or in other units.
     """
     start, stop = (np.asarray(table[column], dtype=np.float64) for column in ("start_time", "stop_time"))
     slack = touching_s(align_s)
@@ -117,9 +118,10 @@ def check_clock(units: Units, windows: Windows, notes: list[str]) -> None:
 
 
 def check_reach(table: Table, units: Units, windows: Windows, notes: list[str]) -> None:
-    """Trials outside the recording. Raises InputError where nearly all are, though some spike lies inside a trial.
+    """Trials outside the recording.
 
-    (Where no spike does, counting them says so.)
+    Raises:
+        InputError: nearly all are, though some spike lies inside a trial. (Where no spike does, counting them says so.)
     """
     if units.spike_count < FEW_SPIKES:
         return
@@ -144,7 +146,8 @@ def check_reach(table: Table, units: Units, windows: Windows, notes: list[str]) 
 def check_spikes(units: Units, windows: Windows, notes: list[str]) -> None:
     """Spikes before the first trial or after the last, of all units or of some.
 
-    Raises InputError where nearly all are, while they are also too rare and the recording out of proportion.
+    Raises:
+        InputError: nearly all are, while they are also too rare and the recording out of proportion.
     """
     first, last = units.extent
     start, stop = windows.start.min(), windows.stop.max()

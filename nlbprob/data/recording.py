@@ -31,7 +31,8 @@ def read_units(nwbfile: NWBFile) -> tuple[Units, Columns]:
 def read_invalid(nwbfile: NWBFile) -> Float[np.ndarray, "interval 2"]:
     """The times (s) that the file's table `invalid_times` says are not to be used.
 
-    Raises InputError where one of them does not end after it starts.
+    Raises:
+        InputError: one of them does not end after it starts.
     """
     if nwbfile.invalid_times is None or not len(nwbfile.invalid_times.id):
         return np.zeros((0, 2))

@@ -37,7 +37,8 @@ def open_address(url: str, opened: contextlib.ExitStack) -> Any:
 
     An address of the archive DANDI ends in assets/.../download/; it is public, as is the one on S3 behind it.
 
-    Raises InputError without the package remfile, and where the address does not give an HDF5 file in parts.
+    Raises:
+        InputError: the package remfile is missing, or the address does not give an HDF5 file in parts.
     """
     try:
         import remfile

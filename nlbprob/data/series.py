@@ -22,7 +22,8 @@ NEIGHBORS = 11  # steps before, or after, that say what the sampling interval is
 class Series:
     """Values of one or more channels at given times (s, ascending, each once); NaN where a sample is missing.
 
-    notes: what had to be done to the samples, for whoever reads the result.
+    Attributes:
+        notes: what had to be done to the samples, for whoever reads the result.
     """
 
     name: str
@@ -60,7 +61,9 @@ class Series:
         """A series from arrays, put in order of time.
 
         Samples without a time are left out, those of one time averaged, infinite values missing; `notes` say how many.
-        Raises InputError where the shapes do not belong together, or no sample has a time.
+
+        Raises:
+            InputError: the shapes do not belong together, or no sample has a time.
         """
         times, values = np.asarray(times, dtype=np.float64), np.asarray(values)
         if values.ndim == 1:

@@ -20,8 +20,9 @@ def read_series(nwbfile: NWBFile, name: str) -> Series:
 
     value = data conversion + offset, for electrical series data conversion channel_conversion + offset
 
-    Raises InputError where the file has no such series, or several; where it has more channels than samples; and where
-    neither timestamps nor a rate say when a sample was taken.
+    Raises:
+        InputError: the file has no such series, or several; it has more channels than samples; or neither timestamps
+            nor a rate say when a sample was taken.
     """
     series = find_series(nwbfile, name)
     title = f"behavior {printable(series.name)!r}"

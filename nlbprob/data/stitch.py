@@ -28,17 +28,23 @@ def stitch(sessions: Mapping[str, Trials], *, shared: bool = False) -> Trials:
     dynamics alone: a latent of one session may have the other sign, or a rotation another phase, as nothing in the data
     can tell. The rates of a session's own neurons do not depend on that, decoders of behavior across sessions do.
 
-    sessions: `Trials` by name. shared: neurons of equal id are one and the same (tracked from day to day) and have one
-    readout; its other columns are those of the first session. Default: every session has neurons of its own, with ids
-    such as "day1/12".
-    Returns trials with ids such as "day1/3", in the order of the sessions; both tables have a column "session". Shorter
-    trials are padded at the end, unseen. A column that one session lacks is missing there: NaN, or "". The counts of
-    all sessions' neurons take memory in every trial. `unstitch` is the way back. A fit predicts
-    the trials of all sessions, or those of one under its name, `stitch({"day2": later})`.
+    A fit predicts the trials of all sessions, or those of one under its name, `stitch({"day2": later})`. `unstitch` is
+    the way back. Pandarinath et al. (2018), Nature Methods 15, 805, stitch sessions with other dynamics.
 
-    Raises InputError where there is no session, or sessions differ in bin width, time of the first bin, forward window,
-    condition columns, behavior (channels, lag) or inputs, or a shared neuron is held out in some of them only.
-    Pandarinath et al. (2018), Nature Methods 15, 805, stitch sessions with other dynamics.
+    Args:
+        sessions: `Trials` by name.
+        shared: neurons of equal id are one and the same (tracked from day to day) and have one readout; its other
+            columns are those of the first session. Default: every session has neurons of its own, with ids such as
+            "day1/12".
+
+    Returns:
+        Trials with ids such as "day1/3", in the order of the sessions; both tables have a column "session". Shorter
+        trials are padded at the end, unseen. A column that one session lacks is missing there, NaN or "". The counts of
+        all sessions' neurons take memory in every trial.
+
+    Raises:
+        InputError: there is no session, or sessions differ in bin width, time of the first bin, forward window,
+            condition columns, behavior (channels, lag) or inputs, or a shared neuron is held out in some of them only.
     """
     parts = checked(sessions)
     neurons, places = neuron_axis(parts, shared)
@@ -79,10 +85,16 @@ def stitch(sessions: Mapping[str, Trials], *, shared: bool = False) -> Trials:
 def unstitch(trials: Trials, rates: Any = None) -> dict[str, Any]:
     """The sessions of stitched trials, by name, as they were before: the way back from `stitch`.
 
-    rates: (trial, time, neuron) of the stitched trials, a DataArray as `Posterior.rates` returns it or an array. Where
-    it is given, the rates of each session's trials and neurons are returned in place of its `Trials`, so that each
-    session can be scored by itself. Sessions of which no trial or neuron is left are left out.
-    Raises InputError where the trials are not stitched, or rates have another shape than they.
+    Args:
+        trials: stitched, or a part of them.
+        rates: [trial, time, neuron] of the stitched trials, a DataArray as `Posterior.rates` returns it or an array.
+
+    Returns:
+        The `Trials` of each session. Where `rates` is given, the rates of each session's trials and neurons instead, so
+        that each session can be scored by itself. Sessions of which no trial or neuron is left are left out.
+
+    Raises:
+        InputError: the trials are not stitched, or rates have another shape than they.
     """
     check_trials(trials, "unstitch")
     if "sessions" not in trials.source:

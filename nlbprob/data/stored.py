@@ -17,8 +17,13 @@ COMPRESSION = 2000
 def stored(data: Any, field: str, stop: int | None = None) -> np.ndarray:
     """The entries of a data set, or those before the row `stop`.
 
-    data: a list, an array, an h5py data set or a wrapper of pynwb around one. Text comes as bytes or strings.
-    Raises InputError where it cannot be read, or declares far more than it stores.
+    Args:
+        data: a list, an array, an h5py data set or a wrapper of pynwb around one. Text comes as bytes or strings.
+        field: what messages call it.
+        stop: the row before which to stop; None: read all.
+
+    Raises:
+        InputError: it cannot be read, or declares far more than it stores.
     """
     data = getattr(data, "dset", data)  # of text, pynwb's wrapper decodes strictly; bytes are decoded later
     with told(field):

@@ -30,7 +30,9 @@ def columns_of(table: Any, field: str) -> dict[str, Any]:
 
     Columns of a DataFrame whose entries are lists, arrays or tables are left out, as those of an NWB file are. An index
     called "id", as pynwb's `to_dataframe` gives it, is the column of that name.
-    Raises InputError where it is none of these.
+
+    Raises:
+        InputError: it is none of these.
     """
     if table is None:
         return {}
@@ -63,7 +65,8 @@ def as_column(values: Any, length: int, field: str) -> np.ndarray:
     Dates become text, durations seconds; control characters are written out. A single row or column of a matrix counts
     as one-dimensional.
 
-    Raises InputError where the length is wrong or the entries are neither numbers nor strings.
+    Raises:
+        InputError: the length is wrong or the entries are neither numbers nor strings.
     """
     column = unmasked(values)
     if column.dtype.kind == "U" and isinstance(values, Sequence) and not all(isinstance(v, str) for v in values):

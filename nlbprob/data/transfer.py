@@ -106,12 +106,23 @@ def fetch(
     progress: bool = True,
     wait_s: float = WAIT_S,
 ) -> Path:
-    """Write the file `target`, checked against its size (bytes) and SHA-256; nothing else ever bears that name.
+    """Write the file `target`, checked against its size and SHA-256; nothing else ever bears that name.
 
     What has come so far is in `target` + ".part", and the next call goes on from there. A file that is there and right
-    is left as it is. origin: what messages call the place it comes from; progress: show a bar.
-    Raises InputError where the file exists with another content, the place does not have it or cannot be reached, what
-    comes is not what was expected, or it cannot be written.
+    is left as it is.
+
+    Args:
+        source: where it comes from.
+        target: where to write it.
+        size: in bytes.
+        sha256: of its content.
+        origin: what messages call the place it comes from.
+        progress: show a bar.
+        wait_s: the wait after the first attempt that brought nothing, in s; doubled after each.
+
+    Raises:
+        InputError: the file exists with another content, the place does not have it or cannot be reached, what comes is
+            not what was expected, or it cannot be written.
     """
     part = target.with_name(target.name + ".part")
     if is_there(target, size, sha256, origin):
@@ -243,7 +254,12 @@ def refusal(status: int, origin: str) -> str:
 
 @contextlib.contextmanager
 def writing(path: Path, needed: int) -> Iterator[None]:
-    """Turn an error of the disk into one that says what to do. needed: bytes still to come."""
+    """Turn an error of the disk into one that says what to do.
+
+    Args:
+        path: of the file that is written.
+        needed: bytes still to come.
+    """
     try:
         yield
     except OSError as error:

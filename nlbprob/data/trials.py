@@ -25,20 +25,27 @@ class Trials:
     `seen` is the one idea behind missing bins, padding after a short trial, held-out neurons, the forward window and
     dropped channels: a likelihood term y[trial, time, neuron] counts only where seen[trial, time, neuron].
 
-    counts: spikes per bin, 0 where not recorded; uint8, uint16 or uint32 (other whole numbers are converted).
-    seen: True where the count was recorded and may be used.
-    bin_ms: bin width in ms.
-    neurons: columns of length neuron; always "id" (unique) and "heldout" (bool); others, such as "area", ride along.
-    table: columns of length trial; always "id" (unique) and "split" ("train", "val", "test", ...).
-    time_ms: left edge of each bin in ms, relative to the align event.
-    forward_bins: the last `forward_bins` of the time axis are the forward window, after the scored window.
-    condition: names of the table columns whose joint value is a trial's condition.
-    behavior: value in each bin, already shifted by lag_ms; NaN where not recorded; infinite values
-        become NaN, with a note. None: no behavior.
-    inputs: known covariates by name, each [trial, time, input].
-    source: where it came from, JSON-able: file, options, seeds of what was drawn, notes.
+    Attributes:
+        counts: [trial, time, neuron], spikes per bin, 0 where not recorded; uint8, uint16 or uint32 (other whole
+            numbers are converted).
+        seen: [trial, time, neuron], True where the count was recorded and may be used.
+        bin_ms: bin width in ms.
+        neurons: columns of length neuron; always "id" (unique) and "heldout" (bool); others, such as "area", ride
+            along.
+        table: columns of length trial; always "id" (unique) and "split" ("train", "val", "test", ...).
+        time_ms: left edge of each bin in ms, relative to the align event.
+        forward_bins: the last `forward_bins` of the time axis are the forward window, after the scored window.
+        condition: names of the table columns whose joint value is a trial's condition.
+        behavior: [trial, time, channel], value in each bin, already shifted by lag_ms; NaN where not recorded; infinite
+            values become NaN, with a note. None: no behavior.
+        behavior_name: name of the signal.
+        behavior_channels: names of its channels.
+        lag_ms: how much later than the spikes the behavior was read.
+        inputs: known covariates by name, each [trial, time, input].
+        source: where it came from, JSON-able: file, options, seeds of what was drawn, notes.
 
-    Raises InputError where shapes disagree, ids repeat, or counts are negative, fractional, NaN or infinite.
+    Raises:
+        InputError: shapes disagree, ids repeat, or counts are negative, fractional, NaN or infinite.
     """
 
     counts: UInt[np.ndarray, "trial time neuron"]
@@ -158,7 +165,14 @@ class Trials:
         return joint_values([self.table[name] for name in self.condition], self.n_trials)
 
     def split(self, *names: str) -> "Trials":
-        """The trials of the named splits, in table order. Raises InputError where there is no such split."""
+        """The trials of the named splits, in table order.
+
+        Args:
+            *names: of the splits, such as "train".
+
+        Raises:
+            InputError: there is no such split.
+        """
         self._check_splits(names, "split", "")
         return self.select(trials=np.isin(self.table["split"], names))
 
@@ -169,9 +183,14 @@ class Trials:
                 raise InputError(f"{caller}: no trial is in {what}{name!r}. {suggestion(name, self.splits)}")
 
     def select(self, trials: Any = None, neurons: Any = None) -> "Trials":
-        """The trials and neurons that a mask or an index array names; None keeps all.
+        """A part of the trials and neurons.
 
-        Raises InputError where nothing is left or an index lies outside.
+        Args:
+            trials: a mask or an index array; None keeps all.
+            neurons: a mask or an index array; None keeps all.
+
+        Raises:
+            InputError: nothing is left, or an index lies outside.
         """
         rows = as_index(trials, self.n_trials, "trials")
         units = as_index(neurons, self.n_neurons, "neurons")
@@ -188,10 +207,15 @@ class Trials:
         )
 
     def hide_heldout(self, *splits: str) -> "Trials":
-        """What a model may see at evaluation: held-in neurons only, in the named splits (all, where none is named).
+        """What a model may see at evaluation: held-in neurons only, in the named splits.
 
         The forward window becomes unseen in every trial. Counts are kept: score against the original object.
-        Raises InputError where there is no such split.
+
+        Args:
+            *splits: where held-out neurons become unseen; all splits, where none is named.
+
+        Raises:
+            InputError: there is no such split.
         """
         self._check_splits(splits, "hide_heldout", "split ")
         rows = np.isin(self.table["split"], splits) if splits else np.ones(self.n_trials, dtype=bool)
@@ -202,5 +226,12 @@ class Trials:
         return self.replace(seen=self.seen & (np.arange(self.n_bins) < self.window_bins)[:, None])
 
     def replace(self, **changes: Any) -> "Trials":
-        """A copy with the named fields changed, validated again."""
+        """A copy with some fields changed, validated again.
+
+        Args:
+            **changes: new values by the name of the field.
+
+        Raises:
+            InputError: as `Trials` does.
+        """
         return dataclasses.replace(self, **changes)

@@ -19,11 +19,12 @@ MOST_STRAY, FEWEST_SPIKES = 1000, 20
 class Units:
     """Sorted units, in the order of the file.
 
-    columns: "id" and every column with one number, boolean or string a unit.
-    spike_times: of each unit, in s on the recording's clock, ascending.
-    observed: intervals [interval, (start, stop)] in s in which each unit was recorded, ascending and apart; units with
-        equal intervals share one array. None: recorded throughout.
-    invalid: intervals in s in which no unit counts as recorded, ascending and apart.
+    Attributes:
+        columns: "id" and every column with one number, boolean or string a unit.
+        spike_times: of each unit, in s on the recording's clock, ascending.
+        observed: intervals [interval, (start, stop)] in s in which each unit was recorded, ascending and apart; units
+            with equal intervals share one array. None: recorded throughout.
+        invalid: intervals in s in which no unit counts as recorded, ascending and apart.
     """
 
     columns: dict[str, np.ndarray]
@@ -40,7 +41,8 @@ class Units:
     ) -> "Units":
         """Units from spike times in any order and intervals as they come; an empty list of intervals states nothing.
 
-        Raises InputError where a time is not finite, or an interval ends before it starts.
+        Raises:
+            InputError: a time is not finite, or an interval ends before it starts.
         """
         known: dict[bytes, np.ndarray | None] = {}
         intervals, spikes = [], []

@@ -17,10 +17,12 @@ TOUCHING_S = 1e-6  # intervals closer than this, or than their clock tells apart
 class Windows:
     """The bins of each trial: bin k of trial i is [start[i] + k bin, start[i] + (k + 1) bin).
 
-    start: left edge of the first bin, in s on the recording's clock.
-    bins: number of bins of each trial, the forward window included; what follows up to the longest is padding.
-    first_ms: time of that first edge relative to the align event.
-    single: whether the times of the trials were stored as 32-bit floats, so that edges are known no better than these.
+    Attributes:
+        start: left edge of the first bin, in s on the recording's clock.
+        bins: number of bins of each trial, the forward window included; what follows up to the longest is padding.
+        first_ms: time of that first edge relative to the align event.
+        single: whether the times of the trials were stored as 32-bit floats, so that edges are known no better than
+            these.
     """
 
     start: Float[np.ndarray, " trial"]
@@ -66,8 +68,11 @@ class Windows:
     ) -> tuple[Int[np.ndarray, " found"], Int[np.ndarray, " found"], Int[np.ndarray, " found"]]:
         """Trial, bin and sample of every sample that falls into a window; one in two windows comes twice.
 
-        times: in s, ascending. single: whether they were stored as 32-bit floats.
         A sample nearer to an edge than the rounding of both tells apart belongs to the bin that the edge opens.
+
+        Args:
+            times: in s, ascending.
+            single: whether they were stored as 32-bit floats.
         """
         margin = TOUCHING_S + self.error_s + step_s(self.stop, single)
         low = np.searchsorted(times, self.start - margin)
@@ -104,7 +109,8 @@ def fixed_windows(
 ) -> Windows:
     """The window [a, b) in ms around each align event, followed by `forward_ms`.
 
-    Raises InputError where b <= a, or where bin_ms does not divide b - a or forward_ms.
+    Raises:
+        InputError: b <= a, or bin_ms does not divide b - a or forward_ms.
     """
     first, last = window_ms
     if last <= first:

@@ -29,8 +29,13 @@ FAULTS = ("mixes entries", "depends on latents besides", "differs between trials
 class WrittenObservation(Observation):
     """y ~ f(eta), f a function from predictors to NumPyro distributions: all expectations by quadrature.
 
-    function: of trials, which makes f; seen: a view to run it on; dims: latents of each block; medians: of the sites
-    that f closes over, where a fit starts. Their values are the parameters; the function samples them itself.
+    The values of the sites that f closes over are the parameters; the function samples them itself.
+
+    Args:
+        function: of trials, which makes f.
+        seen: a view to run it on.
+        dims: latents of each block.
+        medians: of the sites that f closes over, where a fit starts.
     """
 
     function: Callable
@@ -68,10 +73,16 @@ class WrittenObservation(Observation):
 
 
 def closed_over(function: Callable, seen: View, dims: dict[str, int]) -> tuple[str, ...]:
-    """The sites that the likelihood of a function closes over; `seen`: a view whose trials and bins differ.
+    """The sites that the likelihood of a function closes over.
 
-    Raises InputError unless it makes distributions of counts, each of its own predictor and neuron alone, with a mean
-    that rises with the predictor.
+    Args:
+        function: of trials.
+        seen: a view whose trials and bins differ.
+        dims: latents of each block.
+
+    Raises:
+        InputError: it does not make distributions of counts, each of its own predictor and neuron alone, with a mean
+            that rises with the predictor.
     """
     none = zeros(dims, seen)
 

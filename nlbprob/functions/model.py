@@ -120,7 +120,10 @@ class FunctionEffect(Effect):
 class FunctionModel(Model):
     """A NumPyro function of trials as a model: eta = C x + offset, C and offset whatever it makes of its sites.
 
-    program: the function; the other fields are what its calls showed. Made by `resolved`.
+    Made by `resolved`.
+
+    Args:
+        program: the function. The other fields are what its calls showed.
     """
 
     program: Any = None
@@ -209,7 +212,8 @@ class FunctionModel(Model):
 def resolved(model: Any, trials: Trials) -> Model:
     """A `Model`, or a NumPyro function of trials, with the number of latents settled for these trials.
 
-    Raises InputError where it cannot be fitted to them.
+    Raises:
+        InputError: it cannot be fitted to them.
     """
     if isinstance(model, Model):
         return model.resolve(trials)

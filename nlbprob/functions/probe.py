@@ -31,7 +31,9 @@ TOLERANCE = 1e-3
 class Parts(NamedTuple):
     """What a run of a function shows.
 
-    blocks: in the order of their calls; sites: the shape and support of the function's own sample sites.
+    Attributes:
+        blocks: in the order of their calls.
+        sites: the shape and support of the function's own sample sites.
     """
 
     blocks: tuple[Latent | Templates, ...]
@@ -42,8 +44,9 @@ class Parts(NamedTuple):
 class Form(NamedTuple):
     """How the predictor depends on its parameters.
 
-    readout: the sites of the baselines and of the loadings, empty where these are no sites; varies: whether the offset
-    differs between trials or bins.
+    Attributes:
+        readout: the sites of the baselines and of the loadings, empty where these are no sites.
+        varies: whether the offset differs between trials or bins.
     """
 
     readout: tuple[str, ...]
@@ -111,7 +114,8 @@ def check_site(site: dict[str, Any]) -> None:
 def smallest_bins(function: Callable, context: Context, trials: "Trials | View") -> int:
     """How many bins a view needs: few, or all where the function has a site with one value for each bin.
 
-    Raises InputError where a site's shape depends on the number of trials.
+    Raises:
+        InputError: a site's shape depends on the number of trials.
     """
     few = min(BINS, context.n_bins)
     shape, more, fewer = (
@@ -130,7 +134,8 @@ def smallest_bins(function: Callable, context: Context, trials: "Trials | View")
 def form(function: Callable, found: Parts, context: Context, bins: int) -> Form:
     """How the function's predictor depends on latents and sites, from two draws from its priors.
 
-    Raises InputError where it is not eta[trial, time] = C x[trial, time] + offset.
+    Raises:
+        InputError: it is not eta[trial, time] = C x[trial, time] + offset.
     """
     dims = {block.name: block.n_latents for block in found.blocks}
     seen = made_up(context, TRIALS, bins)

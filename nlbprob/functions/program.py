@@ -115,7 +115,9 @@ def own_sites(function: Callable, seen: View, latents: Mapping[str, int]) -> dic
 class Sampled(NamedTuple):
     """One run of a function for its parameters: the values of all sites, and what blocks and observation made of them.
 
-    priors: of the latents, by block; density: log p of all sites together.
+    Attributes:
+        priors: of the latents, by block.
+        density: log p of all sites together.
     """
 
     values: dict[str, Any]

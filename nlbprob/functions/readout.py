@@ -16,8 +16,12 @@ LEAST_SIZE, LEAST_PRECISION = 0.02, 1e-6
 class SiteReadout(Readout):
     """eta_n = c_n'x + d_n, with c_n and d_n as the function makes them of its sites.
 
-    sites: those that are the baselines and the loadings, of all blocks or of each in turn; widths: the latents of each.
-    Both are empty where the function makes loadings or baselines in another way: its sites then follow gradients.
+    Both fields are empty where the function makes loadings or baselines in another way: its sites then follow
+    gradients.
+
+    Args:
+        sites: those that are the baselines and the loadings, of all blocks or of each in turn.
+        widths: the latents of each.
     """
 
     sites: tuple[str, ...] = ()

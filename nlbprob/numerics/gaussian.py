@@ -14,7 +14,18 @@ from jaxtyping import Array, Float
 
 
 class Chain(NamedTuple):
-    """A linear-Gaussian Markov chain: the prior of a latent trajectory given its parameters."""
+    """A linear-Gaussian Markov chain: the prior of a latent trajectory given its parameters.
+
+    x_1 ~ N(m0, P0), x_t = A_t x_{t-1} + b_t + N(0, Q_t), in bins t = 1, ..., T. The initial moments have the batch axes
+    or none; each of A, b and Q has a time axis of length T-1, the batch axes and a time axis, or neither.
+
+    Attributes:
+        initial_mean: m0, of the state in the first bin.
+        initial_covariance: P0, of the state in the first bin.
+        transition: A, from one bin to the next.
+        offset: b, added in each step.
+        noise: Q, covariance of the noise of each step.
+    """
 
     initial_mean: Float[Array, "*batch state"]
     initial_covariance: Float[Array, "*batch state state"]

@@ -28,10 +28,16 @@ class Moments(NamedTuple):
 
 
 def gather(mean, covariance, cross, offset, apart, within, shares=None) -> Moments:
-    """Moments of the state less each step's offset and each row's own start, in the bins `within` [row, time].
+    """Moments of the state less each step's offset and each row's own start, in the bins `within`.
 
-    mean, covariance, cross: of the smoothed state, cross being Cov(x_{t+1}, x_t). shares [row, time, regime] splits
-    the steps among regimes, which become a leading axis.
+    Args:
+        mean: of the smoothed state.
+        covariance: of the smoothed state.
+        cross: Cov(x_{t+1}, x_t).
+        offset: of each step.
+        apart: shift of each row's start.
+        within: [row, time].
+        shares: [row, time, regime], splits the steps among regimes, which become a leading axis.
     """
     moved, before, start = mean[:, 1:] - offset, mean[:, :-1], mean[:, 0] - apart
     later, starts = within[:, 1:], within[:, 0]

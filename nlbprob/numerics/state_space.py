@@ -28,13 +28,17 @@ class StateSpace(NamedTuple):
 
 
 def matern(order: int, timescale) -> StateSpace:
-    """The Matern kernel of smoothness nu = order - 1/2 (order 1, 2, 3).
+    """The Matern kernel of smoothness nu = order - 1/2.
 
     With u = sqrt(2 nu) tau / lengthscale: k = e^-u for 1/2, (1 + u) e^-u for 3/2, (1 + u + u^2/3) e^-u for 5/2.
 
-    timescale: lengthscale in bins. The state is f and its derivatives in u, which have variances of order one:
-    A = exp(F u) = e^-u sum_k (N u)^k / k!, with N = F + I nilpotent, and Q = q int_0^u g(v) g(v)' dv, g the last column
-    of exp(F v), by Gauss-Legendre quadrature: positive by construction, each entry to its own digits.
+    The state is f and its derivatives in u, which have variances of order one: A = exp(F u) = e^-u sum_k (N u)^k / k!,
+    with N = F + I nilpotent, and Q = q int_0^u g(v) g(v)' dv, g the last column of exp(F v), by Gauss-Legendre
+    quadrature: positive by construction, each entry to its own digits.
+
+    Args:
+        order: 1, 2 or 3.
+        timescale: lengthscale in bins.
     """
     step = math.sqrt(2 * order - 1) / jnp.asarray(timescale)
     dtype = step.dtype
@@ -67,8 +71,13 @@ def periodic(period, smoothness, harmonics: int) -> StateSpace:
     """k(tau) = exp(-2 sin^2(pi tau / period) / smoothness^2) up to its first harmonics, scaled to unit variance.
 
     k = sum_j w_j cos(2 pi j tau / period) with w_0 ~ I_0(z), w_j ~ 2 I_j(z), z = smoothness^-2, sum_j w_j = 1. Harmonic
-    j is a plane that turns by 2 pi j / period a step, without noise. period: in bins. The ratios I_j / I_{j-1} come
-    from their continued fraction, to full relative accuracy.
+    j is a plane that turns by 2 pi j / period a step, without noise. The ratios I_j / I_{j-1} come from their continued
+    fraction, to full relative accuracy.
+
+    Args:
+        period: in bins.
+        smoothness: of the kernel.
+        harmonics: how many.
     """
     inverse = smoothness**2
     ratio, ratios = jnp.zeros_like(inverse), []

@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 class Aligned:
     """Posteriors with the labels of one of them.
 
-    posteriors: in the order in which they were given; match: how well each agrees with the reference, by posterior:
-    "loadings_r2", 1 - |C - D|^2 / |C|^2 of the reference's loadings C and its own, aligned, D, and for each block of
-    templates or regimes "NAME_agreement", the share of trials, or of bins, that most probably have the same label.
+    Attributes:
+        posteriors: in the order in which they were given.
+        match: how well each agrees with the reference, by posterior: "loadings_r2", 1 - |C - D|^2 / |C|^2 of the
+            reference's loadings C and its own, aligned, D, and for each block of templates or regimes "NAME_agreement",
+            the fraction of trials, or of bins, that most probably have the same label.
     """
 
     posteriors: "list[Posterior]"
@@ -44,11 +46,17 @@ class Aligned:
     def to_arviz(
         self, trials: "Trials", draws: int = 200, log_likelihood: str = "neuron", seed: int = 0
     ) -> "xarray.DataTree":
-        """One tree with a chain for each posterior, of `draws` draws each; see `Posterior.to_arviz`.
+        """One tree with a chain for each posterior; see `Posterior.to_arviz`.
 
-        r_hat then tells whether the fits agree. It means nothing for sites in the basis that a fit happened to have
-        (of a dense LDS "rotation_hz", "initial_mean" and "initial_covariance"; of a SwitchingLDS its matrices): look at
+        r_hat then shows whether the fits agree. It means nothing for sites in the basis that a fit happened to have (of
+        a dense LDS "rotation_hz", "initial_mean" and "initial_covariance"; of a SwitchingLDS its matrices): look at
         what is derived of them in the common basis, such as "transition_matrix", or at the modes of `dynamics`.
+
+        Args:
+            trials: as for `Posterior.to_arviz`.
+            draws: of each posterior.
+            log_likelihood: "neuron", "trial" or "full".
+            seed: of the draws of the first posterior; each later one takes the next.
         """
         chains = enumerate(self.posteriors)
         return joined([one.to_arviz(trials, draws, log_likelihood, seed + number) for number, one in chains])
@@ -59,16 +67,22 @@ def align(posteriors: "Sequence[Posterior]", trials: "Trials | None" = None, *, 
     """Express posteriors of one model and the same neurons, from several seeds, in the labels of one of them.
 
     Latents: the modes of each block are assigned to those of the reference and then rotated, so that the loadings are
-    as near to its own as can be, min |C - D P R|. A mode is the whole block where its prior does not mind a rotation
+    as near to its own as can be, min |C - D P R|. A mode is the whole block where its prior is rotation-invariant
     (dense dynamics, regimes, templates), a pair of modal dynamics, or else a single latent, which only changes its
-    sign. Regimes and templates: assigned so that as many bins, or trials, as can be have the same label.
+    sign. Regimes and templates: assigned so that as many bins, or trials, as can be have the same label. What is
+    aligned is the same fit: its rates and evidence do not change.
 
-    trials: those whose regimes and templates are compared; needed where the model has such. to: the place of the
-    reference, which stays as it is. What is aligned is the same fit: its rates and evidence do not change.
-    Raises InputError where the posteriors are not of one model and the same neurons.
+    Args:
+        posteriors: of one model and the same neurons.
+        trials: those whose regimes and templates are compared; needed where the model has such.
+        to: position of the reference among the posteriors; it stays as it is.
 
-    >>> seeds = [nlb.fit(model, trials, seed=seed) for seed in range(4)]  # doctest: +SKIP
-    >>> az.summary(nlb.align(seeds).to_arviz(trials), var_names=["loadings"])  # doctest: +SKIP
+    Raises:
+        InputError: the posteriors are not of one model and the same neurons.
+
+    Examples:
+        >>> seeds = [nlb.fit(model, trials, seed=seed) for seed in range(4)]  # doctest: +SKIP
+        >>> az.summary(nlb.align(seeds).to_arviz(trials), var_names=["loadings"])  # doctest: +SKIP
     """
     import xarray
 

@@ -49,19 +49,30 @@ def to_arviz(posterior: "Posterior", trials: "Trials", contents: Contents, seed:
     """Joint draws of parameters and trajectories given what is seen in the trials, in ArviZ's layout.
 
     Groups, all draws with the dimensions (chain, draw, ...), one chain:
-    posterior: parameters in the canonical basis, the blocks' sites, "latents" [trial, time, latent], the template of
-    each trial and the regime of each bin where there are some; posterior_predictive: "spikes" [entry], drawn from the
-    rates; log_likelihood: "spikes", log p(y | x, theta) summed over the seen entries of each "pair" of trial and neuron
-    ("neuron"), of each trial ("trial"), or not summed [entry] ("full"); observed_data: "spikes" [entry];
-    predictions: "rates", expected spikes per bin [trial, time, neuron], also of what is not seen; latents: "mean" and
-    "std" [trial, time, latent] over all draws; constant_data: "seen" [trial, time, neuron], "bin_ms", "heldout",
-    conditions, behavior; sample_stats: "lp" (log p(y | x, theta) of all that is seen, nats) and the ELBO trace.
+
+    - posterior: parameters in the canonical basis, the blocks' sites, "latents" [trial, time, latent], the template of
+      each trial and the regime of each bin where there are some;
+    - posterior_predictive: "spikes" [entry], drawn from the rates;
+    - log_likelihood: "spikes", log p(y | x, theta) summed over the seen entries of each "pair" of trial and neuron
+      ("neuron"), of each trial ("trial"), or not summed [entry] ("full");
+    - observed_data: "spikes" [entry];
+    - predictions: "rates", expected spikes per bin [trial, time, neuron], also of what is not seen;
+    - latents: "mean" and "std" [trial, time, latent] over all draws;
+    - constant_data: "seen" [trial, time, neuron], "bin_ms", "heldout", conditions, behavior;
+    - sample_stats: "lp" (log p(y | x, theta) of all that is seen, nats) and the ELBO trace.
 
     What is not seen is absent: an entry is a bin of a neuron in a trial that is seen, a pair (trial, neuron) or a trial
     one in which anything is, and their coordinates "trial", "time" (ms) and "neuron" say which. They come in the order
     of `seen`, so that `whole[seen] = entries` puts them into place. Counts are signed whole numbers.
 
-    Raises InputError where the tree would exceed 1 GB, with the option that shrinks it.
+    Args:
+        posterior: of a fit.
+        trials: of the neurons of the fit.
+        contents: which groups to make, and of how many draws.
+        seed: of the draws.
+
+    Raises:
+        InputError: the tree would exceed 1 GB; the message names the option that shrinks it.
     """
     import xarray
 
@@ -145,7 +156,17 @@ def rounded(values: np.ndarray, digits: int) -> np.ndarray:
 
 
 def check_size(what: str, known: dict[joint.Key, Variable], contents: Contents, limit: int) -> None:
-    """Raise InputError where the arrays together would be larger than `limit`; what: the name of the product."""
+    """See that the arrays together are not larger than `limit`.
+
+    Args:
+        what: the name of the product.
+        known: every array, by its key.
+        contents: what was asked for.
+        limit: in bytes.
+
+    Raises:
+        InputError: they are larger.
+    """
     labels = {name for names in joint.LABELS.values() for name in names} | {"seen"}
     fixed = sum(one.size for (_, name), one in known.items() if "draw" not in one.dims and name not in labels)
     drawn = sum(one.size for one in known.values() if "draw" in one.dims)

@@ -25,10 +25,16 @@ STATISTICS = ("mean", "variance", "fano")
 def check_counts(tree: "xarray.DataTree", interval: float = 0.9) -> "xarray.Dataset":
     """Mean, variance and Fano factor, variance / mean, over trials of each neuron's count in a trial.
 
-    tree: from `posterior.to_arviz(trials)`. interval: probability of the central interval of the draws.
-    Returns "observed", "predicted" (mean over draws), "lower" and "upper" [statistic, neuron], statistic being "mean",
-    "variance" and "fano"; NaN where a neuron is not seen in two trials, or has no spike. A Fano factor above `upper`:
-    counts vary more than the model says; try NegativeBinomial, a trial gain, or more latents.
+    A Fano factor above `upper`: counts vary more than the model predicts; try NegativeBinomial, a trial gain, or more
+    latents.
+
+    Args:
+        tree: from `posterior.to_arviz(trials)`.
+        interval: probability of the central interval of the draws.
+
+    Returns:
+        "observed", "predicted" (mean over draws), "lower" and "upper" [statistic, neuron], statistic being "mean",
+        "variance" and "fano"; NaN where a neuron is not seen in two trials, or has no spike.
     """
     return compared(tree, interval, dispersion, {"statistic": list(STATISTICS), "neuron": neurons(tree)})
 
@@ -37,8 +43,15 @@ def check_counts(tree: "xarray.DataTree", interval: float = 0.9) -> "xarray.Data
 def check_correlations(tree: "xarray.DataTree", interval: float = 0.9) -> "xarray.Dataset":
     """Pearson's correlation over trials of the counts of each pair of neurons, of trials in which both are seen.
 
-    tree, interval: as for `check_counts`. Returns "observed", "predicted", "lower" and "upper" [neuron, neuron_2];
-    NaN where a count is constant. Correlations outside: latents are missing.
+    Correlations outside the interval: latents are missing.
+
+    Args:
+        tree: from `posterior.to_arviz(trials)`.
+        interval: probability of the central interval of the draws.
+
+    Returns:
+        "observed", "predicted" (mean over draws), "lower" and "upper" [neuron, neuron_2]; NaN where a count is
+        constant.
     """
     return compared(tree, interval, correlation, {"neuron": neurons(tree), "neuron_2": neurons(tree)})
 
@@ -47,8 +60,16 @@ def check_correlations(tree: "xarray.DataTree", interval: float = 0.9) -> "xarra
 def check_psths(tree: "xarray.DataTree", interval: float = 0.9) -> "xarray.Dataset":
     """The peri-stimulus time histogram: mean count in each bin over the trials of each condition, spikes/bin.
 
-    tree, interval: as for `check_counts`. Returns "observed", "predicted", "lower" and "upper" [condition, time,
-    neuron]; NaN where nothing is seen. Raises InputError where the trials had no conditions.
+    Args:
+        tree: from `posterior.to_arviz(trials)`.
+        interval: probability of the central interval of the draws.
+
+    Returns:
+        "observed", "predicted" (mean over draws), "lower" and "upper" [condition, time, neuron]; NaN where nothing is
+        seen.
+
+    Raises:
+        InputError: the trials had no conditions.
     """
     constant = group(tree, "constant_data")
     columns = [constant[n].values for n in constant.data_vars if constant[n].dims == ("trial",) and n != "split"]

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 class Embedded(NamedTuple):
-    """Trials with every neuron of the fit; neurons: where those that were handed over are among them."""
+    """Trials with every neuron of the fit.
+
+    Attributes:
+        trials: with every neuron of the fit.
+        neurons: where those that were handed over are among them.
+    """
 
     trials: "Trials"
     neurons: Int[np.ndarray, " neuron"]

@@ -33,9 +33,12 @@ ROWS = 64
 class Contents(NamedTuple):
     """What to put into a tree.
 
-    draws: of the parameters and of all that is drawn with them; log_likelihood: "neuron", "trial" or "full"; latents:
-    "draws", or "summary" for their mean and standard deviation; predictive, rates: how many of the draws have counts,
-    and expected counts, as well.
+    Attributes:
+        draws: of the parameters and of all that is drawn with them.
+        log_likelihood: "neuron", "trial" or "full".
+        latents: "draws", or "summary" for their mean and standard deviation.
+        predictive: how many of the draws have counts as well.
+        rates: how many of the draws have expected counts as well.
     """
 
     draws: int

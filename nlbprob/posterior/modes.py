@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def modes_of(posterior: "Posterior", draws: int, seed: int) -> "xarray.Dataset":
     """The modes of every block of a posterior that has a transition matrix of its own; see `modes`.
 
-    Raises InputError where there is no such block.
+    Raises:
+        InputError: there is no such block.
     """
     import xarray
 
@@ -40,10 +41,17 @@ def modes(
 ) -> "xarray.Dataset":
     """Eigenvalues l of the transition matrix: frequency |arg l| / (2 pi bin), decay time -bin / log |l|.
 
-    Modes are those of `mean`, slowest first; a complex pair counts once, with a "multiplicity" of 2. The eigenvalues
-    of each draw are assigned to them by the least total distance in the complex plane.
-    Returns "frequency_hz", "decay_ms", "modulus" [sample, mode], the same with the prefix "mean_" [mode],
-    "multiplicity" [mode].
+    Modes are those of `mean`, slowest first; a complex pair counts once, with a "multiplicity" of 2. The eigenvalues of
+    each draw are assigned to them by the least total distance in the complex plane.
+
+    Args:
+        mean: [latent, latent], the transition matrix of one bin at the parameters' mean.
+        draws: [sample, latent, latent], draws of it.
+        bin_ms: bin width in ms.
+
+    Returns:
+        "frequency_hz", "decay_ms", "modulus" [sample, mode], the same with the prefix "mean_" [mode], "multiplicity"
+        [mode].
     """
     import xarray
 

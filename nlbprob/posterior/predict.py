@@ -111,7 +111,14 @@ def gathered(parts: list, rows: list[slice]):
 
 
 def rates(posterior: "Posterior", trials: "Trials", causal: bool, found=None) -> np.ndarray:
-    """Expected counts [trial, time, neuron] given what is seen; found: what `by_chunk` gives, where it is known."""
+    """Expected counts [trial, time, neuron] given what is seen.
+
+    Args:
+        posterior: of a fit.
+        trials: to predict.
+        causal: each bin given what is seen up to and including it, for online use; else given all that is seen.
+        found: what `by_chunk` gives, where it is known.
+    """
     with precision(posterior.config["precision"]):
         found = by_chunk(posterior, trials, causal) if found is None else found
         found = [(rows, expected_rates(posterior.model, *rest)) for rows, *rest in found]
@@ -121,7 +128,11 @@ def rates(posterior: "Posterior", trials: "Trials", causal: bool, found=None) ->
 def latents(posterior: "Posterior", trials: "Trials", causal: bool, found=None):
     """Posterior moments of the latents in the canonical basis; over all components where there are templates.
 
-    found: what `by_chunk` gives, where it is known.
+    Args:
+        posterior: of a fit.
+        trials: whose latents are wanted.
+        causal: as for `rates`.
+        found: what `by_chunk` gives, where it is known.
     """
     import xarray
 

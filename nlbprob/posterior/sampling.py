@@ -34,7 +34,8 @@ Reading = Callable[..., dict[str, Any]]
 class Piece(NamedTuple):
     """Some draws of the trials of a chunk: arrays [draw, trial, ...] by name, and what all draws start from.
 
-    marginals: of the latents at the centre of the parameters, of the chunk's rows before they are cut.
+    Attributes:
+        marginals: of the latents at the centre of the parameters, of the chunk's rows before they are cut.
     """
 
     trials: slice

@@ -55,19 +55,29 @@ def write_report(
     latents: Any = None,
     tested: dict[str, Any] | None = None,
 ) -> pathlib.Path:
-    """Write the report of a fit as one HTML file without scripts or links to elsewhere; return its path.
+    """Write the report of a fit as one HTML file without scripts or links to elsewhere.
 
-    trials: those fitted and scored, held-out counts seen.
-    metrics: the content of a run's metrics.json: {split: {score: value}, "intervals": {score: [low, high]},
-        "baselines": {name: {score: value}}, "by_neuron": [{"id", "co-bps"}], "reasons": {score: words}, "split",
-        "fit_on", "bin_ms"}; "baseline_intervals" {name: {score: [low, high]}}, "units" {score: unit} and "meanings"
-        {score: words} are shown where they are there.
-    config: the content of a run's config.json: "model" {"name"}, "started", "versions"; what is missing is left out.
-    rates, latents: what posterior.rates and posterior.latents say of trials.hide_heldout(split), where they are known
-        already; inferred here otherwise, which takes most of the time.
-    tested: the content of a run's test.json: "scores" {score: value}, "statement", "date", "fit_on", "bin_ms"; None
-        where the run was not tested.
-    Raises InputError where rates do not fit the trials or these are not the posterior's.
+    Args:
+        path: of the file.
+        posterior: of the fit.
+        trials: those fitted and scored, held-out counts seen.
+        metrics: the content of a run's metrics.json: {split: {score: value}, "intervals": {score: [low, high]},
+            "baselines": {name: {score: value}}, "by_neuron": [{"id", "co-bps"}], "reasons": {score: words}, "split",
+            "fit_on", "bin_ms"}; "baseline_intervals" {name: {score: [low, high]}},
+            "units" {score: unit} and "meanings" {score: words} are shown where they are there.
+        config: the content of a run's config.json: "model" {"name"}, "started", "versions"; what is missing is left
+            out.
+        rates: what posterior.rates gives for trials.hide_heldout(split), where it is known already; inferred here
+            otherwise, which takes most of the time.
+        latents: what posterior.latents gives for the same trials, where it is known already; else likewise.
+        tested: the content of a run's test.json: "scores" {score: value}, "statement", "date", "fit_on", "bin_ms"; None
+            where the run was not tested.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        InputError: rates do not fit the trials, or these are not the posterior's.
     """
     trials = trials.split(*dict.fromkeys([*metrics["fit_on"].split("+"), *metrics["split"].split("+")]))
     if rates is None:

@@ -11,7 +11,12 @@ from nlbprob.reporting import style
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-    """One small figure. heading: above it; label: what it shows, for those who cannot see it."""
+    """One small figure.
+
+    Attributes:
+        heading: above it.
+        label: what it shows, for those who cannot see it.
+    """
 
     heading: str
     figure: Figure
@@ -22,8 +27,11 @@ class Panel:
 class Section:
     """A part of the report.
 
-    reading: one to three plain sentences on how to read it; panels: laid out side by side as the screen allows;
-    key: (color, label) pairs of what colors mean; table: HTML, before the panels, or beside the panel if there is one.
+    Attributes:
+        reading: one to three plain sentences on how to read it.
+        panels: laid out side by side as the screen allows.
+        key: (color, label) pairs of what colors mean.
+        table: HTML, before the panels, or beside the panel if there is one.
     """
 
     title: str

@@ -132,9 +132,12 @@ def limits(values: Iterable[float] | np.ndarray, margin: float = 0.06) -> tuple[
 
 
 def svg(figure: Figure, name: str, label: str) -> str:
-    """A figure as inline SVG that scales with its column, with `label` as its text for screen readers.
+    """A figure as inline SVG that scales with its column.
 
-    name: prefix of all ids inside, unique on the page.
+    Args:
+        figure: to draw.
+        name: prefix of all ids inside, unique on the page.
+        label: its text for screen readers.
     """
     buffer = io.StringIO()
     with mpl.rc_context(RC):

@@ -38,9 +38,13 @@ class Group:
 class View:
     """A fit and its scores.
 
-    trials: of the fitted and the scored splits, held-out counts seen; rates [trial, time, neuron]: spikes/bin,
-    predicted from `visible`; metrics, config: the content of a run's metrics.json and config.json; given_latents: what
-    `Posterior.latents` says of `visible`, where it is known already; tested: the content of its test.json.
+    Attributes:
+        trials: of the fitted and the scored splits, held-out counts seen.
+        rates: [trial, time, neuron], spikes/bin, predicted from `visible`.
+        metrics: the content of a run's metrics.json.
+        config: the content of a run's config.json.
+        given_latents: what `Posterior.latents` gives for `visible`, where it is known already.
+        tested: the content of a run's test.json.
     """
 
     posterior: Posterior

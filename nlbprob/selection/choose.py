@@ -39,9 +39,13 @@ FOLD_OPTIONS = {"svi_steps": 0}
 class Choice:
     """What `choose` found; `choice.model` goes on to `fit`.
 
-    keywords: those chosen; model: made with them, ready to fit; split: the inner split that chose; measure: what was
-    scored on it. table: by candidate (its keywords as coordinates) "score" (bits/spike) and its "standard_error",
-    "difference" (from the best) and "difference_standard_error" (paired over trials), and "fold_score" by fold.
+    Attributes:
+        keywords: those chosen.
+        model: made with them, ready to fit.
+        split: the inner split that chose.
+        measure: what was scored on it.
+        table: by candidate (its keywords as coordinates) "score" (bits/spike) and its "standard_error", "difference"
+            (from the best) and "difference_standard_error" (paired over trials), and "fold_score" by fold.
     """
 
     keywords: dict[str, Any]
@@ -83,22 +87,29 @@ def choose(
 
     Each candidate is fitted to all folds but one and predicts that one from its held-in neurons; the score is co-bps,
     the bits per spike of held-out neurons over their mean rate, of all trials together, each predicted once. Where the
-    trials hold no neuron out, a quarter of the neurons, drawn by `seed`, is hidden instead. Standard errors come from
-    a bootstrap over trials. Nothing but these trials is looked at.
+    trials hold no neuron out, a quarter of the neurons, drawn by `seed`, is hidden instead. Standard errors come from a
+    bootstrap over trials. Nothing but these trials is looked at.
 
-    model: a function of keywords that returns a `Model` or a NumPyro function of trials, or the name of a model (file)
-    as `load_model` takes it.
-    grids: for each keyword the values to try, or one value for all, as in `dim=[4, 8, 12], components=9`; every
-    combination is tried. folds: at least 2, shuffled by `seed`, which is also that of every fit.
-    rule: "best" takes the highest score. "one-standard-error" takes the first candidate whose score is less than a
-    standard error of the difference below it; so write grids from simple to rich.
-    fit_options: keywords of `fit` for the folds, {"svi_steps": 0} by default: EM with the curvature's uncertainty.
+    Args:
+        model: a function of keywords that returns a `Model` or a NumPyro function of trials, or the name of a model
+            (file) as `load_model` takes it.
+        trials: to learn from and to predict.
+        folds: at least 2, shuffled by `seed`.
+        seed: of the folds and of every fit.
+        rule: "best" takes the highest score. "one-standard-error" takes the first candidate whose score is less than a
+            standard error of the difference below it; so write grids from simple to rich.
+        fit_options: keywords of `fit` for the folds, {"svi_steps": 0} by default: EM with the curvature's uncertainty.
+        progress: show a progress bar.
+        **grids: for each keyword the values to try, or one value for all, as in `dim=[4, 8, 12], components=9`; every
+            combination is tried.
 
-    >>> choice = nlb.choose("poisson_lds", trials.split("train"), dim=[4, 8, 12])  # doctest: +SKIP
-    >>> posterior = nlb.fit(choice.model, trials.split("train"))  # doctest: +SKIP
+    Raises:
+        InputError: the model does not take these keywords, a candidate does not fit the trials, or there are too few
+            trials, neurons or spikes to judge by.
 
-    Raises InputError where the model does not take these keywords, a candidate does not fit the trials, or there are
-    too few trials, neurons or spikes to judge by.
+    Examples:
+        >>> choice = nlb.choose("poisson_lds", trials.split("train"), dim=[4, 8, 12])  # doctest: +SKIP
+        >>> posterior = nlb.fit(choice.model, trials.split("train"))  # doctest: +SKIP
     """
     check_trials(trials, "choose")
     one_of(rule, RULES, "choose", "rule")

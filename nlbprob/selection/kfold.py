@@ -42,12 +42,22 @@ def kfold(
     folds; p is by how much that of trials which were learned from is higher. Comparing models: the same trials, folds
     and seed for all, `az.compare({"lds": nlb.kfold(...), "templates": nlb.kfold(...)})`.
 
-    model: or a NumPyro function of trials. folds: at least 2, shuffled by `seed`, which is also that of fits and draws.
-    fit_options: keywords of `fit`, by default {"posterior": "map", "svi_steps": 0}: the evidence is that at the
-    parameters' centre.
-    Returns ArviZ's `ELPDData`; `elpd_i` [trial] has the coordinates "elbo", "error", "effective_draws" and "fold";
-    `warning` is set where a trial has fewer than ten effective draws. Why not leave-one-out by importance sampling
-    (`az.loo`): a trial carries so many effective parameters that its k is mostly above 0.7.
+    Why not leave-one-out by importance sampling (`az.loo`): a trial carries so many effective parameters that its k is
+    mostly above 0.7.
+
+    Args:
+        model: or a NumPyro function of trials.
+        trials: to learn from and to predict.
+        folds: at least 2, shuffled by `seed`.
+        seed: of the folds, the fits and the draws.
+        draws: of the estimate of a trial's evidence.
+        fit_options: keywords of `fit`, by default {"posterior": "map", "svi_steps": 0}: the evidence is that at the
+            parameters' centre.
+        progress: show a progress bar.
+
+    Returns:
+        ArviZ's `ELPDData`; `elpd_i` [trial] has the coordinates "elbo", "error", "effective_draws" and "fold";
+        `warning` is set where a trial has fewer than ten effective draws.
     """
     import xarray
 

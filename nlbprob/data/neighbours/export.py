@@ -66,7 +66,8 @@ def classes() -> tuple[Any, Any]:
 def content(trials: "Trials", values: Any) -> tuple[np.ndarray, list[Any], dict[str, np.ndarray] | None]:
     """The values [trial, time, column], the columns' names, and what is known of each: the columns of neurons.
 
-    Raises InputError where the values are not of these trials.
+    Raises:
+        InputError: the values are not of these trials.
     """
     if values is None:
         values = np.where(trials.seen, trials.counts, np.nan)
@@ -106,7 +107,8 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
 def first_edges(trials: "Trials") -> Float[np.ndarray, " trial"]:
     """The left edge of each trial's first bin on the recording's clock, in s: align event + first bin edge.
 
-    Raises InputError where the trials have no place on one clock.
+    Raises:
+        InputError: the trials have no place on one clock.
     """
     options = trials.source.get("options", {})
     align = options.get("align", "start_time")

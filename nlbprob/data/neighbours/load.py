@@ -45,8 +45,14 @@ class Given:
 def load_session(source: Any, options: dict[str, Any], given: Given) -> Trials:
     """The spikes of a recording in memory, in bins of its trials.
 
-    options: as `nlbprob.data.options.resolve` returns them. Raises InputError where the object is of no kind that is
-    known, or holds no trials and none are given, and what `assemble` raises.
+    Args:
+        source: the recording.
+        options: as `nlbprob.data.options.resolve` returns them.
+        given: tables and signals given beside it.
+
+    Raises:
+        InputError: the object is of no kind that is known, or holds no trials and none are given; and as `assemble`
+            does.
     """
     session = session_of(source)
     with naming(session.kind):

@@ -39,8 +39,10 @@ def loaded(thing: Any) -> Any:
 def session(source: Any) -> Session:
     """The units of spike trains, each recorded from its t_start to its t_stop.
 
-    Trials are the epochs of the segments or, where a block has several segments and no epoch, these. Raises InputError
-    where the segments differ in their units.
+    Trials are the epochs of the segments or, where a block has several segments and no epoch, these.
+
+    Raises:
+        InputError: the segments differ in their units.
     """
     parts = segments_of(source)
     held = list(getattr(source, "segments", [source] if hasattr(source, "spiketrains") else []))
@@ -84,7 +86,8 @@ def observed(train: Any) -> Float[np.ndarray, "one 2"]:
 def columns_of_trains(parts: Sequence[Sequence[Any]]) -> Table:
     """Annotations that every spike train has, and ids: an annotation, else the trains' names, else numbers from 0.
 
-    Raises InputError where the trains of a segment have other ids than those of the first.
+    Raises:
+        InputError: the trains of a segment have other ids than those of the first.
     """
     tables = [columns_of_segment(trains) for trains in parts]
     for at, table in enumerate(tables):

@@ -12,7 +12,12 @@ from nlbprob.errors import InputError
 def neuron_columns(neurons: Any, ids: np.ndarray) -> Table:
     """Columns by name in the order of `ids`: matched by "id" or a data frame's index, else by their order.
 
-    neurons: a mapping or data frame of columns. Raises InputError where it does not say something of every unit.
+    Args:
+        neurons: a mapping or data frame of columns.
+        ids: of the units.
+
+    Raises:
+        InputError: it does not have a value for every unit.
     """
     columns = columns_of(neurons)
     if columns is None:
@@ -28,7 +33,13 @@ def neuron_columns(neurons: Any, ids: np.ndarray) -> Table:
 
 
 def in_order(table: Table, ids: np.ndarray, counted: bool) -> Table:
-    """The rows of the table with the given ids. counted: ids that merely count the rows say nothing."""
+    """The rows of the table with the given ids.
+
+    Args:
+        table: columns by name.
+        ids: of the units.
+        counted: the ids of the table merely count its rows and do not identify units.
+    """
     rows = {str(name): row for row, name in enumerate(table["id"].tolist())}
     wanted = [str(name) for name in ids.tolist()]
     missing = [name for name in wanted if name not in rows]

@@ -11,7 +11,10 @@ from nlbprob.errors import InputError
 def seconds(values: Any, field: str) -> Float[np.ndarray, " time"]:
     """Times in s from plain numbers (s), quantities with a unit, time differences, or an object with times `t` (s).
 
-    Masked times are left out. Raises InputError where they are not one list of times.
+    Masked times are left out.
+
+    Raises:
+        InputError: they are not one list of times.
     """
     values = getattr(values, "t", values)
     array = magnitude(values, field, time=True)
@@ -28,7 +31,13 @@ def seconds(values: Any, field: str) -> Float[np.ndarray, " time"]:
 def magnitude(values: Any, field: str, time: bool = False) -> np.ndarray:
     """The numbers of values with or without a unit; times, as quantities or time differences, in s.
 
-    time: another unit than one of time is an error. Raises InputError there, and where lists differ in length.
+    Args:
+        values: the quantities.
+        field: what messages call them.
+        time: another unit than one of time is an error.
+
+    Raises:
+        InputError: the unit is none of time, or lists differ in length.
     """
     if issubclass(type(values), list | tuple) and any(hasattr(value, "rescale") for value in values):
         return np.array([magnitude(value, field, time) for value in values])

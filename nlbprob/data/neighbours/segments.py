@@ -19,7 +19,8 @@ COLUMN = "segment"
 def laid_out(spans: Sequence[tuple[float, float]]) -> tuple[float, ...]:
     """What is added to the times of each segment, in s, so that each begins after the last one ended.
 
-    spans: first and last moment of each segment on its own clock. The first segment keeps its clock.
+    Args:
+        spans: first and last moment of each segment on its own clock, in s. The first segment keeps its clock.
     """
     offsets, end = [], -np.inf
     for first, last in spans:
@@ -36,7 +37,8 @@ def joined(segments: Sequence[np.ndarray], offsets: Sequence[float]) -> np.ndarr
 def moved(table: Table, offsets: Sequence[float], align: str) -> Table:
     """The trials on the common clock: their start, end and align event are moved with their segment.
 
-    Raises InputError where the column "segment" is missing or names no segment.
+    Raises:
+        InputError: the column "segment" is missing or names no segment.
     """
     if len(offsets) < 2:
         return table
@@ -56,7 +58,8 @@ def moved(table: Table, offsets: Sequence[float], align: str) -> Table:
 def moved_series(signal: Any, name: str, offsets: Sequence[float]) -> Series:
     """A signal on the common clock: of several segments, a list with one for each.
 
-    Raises InputError where it is not one for each.
+    Raises:
+        InputError: it is not one for each.
     """
     if len(offsets) < 2:
         return series_of(signal, name)

@@ -22,13 +22,14 @@ def no_signal(name: str) -> Any:
 class Session:
     """The spikes of one recording, and what else the object holds.
 
-    kind: what the object is, for messages.
-    neurons: "id" and other columns, one value a unit.
-    spike_times: of each unit, in s.
-    observed: of each unit, intervals [interval, (start, stop)] in s; None: recorded throughout.
-    tables: tables of trials by name, in any form that `trial_table` takes.
-    signal: a signal by its name, in any form that `series_of` takes.
-    offsets: where each segment begins on the common clock, in s, for a recording in several segments.
+    Attributes:
+        kind: what the object is, for messages.
+        neurons: "id" and other columns, one value a unit.
+        spike_times: of each unit, in s.
+        observed: of each unit, intervals [interval, (start, stop)] in s; None: recorded throughout.
+        tables: tables of trials by name, in any form that `trial_table` takes.
+        signal: a signal by its name, in any form that `series_of` takes.
+        offsets: where each segment begins on the common clock, in s, for a recording in several segments.
     """
 
     kind: str
@@ -48,7 +49,8 @@ class Session:
     def table(self, name: str) -> Any:
         """The table of trials of that name, or the only one where the default name "trials" fits none.
 
-        Raises InputError where there is none.
+        Raises:
+            InputError: there is none.
         """
         if name in self.tables:
             return self.tables[name]

@@ -18,11 +18,15 @@ TAKEN_OFF = 1.0005e-6
 
 
 def trial_table(trials: Any) -> Columns:
-    """ "id", "start_time" and "stop_time" (s) and every other column with one number, boolean or string a trial.
+    """Columns of trials: "id", "start_time" and "stop_time" (s), and every other column with one number, boolean or
+    string a trial.
 
-    trials: a mapping or data frame of columns; an IntervalSet of pynapple; an Interval of temporaldata; an Epoch of
-        neo; an intervals table of pynwb; (starts, stops); or an array of them [trial, (start, stop)].
-    Raises InputError where it is none of these, or has no start or end.
+    Args:
+        trials: a mapping or data frame of columns; an IntervalSet of pynapple; an Interval of temporaldata; an Epoch of
+            neo; an intervals table of pynwb; (starts, stops); or an array of them [trial, (start, stop)].
+
+    Raises:
+        InputError: it is none of these, or has no start or end.
     """
     columns = columns_of(trials)
     if columns is None:

@@ -19,7 +19,8 @@ def takes(source: Any) -> bool:
 def session(source: Any) -> Session:
     """The spikes of a Data by unit, recorded in their domain, or that of all data.
 
-    Raises InputError where a spike is of a unit that is not listed.
+    Raises:
+        InputError: a spike is of a unit that is not listed.
     """
     owner, times = np.asarray(source.spikes.unit_index), np.asarray(source.spikes.timestamps, dtype=np.float64)
     units = getattr(source, "units", None)
@@ -54,7 +55,8 @@ def tables(source: Any) -> dict[str, Any]:
 def signal(source: Any, name: str) -> Any:
     """A signal by its place, such as "cursor.vel", or "cursor" where that has one field.
 
-    Raises InputError where there is none.
+    Raises:
+        InputError: there is none.
     """
     found, *rest = [*name.rsplit(".", 1)]
     for place, field in ((name, None), (found, rest[0] if rest else None)):

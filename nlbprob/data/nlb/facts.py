@@ -17,9 +17,12 @@ PHASES = {"val": (("train",), "val"), "test": (("train", "val"), "test")}
 class Epoch:
     """The bins of a trial: those that open in [align + a, align + b), or in [start, stop) where there is no window.
 
-    align, start, stop: trials columns with times in s.
-    window_ms: (a, b) in ms.
-    overlap: a trial's epoch may run into the next trial's; else it is cut there.
+    Attributes:
+        align: trials column with times in s.
+        window_ms: (a, b) in ms.
+        start: trials column with times in s.
+        stop: trials column with times in s.
+        overlap: a trial's epoch may run into the next trial's; else it is cut there.
     """
 
     align: str
@@ -38,8 +41,9 @@ class Epoch:
 class Psth:
     """How the target PSTH is made: smoothed with a Gaussian, averaged over the trials of a condition.
 
-    conditions: trials columns whose joint value is a trial's condition.
-    kern_sd_ms: standard deviation of the Gaussian in ms.
+    Attributes:
+        conditions: trials columns whose joint value is a trial's condition.
+        kern_sd_ms: standard deviation of the Gaussian in ms.
     """
 
     epoch: Epoch
@@ -60,12 +64,15 @@ class Jitter:
 class Dataset:
     """What the benchmark fixes for one data set.
 
-    dandiset, files: where the files are: the number of the dandiset, and how their names begin.
-    inputs: the window that a model sees; it is followed by the forward window.
-    scored: the window whose held-out spikes are scored.
-    behavior: time series that is decoded, lag_ms after the spikes. None: the trials columns `trial_behavior` instead.
-    outlier: trials column; where it is true there is no behavior and no part in the PSTH.
-    decode_by: trials column, 0 or 1, by whose value separate decoders are fitted.
+    Attributes:
+        dandiset: number of the dandiset that holds the files.
+        files: how the names of the files begin.
+        inputs: the window that a model sees; it is followed by the forward window.
+        scored: the window whose held-out spikes are scored.
+        behavior: time series that is decoded, lag_ms after the spikes. None: the trials columns `trial_behavior`
+            instead.
+        outlier: trials column; where it is true there is no behavior and no part in the PSTH.
+        decode_by: trials column, 0 or 1, by whose value separate decoders are fitted.
     """
 
     name: str

@@ -16,8 +16,9 @@ def find_pair(folder: str | os.PathLike, dataset: Dataset) -> tuple[Path, Path]:
     Both are needed in either phase: the benchmark puts the two recordings on one clock, the test file first, and
     decimates the behavior there, so that what lies before the first trial decides the behavior at its start.
 
-    Raises FileNotFoundError where there is no such folder or no NWB file in it, InputError where one of the two is
-    missing, comes twice, or the files are of another data set.
+    Raises:
+        FileNotFoundError: there is no such folder, or no NWB file in it.
+        InputError: one of the two is missing, comes twice, or the files are of another data set.
     """
     place = Path(folder)
     if place.is_file():

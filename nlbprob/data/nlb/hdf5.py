@@ -18,12 +18,23 @@ from nlbprob.files import translated, write_hdf5
 def write_tensors(
     folder: str | os.PathLike, dataset: str, bin_ms: float | int, phase: str, out: str | os.PathLike, seed: int = 0
 ) -> list[Path]:
-    """Write train_input.h5 and eval_input.h5 of a phase, and target.h5 of the validation phase; return their paths.
+    """Write train_input.h5 and eval_input.h5 of a phase, and target.h5 of the validation phase.
 
-    folder: with the train and the test file of the data set. out: made if need be; files of these names are replaced.
-    phase: "val": learn from train, evaluate on val; "test": learn from train and val, evaluate on test.
-    Raises FileNotFoundError or InputError as `read`, `resample` and `splits` do, WriteError where a file cannot be
-    written.
+    Args:
+        folder: with the train and the test file of the data set.
+        dataset: name of the data set.
+        bin_ms: bin width in ms.
+        phase: "val": learn from train, evaluate on val; "test": learn from train and val, evaluate on test.
+        out: made if need be; files of these names are replaced.
+        seed: of the jitter of dmfc_rsg.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        FileNotFoundError: as `read` does.
+        InputError: as `read`, `resample` and `splits` do.
+        WriteError: a file cannot be written.
     """
     train, evaluated = splits(phase)
     place = Path(out)
@@ -44,8 +55,11 @@ def write_tensors(
 def write_h5(path: Path, tensors: Mapping[str, Any]) -> None:
     """Write arrays, and groups of them, in place of the file: floats as float32, whole numbers as int32, compressed.
 
-    An array of arrays becomes one of variable length, also where all are of one length: there the benchmark's own
-    tools stop with an error. Raises WriteError where the file cannot be written; what was there stays then.
+    An array of arrays becomes one of variable length, also where all are of one length: there the benchmark's own tools
+    stop with an error.
+
+    Raises:
+        WriteError: the file cannot be written; what was there stays then.
     """
     write_hdf5(path, lambda file: write_group(file, tensors))
 

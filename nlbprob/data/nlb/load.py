@@ -27,8 +27,16 @@ def load_dataset(
     that the phase evaluates, held-out neurons are seen where they are scored alone, in [set, go). The table then has
     jitter_bins, and scored_begin and scored_end, the bins of that interval in the window.
 
-    folder: with the train and the test file. phase: "val" or "test". seed: of the jitter.
-    Raises FileNotFoundError or InputError as `read`, `resample` and `splits` do.
+    Args:
+        folder: with the train and the test file.
+        dataset: name of the data set.
+        bin_ms: bin width in ms.
+        phase: "val" or "test".
+        seed: of the jitter.
+
+    Raises:
+        FileNotFoundError: as `read` does.
+        InputError: as `read`, `resample` and `splits` do.
     """
     seed, session = seed_number(seed, "load_dataset"), read(folder, dataset)
     resampled, facts = resample(session, bin_ms), session.dataset

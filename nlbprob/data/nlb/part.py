@@ -41,7 +41,8 @@ class Part:
 def read_part(file: Path, dataset: Dataset, kind: str) -> Part:
     """One file of a data set; the kind is "train" or "test", which has fewer columns and no behavior.
 
-    Raises InputError where a column or the series is missing, or the file is no readable NWB file.
+    Raises:
+        InputError: a column or the series is missing, or the file is no readable NWB file.
     """
     with naming(str(file)), open_nwb(file) as nwbfile:
         units, _ = read_units(nwbfile)
@@ -138,7 +139,9 @@ def read_signal(
     """The behavior on the clock, NaN where there is no sample, and its channels in ascending order; None without one.
 
     The numbers are those in the file: the benchmark does not apply the series' conversion.
-    Raises InputError where there is no such series, or a sample lies off the clock: the benchmark drops such a series.
+
+    Raises:
+        InputError: there is no such series, or a sample lies off the clock; the benchmark drops such a series.
     """
     if dataset.behavior is None:
         return None, ()

@@ -18,7 +18,12 @@ SHORT = 0.8  # trials shorter than this part of their condition's mean length ar
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Target:
-    """psth: [condition, time, neuron], held-in units first, spikes/bin; trials: those averaged, rows of the table."""
+    """The target PSTH.
+
+    Attributes:
+        psth: [condition, time, neuron], held-in units first, spikes/bin.
+        trials: those averaged, rows of the table.
+    """
 
     psth: Float[np.ndarray, "condition time neuron"]
     trials: list[Int[np.ndarray, " _"]]
@@ -36,8 +41,14 @@ def psth_target(resampled: Resampled, facts: Psth, used: Bool[np.ndarray, " tria
     psth[c, k, n] = mean over trials i of c of sum over the ms t of bin k of y[i, t, n], y smoothed by a `Gaussian`;
     each stretch of recorded time is smoothed on its own, as if there were no spikes beyond its ends.
 
-    length: bins up to the align event of which the PSTH fills the last, NaN before; None: bins from its first on.
-    Raises InputError where no condition has a trial.
+    Args:
+        resampled: the session in bins.
+        facts: how the benchmark makes the PSTH.
+        used: the trials to average.
+        length: bins up to the align event of which the PSTH fills the last, NaN before; None: bins from its first on.
+
+    Raises:
+        InputError: no condition has a trial.
     """
     session = resampled.session
     averages = [

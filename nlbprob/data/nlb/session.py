@@ -18,15 +18,18 @@ from nlbprob.errors import InputError
 class Session:
     """Both recordings one after the other: the test file from 0 ms, then the train file, a gap between them.
 
-    files: the test and the train file.
-    length_ms: length of the clock.
-    neurons: columns of the units of the train file, in ascending order of "id": the order of the benchmark's arrays.
-    spikes: of each unit, the number of the millisecond of every spike, ascending.
-    recorded: of held-in (row 0) and held-out units (row 1), whether each millisecond lies in their obs_intervals.
-    table: trials of the test file, then of the train file; "id" counts through both, "split" and other columns. What
-        a file does not have is NaN or ''.
-    times: the trials' columns of times, as timedelta64[ns] on this clock; NaT where there is none.
-    behavior: the data set's time series, NaN where there is no sample; channels: their names, in ascending order.
+    Attributes:
+        files: the test and the train file.
+        length_ms: length of the clock.
+        neurons: columns of the units of the train file, in ascending order of "id": the order of the benchmark's
+            arrays.
+        spikes: of each unit, the number of the millisecond of every spike, ascending.
+        recorded: of held-in (row 0) and held-out units (row 1), whether each millisecond lies in their obs_intervals.
+        table: trials of the test file, then of the train file; "id" counts through both, "split" and other columns.
+            What a file does not have is NaN or ''.
+        times: the trials' columns of times, as timedelta64[ns] on this clock; NaT where there is none.
+        behavior: the data set's time series, NaN where there is no sample.
+        channels: their names, in ascending order.
     """
 
     dataset: Dataset
@@ -63,8 +66,10 @@ class Session:
 def read(folder: str | os.PathLike, dataset: str) -> Session:
     """The recording of a data set, from a folder with its two files.
 
-    Raises FileNotFoundError or InputError, which name file, field and remedy, where a file is missing or of another
-    data set, or lacks a column or series that the data set needs.
+    Raises:
+        FileNotFoundError: a file is missing.
+        InputError: a file is of another data set, or lacks a column or series that the data set needs; the message
+            names file, field and remedy.
     """
     known = facts(dataset)
     train_file, test_file = find_pair(folder, known)
@@ -107,7 +112,8 @@ def matched(
 ) -> Iterator[tuple[int, Int[np.ndarray, " spike"]]]:
     """The units of the train file in the given order, each with its spikes in the test file.
 
-    Raises InputError where a unit of the test file is unknown, or one that is held in is missing there.
+    Raises:
+        InputError: a unit of the test file is unknown, or one that is held in is missing there.
     """
     in_test = dict(zip(test.neurons["id"].tolist(), test.spikes, strict=True))
     for unit in order:

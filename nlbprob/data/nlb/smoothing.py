@@ -17,7 +17,8 @@ from nlbprob.data.nlb.spans import Spans
 class Average:
     """The trials of one condition, and the bins over which they are averaged: first, ..., first + bins - 1.
 
-    first: relative to the bin of the align event.
+    Attributes:
+        first: relative to the bin of the align event.
     """
 
     spans: Spans
@@ -59,10 +60,15 @@ class Gaussian:
 class Pieces:
     """Stretches of time without a gap in the recording, around the bins of the trials.
 
-    begin, length: the milliseconds whose spikes count; origin: where the bins of its trial begin; group: of each piece.
-    condition, at: of each group, where its bins begin in the average of its condition.
-    counted: the milliseconds of each group whose smoothed spikes count.
-    number: how many trials were recorded in each bin of each condition.
+    Attributes:
+        begin: first millisecond of each piece whose spikes count.
+        length: number of milliseconds whose spikes count.
+        origin: where the bins of its trial begin.
+        group: of each piece.
+        condition: of each group.
+        at: of each group, where its bins begin in the average of its condition.
+        counted: the milliseconds of each group whose smoothed spikes count.
+        number: how many trials were recorded in each bin of each condition.
     """
 
     bin_ms: int
@@ -79,7 +85,8 @@ class Pieces:
     def mean(self, spikes: Int[np.ndarray, " spike"]) -> Float[np.ndarray, "condition bin"]:
         """The average of one unit in each condition; NaN where no trial was recorded.
 
-        spikes: the millisecond of each, ascending.
+        Args:
+            spikes: the millisecond of each, ascending.
         """
         groups, milliseconds = self.counted.shape
         width = milliseconds + 2 * self.kernel.before - 1

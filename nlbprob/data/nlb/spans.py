@@ -16,7 +16,9 @@ INSTANT = np.timedelta64(1, "us")
 class Spans:
     """The bins first, first + 1, ..., first + count - 1 of each trial; bin k of the clock opens at k bin_ms.
 
-    row: of the trial in the session's table. align: the number of the first bin that opens at or after the align event.
+    Attributes:
+        row: of the trial in the session's table.
+        align: the number of the first bin that opens at or after the align event.
     """
 
     row: Int[np.ndarray, " trial"]
@@ -44,7 +46,12 @@ def spans(
 ) -> Spans:
     """The bins of the trials in `mask`, in the order of the table, without those that lack a time of the epoch.
 
-    shift_ms: of the align event, one number or one for each trial of the table; NaN leaves the trial out.
+    Args:
+        session: the recording.
+        epoch: which bins of a trial are wanted.
+        mask: the trials.
+        bin_ms: bin width in ms.
+        shift_ms: of the align event, one number or one for each trial of the table; NaN leaves the trial out.
     """
     rows = np.flatnonzero(mask)
     align = (session.times[epoch.align] + milliseconds(shift_ms))[rows]

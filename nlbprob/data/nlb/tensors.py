@@ -22,11 +22,19 @@ Tensors = dict[str, np.ndarray]
 
 
 def train_inputs(resampled: Resampled, *splits: str, seed: int = 0) -> Tensors:
-    """What a model may learn from, of the trials of the splits ("train", where none is named).
+    """What a model may learn from, of the trials of the splits.
 
-    Returns train_spikes_heldin, train_spikes_heldout [trial, time, neuron]; train_behavior [trial, time, channel],
-    for dmfc_rsg [trial, column]; train_spikes_heldin_forward, train_spikes_heldout_forward of the 200 ms that follow.
-    seed: of the jitter of dmfc_rsg. Raises InputError where no trial is in the splits.
+    Args:
+        resampled: the session in bins.
+        *splits: names of splits; "train", where none is named.
+        seed: of the jitter of dmfc_rsg.
+
+    Returns:
+        train_spikes_heldin, train_spikes_heldout [trial, time, neuron]; train_behavior [trial, time, channel], for
+        dmfc_rsg [trial, column]; train_spikes_heldin_forward, train_spikes_heldout_forward of the 200 ms that follow.
+
+    Raises:
+        InputError: no trial is in the splits.
     """
     heldout = resampled.session.heldout
     window, _ = jittered(resampled, splits or ("train",), seed)
@@ -40,7 +48,13 @@ def train_inputs(resampled: Resampled, *splits: str, seed: int = 0) -> Tensors:
 def eval_inputs(resampled: Resampled, split: str = "val", seed: int = 0) -> Tensors:
     """What a model is evaluated on: eval_spikes_heldin, and eval_spikes_heldout unless these are test trials.
 
-    seed: of the jitter of dmfc_rsg. Raises InputError where no trial is in the split.
+    Args:
+        resampled: the session in bins.
+        split: name of the split.
+        seed: of the jitter of dmfc_rsg.
+
+    Raises:
+        InputError: no trial is in the split.
     """
     heldout = resampled.session.heldout
     window, _ = jittered(resampled, (split,), seed)
@@ -53,12 +67,21 @@ def eval_inputs(resampled: Resampled, split: str = "val", seed: int = 0) -> Tens
 def targets(resampled: Resampled, seed: int = 0) -> dict[str, Tensors]:
     """What rates are scored against in the validation phase, under the data set's name and `suffix`.
 
-    Returns eval_spikes_heldout (dmfc_rsg: float64, NaN outside [set, go)); train_behavior, eval_behavior;
-    eval_spikes_heldin_forward, eval_spikes_heldout_forward; train_decode_mask, eval_decode_mask [trial, decoder] of
-    area2_bump; psth [condition, time, held-in then held-out neuron] in spikes/bin, float64, with train_cond_idx and
-    eval_cond_idx, the positions of each condition's trials, of all but mc_rtt; and train_jitter, eval_jitter (bins)
-    of dmfc_rsg. The PSTH averages train and val trials: it has seen the trials that it is compared with.
-    Raises InputError where there is no train or no val trial.
+    The PSTH averages train and val trials: it has seen the trials that it is compared with.
+
+    Args:
+        resampled: the session in bins.
+        seed: of the jitter of dmfc_rsg.
+
+    Returns:
+        eval_spikes_heldout (dmfc_rsg: float64, NaN outside [set, go)); train_behavior, eval_behavior;
+        eval_spikes_heldin_forward, eval_spikes_heldout_forward; train_decode_mask, eval_decode_mask [trial, decoder] of
+        area2_bump; psth [condition, time, held-in then held-out neuron] in spikes/bin, float64, with train_cond_idx and
+        eval_cond_idx, the positions of each condition's trials, of all but mc_rtt; and train_jitter, eval_jitter (bins)
+        of dmfc_rsg.
+
+    Raises:
+        InputError: there is no train or no val trial.
     """
     session, facts = resampled.session, resampled.session.dataset
     train, train_jitter = jittered(resampled, ("train",), seed)
@@ -92,7 +115,8 @@ def targets(resampled: Resampled, seed: int = 0) -> dict[str, Tensors]:
 def jittered(resampled: Resampled, splits: tuple[str, ...], seed: int) -> tuple[Spans, Int[np.ndarray, " trial"]]:
     """The windows that a model sees of the trials of the splits, and by how many bins each is shifted.
 
-    Raises InputError where no trial is in the splits.
+    Raises:
+        InputError: no trial is in the splits.
     """
     session, mask = resampled.session, resampled.session.mask(*splits)
     shift = jitter_ms(session, mask, resampled.bin_ms, seed)
@@ -112,7 +136,10 @@ def forward(resampled: Resampled, window: Spans, prefix: str) -> Tensors:
 def behavior(resampled: Resampled, window: Spans, overlap: bool) -> Float[np.ndarray, "trial *rest"]:
     """[trial, time, channel], lag_ms after each bin of the window, NaN where it was not recorded; or [trial, column].
 
-    overlap: the window may run into the next trial's; else it ends there, and so does the clock: NaN after that.
+    Args:
+        resampled: the session in bins.
+        window: the bins of the trials.
+        overlap: the window may run into the next trial's; else it ends there, and so does the clock: NaN after that.
     """
     session, facts = resampled.session, resampled.session.dataset
     if facts.trial_behavior:
@@ -134,8 +161,12 @@ def interval_counts(
 ) -> Float[np.ndarray, "trial time neuron"]:
     """Held-out spikes of the scored interval at its place in the window, float64; NaN before and after it.
 
-    window: jittered, by `jitter` bins. Bins that were not recorded are left out, and earlier ones moved up to fill
-    their place, as the benchmark has it.
+    Bins that were not recorded are left out, and earlier ones moved up to fill their place, as the benchmark has it.
+
+    Args:
+        resampled: the session in bins.
+        window: the jittered bins of the trials.
+        jitter: by how many bins each trial is shifted.
     """
     session, length = resampled.session, resampled.window_bins
     mask = np.isin(np.arange(len(session.table["id"])), window.row)

@@ -72,26 +72,40 @@ def fit(
     The bound is log p(theta) - log q(theta) + sum over trials of E_q(x)[log p(y | x, theta)] - KL(q(x) || p(x |
     theta)), with q(x) the structured posterior of `nlbprob.infer.trajectories.cvi` and q(theta) the family that
     `posterior` names.
-    model: or a NumPyro function, see `nlbprob.functions.model`.
-    seed: of the start's jitter, the minibatches and all draws; two fits with one seed on one machine are identical. Of
-    several, seed=[0, 1, 2], the one whose EM ends with the highest bound goes on to SVI, as it would alone;
-    `posterior.config["seeds"]` tells the bound of each (exact at its parameters, where SVI's are noisy estimates).
-    posterior: "neuron" (a multivariate normal for each neuron's baseline and loadings, one for all the rest), "normal"
-    (independent normals), "lowrank" (one normal: that of each neuron and of the rest, and ten directions in which any
-    parameters move together), "map" (point estimates); or a family as an object, nlb.LowRank(20).
-    em_iterations, svi_steps: lengths of the two stages; EM ends earlier where its bound has settled. None takes at most
-    30 iterations of EM, or 100 where some parameters have no update in closed form.
-    batch_size: trials in an SVI step; None takes a quarter, at least 32. guide: a NumPyro guide class or function of
-    the model to use instead, such as numpyro.infer.autoguide.AutoNormal. optimizer: an optax optimizer for SVI. init: a
-    posterior of the same model and neurons to start from. early_stopping: the share of (trial, neuron) pairs to hide
-    from EM, as 0.1; it goes back to where it predicted them best, in bits per spike as co-smoothing is scored, and
-    takes one more iteration with everything: for small recordings, which point estimates soon fit too closely.
-    precision: "float32" or "float64".
-    checkpoint: a folder where the fit keeps what it has found, now and then and on Ctrl-C; the same call goes on from
-    there.
 
-    Raises InputError where an argument is of no use, or model and trials do not fit together; on Ctrl-C `Interrupted`,
-    with the posterior so far.
+    Args:
+        model: or a NumPyro function, see `nlbprob.functions.model`.
+        trials: to learn from.
+        seed: of the start's jitter, the minibatches and all draws; two fits with one seed on one machine are identical.
+            Of several, seed=[0, 1, 2], the one whose EM ends with the highest bound goes on to SVI, as it would alone;
+            `posterior.config["seeds"]` holds the bound of each (exact at its parameters, where SVI's are noisy
+            estimates).
+        posterior: "neuron" (a multivariate normal for each neuron's baseline and loadings, one for all other
+            parameters), "normal" (independent normals), "lowrank" (one normal: that of each neuron and of the other
+            parameters, and ten directions in which any parameters move together), "map" (point estimates); or a family as an
+            object, such as nlb.LowRank(20).
+        em_iterations: iterations of EM at most; EM ends earlier where its bound has converged. None takes 30, or 100
+            where some parameters have no update in closed form.
+        svi_steps: steps of SVI.
+        batch_size: trials in an SVI step; None takes a quarter, at least 32.
+        guide: a NumPyro guide class or function of the model to use instead, such as
+            numpyro.infer.autoguide.AutoNormal.
+        optimizer: an optax optimizer for SVI.
+        init: a posterior of the same model and neurons to start from.
+        early_stopping: the fraction of (trial, neuron) pairs to hide from EM, as 0.1; it goes back to where it
+            predicted them best, in bits per spike as co-smoothing is scored, and takes one more iteration with
+            everything. For small recordings, which point estimates soon fit too closely.
+        precision: "float32" or "float64".
+        progress: show a progress bar.
+        checkpoint: a folder where the fit keeps what it has found, now and then and on Ctrl-C; the same call goes on
+            from there.
+
+    Returns:
+        The posterior of parameters and trajectories.
+
+    Raises:
+        InputError: an argument is of no use, or model and trials do not fit together.
+        Interrupted: on Ctrl-C, with the posterior so far.
     """
     check_trials(trials, "fit")
     check_objects(posterior, guide, optimizer, init)
