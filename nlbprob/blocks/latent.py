@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from nlbprob.arguments import whole_number
 from nlbprob.blocks import calls
 from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.inputs import Input, designs
 from nlbprob.blocks.markov import LinearGaussianMarkov
+from nlbprob.blocks.trajectory_priors.base import ChainPrior, TrajectoryPrior
 from nlbprob.data.stitch import neurons_of_a_session
 from nlbprob.errors import InputError
 from nlbprob.numerics import matrices, moments
@@ -171,12 +172,27 @@ class Latent(Block, abc.ABC):
         """A simpler block whose fit this one starts from; None: it starts from smoothed counts."""
         return None
 
-    def statistics(self, smoothed: Smoothed, offset, apart, within, path) -> Any:
+    def trajectory_prior(self, dynamics: Dynamics, chain: Chain, inside: Bool[Array, "row time"]) -> TrajectoryPrior:
+        """The prior of its state as inference knows it; by default the chain itself.
+
+        Args:
+            dynamics: at given parameters.
+            chain: of each row, inputs and conditions taken into account.
+            inside: the bins of each row up to the last in which anything is seen.
+        """
+        return ChainPrior(chain)
+
+    def statistics(self, smoothed: Smoothed, prior: TrajectoryPrior, apart, within, auxiliary) -> Any:
         """What `maximize` needs of some rows: sums, so that those of all chunks can be added up.
 
-        smoothed: of the block's state; offset, apart: what inputs add to its steps and conditions to its start;
-        within [row, time]: the weight of each bin; path: of its regimes.
+        Args:
+            smoothed: moments of the block's state.
+            prior: of the state; its chain's offset has what inputs add to the steps.
+            apart: what conditions add to the initial mean.
+            within: the weight of each bin [row, time].
+            auxiliary: the block's auxiliary posterior, see `TrajectoryPrior`.
         """
+        offset = prior.chain.offset
         return moments.gather(smoothed.mean, smoothed.covariance, smoothed.cross_covariance, offset, apart, within)
 
     def maximize(self, stats: Any, context: Context, values: dict[str, Array]) -> tuple[dict[str, Array], Any]:

@@ -157,7 +157,7 @@ def test_slopes_match_finite_differences_of_the_optimised_bound(name):
 
         @jax.jit
         def slopes(local, share):
-            rows = Rows(local.sites, local.step_size, local.paths)
+            rows = Rows(local.sites, local.step_size, local.auxiliary)
             moments = local.smoothed.mean, local.smoothed.covariance
             found = ascent.slopes(entries.into({}, raw), batch, rows, share.reshape(-1), moments)
             chunk = em.Chunk(rows, local.elbo, share.reshape(-1), moments, (), None)
