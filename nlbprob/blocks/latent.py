@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
@@ -16,7 +16,9 @@ from nlbprob.blocks import calls
 from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.inputs import Input, designs
 from nlbprob.blocks.markov import LinearGaussianMarkov
+from nlbprob.blocks.nonlinear_markov import NonlinearMarkov
 from nlbprob.blocks.trajectory_priors.base import ChainPrior, TrajectoryPrior
+from nlbprob.blocks.trajectory_priors.linearized import LinearizedPrior
 from nlbprob.data.stitch import neurons_of_a_session
 from nlbprob.errors import InputError
 from nlbprob.numerics import matrices, moments
@@ -47,7 +49,8 @@ class Dynamics(NamedTuple):
 
     chain: of its state; with `regimes`, transition, offset and noise have a leading axis `regime`. emission H: the
     latents are x = H state; None where they are the state. drive B: adds B u_t to the offset of every step.
-    starts: what each condition adds to the initial mean.
+    starts: what each condition adds to the initial mean. drift f: a pytree, called with one state; every step adds
+    f(x_{t-1}).
     """
 
     chain: Chain
@@ -55,6 +58,7 @@ class Dynamics(NamedTuple):
     drive: Float[Array, "state input"] | None = None
     starts: Float[Array, "condition state"] | None = None
     regimes: Regimes | None = None
+    drift: Callable[[Array], Array] | None = None
 
     def change_basis(self, basis: Float[Array, "state state"]) -> "Dynamics":
         """The dynamics of z, where state = basis z; of a chain without regimes and emission."""
@@ -110,6 +114,8 @@ class Latent(Block, abc.ABC):
     settled: tuple[str, ...] = ()
     #: Whether its latents stay as they are throughout a trial: then its dynamics tell nothing.
     constant = False
+    #: Whether its latents are coordinates that its dynamics are written in: then their signs are kept.
+    own_coordinates = False
     #: How many discrete states choose among its dynamics; 0 where it has none.
     n_regimes = 0
 
@@ -173,14 +179,14 @@ class Latent(Block, abc.ABC):
         return None
 
     def trajectory_prior(self, dynamics: Dynamics, chain: Chain, inside: Bool[Array, "row time"]) -> TrajectoryPrior:
-        """The prior of its state as inference knows it; by default the chain itself.
+        """The prior of its state as inference knows it: the chain itself, linearised where there is a drift.
 
         Args:
             dynamics: at given parameters.
             chain: of each row, inputs and conditions taken into account.
             inside: the bins of each row up to the last in which anything is seen.
         """
-        return ChainPrior(chain)
+        return ChainPrior(chain) if dynamics.drift is None else LinearizedPrior(chain, dynamics.drift, inside)
 
     def statistics(self, smoothed: Smoothed, prior: TrajectoryPrior, apart, within, auxiliary) -> Any:
         """What `maximize` needs of some rows: sums, so that those of all chunks can be added up.
@@ -211,7 +217,9 @@ class Latent(Block, abc.ABC):
         covariates = {name: jnp.asarray(value) for name, value in self.covariates(trials, Context.of(trials)).items()}
         chain = self.for_trials(dynamics, covariates)
         with numpyro.plate("trial", trials.n_trials, dim=-1):
-            prior = LinearGaussianMarkov.from_chain(chain, trials.n_bins)
+            prior: Any = LinearGaussianMarkov.from_chain(chain, trials.n_bins)
+            if dynamics.drift is not None:
+                prior = NonlinearMarkov(chain, dynamics.drift, trials.n_bins)
             label = f"{self.name}_latent" if dynamics.emission is None else f"{self.name}_state"
             state = numpyro.sample(self.name, prior, infer={"event_dims": ["time", label]})
         return state if dynamics.emission is None else apply(dynamics.emission, state)
