@@ -82,8 +82,8 @@ def fit(
             estimates).
         posterior: "neuron" (a multivariate normal for each neuron's baseline and loadings, one for all other
             parameters), "normal" (independent normals), "lowrank" (one normal: that of each neuron and of the other
-            parameters, and ten directions in which any parameters move together), "map" (point estimates); or a family as an
-            object, such as nlb.LowRank(20).
+            parameters, and ten directions in which any parameters move together), "map" (point estimates); or a family
+            as an object, such as nlb.LowRank(20).
         em_iterations: iterations of EM at most; EM ends earlier where its bound has converged. None takes 30, or 100
             where some parameters have no update in closed form.
         svi_steps: steps of SVI.
