@@ -15,6 +15,7 @@ from nlbprob.blocks.drift import Drift, sampled_sites
 from nlbprob.blocks.flow_start import coordinates
 from nlbprob.blocks.latent import Begin, Dynamics, Latent
 from nlbprob.blocks.lds import LDS
+from nlbprob.blocks.trajectory_priors.linearized import LinearizedPrior
 from nlbprob.errors import InputError
 from nlbprob.numerics import cubature, moments
 from nlbprob.numerics.gaussian import Chain, symmetrize
@@ -104,6 +105,8 @@ class Flow(Latent):
 
     def statistics(self, smoothed, prior, apart, within, auxiliary):
         """Sums of E[(x_t - x_{t-1} - f)(...)'] and of steps; moments of the first bin."""
+        assert isinstance(prior, LinearizedPrior)
+        assert isinstance(prior.drift, Drift)
         residual = jax.vmap(jax.vmap(lambda *step: squared_residual(prior.drift, *step)))
         mean, covariance, cross = smoothed.mean, smoothed.covariance, smoothed.cross_covariance
         squares = residual(mean[:, :-1], covariance[:, :-1], mean[:, 1:], covariance[:, 1:], cross)

@@ -140,7 +140,7 @@ class LinearizedPrior(TrajectoryPrior):
             transition, offset, noise, known, mean, covariance, cross = step
             found = each(*carry)
             transition, offset = transition + found.slope, offset + found.level
-            ahead = predict(*carry, transition, offset, noise + found.error)
+            ahead = predict(carry[0], carry[1], transition, offset, noise + found.error)
             finite = jnp.isfinite(ahead[0]).all(-1) & jnp.isfinite(ahead[1]).all((-1, -2))
             ahead = tuple(choose(finite, new, old) for new, old in zip(ahead, carry, strict=True))
             moved = choose(finite, transition @ carry[1], noise)

@@ -198,7 +198,8 @@ def template(setup: Setup, facts: dict[str, Any]) -> FitState:
     _, frames, state = setup.svi_shapes() if "frames" in parts or "svi" in parts else (None, None, None)
     kept = guides.KEPT_DRAWS
     draws = {name: jax.ShapeDtypeStruct((kept, *v.shape), v.dtype) for name, v in sites.values.items()}
-    words = read_statics(FitState, facts) | {"seeds": tuple((seed, elbo) for seed, elbo in facts["seeds"])}
+    words: dict[str, Any] = read_statics(FitState, facts)
+    words["seeds"] = tuple((seed, elbo) for seed, elbo in facts["seeds"])
     return FitState(
         em=em,
         heldout=BestHeldout(sites.values, sites.rows) if "heldout" in parts else None,

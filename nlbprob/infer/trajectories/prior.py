@@ -31,9 +31,10 @@ def surrogate(given: Problem, auxiliary: Auxiliary) -> JointSurrogate:
     """What stands for the prior of the whole state."""
     parts = tuple(prior.expected(own) for prior, own in zip(given.priors, auxiliary, strict=True))
     chain = joined([part.chain for part in parts])
-    lead, dtype = next(((p.sites.linear.shape[:2], p.sites.linear.dtype) for p in parts if p.sites is not None), (0, 0))
-    if not lead:
+    present = [part.sites for part in parts if part.sites is not None]
+    if not present:
         return JointSurrogate(chain, None, 0.0, parts)
+    lead, dtype = present[0].linear.shape[:2], present[0].linear.dtype
     size = state_slices(given)[-1].stop
     linear, precision = jnp.zeros((*lead, size), dtype), jnp.zeros((*lead, size, size), dtype)
     constant: Any = jnp.zeros(lead[:1], dtype)
@@ -61,7 +62,8 @@ def update(given: Problem, smoothed: Smoothed, auxiliary: Auxiliary) -> Auxiliar
 
 def move(given: Problem, current: Auxiliary, updated: Auxiliary, size: Float[Array, " row"]) -> Auxiliary:
     """The auxiliary posteriors after a step of some size of each row."""
-    return tuple(p.move(*pair, size) for p, *pair in zip(given.priors, current, updated, strict=True))
+    each = zip(given.priors, current, updated, strict=True)
+    return tuple(prior.move(old, new, size) for prior, old, new in each)
 
 
 def terms(given: Problem, auxiliary: Auxiliary, prior: JointSurrogate, smoothed: Smoothed):
