@@ -99,7 +99,7 @@ def study(pool: Pool, name: str, number: int, repeats: int, seed: int = 0) -> di
 
 
 def main() -> None:
-    """Study each kind of recording and score, print the table, and keep it."""
+    """Study each kind of recording and score, print the table, and keep it line by line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=1000, help="intervals for each line (1000)")
     repeats = parser.parse_args().repeats
@@ -112,8 +112,8 @@ def main() -> None:
                 shares = f"{found['held']:>8.1%}{found['held_before']:>8.1%}"
                 lines.append(f"{words:<32}{name:<12}{number:>6}{found['truth']:>9.4f}{found['bias']:>+9.4f}{shares}")
                 print(lines[-1], flush=True)
-    text = f"{repeats} intervals a line\n" + "\n".join(lines) + "\n"
-    pathlib.Path(__file__).with_suffix(".txt").write_text(text, encoding="utf-8")
+                text = f"{repeats} intervals a line\n" + "\n".join(lines) + "\n"
+                pathlib.Path(__file__).with_suffix(".txt").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

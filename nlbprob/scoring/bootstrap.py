@@ -40,6 +40,11 @@ def interval(statistic: Statistic, n_trials: int, draws: int, seed: int) -> tupl
     scored trials make bits per spike too low, by about 1 / (2 ln 2) times the Fano factor of a neuron's counts by trial
     over its spikes; m is free of that, so that the value lies in the lower half of its interval, with few spikes even
     below it.
+
+    In `experiments/validation/score_intervals.py`, at 1 and 5 spikes a trial and neuron, intervals of co-bps from 16,
+    27 and 64 trials hold the score of very many in 88 to 92.5% of cases (quantiles of the resampled score: 73 to
+    90.5%), those of differences in 87.5 to 93%, and those of velocity R2 whose errors have heavy tails in 83 to 87%.
+    They hold it less often, in 78% at 16 trials, where gains differ so much that a few trials have most of the spikes.
     Tukey (1958), Ann. Math. Stat. 29, 614 (pseudo-values); Hall (1988), J. R. Stat. Soc. B 50, 35 (symmetric
     bootstrap-t).
 
