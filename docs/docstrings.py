@@ -1,6 +1,7 @@
-"""Lay out docstrings of the house style for the reference: plain prose in which an argument is `name: what it is`.
+"""Lay out older docstrings for the reference: plain prose in which an argument is `name: what it is`.
 
-An argument may begin a line or follow the end of a sentence. Each becomes an item of a list; "Raises", "Returns" and
+Docstrings with sections of Google style (Args, Returns, Raises, ...) stay as they are: mkdocstrings lays them out.
+In the others an argument may begin a line or follow the end of a sentence. Each becomes an item of a list; "Raises", "Returns" and
 "Sites" begin a paragraph; doctests become blocks of code.
 """
 
@@ -8,6 +9,8 @@ import re
 
 import griffe
 
+#: The head of a section of Google style.
+SECTION = re.compile(r"^(Args|Attributes|Examples?|Raises|Returns|Sites|Yields):$", re.MULTILINE)
 #: What begins a paragraph of its own.
 OPENINGS = re.compile(r"^(Raises |Returns |Sites?[ :]|Coordinates: |Groups?[ ,:])")
 #: Names of arguments with their shapes, at the beginning of a line or of a sentence: "counts [trial, time], seen: ".
@@ -17,6 +20,8 @@ ARGUMENTS = re.compile(rf"(?:^|(?<=[.;)\]] ))({ARGUMENT}(?:, {ARGUMENT})*): ")
 
 def laid_out(text: str, known: set[str]) -> str:
     """Markdown of a docstring; known: the names of the arguments and fields that it may explain."""
+    if SECTION.search(text):
+        return text
     blocks = re.split(r"\n\s*\n", text.strip("\n"))
     return "\n\n".join(doctest(block) if block.startswith(">>>") else prose(block, known) for block in blocks)
 

@@ -169,3 +169,8 @@ def test_arguments_in_docstrings_become_a_list(lay_out):
 
 def test_doctests_in_docstrings_become_code(lay_out):
     assert lay_out("Adds.\n\n>>> 1 + 1\n2", set()) == "Adds.\n\n```pycon\n>>> 1 + 1\n2\n```"
+
+
+def test_docstrings_of_google_style_stay_as_they_are(lay_out):
+    text = "y = f(x).\n\nArgs:\n    x: what goes in.\n\nReturns:\n    y: what comes out."
+    assert lay_out(text, {"x", "y"}) == text

@@ -186,7 +186,8 @@ def test_files_and_functions_stay_short(path):
     assert text.count("\n") <= 300
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno - node.lineno < 60, f"{path}:{node.lineno}: {node.name}"
+            told = node.body[0].end_lineno - node.body[0].lineno if ast.get_docstring(node) else 0
+            assert node.end_lineno - node.lineno - told < 50, f"{path}:{node.lineno}: {node.name}"
 
 
 @pytest.fixture
