@@ -106,7 +106,6 @@ class Flow(Latent):
     def statistics(self, smoothed, prior, apart, within, auxiliary):
         """Sums of E[(x_t - x_{t-1} - f)(...)'] and of steps; moments of the first bin."""
         assert isinstance(prior, LinearizedPrior)
-        assert isinstance(prior.drift, Drift)
         residual = jax.vmap(jax.vmap(lambda *step: squared_residual(prior.drift, *step)))
         mean, covariance, cross = smoothed.mean, smoothed.covariance, smoothed.cross_covariance
         squares = residual(mean[:, :-1], covariance[:, :-1], mean[:, 1:], covariance[:, 1:], cross)
@@ -124,7 +123,7 @@ class Flow(Latent):
         return {self.site(name): value for name, value in found.items()}, identity
 
 
-def squared_residual(drift: Drift, mean, covariance, after, later, cross):
+def squared_residual(drift: Callable[[Array], Array], mean, covariance, after, later, cross):
     """E[(x' - x - f(x))(x' - x - f(x))'] of neighbours with these means, covariances, and Cov(x', x) = cross."""
     x, standard, weights, root = cubature.nodes(mean, covariance)
     gain = jax.scipy.linalg.solve_triangular(root, cross.T, lower=True)
