@@ -16,15 +16,21 @@ from nlbprob.errors import InputError
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """What got lost is raised again soon."""
+    """What got lost is raised again soon; no signal is ignored, as it is in a process that a shell put behind."""
     monkeypatch.setattr(interrupts, "AGAIN_S", 0.1)
+    before = {number: signal.getsignal(number) for number in interrupts.SIGNALS}
+    for number in interrupts.SIGNALS:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", interrupts.SIGNALS)
 def test_each_ends_a_command_as_ctrl_c_does(monkeypatch, capsys, number):
     def dispatch(words):
         os.kill(os.getpid(), number)
-        time.sleep(5)
+        time.sleep(60)
 
     monkeypatch.setattr(cli, "dispatch", dispatch)
     before = signal.getsignal(number)
@@ -70,13 +76,13 @@ def in_code_that_makes_another_error_of_it():
 def test_an_exception_that_does_not_get_through_is_raised_again(lost):
     def block():
         lost()
-        for _ in range(100):
+        for _ in range(1200):
             time.sleep(0.05)
 
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt), interruptible():
         block()
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 30
 
 
 def test_what_is_done_about_it_is_not_interrupted_by_its_repetition():
