@@ -88,6 +88,16 @@ def test_examples_run_and_print_what_is_shown(page, folder, short, root, monkeyp
                 cut(names)
 
 
+def test_parts_of_ones_own_are_those_that_the_tests_put_through_their_life(root):
+    tests = [*(root / "tests" / "extension").glob("*.py"), root / "tests" / "scoring" / "test_own_metric.py"]
+    lines = "\n".join(line.strip() for path in tests for line in path.read_text(encoding="utf-8").splitlines())
+    blocks = BLOCK.findall((DOCS / "inference.md").read_text(encoding="utf-8"))
+    assert len(blocks) == 7
+    for mark, _, _, text in blocks:
+        assert mark == "shown only"
+        assert "\n".join(line.strip() for line in text.strip().splitlines()) in lines, text
+
+
 def words_of(text):
     """The words of each command in a block, without the program's name."""
     for line in text.replace("\\\n", " ").splitlines():
