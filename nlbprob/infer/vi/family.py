@@ -26,10 +26,8 @@ class Family(Identified, abc.ABC):
 
         class Skewed(nlb.Family, name="skewed"): ...
 
-    Args:
-        name: what the settings of a fit call the family; by default the name of the class.
-
     Attributes:
+        name: what the settings of a fit call the family; by default the name of the class.
         words: what it is, for the report.
         joint: whether the start keeps the correlations of each group of parameters. Else each parameter starts as wide
             as it is where the others are known.
