@@ -1,8 +1,8 @@
 """Lay out older docstrings for the reference: plain prose in which an argument is `name: what it is`.
 
 Docstrings with sections of Google style (Args, Returns, Raises, ...) stay as they are: mkdocstrings lays them out.
-In the others an argument may begin a line or follow the end of a sentence. Each becomes an item of a list; "Raises", "Returns" and
-"Sites" begin a paragraph; doctests become blocks of code.
+In the others an argument may begin a line or follow the end of a sentence. Each becomes an item of a list; "Raises",
+"Returns" and "Sites" begin a paragraph; doctests become blocks of code.
 """
 
 import re

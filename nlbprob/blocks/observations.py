@@ -68,7 +68,7 @@ class Bernoulli(Observation):
 @checked_keywords
 @dataclasses.dataclass(frozen=True, eq=False)
 class Gaussian(Observation):
-    """y ~ N(eta, sigma_n^2), in spikes per bin.
+    """y ~ N(eta, sigma_n^2), with a standard deviation `noise_scale` a neuron, in spikes per bin.
 
     Args:
         priors: another prior for "noise_scale".
