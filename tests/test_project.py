@@ -43,6 +43,7 @@ ROOMS = [
     "sweep",
     "settings",
     "storage",
+    "staged_fit",
     "run",
     "testphase",
     "commands",

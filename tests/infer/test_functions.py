@@ -124,6 +124,7 @@ def test_a_fit_with_a_written_likelihood_is_that_of_poisson(fitted, recording, t
     np.testing.assert_array_equal(found.rates(visible), posterior.rates(visible))
 
 
+@pytest.mark.slow
 def test_sites_of_a_written_likelihood_are_fitted(recording):
     trials = recording.split("train")
     model = resolved(written_scaled, trials)
@@ -170,6 +171,7 @@ def test_the_link_of_a_written_likelihood_is_inverted(likelihood, known):
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_written_likelihood_is_an_ordinary_numpyro_model():
     made = nlb.simulate(written_scaled, 3, neurons=4, bins=5, bin_ms=20.0)
     assert {"boost", "spread"} <= set(made.parameters)
