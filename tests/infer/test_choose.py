@@ -96,6 +96,7 @@ def test_without_heldout_neurons_a_quarter_drawn_by_the_seed_is_hidden(shown, re
     assert all(fitted.seen.any((0, 1)).all() for fitted, _ in shown)
 
 
+@pytest.mark.slow
 def test_a_plane_is_chosen_over_a_line_by_real_fits(recording):
     train = recording.split("train")
     choice = nlb.choose(plane, train, dim=[1, 2], folds=2, fit_options={"em_iterations": 6}, progress=False)

@@ -90,6 +90,7 @@ def test_folds_share_what_is_compiled(learned):
     assert not found
 
 
+@pytest.mark.slow
 def test_a_grid_compiles_once_for_each_model(learned):
     def build(dim=1, scale=0.5):
         return nlb.Model(latents=[nlb.LDS(dim)], readout=nlb.LinearReadout(loading_scale=scale))
@@ -101,6 +102,7 @@ def test_a_grid_compiles_once_for_each_model(learned):
     assert not found
 
 
+@pytest.mark.slow
 def test_another_model_or_shape_is_compiled(first, learned):
     with compilations() as found:
         nlb.fit(nlb.Model(latents=[nlb.LDS(1)]), learned, **SHORT)

@@ -116,6 +116,7 @@ def test_the_bound_is_that_of_the_same_model_of_blocks(function):
     np.testing.assert_allclose(same.converged().elbo, case.converged().elbo, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_fit_with_a_written_likelihood_is_that_of_poisson(fitted, recording, tmp_path):
     posterior = nlb.fit(written, recording.split("train"), seed=1, **EM_ALONE)
     np.testing.assert_allclose(posterior.elbo, fitted.elbo[fitted.history["stage"] == "em"], rtol=1e-4)
@@ -179,7 +180,7 @@ def test_a_written_likelihood_is_an_ordinary_numpyro_model():
     assert prior["rates"].shape == (2, 3, 5, 4)
 
 
-@pytest.mark.parametrize("function", [mixed, apart])
+@pytest.mark.parametrize("function", [pytest.param(mixed, marks=pytest.mark.slow), apart])
 def test_templates_are_summed_out(function):
     trials = drawn(repr(nlb.Poisson())).trials
     latents = [nlb.LDS(2), nlb.Templates(3, 1)] if function is mixed else [nlb.Templates(3, 1), nlb.LDS(2)]
@@ -216,6 +217,7 @@ def test_fitted_templates_are_those_of_blocks(recording, tmp_path):
     assert posterior.to_arviz(recording, draws=2)["posterior"]["templates"].dims[2:] == ("component", "time", "latent")
 
 
+@pytest.mark.slow
 def test_templates_are_part_of_an_ordinary_numpyro_model():
     made = nlb.simulate(mixed, 6, neurons=4, bins=5, bin_ms=20.0)
     assert made.latents.shape == (6, 5, 3)
