@@ -212,10 +212,10 @@ class Latent(Block, abc.ABC):
 
     @abc.abstractmethod
     def start(self, begin: Begin, context: Context) -> tuple[dict[str, Array], Float[Array, "latent latent"]]:
-        """Where a fit begins: parameters at which the block is near given latents z, up to a basis, x = basis z.
+        """Where a fit begins: parameters at which the block's latents z are near given ones, x, where x = basis z.
 
         Args:
-            begin: rough latents z, and the chain that a regression finds in them.
+            begin: rough latents x, and the chain that a regression finds in them.
             context: facts of the training data.
 
         Returns:
