@@ -238,7 +238,15 @@ def rotations(random, angle: np.ndarray, bins: int, bin_s: float) -> np.ndarray:
 
 @checked_keywords
 def write_nwb(folder: "str | Path", simulated: Simulated) -> tuple["Path", "Path"]:
-    """Write the trials as a pair of NWB files in the benchmark's form; see `nlbprob.data.write.write_pair`."""
+    """Write the trials as a pair of NWB files in the benchmark's form; see `nlbprob.data.write.write_pair`.
+
+    Args:
+        folder: where the files are written.
+        simulated: what `nlbprob.simulate` returned.
+
+    Returns:
+        The paths of the two files.
+    """
     from nlbprob.data.write import write_pair
 
     instance_of(simulated, Simulated, "write_nwb", "simulated", "what nlb.simulate returned")

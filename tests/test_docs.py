@@ -154,33 +154,3 @@ def test_site_builds_without_warnings_and_loads_nothing_from_elsewhere(tmp_path,
         assert any(f'id="{module}.{name}"' in text for text in pages.values()), name
     loads = r'<(?:script|img|iframe|link)\b[^>]*?(?:src|href)="(?:https?:)?//[^"]*"[^>]*>'
     assert [tag for text in pages.values() for tag in re.findall(loads, text)] == []
-
-
-@pytest.fixture
-def lay_out():
-    """The layout of docstrings, which mkdocs loads from docs/."""
-    if importlib.util.find_spec("griffe") is None:
-        pytest.skip("needs the extra `docs`: pip install 'nlbprob[docs]'")
-    spec = importlib.util.spec_from_file_location("docstrings", DOCS / "docstrings.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.laid_out
-
-
-def test_arguments_in_docstrings_become_a_list(lay_out):
-    text = "y = f(x).\n\nx: what goes\n    in. y [time], z=True: what comes: out.\nnote: no argument.\nRaises Error."
-    expected = [
-        "y = f(x).",
-        "- **x**: what goes in.\n- **y [time], z=True**: what comes: out. note: no argument.",
-        "Raises Error.",
-    ]
-    assert lay_out(text, {"x", "y", "z"}) == "\n\n".join(expected)
-
-
-def test_doctests_in_docstrings_become_code(lay_out):
-    assert lay_out("Adds.\n\n>>> 1 + 1\n2", set()) == "Adds.\n\n```pycon\n>>> 1 + 1\n2\n```"
-
-
-def test_docstrings_of_google_style_stay_as_they_are(lay_out):
-    text = "y = f(x).\n\nArgs:\n    x: what goes in.\n\nReturns:\n    y: what comes out."
-    assert lay_out(text, {"x", "y"}) == text

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 class Context(Identified):
     """The facts of the training data that give parameters their meaning; kept with a fit, so that they never change.
 
-    bin_ms: bin width; bin_weights [time]: the share of each bin among the bins of all trials (sums to 1);
-    n_neurons: how many neurons the readout has; covariates: how many inputs
-    each of the recording's covariates has; conditions: labels of the trials' conditions.
+    Attributes:
+        bin_ms: width of a bin in ms.
+        bin_weights: [time], the fraction of each bin among the bins of all trials (sums to 1).
+        n_neurons: how many neurons the readout has.
+        covariates: how many inputs each of the recording's covariates has, by name.
+        conditions: labels of the trials' conditions; empty where there are none.
     """
 
     bin_ms: float
@@ -34,7 +37,11 @@ class Context(Identified):
 
     @classmethod
     def of(cls, trials: "Trials") -> "Context":
-        """The context of these trials: each counts its bins up to the last in which anything is seen."""
+        """The context of these trials.
+
+        Args:
+            trials: to be learned from; each counts its bins up to the last in which anything is seen.
+        """
         inside = (np.arange(trials.n_bins) < trials.lengths[:, None]).sum(0)
         weights = inside if inside.any() else np.ones(trials.n_bins)
         return cls(

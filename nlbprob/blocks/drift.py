@@ -37,7 +37,10 @@ class PrefixedSites(numpyro.primitives.Messenger):
 class Drift:
     """f(x) at given values of the function's sites.
 
-    parameters: by the full name of the site, such as "flow.rate"; function: of one state [state]; prefix: of the names.
+    Attributes:
+        parameters: by the full name of the site, such as "flow.rate".
+        function: of one state [state].
+        prefix: of the names of the sites.
     """
 
     parameters: dict[str, Any]

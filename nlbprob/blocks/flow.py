@@ -34,13 +34,6 @@ class Flow(Latent):
     rule (Gauss-Hermite up to four latents, of degree 3 beyond). With a linear f it is that of an `LDS`. See
     `nlbprob.blocks.trajectory_priors.linearized`.
 
-    >>> import jax.numpy as jnp, numpyro, numpyro.distributions as dist, nlbprob as nlb
-    >>> def double_well(x):
-    ...     rate = numpyro.sample("rate", dist.LogNormal(-2.0, 1.0))
-    ...     return rate * (x - x**3)
-    >>> nlb.Model(latents=[nlb.Flow(double_well, 1)]).latent_names
-    ['flow[0]']
-
     Args:
         function: f of one state [latent], per bin: what a step adds to the state. Written in `jax.numpy`; what it
             samples with `numpyro.sample` are its parameters, named after the block: "flow.rate". The state is in the
@@ -53,6 +46,14 @@ class Flow(Latent):
 
     Raises:
         InputError: f is no function, or its value has not the shape of a state.
+
+    Example:
+        >>> import jax.numpy as jnp, numpyro, numpyro.distributions as dist, nlbprob as nlb
+        >>> def double_well(x):
+        ...     rate = numpyro.sample("rate", dist.LogNormal(-2.0, 1.0))
+        ...     return rate * (x - x**3)
+        >>> nlb.Model(latents=[nlb.Flow(double_well, 1)]).latent_names
+        ['flow[0]']
     """
 
     function: Callable[[Array], Array]

@@ -23,8 +23,11 @@ SEARCHES, STEPS, MOST_PAIRS = 8, 80, 2000
 class Coordinates(NamedTuple):
     """Where a flow starts.
 
-    basis: latents = basis x; noise: covariance of what f leaves of a step; first: x of the first bin of each trial;
-    parameters: values of f's sites.
+    Attributes:
+        basis: latents = basis x.
+        noise: covariance of what f leaves of a step.
+        first: x of the first bin of each trial.
+        parameters: values of f's sites, by their full names.
     """
 
     basis: Float[np.ndarray, "latent latent"]

@@ -35,8 +35,11 @@ MOST_LATENTS = 24
 class Regimes(NamedTuple):
     """A hidden Markov chain that chooses among dynamics.
 
-    initial: log p(s_1 = k). transition: log p(s_t = k | s_{t-1} = j), unnormalised where `recurrence` R is given:
-    then log p(s_t = k | s_{t-1} = j, x_{t-1}) = transition_jk + R_k'x_{t-1} up to its normaliser.
+    Attributes:
+        initial: [regime], log p(s_1 = k).
+        transition: [regime, regime], log p(s_t = k | s_{t-1} = j) in row j; unnormalised where there is a recurrence.
+        recurrence: R [regime, state]: log p(s_t = k | s_{t-1} = j, x_{t-1}) = transition_jk + R_k'x_{t-1} up to its
+            normaliser; None where the transitions do not depend on the state.
     """
 
     initial: Float[Array, " regime"]
@@ -47,10 +50,13 @@ class Regimes(NamedTuple):
 class Dynamics(NamedTuple):
     """The prior of a block's trajectories at given parameters.
 
-    chain: of its state; with `regimes`, transition, offset and noise have a leading axis `regime`. emission H: the
-    latents are x = H state; None where they are the state. drive B: adds B u_t to the offset of every step.
-    starts: what each condition adds to the initial mean. drift f: a pytree, called with one state; every step adds
-    f(x_{t-1}).
+    Attributes:
+        chain: of its state; with `regimes`, transition, offset and noise have a leading axis `regime`.
+        emission: H [latent, state]: the latents are x = H state; None where they are the state.
+        drive: B [state, input]: adds B u_t to the offset of every step; None without inputs.
+        starts: [condition, state], what each condition adds to the initial mean; None where they share it.
+        regimes: the Markov chain that chooses among dynamics, if any.
+        drift: f, a pytree, called with one state [state]; every step adds f(x_{t-1}). None where steps are linear.
     """
 
     chain: Chain
@@ -73,8 +79,11 @@ class Dynamics(NamedTuple):
 class Begin(NamedTuple):
     """What a fit begins with for a block: its latents, roughly, and the chain that a regression finds in them.
 
-    latents [trial, time, latent], of unit second moment; inside [trial, time]: the bins in which a trial is seen;
-    random: for what a block draws.
+    Attributes:
+        chain: of the latents, by a regression of each bin on the one before.
+        latents: [trial, time, latent], of unit second moment.
+        inside: [trial, time], the bins of each trial up to the last in which anything is seen.
+        random: the source of random numbers for what a block draws.
     """
 
     chain: Chain
@@ -99,10 +108,11 @@ def conditioned(dynamics: Dynamics, inputs, condition) -> Chain:
 class Latent(Block, abc.ABC):
     """A prior over trajectories that is a linear-Gaussian chain given its parameters (and its discrete states).
 
-    A subclass states `prior(context)`: sample the parameters, return the chain, scaled so that the second moment of
-    x averaged over the bins of a trial is the identity (so that priors on loadings mean something); and `start(chain,
-    context)`: where a fit begins. Calling a block inside a NumPyro function samples the trajectories of all trials as
-    one site named after the block.
+    A subclass states `prior(context)` and `start(begin, context)`. Calling a block inside a NumPyro function samples
+    the trajectories of all trials as one site named after the block.
+
+    Attributes:
+        dim: number of latents; None until the block meets a recording, see `resolve`.
     """
 
     dim: int | None
@@ -120,7 +130,14 @@ class Latent(Block, abc.ABC):
     n_regimes = 0
 
     def resolve(self, trials: "Trials") -> "Latent":
-        """The same block with its number of latents settled for these trials."""
+        """The same block with its number of latents settled for these trials.
+
+        Args:
+            trials: to be learned from.
+
+        Returns:
+            The block with a `dim`: by default the square root of the number of neurons of a session, at most 24.
+        """
         if self.dim is not None:
             return self
         block: Any = self  # every block is a dataclass
@@ -156,10 +173,25 @@ class Latent(Block, abc.ABC):
             self.settle(dim=whole_number(self.dim, type(self).__name__, "dim", 1))
 
     def check(self, trials: "Trials") -> None:
-        """Raise InputError where the block cannot be fitted to these trials."""
+        """See that the block can be fitted to these trials; by default it can.
+
+        Args:
+            trials: to be learned from.
+
+        Raises:
+            InputError: it cannot; the message says what is missing.
+        """
 
     def covariates(self, trials: "Trials", context: Context) -> dict[str, Any]:
-        """What the block has to know of each trial, by name."""
+        """What the block has to know of each trial; by default its inputs.
+
+        Args:
+            trials: to be learned from, or predicted.
+            context: facts of the training data.
+
+        Returns:
+            Arrays [trial, ...] by name.
+        """
         return designs(self.inputs, trials)
 
     def starting_condition(self, covariates: dict[str, Any]):
@@ -168,11 +200,27 @@ class Latent(Block, abc.ABC):
 
     @abc.abstractmethod
     def prior(self, context: Context) -> Dynamics:
-        """Sample the block's parameters and return the prior of its trajectories."""
+        """Sample the block's parameters.
+
+        Args:
+            context: facts of the training data.
+
+        Returns:
+            The prior of its trajectories at these parameters, scaled so that the second moment of x averaged over the
+            bins of a trial is the identity (so that priors on loadings mean something).
+        """
 
     @abc.abstractmethod
     def start(self, begin: Begin, context: Context) -> tuple[dict[str, Array], Float[Array, "latent latent"]]:
-        """Site values at which the block is near the latents that a fit begins with, up to a basis: x = basis z."""
+        """Where a fit begins: parameters at which the block's latents z are near given ones, x, where x = basis z.
+
+        Args:
+            begin: rough latents x, and the chain that a regression finds in them.
+            context: facts of the training data.
+
+        Returns:
+            Values of the block's sites by their full names, and the basis [latent, latent].
+        """
 
     def pilot(self) -> "Latent | None":
         """A simpler block whose fit this one starts from; None: it starts from smoothed counts."""

@@ -30,23 +30,39 @@ KINDS, INITIAL = ("dense", "diagonal", "modal"), ("shared", "condition")
 class LDS(Latent):
     """x_1 ~ N(m0, P0), x_t = A x_{t-1} + B u_t + N(0, Q), with A stable by construction.
 
-    dynamics="dense": up to a change of basis, stable dynamics are A = O diag(e^(-bin/tau)) with stationary covariance
-    I: each direction decays with its time tau_k, then the state turns by the rotation O = cayley(2 pi bin Omega),
-    Omega skew-symmetric; the noise is Q = O diag(1 - e^(-2 bin/tau)) O'.
-    dynamics="modal": pairs of latents are independent damped rotations, A = e^(-bin/tau_p) R(2 pi f_p bin), with a
-    decay time tau_p and a frequency f_p each (an odd last latent only decays). dynamics="diagonal": each only decays.
-    A change of basis then gives x unit second moment over the bins of a trial at u = 0 (of each pair or latent as a
-    whole, where the dynamics are not dense).
+    A change of basis gives x unit second moment over the bins of a trial at u = 0 (of each pair or latent as a whole,
+    where the dynamics are not dense).
 
-    dim: number of latents; None takes the square root of the number of neurons, at most 24: enough for recordings of
-    50 to 700 neurons, with the shrinkage of the readout against overfitting. name: prefix of its sites.
-    inputs: what pushes the state, such as Covariate("stimulus") or TrialTime(). initial: "shared", or "condition",
-    which adds a deviation of the initial mean for each condition (and reads the trial's condition at prediction too).
-    Sites (override a prior by name, `LDS(12, priors={"decay_ms": ...})`):
-    decay_ms [latent, or mode] ~ LogNormal(log 200, 1); dense: rotation_hz [pair of latents] ~ N(0, 1), the upper
-    triangle of Omega row by row; modal: frequency_hz [pair] ~ LogNormal(log 2, 1); initial_mean [latent] ~ N(0, 1);
-    initial_covariance [latent, latent] ~ inverse Wishart with mean I (dense) or initial_scale [latent] ~ LogNormal(0,
-    0.5); input_weights [latent, input] ~ N(0, 0.2); condition_mean [condition, latent] ~ N(0, 1).
+    Args:
+        dim: number of latents. None takes the square root of the number of neurons, at most 24: enough for recordings
+            of 50 to 700 neurons, with the shrinkage of the readout against overfitting.
+        dynamics: the form of A.
+
+            - "dense": up to a change of basis, stable dynamics are A = O diag(e^(-bin/tau)) with stationary covariance
+              I. Each direction decays with its time tau_k, then the state turns by the rotation
+              O = cayley(2 pi bin Omega), Omega skew-symmetric; the noise is Q = O diag(1 - e^(-2 bin/tau)) O'.
+            - "modal": pairs of latents are independent damped rotations, A = e^(-bin/tau_p) R(2 pi f_p bin), with a
+              decay time tau_p and a frequency f_p each (an odd last latent only decays).
+            - "diagonal": each latent only decays.
+
+        name: prefix of its sites.
+        inputs: what pushes the state, such as Covariate("stimulus") or TrialTime().
+        initial: "shared", or "condition", which adds a deviation of the initial mean for each condition (and reads the
+            trial's condition at prediction too).
+        priors: in place of those below, by the name of the site: `LDS(12, priors={"decay_ms": ...})`.
+
+    Raises:
+        InputError: an argument is of no use, or there is no site of a name in `priors`.
+
+    Sites:
+        - decay_ms [latent, or mode] ~ LogNormal(log 200, 1), in ms
+        - rotation_hz [pair of latents] ~ N(0, 1), the upper triangle of Omega row by row, in Hz (dense)
+        - frequency_hz [pair] ~ LogNormal(log 2, 1), in Hz (modal)
+        - initial_mean [latent] ~ N(0, 1)
+        - initial_covariance [latent, latent] ~ inverse Wishart with mean I (dense)
+        - initial_scale [latent] ~ LogNormal(0, 0.5) (modal and diagonal)
+        - input_weights [latent, input] ~ N(0, 0.2)
+        - condition_mean [condition, latent] ~ N(0, 1)
     """
 
     dim: int | None = None

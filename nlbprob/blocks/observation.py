@@ -42,16 +42,38 @@ class Observation(Block, abc.ABC):
     name = ""
 
     def parameters(self, context: Context) -> dict[str, Any]:
-        """Sample the observation's own parameters, one value a neuron each; none by default."""
+        """Sample the observation's own parameters; there are none by default.
+
+        Args:
+            context: facts of the training data.
+
+        Returns:
+            Values [neuron] by name.
+        """
         return {}
 
     @abc.abstractmethod
     def distribution(self, predictor, parameters: dict[str, Any]) -> dist.Distribution:
-        """The distribution of a count given its predictor [..., neuron]."""
+        """The distribution of a count y given its predictor eta.
+
+        Args:
+            predictor: eta [..., neuron].
+            parameters: the observation's own, by name.
+
+        Returns:
+            A NumPyro distribution whose batch shape is that of the predictor.
+        """
 
     @abc.abstractmethod
     def predictor_of_mean(self, mean) -> Any:
-        """The predictor at which the expected count is `mean`: the inverse of the link."""
+        """The inverse of the link.
+
+        Args:
+            mean: expected counts, spikes/bin.
+
+        Returns:
+            The predictors at which these counts are expected.
+        """
 
     def baseline_location(self, context: Context):
         """The predictor at which a neuron fires at a typical rate: the prior mean of the baseline."""
@@ -88,7 +110,16 @@ class Observation(Block, abc.ABC):
                 )
 
     def expected_count(self, mean, variance, parameters: dict[str, Any]):
-        """E[y] in spikes per bin for a predictor eta ~ N(mean, variance)."""
+        """E[y] for a predictor eta ~ N(mean, variance).
+
+        Args:
+            mean: of the predictor [..., neuron].
+            variance: of the predictor [..., neuron].
+            parameters: the observation's own, by name.
+
+        Returns:
+            Spikes per bin [..., neuron].
+        """
         return quadrature.expectation(lambda eta: self.distribution(eta, parameters).mean, mean, variance)
 
     def draw(self, random: np.random.Generator, mean: np.ndarray) -> np.ndarray | None:

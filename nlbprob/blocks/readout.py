@@ -78,8 +78,6 @@ class LinearReadout(Readout):
     d0 is the predictor of a typical rate. Latents have unit second moment, so that the scale of the prior is the size
     of one latent's effect on a predictor (on the log rate of an exp link).
 
-    Sites: "loadings" [neuron, latent], "baseline" [neuron], and those of the prior, such as "latent_scale" of `ARD`.
-
     Args:
         shrinkage: the prior of the loadings, such as `nlb.ARD(0.5)`, or its name: "ridge", "ard", "laplace" or
             "horseshoe".
@@ -90,6 +88,11 @@ class LinearReadout(Readout):
 
     Raises:
         InputError: there is no such prior, or a scale is given beside a prior that has its own.
+
+    Sites:
+        - loadings [neuron, latent], by the prior
+        - baseline [neuron] ~ N(d0, baseline_scale^2)
+        - those of the prior, such as latent_scale of `ARD`
     """
 
     shrinkage: str | Shrinkage = "ridge"

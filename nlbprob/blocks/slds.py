@@ -30,15 +30,31 @@ RADIUS = 0.999
 class SwitchingLDS(Latent):
     """x_t = A_s x_{t-1} + b_s + N(0, Q_s), s = s_t in 1..S a Markov chain; x_1 ~ N(m0, P0).
 
-    p(s_t = k | s_{t-1} = j) is row j of `transition`, sticky a priori. recurrent=True: the transitions depend on where
-    the state is, log p(s_t = k | s_{t-1} = j, x_{t-1}) = log transition_jk + R_k'x_{t-1} up to its normaliser
-    (Linderman et al. 2017, arXiv 1610.08466). A_s with an eigenvalue beyond 0.999 is shrunk to it: trajectories and
-    forecasts stay finite. A change of basis gives x unit second moment over the bins of a trial (R taken as zero).
+    p(s_t = k | s_{t-1} = j) is row j of `transition`, sticky a priori. A_s with an eigenvalue beyond 0.999 is shrunk to
+    it, so that trajectories and forecasts stay finite. A change of basis gives x unit second moment over the bins of a
+    trial (R taken as zero).
 
-    states: number of regimes S; dim: number of latents. dwell_ms: how long a regime lasts by the prior's mean.
-    Sites: initial [regime] ~ Dirichlet(2); transition [regime, regime] ~ Dirichlet, 20 bins strong; matrix [regime,
-    latent, latent] ~ N(e^(-bin/200 ms) I, 0.3^2); offset [regime, latent] ~ N(0, 0.1^2); noise [regime, latent, latent]
-    ~ inverse Wishart about 0.05 I; initial_mean, initial_covariance as in LDS; recurrence [regime, latent] ~ N(0, 1).
+    Args:
+        states: number of regimes S.
+        dim: number of latents; None takes the square root of the number of neurons, at most 24.
+        recurrent: whether the transitions depend on the state: log p(s_t = k | s_{t-1} = j, x_{t-1}) =
+            log transition_jk + R_k'x_{t-1} up to its normaliser (Linderman et al. 2017, arXiv 1610.08466).
+        dwell_ms: how long a regime lasts by the prior's mean, in ms.
+        name: prefix of its sites.
+        priors: in place of those below, by the name of the site.
+
+    Raises:
+        InputError: an argument is of no use, or there is no site of a name in `priors`.
+
+    Sites:
+        - initial [regime] ~ Dirichlet(2)
+        - transition [regime, regime] ~ Dirichlet, 20 bins strong
+        - matrix [regime, latent, latent] ~ N(e^(-bin/200 ms) I, 0.3^2)
+        - offset [regime, latent] ~ N(0, 0.1^2)
+        - noise [regime, latent, latent] ~ inverse Wishart about 0.05 I
+        - initial_mean [latent] ~ N(0, 1)
+        - initial_covariance [latent, latent] ~ inverse Wishart with mean I
+        - recurrence [regime, latent] ~ N(0, 1), R (recurrent)
     """
 
     states: int = 3

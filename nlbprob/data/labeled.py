@@ -22,6 +22,12 @@ def to_xarray(trials: Trials) -> "xarray.Dataset":
 
     Coordinates are ids of trials and neurons, time in ms, the names of channels, and every other column of the two
     tables, under its own name or, where that is taken, after "trial_" or "neuron_". It can be written to netCDF.
+
+    Args:
+        trials: to convert.
+
+    Returns:
+        The labelled arrays; `from_xarray` makes the same trials of them.
     """
     import xarray
 

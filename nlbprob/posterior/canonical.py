@@ -3,9 +3,14 @@
 from typing import TYPE_CHECKING
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from nlbprob.blocks.base import Context
+from nlbprob.infer.parameters.sites import parameters_at
+from nlbprob.infer.runtime.precision import precision
+from nlbprob.infer.runtime.programs import program
 from nlbprob.model import Model, Parameters
 
 if TYPE_CHECKING:
@@ -29,6 +34,35 @@ def rotation(model: Model, loadings: Float[np.ndarray, "neuron latent"]) -> np.n
         if block.own_coordinates:
             signs[model.slices[block.name]] = 1
     return whole * np.where(signs == 0, 1, signs)
+
+
+@program("model", "context")
+def derive(model: Model, context: Context, values: dict) -> Parameters:
+    """The parameters at given site values."""
+    return parameters_at(model, context, values)
+
+
+@program("model", "context")
+def derive_each(model: Model, context: Context, draws: dict) -> Parameters:
+    """The parameters at each draw of the sites [sample, ...]."""
+    return jax.lax.map(lambda values: parameters_at(model, context, values), draws)
+
+
+def centre(posterior: "Posterior") -> Parameters:
+    """The parameters at the centre of their posterior, with the covariance of each neuron's baseline and loadings."""
+    with precision(posterior.config["precision"]):
+        theta = derive(posterior.model, posterior.context, jax.tree.map(jnp.asarray, posterior.values))
+    theta = jax.tree.map(np.asarray, theta)
+    if not posterior.has_width:
+        return theta
+    return theta._replace(uncertainty=readout_covariance(posterior).astype(theta.loadings.dtype))
+
+
+def derived_draws(posterior: "Posterior") -> Parameters:
+    """The parameters at each draw that the posterior holds [sample, ...], in the model's own basis."""
+    with precision(posterior.config["precision"]):
+        found = derive_each(posterior.model, posterior.context, jax.tree.map(jnp.asarray, posterior.draws))
+        return jax.tree.map(np.asarray, found)
 
 
 def parameters(posterior: "Posterior", theta: Parameters) -> dict[str, np.ndarray]:

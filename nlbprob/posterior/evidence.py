@@ -38,12 +38,24 @@ def log_evidence(
 ) -> "xarray.Dataset":
     """log p(y | theta) of all that is seen of each trial, at the centre theta of the parameters' posterior, in nats.
 
-    "log_evidence" [trial] is log 1/S sum_s w_s, w = p(y | x, theta) p(x | theta) / q(x), over draws of whole
-    trajectories x from the trial's posterior q: an unbiased estimate of p(y | theta), where the bound "elbo" [trial] is
-    E[log w], always below. Discrete states and templates are summed over, not drawn. "error" [trial]: standard error;
-    "effective_draws" [trial]: (sum w)^2 / sum w^2, of `draws`; under ten the estimate is doubtful.
-    Burda, Grosse and Salakhutdinov (2016), arXiv 1509.00519. Raises InputError where the trials are of another
-    recording.
+    It is log 1/S sum_s w_s, w = p(y | x, theta) p(x | theta) / q(x), over draws of whole trajectories x from the
+    trial's posterior q. The mean of w is an unbiased estimate of p(y | theta); the bound is E[log w], always below the
+    log evidence. Discrete states and templates are summed over, not drawn. Burda, Grosse and Salakhutdinov (2016),
+    arXiv 1509.00519.
+
+    Args:
+        posterior: of a fit.
+        trials: of the neurons of the fit.
+        draws: number S of trajectories for each trial.
+        seed: of the draws.
+        progress: show a progress bar.
+
+    Returns:
+        By trial, in nats: "log_evidence", its standard error "error" and the bound "elbo"; and "effective_draws",
+        (sum w)^2 / sum w^2, of `draws`: under ten the estimate is doubtful.
+
+    Raises:
+        InputError: the trials are of another recording.
     """
     import xarray
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -17,9 +16,6 @@ from nlbprob.arguments import checked_keywords, seed_number, whole_number
 from nlbprob.blocks.base import Context
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
-from nlbprob.infer.parameters.sites import parameters_at
-from nlbprob.infer.runtime.precision import precision
-from nlbprob.infer.runtime.programs import program
 from nlbprob.model import Model, Parameters
 from nlbprob.posterior import canonical, embed, predict, sampling
 from nlbprob.posterior.embed import embedded
@@ -39,14 +35,20 @@ INTERNAL = {"centre", "check", "has_width", "own_loadings"}
 class Posterior:
     """The fitted model.
 
-    model, context: what was fitted, and the facts of its training data; values: each parameter site at the centre of
-    its posterior; draws: sites [sample, ...] drawn from it; neuron_ids: the neurons, in the order of the loadings;
-    history: columns "stage", "iteration", "elbo" (nats, all training trials), "seconds"; config: JSON-able settings.
-
     Latents are given in a canonical basis: orthogonal directions of the loadings, ordered by the variance of the
     predictors that they explain, the largest loading positive; or in that of another fit, `basis`, see `nlbprob.align`.
     `rotation` [latent, latent] leads from the model's basis to it. One rotation serves all draws: these are around one
     mode, and to turn each towards the centre would only add the noise of its loadings to its dynamics.
+
+    Attributes:
+        model: what was fitted.
+        context: facts of its training data.
+        values: each parameter site at the centre of its posterior.
+        draws: sites [sample, ...] drawn from the posterior.
+        neuron_ids: the neurons, in the order of the loadings.
+        history: columns "stage", "iteration", "elbo" (nats, all training trials) and "seconds".
+        config: the settings of the fit, as JSON takes them.
+        basis: `rotation` of a fit that was aligned with another; None for the canonical basis.
     """
 
     model: Model
@@ -115,30 +117,28 @@ class Posterior:
 
     @functools.cached_property
     def centre(self) -> Parameters:
-        """The parameters at the centre of their posterior, with the covariance of each neuron's baseline and
-        loadings.
-        """
-        with precision(self.config["precision"]):
-            theta = derive(self.model, self.context, jax.tree.map(jnp.asarray, self.values))
-        theta = jax.tree.map(np.asarray, theta)
-        if not self.has_width:
-            return theta
-        covariance = canonical.readout_covariance(self)
-        return theta._replace(uncertainty=covariance.astype(theta.loadings.dtype))
+        """The parameters at the centre of their posterior; see `canonical.centre`."""
+        return canonical.centre(self)
 
     def check(self, trials: "Trials") -> None:
         """Raise InputError unless the trials are of the recording's neurons and bin width."""
         embed.check(self, trials)
 
     def rates(self, trials: "Trials", causal: bool = False, beyond_ms: float | int = 0) -> "xarray.DataArray":
-        """Expected spikes per bin [trial, time, neuron] of every neuron and bin, given only the entries that are
-        `seen`.
+        """Expected spikes per bin of every neuron and bin, given only the entries that are `seen`.
 
-        The trials may be of one session of a stitched fit: the rates are those of its neurons then.
         r = E[y | seen] = E_q[link(c'x + d)], over x and over each neuron's c and d; dynamics are at their centre.
-        causal=True: each bin given what is seen up to and including it (filtering), for online use. beyond_ms: also
-        the bins up to so many ms after the last.
-        Raises InputError where the trials are not of this recording.
+
+        Args:
+            trials: to predict; they may be of one session of a stitched fit.
+            causal: whether each bin is given what is seen up to and including it (filtering), for online use.
+            beyond_ms: also predict the bins up to so many ms after the last.
+
+        Returns:
+            (trial, time, neuron), spikes/bin, of the neurons of the trials.
+
+        Raises:
+            InputError: the trials are not of this recording.
         """
         check_trials(trials, "Posterior")
         extended = predict.extend(trials, beyond_ms)
@@ -174,14 +174,7 @@ class Posterior:
 
     def sample_latents(self, trials: "Trials", draws: int = 200, seed: int = 0) -> "xarray.DataArray":
         """Whole trajectories from the posterior [sample, trial, time, latent]; parameters vary from draw to draw."""
-        import xarray
-
-        whole, values = embedded(self, trials).trials, self.parameter_sites(draws, seed)
-        trajectories = np.empty((draws, trials.n_trials, trials.n_bins, self.model.dim), self.centre.loadings.dtype)
-        for piece in sampling.draws(self, values, whole, seed, sampling.only_latents):
-            trajectories[piece.draws, piece.trials] = piece.arrays["latents"]
-        coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": self.model.latent_names}
-        return xarray.DataArray(trajectories @ self.rotation, coords, ("sample", "trial", "time", "latent"), "latents")
+        return sampling.trajectories(self, trials, draws, seed)
 
     def parameter_sites(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
         """Draws of the parameter sites as the model defines them [sample, ...]; with replacement beyond those kept."""
@@ -210,9 +203,7 @@ class Posterior:
 
     @functools.cached_property
     def _derived_draws(self) -> Parameters:
-        with precision(self.config["precision"]):
-            found = derive_each(self.model, self.context, jax.tree.map(jnp.asarray, self.draws))
-            return jax.tree.map(np.asarray, found)
+        return canonical.derived_draws(self)
 
     @functools.cached_property
     def _canonical_draws(self) -> dict[str, np.ndarray]:
@@ -234,12 +225,22 @@ class Posterior:
         predictive: int | None = None,
         rates: int = 0,
     ) -> "xarray.DataTree":
-        """The posterior as an ArviZ tree, in memory; see `nlbprob.posterior.arviz.to_arviz` for its groups.
+        """The posterior as an ArviZ tree, in memory.
 
-        draws: joint draws of parameters and trajectories. log_likelihood: of each "neuron" in each trial, of each
-        "trial", or "full" for each count. latents: "draws", or "summary" for their mean and standard deviation.
-        predictive, rates: how many draws have counts (None: all), and rates, too.
-        Raises InputError where the tree would exceed 1 GB, or the trials are not of this recording.
+        Args:
+            trials: of the neurons of the fit.
+            draws: number of joint draws of parameters and trajectories.
+            log_likelihood: of each "neuron" in each trial, of each "trial", or "full" for each count.
+            seed: of the draws.
+            latents: "draws", or "summary" for their mean and standard deviation.
+            predictive: how many draws have counts, too; None for all.
+            rates: how many draws have rates, too.
+
+        Returns:
+            The groups that `nlbprob.posterior.arviz.to_arviz` describes.
+
+        Raises:
+            InputError: the tree would exceed 1 GB, or the trials are not of this recording.
         """
         from nlbprob.posterior import arviz, joint
 
@@ -262,9 +263,19 @@ class Posterior:
         By default it holds all draws of the parameters, the latents' means and standard deviations, the log likelihood
         of each trial, and a few draws of counts and rates.
 
-        path: the file, written as a whole. rates: None takes four draws, or fewer where these would take over 700 MB.
-        Raises InputError where the file would hold more than 4 GB, or the trials are not of this recording, and
-        `nlbprob.files.WriteError` where the system does not take the file.
+        Args:
+            path: the file, written as a whole.
+            trials: of the neurons of the fit.
+            draws: number of joint draws of parameters and trajectories.
+            log_likelihood: "neuron", "trial" or "full", as `to_arviz` takes it.
+            seed: of the draws.
+            latents: "draws" or "summary", as `to_arviz` takes it.
+            predictive: how many draws have counts, too.
+            rates: how many draws have rates, too; None takes four, or fewer where these would take over 700 MB.
+
+        Raises:
+            InputError: the file would hold more than 4 GB, or the trials are not of this recording.
+            nlbprob.files.WriteError: the system does not take the file.
         """
         from nlbprob.posterior import arviz, joint
 
@@ -285,15 +296,3 @@ class Posterior:
         from nlbprob.posterior import store
 
         return Posterior(**store.load(Path(folder), model))
-
-
-@program("model", "context")
-def derive(model: Model, context: Context, values: dict) -> Parameters:
-    """The parameters at given site values."""
-    return parameters_at(model, context, values)
-
-
-@program("model", "context")
-def derive_each(model: Model, context: Context, draws: dict) -> Parameters:
-    """The parameters at each draw of the sites [sample, ...]."""
-    return jax.lax.map(lambda values: parameters_at(model, context, values), draws)

@@ -20,8 +20,11 @@ from nlbprob.infer.trajectories.problem import problem
 from nlbprob.model import Model
 from nlbprob.numerics import kalman
 from nlbprob.posterior import predict
+from nlbprob.posterior.embed import embedded
 
 if TYPE_CHECKING:
+    import xarray
+
     from nlbprob.data.trials import Trials
     from nlbprob.posterior.posterior import Posterior
 
@@ -138,6 +141,29 @@ def trimmed(batch: Batch, marginals: Marginals, size: int) -> Any:
     """The first `size` trials of a chunk, (batch, marginals); some arrays have several rows a trial."""
     most = len(batch.counts)
     return jax.tree.map(lambda a: a[: len(a) // most * size], (batch, marginals))
+
+
+def trajectories(posterior: "Posterior", trials: "Trials", count: int, seed: int) -> "xarray.DataArray":
+    """Trajectories drawn from the posterior, in the canonical basis; see `Posterior.sample_latents`.
+
+    Args:
+        posterior: of a fit.
+        trials: of the neurons of the fit, or of one of its sessions.
+        count: number of draws.
+        seed: of the draws.
+
+    Returns:
+        [sample, trial, time, latent].
+    """
+    import xarray
+
+    whole, values = embedded(posterior, trials).trials, posterior.parameter_sites(count, seed)
+    dtype = posterior.centre.loadings.dtype
+    found = np.empty((count, trials.n_trials, trials.n_bins, posterior.model.dim), dtype)
+    for piece in draws(posterior, values, whole, seed, only_latents):
+        found[piece.draws, piece.trials] = piece.arrays["latents"]
+    coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": posterior.model.latent_names}
+    return xarray.DataArray(found @ posterior.rotation, coords, ("sample", "trial", "time", "latent"), "latents")
 
 
 def only_latents(model: Model, options, key, given, batch: Batch, x) -> dict[str, Any]:

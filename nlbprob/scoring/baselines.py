@@ -28,18 +28,31 @@ CONDITION_PSTH = "condition PSTH"
 def baselines(
     trials: Trials, fit: str | Sequence[str] = "train", on: str | Sequence[str] = "val", seed: int = 0
 ) -> "dict[str, xarray.DataArray]":
-    """Rates in spikes/bin of every trial, bin and neuron by three baselines, from what `trials.hide_heldout(on)` shows.
+    """Rates by three baselines, from what `trials.hide_heldout(on)` shows.
 
-    "mean rate": each neuron's mean over the trials of `fit`.
-    "smoothing + Poisson regression": held-in counts smoothed by a Gaussian; log-rates of held-out neurons linear in
-    the square roots of these. Where some neurons are held out and some are not.
-    "condition PSTH": the average over the trials of `fit` of the trial's true condition, smoothed and shrunk to the
-    average of all conditions. It is **told the condition** of the trials of `on`, which no other baseline or model is.
-    Where there are conditions and all windows are equally long.
-    Widths, penalties and shrinkage are chosen inside `fit`, on splits drawn by `seed`. Into the forward window the
-    last two carry a share of the last rate, likewise chosen.
-    Of stitched sessions each is predicted by itself; neurons of other sessions have their mean rate there.
-    Raises InputError where a split has no trial (in a session), or `on` shares one with `fit`.
+    - "mean rate": each neuron's mean over the trials of `fit`.
+    - "smoothing + Poisson regression": held-in counts smoothed by a Gaussian; log-rates of held-out neurons linear in
+      the square roots of these. It needs some neurons that are held out and some that are not.
+    - "condition PSTH": the average over the trials of `fit` of the trial's true condition, smoothed and shrunk to the
+      average of all conditions. It uses **the condition** of the trials of `on`, which no other baseline or model does.
+      It needs conditions, and windows of one length.
+
+    Widths, penalties and shrinkage are chosen inside `fit`. In the forward window the last two go on with a fraction of
+    the last rate, which is chosen in the same way. Of stitched sessions each is predicted by itself; neurons of other
+    sessions have their mean rate there.
+
+    Args:
+        trials: with the held-out counts seen, as `score` takes them.
+        fit: the split or splits to learn from.
+        on: the split or splits to be scored.
+        seed: of the splits inside `fit`.
+
+    Returns:
+        By the name of each baseline that the trials allow, its rates (trial, time, neuron), spikes/bin, of every trial,
+        bin and neuron.
+
+    Raises:
+        InputError: a split has no trial (in a session), or `on` shares one with `fit`.
     """
     check_trials(trials, "baselines")
     seed, fitted = seed_number(seed, "baselines"), in_splits(trials, fit, "fit")

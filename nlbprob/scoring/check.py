@@ -24,10 +24,17 @@ def check_submission(
 ) -> list[Finding]:
     """What is right and what is wrong with a submission; it passes where no finding's status is "FAILS".
 
-    submission: an HDF5 file, or {group: {key: array}}.
-    places: the inputs: folders with train_input.h5 and eval_input.h5, such files, or {key: array}. With several groups
-        they are told apart by their shapes; "GROUP=FOLDER" says it.
-    Raises FileNotFoundError or InputError where a file is missing or damaged, or holds no inputs.
+    Args:
+        submission: an HDF5 file, or {group: {key: array}}.
+        *places: the inputs: folders with train_input.h5 and eval_input.h5, such files, or {key: array}. With several
+            groups they are told apart by their shapes; "GROUP=FOLDER" names the group.
+
+    Returns:
+        What was found, check by check.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        InputError: a file is damaged, or holds no inputs.
     """
     inputs = list(read_inputs(places))
     findings = []

@@ -28,7 +28,14 @@ READOUT_TRIALS = 100
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One check of one group: status is "ok", "note" (nothing wrong, but worth knowing) or "FAILS"."""
+    """One check of one group.
+
+    Attributes:
+        group: its name; empty where the check is of the whole file.
+        check: what was checked.
+        status: "ok", "note" (nothing wrong, but worth knowing) or "FAILS".
+        text: what was found.
+    """
 
     group: str
     check: str
@@ -41,7 +48,13 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """What rates were predicted from. label: the group they are said to be of, or ''; arrays: spikes by key."""
+    """What rates were predicted from.
+
+    Attributes:
+        label: the group that the user names for them; empty where none is named.
+        name: what messages call them.
+        arrays: spikes by key.
+    """
 
     label: str
     name: str

@@ -19,7 +19,14 @@ from nlbprob.scoring.rates import check_rates, in_splits, rate_array, split_name
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """co-bps of the first rates less that of the second, with its 90% interval over trials, which are paired."""
+    """co-bps of the first rates less that of the second, with its 90% interval over trials, which are paired.
+
+    Attributes:
+        value: the difference, bits/spike.
+        interval: its lower and upper end; None where there is none, see `bootstrap.interval`.
+        bin_ms: width of a bin in ms.
+        split: the scored split, or several joined by "+".
+    """
 
     value: float
     interval: tuple[float, float] | None
@@ -61,11 +68,11 @@ def compare(
 
     Args:
         rates_a: (trial, time, neuron), spikes/bin, as `score` takes them.
-        rates_b: likewise.
-        trials: as `score` takes them.
-        on: likewise.
-        bootstrap: likewise.
-        seed: likewise.
+        rates_b: (trial, time, neuron), spikes/bin, those to compare with.
+        trials: with the held-out counts seen, as `score` takes them.
+        on: the split or splits that are scored.
+        bootstrap: number of resamples of the trials of `on` for the interval; 0 for none.
+        seed: of the resamples.
 
     Returns:
         The difference with its 90% interval, see `bootstrap.interval`.

@@ -65,8 +65,11 @@ class Sums:
 def learn(visible: Trials, fitted: Bool[np.ndarray, " trial"], seed: int) -> ConditionPSTH:
     """Choose width and pseudo-trials on splits inside the fitted trials, then average all of these.
 
-    visible: what may be used, so with held-out neurons seen in fitted trials only; these neurons decide the choice
-    (all do where none is held out). seed: of the inner splits.
+    Args:
+        visible: what may be used, so with held-out neurons seen in fitted trials only; these neurons decide the choice
+            (all do where none is held out).
+        fitted: which trials to learn from.
+        seed: of the inner splits.
     """
     mean = mean_rates(visible, fitted)
     judged = visible.heldout if visible.heldout.any() else ~visible.heldout

@@ -73,7 +73,11 @@ def channels_left_out(
     """Why channels cannot be decoded, by their position: without a value, or always the same, in either set of trials.
 
     R2 of a constant is no number, and counting it as 1 or 0, as scikit-learn does, would speak of the sensor.
-    behavior: NaN where there is no value.
+
+    Args:
+        behavior: NaN where there is no value.
+        fitted: which trials the decoder is fitted on.
+        scored: which trials are scored.
     """
     reasons = {}
     for channel in range(behavior.shape[2]):
@@ -101,8 +105,16 @@ def fit_decoder(
 
     It is the one of 1e-4 to 1, two a decade, with the highest mean R2 over five folds, the first of equal ones. Folds
     are runs of consecutive bins (trials end to end, NaN bins dropped); each decoder has its own intercept.
-    rates: spikes/bin; behavior: NaN in the first channel where not recorded.
-    Raises InputError where fewer than five bins have behavior, or only some channels of a bin do.
+
+    Args:
+        rates: spikes/bin.
+        behavior: NaN in the first channel where not recorded.
+
+    Returns:
+        W, b and the penalty.
+
+    Raises:
+        InputError: fewer than five bins have behavior, or only some channels of a bin do.
     """
     x, y = recorded_rows(rates, behavior)
     if len(x) < FOLDS:

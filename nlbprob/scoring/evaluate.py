@@ -32,10 +32,18 @@ PREFIXES = {"mc_maze_large": "[500] ", "mc_maze_medium": "[250] ", "mc_maze_smal
 class GroupScores:
     """The scores of one group: a data set in bins of one width.
 
-    values: by the benchmark's names, without prefix; intervals: 90% bootstrap intervals over trials, None without one.
-    by_neuron: co-bps of each held-out neuron in its order, NaN for one without spikes; None where not asked for.
-    by_condition: of each condition its number in the targets, trials, spikes and "co-bps"; None likewise.
-    remarks: what has to be known of a score, by its name; reasons: why a score that was asked for is not there.
+    Attributes:
+        group: its name in the file.
+        dataset: the benchmark's name of the data set.
+        bin_ms: width of a bin in ms.
+        split: what the targets are of.
+        values: by the benchmark's names, without prefix.
+        intervals: 90% bootstrap intervals over trials, by the same names; None without one.
+        by_neuron: co-bps of each held-out neuron in its order, NaN for one without spikes; None where not asked for.
+        by_condition: of each condition its number in the targets, trials, spikes and "co-bps"; None where not asked
+            for.
+        remarks: what has to be known of a score, by its name.
+        reasons: why a score that was asked for is not there, by its name.
     """
 
     group: str
@@ -52,7 +60,13 @@ class GroupScores:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What the benchmark's `evaluate` returns (results), the same and more (groups), and what was left out (notes)."""
+    """What `evaluate` returns.
+
+    Attributes:
+        results: what the benchmark's own `evaluate` returns.
+        groups: the same and more, group by group.
+        notes: what was left out, in words.
+    """
 
     results: list[dict[str, dict[str, float]]]
     groups: list[GroupScores]
@@ -61,7 +75,15 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What to give beside the benchmark's values, or in their place. metrics: empty for the benchmark's own."""
+    """What to give beside the benchmark's values, or in their place.
+
+    Attributes:
+        by_neuron: whether to give co-bps of each held-out neuron.
+        by_condition: whether to give co-bps of each condition.
+        bootstrap: number of resamples of the trials for intervals; 0 for none.
+        seed: of the resamples.
+        metrics: empty for the benchmark's own.
+    """
 
     by_neuron: bool = False
     by_condition: bool = False
@@ -83,13 +105,28 @@ def evaluate(
 ) -> Evaluation:
     """Score every group that both files hold as `nlb_tools.evaluation.evaluate` (0.0.4) does.
 
-    submission, target: HDF5 files, or {group: {key: array}}. split: what the targets are of; files do not say.
-    bootstrap: resamples of the evaluated trials for intervals, drawn by `seed`; decoder and PSTH target as they are.
-    metrics: those to give, by name or as `Metric`; None for those that the benchmark gives of each data set.
     A rate of exactly zero counts as 1e-9, with a warning, infinite behavior as missing, with a note. Groups of only one
     file are left out, and named in `notes`. Of a file nothing is read whose type or shape is wrong, and no other file.
-    Raises FileNotFoundError or InputError where a file is missing or damaged, no group is in both, an array is missing
-    or of the wrong kind or shape, or a scored rate is negative or not finite. Pei et al. (2021), arXiv 2109.04463.
+    Pei et al. (2021), arXiv 2109.04463.
+
+    Args:
+        submission: an HDF5 file, or {group: {key: array}}.
+        target: likewise.
+        split: what the targets are of; files do not say.
+        by_neuron: whether to give co-bps of each held-out neuron.
+        by_condition: whether to give co-bps of each condition.
+        bootstrap: number of resamples of the evaluated trials for intervals (decoder and PSTH target as they are); 0
+            for none.
+        seed: of the resamples.
+        metrics: those to give, by name or as `Metric`; None for those that the benchmark gives of each data set.
+
+    Returns:
+        The scores in the form of the benchmark and group by group, and what was left out.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        InputError: a file is damaged, no group is in both, an array is missing or of the wrong kind or shape, or a
+            scored rate is negative or not finite.
     """
     bootstrap, seed = whole_number(bootstrap, "evaluate", "bootstrap"), seed_number(seed, "evaluate")
     listed = () if metrics is None else chosen(metrics, "evaluate")
@@ -191,7 +228,10 @@ def measured(
 ) -> tuple[dict[str, Statistic], dict[str, str]]:
     """The statistic of each metric that applies, by its name, and why the others do not.
 
-    likelihood: the statistic of co-bps, which is needed in any case.
+    Args:
+        metrics: those to give.
+        scored: the rates of a group beside its targets.
+        likelihood: the statistic of co-bps, which is needed in any case.
     """
     statistics: dict[str, Statistic] = {}
     reasons: dict[str, str] = {}

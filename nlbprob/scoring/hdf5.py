@@ -24,8 +24,13 @@ NUMBERS, CHOICES, LISTS = "fiu", "biuf", "iuO"
 def opened(source: Any, what: str) -> Iterator[Tensors]:
     """The groups of an HDF5 file that is open for reading while the context lasts; a mapping as it is.
 
-    source: a path, an open file of h5py, or {group: {key: array}}. what: what it is to hold, for messages.
-    Raises FileNotFoundError where there is none, InputError where it is no HDF5 file or damaged.
+    Args:
+        source: a path, an open file of h5py, or {group: {key: array}}.
+        what: what it is to hold, for messages.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: it is no HDF5 file, or damaged.
     """
     import h5py
 
@@ -99,7 +104,13 @@ def keys(item: Any) -> set[str]:
 def entry(group: Tensors, key: str, kinds: str = NUMBERS) -> StoredArray | np.ndarray:
     """An array of a group, unread where it is in a file; masked entries in memory are NaN.
 
-    kinds: of NumPy's types. Raises InputError where it is missing, or not of these kinds.
+    Args:
+        group: that holds it.
+        key: its name.
+        kinds: the kinds of NumPy's types that it may be of.
+
+    Raises:
+        InputError: it is missing, or of another kind.
     """
     if key not in group:
         raise InputError(f"{key} is missing; predict it too, or take the file from `nlbprob tensors`.")
@@ -129,8 +140,14 @@ def in_memory(values: Any, key: str) -> np.ndarray:
 def array(group: Tensors, key: str, shape: tuple[int | None, ...] | None = None, kinds: str = NUMBERS) -> np.ndarray:
     """The values of an array of a group, at least as exact as float32.
 
-    shape: what is needed, None for any length; an array of another is not read. Raises InputError as `entry` does, and
-    where the shape is another one.
+    Args:
+        group: that holds it.
+        key: its name.
+        shape: what is needed, None for any length; an array of another shape is not read.
+        kinds: the kinds of NumPy's types that it may be of.
+
+    Raises:
+        InputError: as `entry` does, and where the shape is another one.
     """
     found = entry(group, key, kinds)
     if shape is not None:

@@ -18,8 +18,12 @@ def inner_splits(
 ) -> list[tuple[Int[np.ndarray, "_"], Int[np.ndarray, "_"]]]:
     """Pairs of trials to learn from and to judge by: one 80/20 split of many trials, five folds of few.
 
-    trials: positions to split, or to take 500 from; drawn at random by `seed`. every_fold: five folds of many too. A
-    single trial is both.
+    A single trial is both.
+
+    Args:
+        trials: positions to split; of more than 500, as many are drawn.
+        seed: of the draws.
+        every_fold: whether to give five folds of many trials, too.
     """
     shuffled = np.random.default_rng(seed).permutation(trials)[:MOST_TRIALS]
     if len(shuffled) < 2:

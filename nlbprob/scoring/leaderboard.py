@@ -25,9 +25,17 @@ SCORES = {"co_bps": "co-bps", "vel_r2": "vel R2", "tp_corr": "tp corr", "psth_r2
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One entry: a model's scores on a data set. own: it is a run of the user's, and not published.
+    """One entry: a model's scores on a data set.
 
-    values: by the benchmark's names; None where not known. source: letters of SOURCES, joined by "/", or a folder.
+    Attributes:
+        model: its name.
+        dataset: the benchmark's name of the data set.
+        bin_ms: width of a bin in ms.
+        split: the scored split.
+        values: by the benchmark's names; None where not known.
+        source: letters of SOURCES, joined by "/", or a folder.
+        note: what has to be known of the entry.
+        own: whether it is a run of the user's, and not published.
     """
 
     model: str

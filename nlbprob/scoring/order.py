@@ -20,7 +20,14 @@ def trial_pairs(rates: Num[np.ndarray, "trial time neuron"], counts: Num[np.ndar
 
     sum over (t, n) of (r_itn - mean_i r_itn) (k_jtn - mean_j k_jtn) / (s_n q_n), with s_n and q_n the root mean
     squares of neuron n's factors, so that the diagonal's sum over the number of its entries is an average correlation.
-    counts: NaN where not recorded. What all trials share, as a PSTH over all of them, cancels.
+    What all trials share, as a PSTH over all of them, cancels.
+
+    Args:
+        rates: spikes/bin.
+        counts: spikes per bin, NaN where not recorded.
+
+    Returns:
+        [trial, trial].
     """
     return (standardized(rates) @ standardized(counts).T).astype(np.float64)
 
@@ -43,7 +50,14 @@ def neuron_pairs(
 ) -> Float[np.ndarray, "trial neuron neuron"]:
     """The log-likelihood (nats) of neuron j's spikes under neuron i's rates, less what does not depend on the pairing.
 
-    sum over t of k_j log r_i, of each trial. counts: NaN where not recorded.
+    It is the sum over t of k_j log r_i, of each trial.
+
+    Args:
+        rates: spikes/bin.
+        counts: spikes per bin, NaN where not recorded.
+
+    Returns:
+        [trial, neuron i, neuron j].
     """
     return logs(rates).transpose(0, 2, 1) @ np.nan_to_num(counts).astype(np.float64)
 

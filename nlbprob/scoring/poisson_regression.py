@@ -32,12 +32,20 @@ def fit_poisson(
 ) -> PoissonRegression:
     """argmin over W, b of sum over seen entries of r - k ln r, plus penalty / 2 |W|^2, with r = exp(features W + b).
 
-    A neuron without a seen spike counts half a spike.
-    features: centered; best rotated to their principal axes, where their second moments S are diagonal: the Hessian of
-    neuron n is close to mean_n S, which makes a good preconditioner of L-BFGS. Neurons share the matrix products but
-    nothing else: each has its own directions and step sizes.
-    start: where to begin, such as the solution at a larger penalty. tolerance: stop when a step gains less than this
-    many nats a spike, all neurons together.
+    A neuron without a seen spike counts half a spike. The Hessian of neuron n is close to mean_n S, S the second
+    moments of the features, which makes a good preconditioner of L-BFGS. Neurons share the matrix products but nothing
+    else: each has its own directions and step sizes.
+
+    Args:
+        features: centered; best rotated to their principal axes, where S is diagonal.
+        counts: k, spikes per bin.
+        seen: which counts to learn from.
+        penalty: on the squares of the weights.
+        start: where to begin, such as the solution at a larger penalty; None begins without weights.
+        tolerance: stop when a step gains less than this many nats a spike, all neurons together.
+
+    Returns:
+        W and b.
     """
     problem = Problem(features, np.where(seen, counts, 0).astype(np.float64), ~seen, penalty)
     point = problem.begin(start)
@@ -142,8 +150,10 @@ def approximate_solve(
 ) -> Float[np.ndarray, "parameter neuron"]:
     """The inverse Hessian times `gradient` by the two loops of L-BFGS (Nocedal & Wright, algorithm 7.4).
 
-    scale: diagonal of the Hessian to begin with; history: step, change of gradient and 1 / (step . change) of the
-    latest steps, oldest first.
+    Args:
+        gradient: to multiply.
+        scale: diagonal of the Hessian to begin with.
+        history: step, change of gradient and 1 / (step . change) of the latest steps, oldest first.
     """
     left = gradient
     weights = []

@@ -40,8 +40,13 @@ def label_rates(rates: Float[np.ndarray, "trial time neuron"], trials: Trials) -
 def rate_array(rates: Any, trials: Trials, name: str = "rates") -> Float[np.ndarray, "trial time neuron"]:
     """Rates of every trial, bin (forward ones included) and neuron of `trials`, in float64 and in that order.
 
-    rates: a DataArray as of `label_rates`, or an array [trial, time, neuron]. name: what messages call it.
-    Raises InputError where shape, ids, bin width or units are not those of `trials`.
+    Args:
+        rates: a DataArray as of `label_rates`, or an array [trial, time, neuron], spikes/bin.
+        trials: that the rates are of.
+        name: what messages call the rates.
+
+    Raises:
+        InputError: shape, ids, bin width or units are not those of `trials`.
     """
     check_trials(trials, "score")
     if isinstance(rates, Trials) or callable(getattr(rates, "rates", None)):
@@ -83,10 +88,18 @@ def check_rates(
 ) -> None:
     """Refuse rates that cannot be expected spikes per bin.
 
-    counts: spikes per bin that the rates are to predict, NaN where unknown; seen: False where unknown too.
-    Raises InputError where a rate is NaN, infinite, zero or negative, or where rates look like Hz: for the median
-    neuron with spikes, mean rate over mean count is within a factor of two of the number of bins a second (told apart
-    at four bins a second or more).
+    Rates look like Hz where, for the median neuron with spikes, mean rate over mean count is within a factor of two of
+    the number of bins a second (tested at four bins a second or more).
+
+    Args:
+        rates: to be tested.
+        counts: spikes per bin that the rates are to predict, NaN where unknown.
+        bin_ms: width of a bin in ms.
+        seen: False where counts are unknown too.
+        name: what messages call the rates.
+
+    Raises:
+        InputError: a rate is NaN, infinite, zero or negative, or rates look like Hz.
     """
     for bad, problem, remedy in (
         (~(np.abs(rates) <= LARGEST_RATE), "not finite", "predict every trial, bin and neuron"),

@@ -23,13 +23,20 @@ from nlbprob.scoring.rates import check_rates, in_splits, rate_array, split_name
 class Scores:
     """The scores of one array of rates.
 
-    values: by the names of the metrics, "co-bps", "vel R2" (or "tp corr"), "psth R2", "fp-bps" where no others are
-        asked for; None where one does not apply.
-    intervals: 90% interval of each over trials like the scored ones, the model as it is; None where there is none.
-    by_neuron: co-bps of each held-out neuron, NaN for one without spikes; neuron_ids: their ids.
-    bin_ms, split: bin width and scored split; scores of different ones are not comparable.
-    reasons: why a value is None, by the name of the score; notes: what was left out of a score, by its name.
-    units, meanings: of each metric, by its name.
+    Scores of different splits or bin widths are not comparable.
+
+    Attributes:
+        values: by the names of the metrics, "co-bps", "vel R2" (or "tp corr"), "psth R2", "fp-bps" where no others are
+            asked for; None where one does not apply.
+        intervals: 90% interval of each over trials like the scored ones, the model as it is; None where there is none.
+        by_neuron: [heldout], co-bps of each held-out neuron, bits/spike; NaN for one without spikes.
+        neuron_ids: [heldout], the ids of these neurons.
+        bin_ms: width of a bin in ms.
+        split: the scored split, or several joined by "+".
+        reasons: why a value is None, by the name of the metric.
+        notes: what was left out of a score, by the name of the metric.
+        units: the unit of each score, by the name of the metric.
+        meanings: what each metric measures, by its name.
     """
 
     values: dict[str, float | None]
@@ -44,7 +51,11 @@ class Scores:
     meanings: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it in terms of dict, list, str, float and None, as JSON takes it."""
+        """The scores as JSON takes them.
+
+        Returns:
+            The fields by name, made of dict, list, str, float and None.
+        """
         known = [None if np.isnan(value) else float(value) for value in self.by_neuron]
         return {
             "values": dict(self.values),
@@ -65,7 +76,14 @@ class Scores:
         return "\n".join(self.line(name) for name in self.values)
 
     def line(self, name: str) -> str:
-        """One score in words: value, interval, unit, and always the split and bin width."""
+        """One score in words.
+
+        Args:
+            name: of the metric.
+
+        Returns:
+            Value, interval, unit, split and bin width; the reason where there is no value.
+        """
         setting = f"{self.split}, {self.bin_ms:g} ms bins"
         value, pair = self.values[name], self.intervals[name]
         if value is None:
@@ -110,11 +128,16 @@ def score(
 ) -> Scores:
     """Score predicted rates on the trials of split `on`.
 
-    co-bps: bits per spike of held-out neurons in the window; fp-bps: of all neurons in the forward window; vel R2: a
-    ridge decoder of behavior fitted on the rates of the trials of `fit`, the mean over the channels that change; psth
-    R2: of predicted condition averages, the target being the smoothed PSTH of both splits (see `psth_target`). Of
-    stitched sessions, bits count where a neuron is seen, psth R2 is the mean over neurons, each in its own session, and
-    one decoder serves all. Pei et al. (2021), arXiv 2109.04463.
+    The four metrics of the benchmark (Pei et al. 2021, arXiv 2109.04463):
+
+    - co-bps: bits per spike of held-out neurons in the window.
+    - fp-bps: bits per spike of all neurons in the forward window.
+    - vel R2: of a ridge decoder of behavior that is fitted on the rates of the trials of `fit`, the mean over the
+      channels that change.
+    - psth R2: of predicted condition averages; the target is the smoothed PSTH of both splits (see `psth_target`).
+
+    Of stitched sessions, bits count where a neuron is seen, psth R2 is the mean over neurons, each in its own session,
+    and one decoder serves all.
 
     Args:
         rates: (trial, time, neuron), spikes/bin, for every trial, bin and neuron of `trials`, a DataArray or an array;

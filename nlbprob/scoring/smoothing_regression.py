@@ -48,8 +48,13 @@ class PrincipalAxes:
 class SmoothingRegression:
     """Log-rates of held-out neurons linear in the square roots of smoothed held-in counts; made by `learn`.
 
-    width_ms: standard deviation of the Gaussian; penalty: see `fit_poisson`; mean: mean rate of every neuron;
-    largest: the largest count of each held-out neuron in training, which no prediction exceeds.
+    Attributes:
+        width_ms: standard deviation of the Gaussian in ms.
+        penalty: see `fit_poisson`.
+        axes: the principal axes of the features.
+        regression: of the held-out neurons on these.
+        mean: mean rate of every neuron, spikes/bin.
+        largest: the largest count of each held-out neuron in training, which no prediction exceeds.
     """
 
     width_ms: float
@@ -89,9 +94,13 @@ def bounded_rates(
 def learn(visible: Trials, fitted: Bool[np.ndarray, " trial"], seed: int) -> SmoothingRegression:
     """Choose width and penalty on splits inside the fitted trials, then learn from all of these.
 
-    visible: what may be used, so with held-out neurons seen in fitted trials only. seed: of the inner splits. Widths
-    are searched from 40 ms in the direction that helps until it does not; for each, penalties halve until the
+    Widths are searched from 40 ms in the direction that helps until it does not; for each, penalties halve until the
     likelihood of the judging trials falls.
+
+    Args:
+        visible: what may be used, so with held-out neurons seen in fitted trials only.
+        fitted: which trials to learn from.
+        seed: of the inner splits.
     """
     mean = mean_rates(visible, fitted)
     task = Regressions(visible, np.flatnonzero(fitted), mean)

@@ -21,7 +21,9 @@ MOST_ENTRIES, MOST_LINKS = 1000, 8
 class Unusable:
     """An entry of a file that is not read.
 
-    reason: follows its name in a message. whole: it is an array in the file itself, though not of numbers.
+    Attributes:
+        reason: follows its name in a message.
+        whole: whether it is an array in the file itself, though not of numbers.
     """
 
     reason: str

@@ -25,15 +25,26 @@ def write_submission(
     on: str | Sequence[str] = "val",
     name: str | None = None,
 ) -> str:
-    """Write rates as the benchmark's evaluation reads them: one HDF5 group a data set, float32; returns its name.
+    """Write rates as the benchmark's evaluation reads them: one HDF5 group a data set, float32.
 
     The group is `name` for bins of 5 ms, and `name_20` for bins of 20 ms and so on. It holds train_rates_heldin,
     train_rates_heldout (trials of `fit`), eval_rates_heldin, eval_rates_heldout (trials of `on`), each (trial, time,
     neuron) in table order, and with a forward window eval_rates_heldin_forward and eval_rates_heldout_forward.
-    path: a new file, or a submission to add a group to; it is replaced as a whole. rates: as `score` takes them.
-    name: by default that of the benchmark's data set, or of the recording's file.
-    Raises InputError where rates are NaN, zero, negative or in Hz, a split has no trial, or the file holds the group;
-    WriteError where the system does not take the file.
+
+    Args:
+        path: a new file, or a submission to add a group to; it is replaced as a whole.
+        rates: (trial, time, neuron), spikes/bin, as `score` takes them.
+        trials: that the rates are of.
+        fit: the split or splits of the train rates.
+        on: the split or splits of the evaluated rates.
+        name: of the group; None takes that of the benchmark's data set, or of the recording's file.
+
+    Returns:
+        The name of the group.
+
+    Raises:
+        InputError: rates are NaN, zero, negative or in Hz, a split has no trial, or the file holds the group.
+        nlbprob.files.WriteError: the system does not take the file.
     """
     array = rate_array(rates, trials).astype(np.float32)
     check_rates(array, trials.counts, trials.bin_ms, trials.seen)

@@ -17,10 +17,15 @@ MASKS = ("heldin", "heldout")
 class Targets:
     """What a group of rates is scored against; None where the data set has no such thing.
 
-    counts: of held-out neurons, NaN where not scored. behavior: velocity, NaN where not known; of dmfc_rsg the five
-    columns of each trial. decoders: which train and which evaluated trials each decoder is of. members: the evaluated
-    trials of each condition of `psth`. jitter: bins by which rates lie early. forward: counts of held-in and held-out
-    neurons.
+    Attributes:
+        counts: of held-out neurons, NaN where not scored.
+        behavior: velocity, NaN where not known; of dmfc_rsg the five columns of each trial.
+        train_behavior: velocity in the train trials, NaN where not known.
+        decoders: which train and which evaluated trials each decoder is of.
+        psth: averages by condition, spikes/bin; NaN where not scored.
+        members: the evaluated trials of each condition of `psth`.
+        jitter: bins by which the rates of each trial lie early.
+        forward: counts of held-in and held-out neurons in the forward window.
     """
 
     counts: Num[np.ndarray, "trial time heldout"]
@@ -34,10 +39,16 @@ class Targets:
 
 
 def read_targets(dataset: str, truth: Tensors, note: Callable[[str], None]) -> Targets:
-    """The targets of a data set. note: is called with what is left out of them.
+    """The targets of a data set.
 
-    Raises InputError where an array is missing, is not of the kind and the shape that the others make necessary, or
-    holds impossible values.
+    Args:
+        dataset: the benchmark's name of it.
+        truth: the arrays of its group in the target file.
+        note: called with what is left out of them, in words.
+
+    Raises:
+        InputError: an array is missing, is not of the kind and the shape that the others make necessary, or holds
+            impossible values.
     """
     counts = counts_of(truth, "eval_spikes_heldout", (None, None, None))
     trials, bins, _ = counts.shape

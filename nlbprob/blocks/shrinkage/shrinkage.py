@@ -58,14 +58,25 @@ class Shrinkage(Identified, abc.ABC):
         return {}
 
     def start(self, dim: int) -> dict[str, Any]:
-        """Values of the prior's own parameters where a fit starts."""
+        """Values of the prior's own parameters where a fit starts.
+
+        Args:
+            dim: the number of latents.
+        """
         return {}
 
     def precision(self, loadings, values: Mapping[str, Any]) -> Any:
-        """Precision [neuron, latent] of the normal around zero that stands for the prior in a Newton step.
+        """Precision of the normal around zero that stands for the prior in a Newton step.
 
         By default that of the tangent quadratic, -d log p(c) / dc / c: it touches log p at c, and lies below it where
         p is a scale mixture of normals.
+
+        Args:
+            loadings: c [neuron, latent].
+            values: the prior's own parameters, by name.
+
+        Returns:
+            [neuron, latent].
         """
         size = self.size(loadings)
 

@@ -18,7 +18,12 @@ from nlbprob.numerics.gaussian import Chain, Sites, Smoothed
 class Surrogate(NamedTuple):
     """chain(x) prod_t exp(h_t'x_t - 1/2 x_t'J_t x_t) exp(constant), which stands for the prior p(x) of some rows.
 
-    A row is a trial, or a trial and a template. sites: None where all are zero.
+    A row is a trial, or a trial and a template.
+
+    Attributes:
+        chain: linear and Gaussian.
+        sites: h and J; None where all are zero.
+        constant: [row], nats.
     """
 
     chain: Chain
@@ -33,7 +38,8 @@ class TrajectoryPrior(abc.ABC):
     The bound of a row has E_q[log surrogate(x)] + `terms` in the place of E_q[log p(x)]. At a fixed point of `update`
     its gradient in the parameters is that of the surrogate's normaliser, its constant and `terms`, with q held fixed.
 
-    chain: of the initial state, and whatever of the steps is linear and Gaussian.
+    Attributes:
+        chain: of the initial state, and whatever of the steps is linear and Gaussian.
     """
 
     chain: Chain

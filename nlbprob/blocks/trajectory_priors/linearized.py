@@ -49,7 +49,9 @@ class LinearizedPrior(TrajectoryPrior):
     Steps beyond the last bin in which anything is seen are predictions: they match the moments of A x + b + f(x) and
     add nothing to the bound.
 
-    drift: f [state] -> [state], a pytree; inside: the bins of each row up to the last in which anything is seen.
+    Attributes:
+        drift: f [state] -> [state], a pytree.
+        inside: the bins of each row up to the last in which anything is seen.
     """
 
     drift: Callable[[Array], Array]

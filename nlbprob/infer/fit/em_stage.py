@@ -70,7 +70,11 @@ def warm_step(setup: Setup, state: FitState, told: Told) -> tuple[FitState, FitI
 def em_step(setup: Setup, state: FitState, told: Told, meanwhile: Callable | None) -> tuple[FitState, FitInfo]:
     """One iteration of EM; after the last one the next seed starts, or the second stage.
 
-    meanwhile: what to do while the first E-step is compiled and runs.
+    Args:
+        setup: the fit, but for its state.
+        state: in the stage "em".
+        told: makes the `FitInfo` of a step.
+        meanwhile: what to do while the first E-step is compiled and runs.
     """
     seed, cold, number = setup.config.seeds[state.seed_index], state.iteration == 0, state.iteration + 1
     hidden, count = setup.hidden(seed), setup.em_iterations
@@ -101,7 +105,14 @@ def bits_of(state: FitState, seed: int) -> list[float]:
 
 
 def ended(setup: Setup, state: FitState, chunks: tuple[Chunk, ...], converged: bool) -> FitState:
-    """The state after the last iteration from a seed; chunks: what its E-step found."""
+    """The state after the last iteration from a seed.
+
+    Args:
+        setup: the fit, but for its state.
+        state: after that iteration.
+        chunks: what its E-step found.
+        converged: whether EM ended because its bound has converged, or by early stopping.
+    """
     seed, em = setup.config.seeds[state.seed_index], state.em
     if state.heldout is not None:  # one iteration from the best values, with all that is seen
         em = em._replace(values=state.heldout.values, rows=state.heldout.rows)

@@ -42,7 +42,11 @@ Watcher = Callable[[FitState, FitInfo], object]
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during `fit`; `posterior` is what had been found, to be saved and given back as `init`."""
+    """Ctrl-C during `fit`.
+
+    Attributes:
+        posterior: what had been found, to be saved and given back as `init`; None where there is nothing yet.
+    """
 
     def __init__(self, posterior: Posterior | None):
         super().__init__("interrupted")

@@ -40,10 +40,15 @@ CLOSED_ITERATIONS, GRADUAL_ITERATIONS = 30, 100
 class Setup:
     """A fit, but for its state.
 
-    model: with its number of latents known; context: of these trials, or of a fit that this one goes on from.
-    start: values of all sites to start EM from; None finds them in the trials.
-    optimizer: the user's own, or None.
-    room: how many trials the arrays have room for at least, so that fits to a few trials less share their programs.
+    Attributes:
+        model: with its number of latents known.
+        context: of these trials, or of a fit that this one goes on from.
+        trials: to learn from.
+        config: the settings of the fit.
+        start: values of all sites to start EM from; None finds them in the trials.
+        optimizer: the user's own, or None.
+        room: how many trials the arrays have room for at least, so that fits to a few trials less share their programs.
+        hidden_by_seed: what early stopping hides, by the seeds that were asked for.
     """
 
     model: Model
@@ -111,7 +116,11 @@ class Setup:
         return tuple(name for name in self.em.sites if name not in self.model.readout.names)
 
     def loop(self, values: dict[str, Any] | None = None) -> svi.SVIProgram:
-        """The second stage; values: of all sites, where EM ended, see `Family.known_ahead`."""
+        """The second stage.
+
+        Args:
+            values: of all sites, where EM ended; None where it has not, see `Family.known_ahead`.
+        """
         guide, steps = self.family.guide_for(self.em, self.trials, values), self.config.svi_steps
         return svi.svi_program(self.model, self.context, guide, self.optimizer, steps)
 

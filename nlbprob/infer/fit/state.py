@@ -18,13 +18,14 @@ STATIC = {"static": True}
 class FitInfo:
     """One step of a fit, for looking at.
 
-    stage: one of `STAGES`, or "full", the iteration with everything that ends an early stop.
-    iteration: number of the step in its stage, from 1.
-    seed: the one under way.
-    elbo: the bound after the step, nats, all training trials; in the stage "svi" a noisy estimate from one draw.
-    elbos: of each of the steps that were taken at once (several in the stage "svi").
-    seconds: since the fit started, earlier parts of a resumed one included.
-    heldout_bits: bits per spike of what early stopping hides.
+    Attributes:
+        stage: one of `STAGES`, or "full", the iteration with everything that ends an early stop.
+        iteration: number of the step in its stage, from 1.
+        seed: the seed that the step belongs to.
+        elbo: the bound after the step, nats, all training trials; in the stage "svi" a noisy estimate from one draw.
+        elbos: the bound of each of the steps that were taken at once (several in the stage "svi"), nats.
+        seconds: since the fit started, earlier parts of a resumed fit included.
+        heldout_bits: bits per spike of what early stopping hides; None without early stopping.
     """
 
     stage: str
@@ -41,8 +42,14 @@ class FitInfo:
 class EMResult:
     """What EM found from one seed.
 
-    elbo: its last bound, nats; converged: whether it ended before its last iteration; occupancy: by block, the
-    expected number of trials that follow each template, the share of seen bins in each regime.
+    Attributes:
+        em: values of all parameter sites and the trials' posteriors.
+        seed: the seed that EM started from.
+        elbo: its last bound, nats.
+        converged: whether it ended before its last iteration.
+        occupancy: by block, the expected number of trials that follow each template, or the fraction of seen bins in
+            each regime.
+        log: of the steps from this seed.
     """
 
     em: EMState
@@ -65,14 +72,19 @@ class BestHeldout(NamedTuple):
 class FitState:
     """Everything that a fit goes on from; a pytree.
 
-    stage, iteration: the stage of the next step, and how many steps of it are done.
-    seed_index: which of the seeds is under way.
-    em: values of all parameter sites and the trials' posteriors; of the simpler model in a warm start.
-    heldout: where early stopping goes back to.
-    result: what EM found from the best seed so far; seeds: (seed, bound) of each that is done.
-    svi, frames: NumPyro's state of the second stage, and where its guide starts.
-    values, draws: of all sites, once the second stage is done.
-    log: of all steps so far.
+    Attributes:
+        stage: the stage of the next step, one of `STAGES`.
+        em: values of all parameter sites and the trials' posteriors; of the simpler model in a warm start.
+        iteration: how many steps of the stage are done.
+        seed_index: position of the current seed among the seeds.
+        heldout: where early stopping goes back to; None before its first score, or without it.
+        result: what EM found from the best seed so far; None before the first seed is done.
+        svi: NumPyro's state of the second stage; None before it.
+        frames: where the guide of the second stage starts; None before it.
+        values: of all sites at the centre of their posterior, once the second stage is done.
+        draws: of all sites [sample, ...], once the second stage is done.
+        seeds: (seed, bound in nats) of each seed that is done.
+        log: of all steps so far.
     """
 
     stage: str = dataclasses.field(metadata=STATIC)

@@ -64,7 +64,15 @@ class Family(Identified, abc.ABC):
         """
 
     def mean(self, params: dict[str, Array], frames: dict[str, Frame]) -> dict[str, Any]:
-        """The centre of the fitted family by group, in units of the frames; by default what `shift` has made."""
+        """The centre of the fitted family; by default what `shift` has made.
+
+        Args:
+            params: values of the variational parameters by name.
+            frames: where each group of parameters starts.
+
+        Returns:
+            [row, width] by group, in units of the root of its frame, from its centre.
+        """
         return {group: params[f"{group}.shift"] for group in frames}
 
     def guide_for(self, em: "EM", trials: "Trials", values: dict[str, Any] | None) -> Guide:
@@ -78,19 +86,39 @@ class Family(Identified, abc.ABC):
         return parameter_guide(em, self, few_entries(em, trials.n_trials))
 
     def shift(self, group: str, frame: Frame) -> Float[Array, "row width"]:
-        """The variational parameter that moves the centre of a group; it starts at zero."""
+        """The variational parameter that moves the centre of a group; it starts at zero.
+
+        Args:
+            group: name of the group.
+            frame: where the group starts.
+        """
         shift: Any = numpyro.param(f"{group}.shift", jnp.zeros_like(frame.centre))
         return shift
 
     def log_scale(self, group: str, frame: Frame) -> Float[Array, "row width"]:
-        """The variational parameter that stretches each entry of a group; it starts at zero."""
+        """The variational parameter that stretches each entry of a group; it starts at zero.
+
+        Args:
+            group: name of the group.
+            frame: where the group starts.
+        """
         log_scale: Any = numpyro.param(f"{group}.log_scale", jnp.zeros_like(frame.centre))
         return log_scale
 
     def auxiliary(self, group: str, distribution: dist.Distribution) -> Any:
-        """A draw of what the parameters are made of, which is no parameter of the model itself."""
+        """A draw of what the parameters are made of, which is no parameter of the model itself.
+
+        Args:
+            group: name of the group.
+            distribution: to draw from.
+        """
         return numpyro.sample(f"_{group}", distribution, infer={"is_auxiliary": True})
 
     def standard_normal(self, group: str, frame: Frame) -> Float[Array, "row width"]:
-        """A standard normal for each entry of a group."""
+        """A draw of a standard normal for each entry of a group.
+
+        Args:
+            group: name of the group.
+            frame: where the group starts.
+        """
         return self.auxiliary(group, dist.Normal(jnp.zeros_like(frame.centre), 1.0).to_event(2))

@@ -32,7 +32,14 @@ class Statistic(abc.ABC):
 
     @abc.abstractmethod
     def draws(self, weights: Weights) -> Float[np.ndarray, " draw"]:
-        """The score where trial i counts weights[draw, i] times, one for each row; NaN where a row gives none."""
+        """The score of resamples of the trials.
+
+        Args:
+            weights: [draw, trial], how many times each trial counts.
+
+        Returns:
+            [draw]; NaN where a row gives no score.
+        """
 
     @property
     def why_none(self) -> str:

@@ -18,8 +18,10 @@ from nlbprob.scoring.metrics.limits import LARGEST_RATE, SMALLEST_RATE
 class TrialSums:
     """All that bits per spike needs of a data set, one number for each trial and neuron.
 
-    log_likelihood: sum of k ln r - r over evaluated bins, in nats (ln k! cancels against the null's);
-    spikes: sum of k; bins: number of evaluated bins.
+    Attributes:
+        log_likelihood: sum of k ln r - r over evaluated bins, in nats (ln k! cancels against the null's).
+        spikes: sum of k.
+        bins: number of evaluated bins.
     """
 
     log_likelihood: Float[np.ndarray, "trial neuron"]
@@ -34,9 +36,18 @@ def trial_sums(
 ) -> TrialSums:
     """Sums over time of the Poisson log-likelihood k ln r - r, spikes and bins, over the evaluated entries.
 
-    rates: spikes/bin; counts: spikes per bin, NaN where not evaluated; seen: False where not evaluated either.
-    A rate of exactly 0 counts as 1e-9, with a warning, as in the benchmark. Raises InputError where an evaluated rate
-    is NaN, negative or infinite, or a count infinite.
+    A rate of exactly 0 counts as 1e-9, with a warning, as in the benchmark.
+
+    Args:
+        rates: spikes/bin.
+        counts: spikes per bin, NaN where not evaluated.
+        seen: False where not evaluated either.
+
+    Returns:
+        The sums of each trial and neuron.
+
+    Raises:
+        InputError: an evaluated rate is NaN, negative or infinite, or a count is infinite.
     """
     if rates.shape != counts.shape:
         raise InputError(f"rates: shape {rates.shape} does not fit counts {counts.shape}; give one rate an entry.")
@@ -79,10 +90,19 @@ def bits_per_spike(
     """Poisson log-likelihood gained over each neuron's mean rate, in bits per spike, pooled over neurons.
 
     (nll(null, k) - nll(r, k)) / sum(k) / ln 2 with nll(r, k) = sum of r - k ln r + ln k!, and null the mean of the
-    evaluated counts of each neuron themselves. co-bps on held-out neurons, fp-bps on the forward window.
-    rates: spikes/bin; counts: spikes per bin, NaN where not evaluated; seen: False where not evaluated either.
-    -inf where there is no spike. Raises InputError where an evaluated rate is NaN or negative.
-    Pei et al. (2021), arXiv 2109.04463.
+    evaluated counts of each neuron themselves. co-bps on held-out neurons, fp-bps on the forward window. Pei et al.
+    (2021), arXiv 2109.04463.
+
+    Args:
+        rates: spikes/bin.
+        counts: spikes per bin, NaN where not evaluated.
+        seen: False where not evaluated either.
+
+    Returns:
+        bits/spike; -inf where there is no spike.
+
+    Raises:
+        InputError: an evaluated rate is NaN or negative.
     """
     return float(bits(trial_sums(rates, counts, seen), np.ones((1, rates.shape[0])))[0])
 

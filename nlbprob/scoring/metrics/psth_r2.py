@@ -22,9 +22,17 @@ def psth_r2(
 
     Each neuron's is taken about its own mean over conditions and time. The predicted PSTH of condition c is the mean of
     `rates` over the trials members[c]; conditions without trials are left out, and bins where psth[c, :, 0] is NaN.
-    jitter: bins by which each trial's rates lie early in its window; they are moved back by as many before averaging.
-    NaN where a rate in such a bin is NaN or infinite.
     Pei et al. (2021), arXiv 2109.04463.
+
+    Args:
+        rates: spikes/bin.
+        psth: the target, spikes/bin.
+        members: the trials of each condition.
+        jitter: bins by which each trial's rates lie early in its window; they are moved back by as many before
+            averaging.
+
+    Returns:
+        R2; NaN where a rate in a scored bin is NaN or infinite.
     """
     moved = rates if jitter is None else np.stack([shifted(*pair) for pair in zip(rates, jitter.tolist(), strict=True)])
     true, predicted = [], []

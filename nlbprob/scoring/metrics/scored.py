@@ -24,8 +24,14 @@ class Forecast:
 class Velocity:
     """Behavior in the window to be decoded linearly from rates, by one decoder for each column of the masks.
 
-    rates, behavior, mask: of the scored trials; fitted_rates, fitted_behavior, fitted_mask: of those that the decoders
-    are fitted on. behavior: NaN in all channels where it is not known. note: what was left out, in words.
+    Attributes:
+        rates: of the scored trials, spikes/bin.
+        behavior: of the scored trials; NaN in all channels where it is not known.
+        mask: which scored trials each decoder is scored on.
+        fitted_rates: of the trials that the decoders are fitted on, spikes/bin.
+        fitted_behavior: of these trials; NaN in all channels where it is not known.
+        fitted_mask: which of these trials each decoder is fitted on.
+        note: what was left out, in words.
     """
 
     rates: Num[np.ndarray, "trial time neuron"]
@@ -41,10 +47,12 @@ class Velocity:
 class ConditionAverages:
     """Averages by condition of one session to be predicted.
 
-    rates: of those scored trials that are of the session, `trials`, counted among all scored ones.
-    psth: the target in spikes/bin, NaN in bins that are not scored.
-    members: the places in `trials` of each condition's trials.
-    jitter: bins by which each trial's rates lie early in its window; None where there is none.
+    Attributes:
+        rates: of the scored trials of the session, spikes/bin.
+        psth: the target in spikes/bin, NaN in bins that are not scored.
+        members: of each condition, the positions of its trials in `trials`.
+        trials: the positions of the session's trials among all scored ones.
+        jitter: bins by which each trial's rates lie early in its window; None where there is none.
     """
 
     rates: Num[np.ndarray, "trial time neuron"]
@@ -56,9 +64,12 @@ class ConditionAverages:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ProducedIntervals:
-    """Time intervals that an animal produced. behavior: columns is_eye, theta, is_short, ts, tp (ms), one row a trial.
+    """Time intervals that an animal produced.
 
-    rates: of all neurons, scored in the bins where counts[trial, :, 0] is not NaN.
+    Attributes:
+        rates: of all neurons, spikes/bin, scored in the bins where counts[trial, :, 0] is not NaN.
+        counts: of held-out neurons, NaN where not scored.
+        behavior: columns is_eye, theta, is_short, ts, tp (ms), one row a trial.
     """
 
     rates: Num[np.ndarray, "trial time neuron"]

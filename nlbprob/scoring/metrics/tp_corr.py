@@ -18,10 +18,17 @@ def speed_tp_correlation(
 ) -> float:
     """How slowly rates move when an interval is produced late: mean over groups of the correlation of speed with tp.
 
-    speed = mean over t of || r[t+1] - r[t] || over all neurons, in the bins where counts[trial, :, 0] is not NaN.
-    behavior: columns is_eye, theta, is_short, ts, tp (ms); Pearson's r within each joint value of the first three;
-    trials where one of these is not finite are left out. Good rates give a negative value.
-    Pei et al. (2021), arXiv 2109.04463; Remington et al. (2018), Neuron 98, 1005.
+    speed = mean over t of || r[t+1] - r[t] || over all neurons. Pei et al. (2021), arXiv 2109.04463; Remington et al.
+    (2018), Neuron 98, 1005.
+
+    Args:
+        rates: spikes/bin, used in the bins where counts[trial, :, 0] is not NaN.
+        counts: of held-out neurons.
+        behavior: columns is_eye, theta, is_short, ts, tp (ms). A group is a joint value of the first three; trials
+            where a column is not finite are left out.
+
+    Returns:
+        The mean of Pearson's r over groups; good rates give a negative value.
     """
     kept = np.flatnonzero(np.isfinite(behavior).all(axis=1))
     scored = ~np.isnan(counts[..., 0])
@@ -37,8 +44,14 @@ def speed_tp_correlation(
 class Timing(Statistic):
     """How slowly rates move when an interval is produced late: see `speed_tp_correlation`.
 
-    correlation: the value. speed, produced: of each trial with all five columns, in a group of at least two; group: its
-    number; trial: its place among the scored ones.
+    Its trials are those with all five columns, in a group of at least two.
+
+    Attributes:
+        correlation: the value.
+        speed: of each trial, spikes/bin a bin.
+        produced: the interval tp of each trial, ms.
+        group: the number of each trial's group.
+        trial: the position of each trial among the scored ones.
     """
 
     correlation: float
@@ -92,9 +105,14 @@ class Timing(Statistic):
 def in_groups(
     scored: Bool[np.ndarray, "trial time"], behavior: Num[np.ndarray, "trial 5"]
 ) -> tuple[Int[np.ndarray, " known"], Int[np.ndarray, " known"]]:
-    """The trials that have a speed, an interval and another such trial in their group, and the number of each's group.
+    """The trials that have a speed, an interval and another such trial in their group.
 
-    scored: the bins that are; behavior: of `ProducedIntervals`.
+    Args:
+        scored: which bins are scored.
+        behavior: of `ProducedIntervals`.
+
+    Returns:
+        The positions of the trials, and the number of each trial's group.
     """
     known = np.flatnonzero(np.isfinite(behavior).all(axis=1) & (scored.sum(axis=1) > 1))
     _, group, number = np.unique(behavior[known, :3], axis=0, return_inverse=True, return_counts=True)

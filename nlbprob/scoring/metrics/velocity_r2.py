@@ -19,7 +19,11 @@ FEWEST_TRIALS = 5
 class Decoding(Statistic):
     """Behavior decoded from rates, by one decoder for each column of the mask.
 
-    behavior, decoded: of the scored trials, NaN where not known; mask: which trials each decoder is scored on.
+    Attributes:
+        behavior: of the scored trials, NaN where not known.
+        decoded: likewise, from rates.
+        mask: which trials each decoder is scored on.
+        note: what was left out, in words.
     """
 
     behavior: Float[np.ndarray, "trial time channel"]
