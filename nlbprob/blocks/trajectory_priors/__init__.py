@@ -1,1 +1,0 @@
-"""Priors of a block's trajectories, in the form that inference works with."""
