@@ -123,7 +123,7 @@ def fit(
         precision=one_of(precision, PRECISIONS, "fit", "precision"),
     )
     running = steps(model, trials, config, init=init, guide=guide, optimizer=optimizer, checkpoint=checkpoint)
-    return drive(running, progress, [] if checkpoint is None else [Checkpoints(running, checkpoint)])
+    return drive(running, bool(progress), [] if checkpoint is None else [Checkpoints(running, checkpoint)])
 
 
 def check_objects(posterior: Any, guide: Any, optimizer: Any, init: Any) -> None:
