@@ -75,6 +75,7 @@ def test_a_run_refuses_impossible_rates(recordings, tmp_path, capsys, monkeypatc
     assert re.search(f"rates.*{message}|{message}.*rates", capsys.readouterr().err)
 
 
+@pytest.mark.slow
 def test_a_unit_without_spikes_and_a_tail_are_told_and_no_error(recordings, tmp_path, capsys):
     words = ["fit", "poisson_lds", str(recordings / "good.nwb"), "--out", str(tmp_path / "run"), "--bin-ms", "30"]
     assert main([*words, "--model.dim", "2", "--em-iterations", "2", "--svi-steps", "0", "--draws", "10"]) == 0

@@ -57,8 +57,8 @@ def recording():
     return holes(made.trials.replace(table=table, condition=("condition",), inputs={"stimulus": stimulus}))
 
 
-#: Models whose blocks are those of others, too.
-COVERED = ("switching", "templates")
+#: Models whose blocks are those of others, or have tests of their own.
+COVERED = ("stacked", "switching", "recurrent", "templates")
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow if name in COVERED else ()) for name in MODELS])

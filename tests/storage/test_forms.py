@@ -13,6 +13,8 @@ from tests import runs
 FULL = runs.METRICS | {
     "baseline_intervals": {"mean rate": {"co-bps": [-0.1, 0.1]}},
     "by_neuron": [{"id": 3, "co-bps": None}],
+    "units": {"co-bps": "bits/spike"},
+    "meanings": {"co-bps": "bits per spike of held-out neurons"},
     "verdict": "Converged.",
     "more": [1],
 }
