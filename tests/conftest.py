@@ -3,6 +3,7 @@
 import gc
 import os
 import pathlib
+import signal
 import sys
 
 import numpy as np
@@ -14,6 +15,8 @@ FLAGS = "--xla_force_host_platform_device_count=2 --xla_cpu_parallel_codegen_spl
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}".strip()
 install_import_hook("nlbprob", "beartype.beartype")
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a process that a shell has put behind
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 gc.set_threshold(100_000, 20, 20)  # as the command line does: tracing makes objects by the million
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
