@@ -137,7 +137,9 @@ def test_trials_that_lack_a_condition_keep_the_meaning_of_the_others():
     np.testing.assert_allclose(alone, np.asarray(posterior.rates(trials))[later], rtol=2e-3)
 
 
-@pytest.mark.parametrize("name", ["dense", "stacked", "templates", "effects"])
+@pytest.mark.parametrize(
+    "name", ["dense", "stacked", *(pytest.param(name, marks=pytest.mark.slow) for name in ("templates", "effects"))]
+)
 def test_slopes_match_finite_differences_of_the_optimised_bound(name):
     """Those that EM and the posterior's scales are made of: of each trial's bound, in the latents' scales too."""
     trials = recording()

@@ -37,7 +37,7 @@ KERNELS = {
     "periodic": (nlb.Periodic(harmonics=3), {"period_ms": [150.0, 200.0], "smoothness": [1.5, 1.2]}),
 }
 #: The others have nothing that these have not.
-QUICK = ("matern32", "sum", "quasi-periodic")
+QUICK = ("matern32", "quasi-periodic")
 EACH = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in KERNELS]
 
 
