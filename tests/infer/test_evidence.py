@@ -125,5 +125,5 @@ def test_kfold_scores_each_trial_by_the_fit_that_has_not_seen_it(monkeypatch):
 
 
 def test_folds_that_cannot_be_made_are_told(recording):
-    with pytest.raises(nlb.InputError, match="folds=1: choose at least 2"):
+    with pytest.raises(nlb.InputError, match=r"kfold\(folds=1\): it must be a whole number, at least 2"):
         nlb.kfold(nlb.Model(latents=[nlb.LDS(2)]), recording, folds=1)
