@@ -27,23 +27,13 @@ def command(recording, out, *flags):
 
 
 @pytest.fixture(scope="module")
-def recording(tmp_path_factory):
-    import nlbprob as nlb
-    from nlbprob.simulation import write_nwb
-
-    folder = tmp_path_factory.mktemp("recording")
-    model = nlb.Model(latents=[nlb.LDS(2)])
-    return write_nwb(folder, nlb.simulate(model, 20, neurons=8, bins=10, bin_ms=20.0))[0]
-
-
-@pytest.fixture(scope="module")
-def whole(recording, tmp_path_factory):
+def whole(recorded_file, tmp_path_factory):
     """How long a fit takes that nobody ends, after a first one has filled the cache; and its files."""
     out = tmp_path_factory.mktemp("whole") / "run"
     if REAL:
-        subprocess.run(command(recording, out), capture_output=True, check=True)
+        subprocess.run(command(recorded_file, out), capture_output=True, check=True)
     start = time.monotonic()
-    subprocess.run(command(recording, out, "--force"), capture_output=True, check=True)
+    subprocess.run(command(recorded_file, out, "--force"), capture_output=True, check=True)
     return time.monotonic() - start, set(reading.existing(out).manifest.files)
 
 
@@ -62,7 +52,7 @@ def ended(words, number, delay):
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", list(seeds(30, 3)))
-def test_a_fit_that_is_ended_leaves_a_folder_that_says_so(seed, recording, whole, tmp_path):
+def test_a_fit_that_is_ended_leaves_a_folder_that_says_so(seed, recorded_file, whole, tmp_path):
     seconds, names = whole
     draw = random.Random(seed)
     number, replaces = SIGNALS[seed % 3], bool(seed // 3 % 2) if REAL else seed == 0
@@ -75,7 +65,9 @@ def test_a_fit_that_is_ended_leaves_a_folder_that_says_so(seed, recording, whole
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
 
-    code, shown = ended(command(recording, out, *(["--force"] if replaces else [])), number, draw.uniform(0, seconds))
+    code, shown = ended(
+        command(recorded_file, out, *(["--force"] if replaces else [])), number, draw.uniform(0, seconds)
+    )
 
     assert code in ({0, -9} if number == signal.SIGKILL else {0, 130}) or not out.exists(), shown
     assert "Traceback" not in shown or not out.exists()
@@ -97,7 +89,7 @@ def test_a_fit_that_is_ended_leaves_a_folder_that_says_so(seed, recording, whole
         assert "metrics.json" not in run.manifest.files or "report.html" in run.manifest.files
     if not (REAL or replaces):  # the machine has other tests to run
         return
-    done = subprocess.run(command(recording, out, "--force"), cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command(recorded_file, out, "--force"), cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert set(reading.existing(out).manifest.files) == names
     assert {path: path.read_text() for path in strangers} == strangers

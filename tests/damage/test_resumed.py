@@ -41,20 +41,10 @@ def finished(*words):
 
 
 @pytest.fixture(scope="module")
-def recording(tmp_path_factory):
-    import nlbprob as nlb
-    from nlbprob.simulation import write_nwb
-
-    folder = tmp_path_factory.mktemp("recording")
-    model = nlb.Model(latents=[nlb.LDS(2)])
-    return write_nwb(folder, nlb.simulate(model, 20, neurons=8, bins=10, bin_ms=20.0))[0]
-
-
-@pytest.fixture(scope="module")
-def unbroken(recording, tmp_path_factory):
+def unbroken(recorded_file, tmp_path_factory):
     """A run in one go."""
     out = tmp_path_factory.mktemp("unbroken") / "run"
-    finished("fit", "poisson_lds", recording, "--out", out, *SHORT)
+    finished("fit", "poisson_lds", recorded_file, "--out", out, *SHORT)
     return out
 
 
@@ -76,11 +66,11 @@ def results(folder):
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", list(seeds(20, 3)))
-def test_a_fit_that_was_killed_ends_as_one_in_one_go(seed, recording, unbroken, tmp_path):
+def test_a_fit_that_was_killed_ends_as_one_in_one_go(seed, recorded_file, unbroken, tmp_path):
     draw, out = random.Random(seed), tmp_path / "run"
     number = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)[seed % 3]
     steps = draw.randrange(len(log(unbroken / "log.jsonl")) + 1)
-    with started("fit", "poisson_lds", recording, "--out", out, *SHORT) as process:
+    with started("fit", "poisson_lds", recorded_file, "--out", out, *SHORT) as process:
         while process.poll() is None and len(log(out / "unfinished" / "log.jsonl")) < steps:
             time.sleep(0.01)
         time.sleep(draw.uniform(0, 0.5))
@@ -88,7 +78,7 @@ def test_a_fit_that_was_killed_ends_as_one_in_one_go(seed, recording, unbroken, 
         process.communicate(timeout=60)
     run = reading.examine(out)
     assert run is not None or not steps
-    finished(*(["fit", "--resume", out] if run else ["fit", "poisson_lds", recording, "--out", out, *SHORT]))
+    finished(*(["fit", "--resume", out] if run else ["fit", "poisson_lds", recorded_file, "--out", out, *SHORT]))
     metrics, arrays = results(out)
     wanted_metrics, wanted = results(unbroken)
     assert metrics == wanted_metrics

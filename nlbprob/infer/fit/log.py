@@ -1,6 +1,5 @@
 """A fit's log: one line of JSON for each step, for programs that look on."""
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -36,9 +35,8 @@ class Log:
 
 def line_of(info: FitInfo) -> dict[str, Any]:
     """What the log's line says of a step."""
-    found = dataclasses.asdict(info)
-    line = {"stage": info.stage, "step": info.iteration}
-    line |= {name: found[name] for name in ("seed", "elbo", "seconds", "heldout_bits") if found[name] is not None}
+    line = {"stage": info.stage, "step": info.iteration, "seed": info.seed, "elbo": info.elbo, "seconds": info.seconds}
+    line |= {} if info.heldout_bits is None else {"heldout_bits": info.heldout_bits}
     return line | {"peak_memory_mb": peak_memory_mb()}
 
 
