@@ -40,6 +40,18 @@ def compiled_programs():
         sys.modules["jax"].clear_caches()
 
 
+@pytest.fixture(scope="module")
+def optimized():
+    """Programs are optimized as a user's are, where a file's recordings are large enough to gain from it."""
+    import jax
+
+    name = "jax_disable_most_optimizations"
+    before = jax.config.read(name)
+    jax.config.update(name, False)
+    yield
+    jax.config.update(name, before)
+
+
 @pytest.fixture(scope="session")
 def root() -> pathlib.Path:
     """The project's folder."""

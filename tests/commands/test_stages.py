@@ -7,7 +7,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 def test_every_stage_is_in_the_documentation():
-    source = "\n".join(path.read_text() for path in (ROOT / "nlbprob" / "infer").rglob("*.py"))
+    source = "\n".join(path.read_text() for path in (ROOT / "nlbprob").rglob("*.py"))
     named = set(re.findall(r'first(?:: str)? ?= ?"([^"]+)"|\.tick\("([^"]+)"', source))
     words = {word for pair in named for word in pair if word}
     words |= {"PILOT", "EM", "SVI"}

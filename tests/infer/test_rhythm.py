@@ -47,7 +47,8 @@ def test_a_wave_with_gaps_peaks_at_its_frequency():
     assert peak == pytest.approx(0.3, abs=0.2 / 80)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.slow
+@pytest.mark.usefixtures("optimized")
 @pytest.mark.parametrize("name", ["aplysia_jan1312", "aplysia_jan1912"])
 def test_the_main_mode_turns_at_the_peak_of_the_spectrum(name, shared):
     train = nlb.load(shared / "data" / f"{name}.nwb", bin_ms=BIN_MS, join=True).split("train")
