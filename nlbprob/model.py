@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Names of sites and plates that are the model's own, which no block may have.
 TAKEN = ("", "baseline", "latents", "loadings", "neuron", "rates", "spikes", "time", "trial")
 #: The public blocks for each part of a model, which messages name.
-LATENTS = ("LDS", "GP", "SwitchingLDS", "Gain", "Templates")
+LATENTS = ("LDS", "GP", "SwitchingLDS", "Flow", "Gain", "Templates")
 OBSERVATIONS = ("Poisson", "NegativeBinomial", "ZeroInflatedPoisson", "Bernoulli", "Gaussian", "SqrtGaussian")
 EFFECTS = ("InputEffect", "History")
 #: What inference asks of a model; completion leaves it out.

@@ -16,6 +16,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.blocks.latent import Begin, Dynamics, Latent, Regimes
 from nlbprob.blocks.lds import LDS
 from nlbprob.blocks.switching import SwitchingLinearGaussian
+from nlbprob.blocks.trajectory_priors.switching import SwitchingPrior
 from nlbprob.errors import InputError
 from nlbprob.numerics import matrices, moments
 from nlbprob.numerics.gaussian import Chain
@@ -158,13 +159,17 @@ class SwitchingLDS(Latent):
         basis = normalizing_basis(chain, values["initial"], values["transition"], context)
         return {self.site(name): value for name, value in values.items()}, basis
 
-    def statistics(self, smoothed, offset, apart, within, path):
+    def trajectory_prior(self, dynamics: Dynamics, chain: Chain, inside) -> SwitchingPrior:
+        assert dynamics.regimes is not None
+        return SwitchingPrior(chain, dynamics.regimes)
+
+    def statistics(self, smoothed, prior, apart, within, auxiliary):
         """Moments by regime, expected numbers of transitions [from, to], and of first bins in each regime."""
         gathered = moments.gather(
-            smoothed.mean, smoothed.covariance, smoothed.cross_covariance, 0.0, apart, within, path.marginal
+            smoothed.mean, smoothed.covariance, smoothed.cross_covariance, 0.0, apart, within, auxiliary.marginal
         )
-        pairs = jnp.einsum("bt,btij->ij", within[:, 1:], path.pair)
-        return gathered, pairs, within[:, 0] @ path.marginal[:, 0]
+        pairs = jnp.einsum("bt,btij->ij", within[:, 1:], auxiliary.pair)
+        return gathered, pairs, within[:, 0] @ auxiliary.marginal[:, 0]
 
     def maximize(self, stats, context: Context, values: dict):
         """Regression of each regime's steps; counts of transitions plus their prior."""

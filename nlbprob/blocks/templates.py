@@ -70,6 +70,7 @@ class Templates(Block):
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
     rotatable = True
+    own_coordinates = False
 
     def __post_init__(self):
         self.check_priors(("weights", "coefficients"))

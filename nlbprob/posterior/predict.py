@@ -96,8 +96,8 @@ def overall(marginals: Marginals):
 @program("model")
 def regime_marginals(model: Model, marginals: Marginals):
     """p(regime | what is seen) of each bin, over each trial's components, by block."""
-    paths = zip(model.chains, marginals.paths, strict=True)
-    return {block.name: mixed(path.marginal, marginals.share) for block, path in paths if path is not None}
+    found = zip(model.chains, marginals.auxiliary, strict=True)
+    return {block.name: mixed(path.marginal, marginals.share) for block, path in found if block.n_regimes}
 
 
 def gathered(parts: list, rows: list[slice]):

@@ -13,11 +13,12 @@ from nlbprob.infer.runtime.batch import CHUNK_NUMBERS, Batch, prediction_chunk
 from nlbprob.infer.runtime.execute import map_chunks
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.runtime.programs import program
-from nlbprob.infer.trajectories import likelihood, switching
+from nlbprob.infer.trajectories import likelihood
+from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.marginals import Marginals
-from nlbprob.infer.trajectories.problem import lift, problem
+from nlbprob.infer.trajectories.problem import problem
 from nlbprob.model import Model
-from nlbprob.numerics import hmm, kalman
+from nlbprob.numerics import kalman
 from nlbprob.posterior import predict
 from nlbprob.posterior.embed import embedded
 
@@ -118,8 +119,8 @@ def draw(model: Model, context: Context, reading: Reading, options, key, values,
     moments = (marginals.mean, marginals.covariance)
     _, sites = likelihood.expected_log_likelihood(given, model.observation, repeated, *moments)
     first, second, third, fourth = jax.random.split(key, 4)
-    prior = switching.prior(given, marginals.paths)
-    total = prior.with_extra(lift(sites, given.emission))
+    prior = trajectory_prior.surrogate(given, marginals.auxiliary)
+    total = trajectory_prior.all_sites(prior, sites, given.emission)
     state = kalman.sample(first, prior.chain, kalman.filter(prior.chain, total))
     x = state if given.emission is None else state @ given.emission.T
     x = x if given.shift is None else x + given.shift
@@ -129,9 +130,9 @@ def draw(model: Model, context: Context, reading: Reading, options, key, values,
     found = reading(model, options, second, given._replace(offset=offset), batch, x[chosen])
     extra = {"component": chosen % count} if theta.mixture is not None else {}
     drawn = {
-        f"{block.name}.regime": hmm.sample(fourth, jax.tree.map(lambda a: a[chosen], path))
-        for block, path in zip(model.chains, marginals.paths, strict=True)
-        if path is not None
+        f"{block.name}.{name}": value
+        for block, own, auxiliary in zip(model.chains, given.priors, marginals.auxiliary, strict=True)
+        for name, value in own.sample(fourth, jax.tree.map(lambda a: a[chosen], auxiliary)).items()
     }
     return found | extra | drawn
 

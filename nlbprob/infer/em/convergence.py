@@ -34,9 +34,9 @@ def occupancy(model: "Model", batches: "Sequence[Batch]", chunks: "Sequence[Chun
         if model.templates is not None:
             name = model.templates.name
             found[name] = found.get(name, 0.0) + share.sum(0)
-        for block, path in zip(model.chains, chunk.rows.paths, strict=True):
-            if path is not None:
-                marginal = np.asarray(path.marginal, float).reshape(*share.shape, *path.marginal.shape[1:])
+        for block, own in zip(model.chains, chunk.rows.auxiliary, strict=True):
+            if block.n_regimes:
+                marginal = np.asarray(own.marginal, float).reshape(*share.shape, *own.marginal.shape[1:])
                 bins = np.einsum("rk,rt,rkts->s", share, seen, marginal)
                 found[block.name] = found.get(block.name, 0.0) + bins
     regimes = {block.name for block in model.chains if block.n_regimes}

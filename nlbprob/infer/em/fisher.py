@@ -84,7 +84,7 @@ class Ascent(NamedTuple):
         """What the trials of a chunk say, from what the E-step found at these values."""
         model, entries = self.model, self.entries
 
-        def one(batch: Batch, sites, paths, share, mean, covariance):
+        def one(batch: Batch, sites, auxiliary, share, mean, covariance):
             theta = parameters_at(model, self.context, values)
             given, _ = problem(model, theta, batch)
             bins, size = mean.shape[-2:]
@@ -92,7 +92,7 @@ class Ascent(NamedTuple):
             found = Smoothed(mean, covariance, crosses, jnp.zeros(mean.shape[0], mean.dtype))
             # Of a row's bound only its share among the components of its trial matters here.
             known = jnp.log(share) if theta.mixture is None else jnp.log(share) - theta.mixture.log_weights
-            local = local_inference.begin(given, sites, None, paths)._replace(smoothed=found, elbo=known)
+            local = local_inference.begin(given, sites, None, auxiliary)._replace(smoothed=found, elbo=known)
 
             def bound(at, scales):
                 theta = parameters_at(model, self.context, entries.into(values, at))
@@ -104,7 +104,7 @@ class Ascent(NamedTuple):
 
         trials = batch.counts.shape[0]
         batches = jax.tree.map(lambda a: a[:, None], batch)
-        own = (rows.sites, rows.paths, share, *moments)
+        own = (rows.sites, rows.auxiliary, share, *moments)
         own = jax.tree.map(lambda a: a.reshape(trials, model.n_components, *a.shape[1:]), own)
         each = jax.vmap(one)(batches, *own)
         # Trials that fill up a chunk have seen nothing.

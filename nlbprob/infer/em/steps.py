@@ -18,30 +18,14 @@ from nlbprob.infer.parameters.sites import Site, parameter_sites, parameters_at
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.problem import Rows, combined, problem
 from nlbprob.model import Model
 from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Sites
-from nlbprob.numerics.hmm import Path
 
 #: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is not known.
 START_SCALE = 0.05
-
-
-def empty_rows(model: Model, trials: int, bins: int, dtype) -> Rows:
-    """The rows of so many trials before anything is known of them."""
-    count = trials * model.n_components
-    paths = tuple(
-        Path(
-            jnp.zeros((count, bins, block.n_regimes), dtype),
-            jnp.zeros((count, bins - 1, block.n_regimes, block.n_regimes), dtype),
-            jnp.zeros(count, dtype),
-        )
-        if block.n_regimes
-        else None
-        for block in model.chains
-    )
-    return Rows(local_inference.empty_sites(count, bins, model.dim, dtype), jnp.ones(count, dtype), paths)
 
 
 class Chunk(NamedTuple):
@@ -125,28 +109,43 @@ class EM(Identified):
             trials: how many these are without padding.
         """
         model, dtype = self.model, jnp.result_type(float)
-        size, bins, neurons = batches[0].counts.shape
-        rows, width = empty_rows(model, size, bins, dtype), 1 + model.dim
+        rows, width, neurons = empty_rows(self, batches[0]), 1 + model.dim, batches[0].counts.shape[2]
         curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / START_SCALE**2, (neurons, width, width))
         return EMState(values, curvature, (rows,) * len(batches), self.ascent.begin(trials))
 
 
+def empty_rows(em: EM, batch: Batch) -> Rows:
+    """The rows of a chunk before anything is known of its trials."""
+    model, dtype = em.model, jnp.result_type(float)
+
+    def init(values, batch):
+        given, rows = problem(model, parameters_at(model, em.context, values), batch)
+        return trajectory_prior.init(given, *rows.counts.shape[:2])
+
+    shapes = jax.eval_shape(init, {name: site.shape for name, site in em.sites.items()}, batch)
+    auxiliary = jax.tree.map(lambda one: jnp.zeros(one.shape, one.dtype), shapes)
+    count = batch.counts.shape[0] * model.n_components
+    sites = local_inference.empty_sites(count, batch.counts.shape[1], model.dim, dtype)
+    return Rows(sites, jnp.ones(count, dtype), auxiliary)
+
+
 @program("em")
 def e_step(em: EM, values, batch: Batch, rows: Rows, steps, cold) -> Chunk:
-    """The E-step of one chunk: `steps` natural-gradient steps. cold: discrete paths start from their prior."""
+    """The E-step of one chunk: `steps` natural-gradient steps. cold: auxiliary posteriors start from the prior."""
     model, ascent = em.model, em.ascent
     theta = parameters_at(model, em.context, values)
     given, repeated = problem(model, theta, batch)
     start = local_inference.begin(given, rows.sites, rows.step_size)
-    paths = jax.tree.map(lambda fresh, kept: jnp.where(cold, fresh, kept), start.paths, rows.paths)
-    local = local_inference.iterate(given, model.observation, repeated, start._replace(paths=paths), steps)
+    own = jax.tree.map(lambda fresh, kept: jnp.where(cold, fresh, kept), start.auxiliary, rows.auxiliary)
+    start = start._replace(auxiliary=own, held=own)
+    local = local_inference.iterate(given, model.observation, repeated, start, steps)
     elbo, share = combined(theta, local.elbo)
     share = share.reshape(-1)
     smoothed = local.smoothed
     moments = (smoothed.mean, smoothed.covariance)
     found = maximize.statistics(model, theta, given, repeated, local, share)
     step_size = jnp.minimum(1.0, local_inference.GROW * local.step_size)
-    kept = Rows(local.sites, step_size, local.paths)
+    kept = Rows(local.sites, step_size, local.auxiliary)
     slopes = ascent.slopes(values, batch, kept, share, moments) if ascent.entries.sites else None
     return Chunk(kept, elbo, share, moments, found, slopes)
 

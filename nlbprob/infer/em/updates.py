@@ -15,10 +15,10 @@ from nlbprob.blocks.latent import Latent
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import cvi as local_inference
 from nlbprob.infer.trajectories import likelihood
-from nlbprob.infer.trajectories.problem import Problem, problem, state_slices
+from nlbprob.infer.trajectories.problem import Problem, block_part, inside, problem, state_slices
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
-from nlbprob.numerics.gaussian import Smoothed, apply
+from nlbprob.numerics.gaussian import apply
 
 #: Newton steps for the readout in each iteration.
 READOUT_STEPS = 1
@@ -32,24 +32,18 @@ class TemplateStatistics(NamedTuple):
     trials: Float[Array, " component"]
 
 
-def inside(batch: Batch):
-    """1 in the bins of a trial up to the last in which anything is seen: later ones are predicted, not learned from."""
-    some = batch.seen.any(-1)
-    return lax.cummax(some[:, ::-1].astype(jnp.int32), axis=1)[:, ::-1]
-
-
 def statistics(model: Model, theta: Parameters, given: Problem, batch: Batch, local, share) -> tuple[Any, ...]:
     """What the updates of each block in turn need, then those of the templates (None where there is none)."""
     smoothed = local.smoothed
     within = inside(batch).astype(smoothed.mean.dtype) * share[:, None]
     found: list[Any] = []
-    parts = zip(model.chains, theta.dynamics, given.chains, state_slices(given), local.paths, strict=True)
-    for block, own, chain, place, path in parts:
+    parts = zip(model.chains, theta.dynamics, given.priors, state_slices(given), local.auxiliary, strict=True)
+    for block, own, prior, place, auxiliary in parts:
         if not model.settled(block):
             found.append(None)
             continue
-        apart = chain.initial_mean - own.chain.initial_mean
-        found.append(block.statistics(part(smoothed, place), chain.offset, apart, within, path))
+        apart = prior.chain.initial_mean - own.chain.initial_mean
+        found.append(block.statistics(block_part(smoothed, place), prior, apart, within, auxiliary))
     if model.templates is None:
         return (*found, None)
     components = model.n_components
@@ -62,16 +56,6 @@ def statistics(model: Model, theta: Parameters, given: Problem, batch: Batch, lo
 
     trials = share.reshape(-1, components).sum(0)
     return (*found, TemplateStatistics(summed(slope), summed(local.target.precision), trials))
-
-
-def part(smoothed: Smoothed, place: slice) -> Smoothed:
-    """The moments of one block's state."""
-    return Smoothed(
-        smoothed.mean[..., place],
-        smoothed.covariance[..., place, place],
-        smoothed.cross_covariance[..., place, place],
-        smoothed.divergence,
-    )
 
 
 def latents(model: Model, context: Context, values: dict[str, Any], total: tuple[Any, ...]):

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from nlbprob.infer.runtime.batch import Batch
-from nlbprob.infer.trajectories import switching
+from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.cvi import Local
 from nlbprob.infer.trajectories.likelihood import predictor
-from nlbprob.infer.trajectories.problem import Problem, latent_moments, lift
+from nlbprob.infer.trajectories.problem import Problem, latent_moments
 from nlbprob.numerics import kalman
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ def bound(given: Problem, observation: "Observation", batch: Batch, local: Local
     With sites and q held fixed the gradient is that of log Z(theta), through the filter alone, plus that of
     E_q[log p(y | x, theta)]. The gradient of E_q[log p(x | theta)] is the same on paper, wrong in float32.
     """
-    sites, smoothed, paths, elbo = lax.stop_gradient((local.sites, local.smoothed, local.paths, local.elbo))
-    prior = switching.prior(given, paths)
-    total = prior.with_extra(lift(sites, lax.stop_gradient(given.emission)))
+    sites, smoothed, auxiliary, elbo = lax.stop_gradient((local.sites, local.smoothed, local.auxiliary, local.elbo))
+    prior = trajectory_prior.surrogate(given, auxiliary)
+    total = trajectory_prior.all_sites(prior, sites, lax.stop_gradient(given.emission))
     change = jnp.zeros(())
-    if prior.extra is not None:
-        change = prior.constant + switching.path_terms(given, paths, smoothed)
+    if prior.sites is not None:
+        change = prior.constant + trajectory_prior.terms(given, auxiliary, prior, smoothed)
     change = change + kalman.log_normalizer(kalman.filter(prior.chain, total), total)
     mean, covariance = latent_moments(given, smoothed.mean, smoothed.covariance)
     location, variance = predictor(given, mean, covariance)

@@ -15,12 +15,12 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from nlbprob.infer.runtime.batch import Batch
-from nlbprob.infer.trajectories import switching
+from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.likelihood import expected_log_likelihood
-from nlbprob.infer.trajectories.problem import Problem, latent_moments, lift
+from nlbprob.infer.trajectories.prior import Auxiliary
+from nlbprob.infer.trajectories.problem import Problem, latent_moments
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed
-from nlbprob.numerics.hmm import Path
 
 if TYPE_CHECKING:
     from nlbprob.blocks.observations import Observation
@@ -32,11 +32,13 @@ class Local(NamedTuple):
     """The posterior of some rows: sites, moments, bound (nats, of each), next target and step size.
 
     calm: the last step hardly raised the bound; done: nor did the one after it.
-    paths: the posterior of the discrete states of each block that switches, None for others.
+    auxiliary: the posterior of each block's discrete states, or the like, where it has one (see `TrajectoryPrior`):
+    what it becomes by a full step from `smoothed`; held: what gave `smoothed`.
     """
 
     sites: Sites
-    paths: tuple[Path | None, ...]
+    auxiliary: Auxiliary
+    held: Auxiliary
     smoothed: Smoothed
     elbo: Float[Array, " row"]
     target: Sites
@@ -58,24 +60,21 @@ def empty_sites(trials: int, bins: int, state: int, dtype=jnp.float32) -> Sites:
     return Sites(jnp.zeros((trials, bins, state), dtype), jnp.zeros((trials, bins, state, state), dtype))
 
 
-def evaluate(given: Problem, observation: "Observation", batch: Batch, sites: Sites, paths=None):
-    """Moments, bound, target and fresh paths of given sites. A row's bound is E_q[log p(y | x)] - KL(q || prior)."""
-    paths = switching.no_paths(given) if paths is None else paths
-    prior = switching.prior(given, paths)
-    total = prior.with_extra(lift(sites, given.emission))
+def evaluate(given: Problem, observation: "Observation", batch: Batch, sites: Sites, auxiliary: Auxiliary):
+    """Moments, bound and target of given sites. A row's bound is E_q[log p(y | x)] - KL(q || prior)."""
+    prior = trajectory_prior.surrogate(given, auxiliary)
+    total = trajectory_prior.all_sites(prior, sites, given.emission)
     smoothed = kalman.smooth(prior.chain, total, kalman.filter(prior.chain, total))
     mean, covariance = latent_moments(given, smoothed.mean, smoothed.covariance)
     likelihood, target = expected_log_likelihood(given, observation, batch, mean, covariance)
-    elbo = likelihood - smoothed.divergence
-    if prior.extra is not None:
-        gained, pull = switching.correction(given, paths, prior, smoothed)
-        elbo = elbo + gained
-        if pull is not None:
-            target = Sites(target.linear + pull.linear, target.precision + pull.precision)
+    elbo = likelihood - smoothed.divergence + trajectory_prior.gain(given, auxiliary, prior, smoothed)
+    added = trajectory_prior.target(given, auxiliary, smoothed)
+    if added is not None:
+        target = Sites(target.linear + added.linear, target.precision + added.precision)
     return smoothed, jnp.where(jnp.isfinite(elbo), elbo, -jnp.inf), target
 
 
-def begin(given: Problem, sites: Sites, step_size=None, paths=None) -> Local:
+def begin(given: Problem, sites: Sites, step_size=None, auxiliary: Auxiliary | None = None) -> Local:
     """The state before anything is known of the sites: the first `step` evaluates them, later ones improve them."""
     *batch, bins, latents = sites.linear.shape
     dtype = sites.linear.dtype
@@ -87,9 +86,9 @@ def begin(given: Problem, sites: Sites, step_size=None, paths=None) -> Local:
         jnp.zeros(batch, dtype),
     )
     step_size = jnp.ones(batch, dtype) if step_size is None else step_size
-    paths = switching.first_paths(given, batch[0], bins) if paths is None else paths
+    auxiliary = trajectory_prior.init(given, batch[0], bins) if auxiliary is None else auxiliary
     no = jnp.zeros(batch, bool)
-    return Local(sites, paths, unknown, jnp.full(batch, -jnp.inf, dtype), sites, step_size, no, no)
+    return Local(sites, auxiliary, auxiliary, unknown, jnp.full(batch, -jnp.inf, dtype), sites, step_size, no, no)
 
 
 def select(condition: Bool[Array, " trial"], yes, no):
@@ -102,20 +101,21 @@ def select(condition: Bool[Array, " trial"], yes, no):
 
 
 def step(given: Problem, observation: "Observation", batch: Batch, local: Local) -> Local:
-    """One natural-gradient step of every row that is not done, kept where that row's bound rises; then its paths."""
+    """One natural-gradient step of every row that is not done, kept where that row's bound rises."""
 
     def move(current, target):
         size = local.step_size.reshape(-1, *[1] * (current.ndim - 1))
         return current + size * (target - current)
 
     sites = jax.tree.map(move, local.sites, local.target)
-    smoothed, elbo, target = evaluate(given, observation, batch, sites, local.paths)
+    held = trajectory_prior.move(given, local.held, local.auxiliary, local.step_size)
+    smoothed, elbo, target = evaluate(given, observation, batch, sites, held)
     slack = jnp.where(jnp.isfinite(local.elbo), tolerance(elbo.dtype) * jnp.abs(local.elbo), 0.0)
     better = (elbo >= local.elbo - slack) & jnp.isfinite(elbo)
     size = jnp.where(better, jnp.minimum(1.0, GROW * local.step_size), SHRINK * local.step_size)
     settled = better & (local.step_size >= 1.0) & (elbo - local.elbo < slack)
-    paths = switching.update(given, smoothed, local.paths)
-    moved = Local(sites, paths, smoothed, elbo, target, size, settled, (settled & local.calm) | (size < 1e-6))
+    auxiliary = trajectory_prior.update(given, smoothed, local.auxiliary)
+    moved = Local(sites, auxiliary, held, smoothed, elbo, target, size, settled, (settled & local.calm) | (size < 1e-6))
     stayed = local._replace(step_size=size, done=size < 1e-6)
     return select(local.done, local, select(better, moved, stayed))
 

@@ -3,12 +3,13 @@
 import jax
 import jax.numpy as jnp
 
+from nlbprob.blocks.trajectory_priors.base import ChainPrior
 from nlbprob.errors import InputError
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import cvi as local_inference
 from nlbprob.infer.trajectories.marginals import COLD_STEPS, Marginals
-from nlbprob.infer.trajectories.problem import combined, joined, latent_moments, problem
+from nlbprob.infer.trajectories.problem import Problem, combined, joined, latent_moments, problem
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import gaussian
 from nlbprob.numerics.gaussian import Chain
@@ -20,8 +21,8 @@ def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Margina
 
     The evidence that the bins so far give for each component is summed as they come.
     """
-    check_causal(model)
     given, repeated = problem(model, theta, batch)
+    check_causal(model, given)
     chain, bins = joined(list(given.chains)), batch.counts.shape[1]
     rows, state = repeated.counts.shape[0], chain.initial_mean.shape[-1]
     first = (
@@ -44,7 +45,7 @@ def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Margina
         mean, covariance, evidence = carry
         counts, seen, offset, shift, step = inputs
         alone = Chain(mean, covariance, identity, jnp.zeros(state, mean.dtype), identity)
-        now = given._replace(chains=(alone,), regimes=(None,), offset=offset, shift=shift)
+        now = given._replace(priors=(ChainPrior(alone),), offset=offset, shift=shift)
         sites = local_inference.empty_sites(rows, 1, theta.loadings.shape[1], mean.dtype)
         here = Batch(counts[:, None], seen[:, None], {})
         found = local_inference.iterate(now, model.observation, here, local_inference.begin(now, sites), COLD_STEPS)
@@ -66,8 +67,8 @@ def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Margina
     return Marginals(*latent_moments(given, mean, covariance), share)
 
 
-def check_causal(model: Model) -> None:
+def check_causal(model: Model, given: Problem) -> None:
     """Raise InputError where a block has no filter."""
-    for block in model.chains:
-        if block.n_regimes:
+    for block, prior in zip(model.chains, given.priors, strict=True):
+        if not isinstance(prior, ChainPrior):
             raise InputError(f"causal=True: {type(block).__name__} has no filter of its own; leave causal out.")

@@ -19,13 +19,14 @@ COLD_STEPS = 50
 class Marginals(NamedTuple):
     """Moments of the latents of each trial-component pair, templates included, and the share of each in its trial.
 
-    share [trial, component], or [trial, time, component] from a filter; paths: of the blocks that switch.
+    share [trial, component], or [trial, time, component] from a filter; auxiliary: see
+    `TrajectoryPrior`.
     """
 
     mean: Float[Array, "row time latent"]
     covariance: Float[Array, "row time latent latent"]
     share: Float[Array, "trial *time component"]
-    paths: tuple[Any, ...] = ()
+    auxiliary: tuple[Any, ...] = ()
 
 
 def infer(model: "Model", theta: Parameters, batch: Batch):
@@ -43,7 +44,7 @@ def smoothed_marginals(model: "Model", theta: Parameters, batch: Batch) -> Margi
     given, _, local = infer(model, theta, batch)
     _, share = combined(theta, local.elbo)
     moments = latent_moments(given, local.smoothed.mean, local.smoothed.covariance)
-    return Marginals(*moments, share, local.paths)
+    return Marginals(*moments, share, local.auxiliary)
 
 
 def mixed(values, share):

@@ -9,40 +9,45 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from nlbprob.blocks.latent import Regimes
 from nlbprob.blocks.templates import until
+from nlbprob.blocks.trajectory_priors.base import TrajectoryPrior
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
-from nlbprob.numerics.gaussian import Chain, Sites, symmetrize
+from nlbprob.numerics.gaussian import Chain, Sites, Smoothed
 
 
 class Rows(NamedTuple):
-    """The posterior of a chunk of trials that the next iteration starts from."""
+    """The posterior of a chunk of trials that the next iteration starts from.
+
+    auxiliary: of each block, see `TrajectoryPrior`; None where it has none.
+    """
 
     sites: Sites
     step_size: Float[Array, " row"]
-    paths: tuple[Any, ...]
+    auxiliary: tuple[Any, ...]
 
 
 class Problem(NamedTuple):
     """A batch of rows at given parameters.
 
-    chains: the prior of each block's state (with leading axis `regime` of transition, offset and noise where it
-    switches); regimes: of the blocks that switch, None for the others; emission H: x = H state + shift; predictors are
-    eta = c'x + offset.
+    priors: of each block's state; emission H: x = H state + shift; predictors are eta = c'x + offset.
     """
 
-    chains: tuple[Chain, ...]
-    regimes: tuple[Regimes | None, ...]
+    priors: tuple[TrajectoryPrior, ...]
     emission: Float[Array, "latent state"] | None
     shift: Float[Array, "*row time latent"] | None
     loadings: Float[Array, "neuron latent"]
     offset: Float[Array, "..."]
     observation: dict[str, Array]
     uncertainty: Float[Array, "neuron width width"] | None
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        """What of each block's prior is linear and Gaussian; see `TrajectoryPrior`."""
+        return tuple(prior.chain for prior in self.priors)
 
 
 def repeat(tree, times: int):
@@ -70,11 +75,17 @@ def problem(model: Model, theta: Parameters, batch: Batch) -> tuple[Problem, Bat
             for chain, least in zip(chains, own, strict=True)
         ]
     emission = model.emission(theta.dynamics)
-    regimes = tuple(one.regimes for one in theta.dynamics)
-    found = Problem(
-        tuple(chains), regimes, emission, shift, theta.loadings, offset, theta.observation, theta.uncertainty
-    )
-    return found, repeat(batch, times)
+    batch = repeat(batch, times)
+    parts = zip(model.chains, theta.dynamics, chains, strict=True)
+    priors = tuple(block.trajectory_prior(one, chain, inside(batch)) for block, one, chain in parts)
+    found = Problem(priors, emission, shift, theta.loadings, offset, theta.observation, theta.uncertainty)
+    return found, batch
+
+
+def inside(batch: Batch) -> Bool[Array, "row time"]:
+    """The bins of a trial up to the last in which anything is seen: later ones are predicted, not learned from."""
+    some = batch.seen.any(-1)
+    return lax.cummax(some[:, ::-1].astype(jnp.int32), axis=1)[:, ::-1] > 0
 
 
 def combined(theta: Parameters, bounds: Float[Array, " row"]):
@@ -110,6 +121,16 @@ def state_slices(given: Problem) -> list[slice]:
     return found
 
 
+def block_part(smoothed: Smoothed, place: slice) -> Smoothed:
+    """The moments of one block's state."""
+    return Smoothed(
+        smoothed.mean[..., place],
+        smoothed.covariance[..., place, place],
+        smoothed.cross_covariance[..., place, place],
+        smoothed.divergence,
+    )
+
+
 def joined(chains: list[Chain]) -> Chain:
     """The chain of all blocks' states together; time and trial axes are broadcast where a block has none."""
     if len(chains) == 1:
@@ -133,47 +154,3 @@ def joined(chains: list[Chain]) -> Chain:
 
     means, covariances, transitions, offsets, noises = (list(parts) for parts in zip(*chains, strict=True))
     return Chain(concatenated(means), blocks(covariances), blocks(transitions), concatenated(offsets), blocks(noises))
-
-
-class Averaged(NamedTuple):
-    """exp E_q(s)[log p(x | s)] of a block as a chain times sites times exp(constant)."""
-
-    chain: Chain
-    extra: Sites
-    constant: Float[Array, " row"]
-
-
-def averaged(chain: Chain, weights: Float[Array, "row time regime"]) -> Averaged:
-    """The expected log density of a switching chain under the marginals of its regimes.
-
-    With L = sum_s w_s Q_s^-1, M = sum_s w_s Q_s^-1 A_s, beta = sum_s w_s Q_s^-1 b_s, N = sum_s w_s A_s'Q_s^-1 A_s and
-    nu = sum_s w_s A_s'Q_s^-1 b_s it is log N(x_t; L^-1 (M x + beta), L^-1) plus the site at x = x_{t-1} with precision
-    N - M'L^-1 M and linear term M'L^-1 beta - nu, plus a constant.
-    """
-    transition, offset, noise = chain.transition, chain.offset, chain.noise
-    inverse = symmetrize(jnp.linalg.inv(noise))
-    pulled = inverse @ transition
-    bias = jnp.einsum("sij,sj->si", inverse, offset)
-    later = weights[:, 1:]
-
-    def mean(arrays):
-        return jnp.einsum("bts,s...->bt...", later, arrays)
-
-    precision, cross, beta = symmetrize(mean(inverse)), mean(pulled), mean(bias)
-    quadratic = mean(transition.mT @ pulled)
-    nu = mean(jnp.einsum("sij,si->sj", transition, bias))
-    kappa = mean(jnp.einsum("si,si->s", offset, bias))
-    spread = symmetrize(jnp.linalg.inv(precision))
-    moved = spread @ cross
-    shift = jnp.einsum("btij,btj->bti", spread, beta)
-    site = symmetrize(quadratic - cross.mT @ moved)
-    linear = jnp.einsum("btij,bti->btj", moved, beta) - nu
-    log_precision = jnp.linalg.slogdet(precision)[1]
-    constant = 0.5 * (jnp.sum(beta * shift, -1) - kappa - log_precision - mean(jnp.linalg.slogdet(noise)[1]))
-    fixed = Chain(chain.initial_mean, chain.initial_covariance, moved, shift, spread)
-
-    def pad(a):
-        return jnp.concatenate([a, jnp.zeros_like(a[:, :1])], 1)
-
-    extra = Sites(pad(linear), pad(site))
-    return Averaged(fixed, extra, constant.sum(1))

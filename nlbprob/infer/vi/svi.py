@@ -45,12 +45,12 @@ def collapsed(model: Model, context: Context, index: Int[Array, " draw"], data: 
     own: Rows = jax.tree.map(lambda a: a[rows], current)
     given, repeated = problem(model, theta, batch)
     fixed = lax.stop_gradient(given)
-    local = local_inference.begin(fixed, own.sites, own.step_size, own.paths)
+    local = local_inference.begin(fixed, own.sites, own.step_size, own.auxiliary)
     local = local_inference.iterate(fixed, model.observation, repeated, local, LOCAL_STEPS)
     value, _ = combined(theta, bound_of.bound(given, model.observation, repeated, local))
     share = trials / index.shape[0]
     numpyro.factor("trials", share * jnp.where(jnp.isfinite(value), value, 0.0).sum())
-    fresh = Rows(local.sites, jnp.maximum(local.step_size, 0.1), local.paths)
+    fresh = Rows(local.sites, jnp.maximum(local.step_size, 0.1), local.auxiliary)
     state["store"] = jax.tree.map(lambda a, b: a.at[rows].set(lax.stop_gradient(b)), current, fresh)
 
 
