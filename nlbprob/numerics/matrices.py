@@ -28,6 +28,12 @@ def inverse_cayley(orthogonal: Float[Array, "n n"], limit: float = 4.0) -> Float
     return jnp.clip(0.5 * (rotation - rotation.T), -limit, limit)
 
 
+def positive_part(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
+    """The symmetric matrix with its negative eigenvalues set to zero."""
+    values, vectors = jnp.linalg.eigh(matrix)
+    return (vectors * jnp.maximum(values, 0.0)[..., None, :]) @ vectors.mT
+
+
 def spectral_radius(matrix: Float[Array, "n n"], squarings: int = 12) -> Float[Array, ""]:
     """The largest |eigenvalue|, by Gelfand's formula |A^(2^s)|^(1/2^s); from above, within a factor n^(1/2^s)."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from nlbprob.blocks.base import Context
 from nlbprob.infer.parameters.sites import parameters_at
@@ -16,9 +17,10 @@ from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import likelihood
 from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.marginals import Marginals
-from nlbprob.infer.trajectories.problem import problem
+from nlbprob.infer.trajectories.problem import Problem, problem
 from nlbprob.model import Model
-from nlbprob.numerics import kalman
+from nlbprob.numerics import kalman, matrices
+from nlbprob.numerics.gaussian import Sites
 from nlbprob.posterior import predict
 from nlbprob.posterior.embed import embedded
 
@@ -119,9 +121,7 @@ def draw(model: Model, context: Context, reading: Reading, options, key, values,
     moments = (marginals.mean, marginals.covariance)
     _, sites = likelihood.expected_log_likelihood(given, model.observation, repeated, *moments)
     first, second, third, fourth = jax.random.split(key, 4)
-    prior = trajectory_prior.surrogate(given, marginals.auxiliary)
-    total = trajectory_prior.all_sites(prior, sites, given.emission)
-    state = kalman.sample(first, prior.chain, kalman.filter(prior.chain, total))
+    state = states(first, given, sites, marginals.auxiliary)
     x = state if given.emission is None else state @ given.emission.T
     x = x if given.shift is None else x + given.shift
     trials, count = marginals.share.shape
@@ -135,6 +135,26 @@ def draw(model: Model, context: Context, reading: Reading, options, key, values,
         for name, value in own.sample(fourth, jax.tree.map(lambda a: a[chosen], auxiliary)).items()
     }
     return found | extra | drawn
+
+
+def states(key, given: Problem, sites: Sites, auxiliary: trajectory_prior.Auxiliary) -> Float[Array, "row time state"]:
+    """A draw of every row's state from its chain times its sites.
+
+    The sites that stand for a nonlinear prior may have negative precisions, which are fitted to the centre of the
+    parameters: at other parameters the product may have no finite integral. There they count as zero.
+    """
+    prior = trajectory_prior.surrogate(given, auxiliary)
+
+    def drawn(surrogate):
+        total = trajectory_prior.all_sites(surrogate, sites, given.emission)
+        return kalman.sample(key, surrogate.chain, kalman.filter(surrogate.chain, total))
+
+    state = drawn(prior)
+    if prior.sites is None or all(part.proper for part in given.priors):
+        return state
+    flat = prior._replace(sites=Sites(prior.sites.linear, matrices.positive_part(prior.sites.precision)))
+    finite = jnp.isfinite(state).all((1, 2), keepdims=True)
+    return jnp.where(finite, state, drawn(flat))
 
 
 def trimmed(batch: Batch, marginals: Marginals, size: int) -> Any:

@@ -7,7 +7,7 @@ which it is linearised), and gives for it a chain, sites and a constant whose pr
 
 import abc
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 from jaxtyping import Array, Float
@@ -40,9 +40,11 @@ class TrajectoryPrior(abc.ABC):
 
     Attributes:
         chain: of the initial state, and whatever of the steps is linear and Gaussian.
+        proper: whether no site of the surrogate has a negative precision, at any parameters.
     """
 
     chain: Chain
+    proper: ClassVar[bool] = True
 
     def init(self, rows: int, bins: int) -> Any:
         """The auxiliary posterior before anything is seen: a pytree of arrays [row, ...], or None."""

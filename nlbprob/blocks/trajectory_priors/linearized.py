@@ -10,7 +10,7 @@ regression for Bayesian smoothers"). Expectations are sums over a cubature rule.
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +56,7 @@ class LinearizedPrior(TrajectoryPrior):
 
     drift: Callable[[Array], Array]
     inside: Bool[Array, "row time"]
+    proper: ClassVar[bool] = False
 
     def init(self, rows: int, bins: int) -> StepMoments:
         """The moments of the prior, each bin predicted from the one before as if it were normal."""
