@@ -20,8 +20,8 @@ class PrefixedSites(numpyro.primitives.Messenger):
         self.prefix = prefix
 
     def process_message(self, msg: Any) -> None:
-        if msg["type"] == "deterministic":
-            msg["stop"] = True  # it has a value for every state
+        if msg["type"] in ("deterministic", "plate"):
+            msg["stop"] = True  # one has a value for every state, the other is no more
         if msg["type"] != "sample":
             return
         batch, event = len(msg["fn"].batch_shape), len(msg["fn"].event_shape)

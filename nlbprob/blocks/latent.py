@@ -22,7 +22,7 @@ from nlbprob.blocks.trajectory_priors.linearized import LinearizedPrior
 from nlbprob.data.stitch import neurons_of_a_session
 from nlbprob.errors import InputError
 from nlbprob.numerics import matrices, moments
-from nlbprob.numerics.gaussian import Chain, Smoothed, apply
+from nlbprob.numerics.gaussian import Chain, Smoothed, apply, until
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
@@ -52,7 +52,8 @@ class Dynamics(NamedTuple):
 
     Attributes:
         chain: of its state; with `regimes`, transition, offset and noise have a leading axis `regime`.
-        emission: H [latent, state]: the latents are x = H state; None where they are the state.
+        emission: H [latent, state], or of each bin [time, latent, state], the last held where trials are longer: the
+            latents are x = H state; None where they are the state.
         drive: B [state, input]: adds B u_t to the offset of every step; None without inputs.
         starts: [condition, state], what each condition adds to the initial mean; None where they share it.
         regimes: the Markov chain that chooses among dynamics, if any.
@@ -60,7 +61,7 @@ class Dynamics(NamedTuple):
     """
 
     chain: Chain
-    emission: Float[Array, "latent state"] | None = None
+    emission: Float[Array, "*time latent state"] | None = None
     drive: Float[Array, "state input"] | None = None
     starts: Float[Array, "condition state"] | None = None
     regimes: Regimes | None = None
@@ -270,7 +271,10 @@ class Latent(Block, abc.ABC):
                 prior = NonlinearMarkov(chain, dynamics.drift, trials.n_bins)
             label = f"{self.name}_latent" if dynamics.emission is None else f"{self.name}_state"
             state = numpyro.sample(self.name, prior, infer={"event_dims": ["time", label]})
-        return state if dynamics.emission is None else apply(dynamics.emission, state)
+        if dynamics.emission is None:
+            return state
+        emission = dynamics.emission
+        return apply(emission if emission.ndim == 2 else until(emission, trials.n_bins, axis=0), state)
 
     def __call__(self, trials: "Trials"):
         """Sample the block's parameters and its trajectories: x [trial, time, latent]."""

@@ -115,6 +115,17 @@ def apply(matrix, vector):
     return jnp.einsum("...ij,...j->...i", matrix, vector)
 
 
+def until(arrays, bins: int, axis: int):
+    """Arrays of so many bins: cut, or held where they end.
+
+    Args:
+        arrays: what varies in time.
+        bins: how many.
+        axis: that of time.
+    """
+    return jnp.take(arrays, jnp.minimum(jnp.arange(bins), arrays.shape[axis] - 1), axis)
+
+
 def time_leading(chain: Chain, sites: Sites):
     """(constant, varying, sites): the arrays of both with the time axis first.
 

@@ -15,7 +15,7 @@ from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.runtime.progress import Progress
 from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.marginals import infer
-from nlbprob.infer.trajectories.problem import Problem, combined, state_slices
+from nlbprob.infer.trajectories.problem import Problem, combined, emitted, state_slices
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed, apply
@@ -110,7 +110,7 @@ def importance_weights(model: Model, theta: Parameters, batch: Batch, keys):
 
     def weigh(key):
         state = kalman.sample(key, prior.chain, filtered)
-        x = state if given.emission is None else apply(given.emission, state)
+        x = emitted(given.emission, state)
         x = x if given.shift is None else x + given.shift
         likelihood = model.observation.distribution(x @ given.loadings.T + given.offset, given.observation)
         pointwise = jnp.where(rows.seen, likelihood.log_prob(rows.counts), 0.0).sum((1, 2))

@@ -17,7 +17,7 @@ from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import likelihood
 from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.marginals import Marginals
-from nlbprob.infer.trajectories.problem import Problem, problem
+from nlbprob.infer.trajectories.problem import Problem, emitted, problem
 from nlbprob.model import Model
 from nlbprob.numerics import kalman, matrices
 from nlbprob.numerics.gaussian import Sites
@@ -122,7 +122,7 @@ def draw(model: Model, context: Context, reading: Reading, options, key, values,
     _, sites = likelihood.expected_log_likelihood(given, model.observation, repeated, *moments)
     first, second, third, fourth = jax.random.split(key, 4)
     state = states(first, given, sites, marginals.auxiliary)
-    x = state if given.emission is None else state @ given.emission.T
+    x = emitted(given.emission, state)
     x = x if given.shift is None else x + given.shift
     trials, count = marginals.share.shape
     chosen = jax.random.categorical(third, jnp.log(marginals.share)) + count * jnp.arange(trials)

@@ -1,5 +1,6 @@
 """Cubature rules against the known moments of normal vectors."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -26,7 +27,7 @@ def test_up_to_four_dimensions_even_moments_are_exact(dim, degree):
 
 def test_nodes_have_the_moments_that_are_given():
     mean, root = np.array([0.5, -1.0, 2.0]), np.tril(np.arange(1.0, 10.0).reshape(3, 3)) / 5
-    x, standard, weights, found = (np.asarray(a) for a in cubature.nodes(mean, root @ root.T))
+    x, standard, weights, found = (np.asarray(a) for a in cubature.nodes(jnp.asarray(mean), jnp.asarray(root @ root.T)))
     np.testing.assert_allclose(found, root, rtol=1e-5)
     np.testing.assert_allclose(x, mean + standard @ root.T, rtol=1e-4)
     np.testing.assert_allclose(weights @ x, mean, atol=1e-5)

@@ -9,6 +9,7 @@ import numpy as np
 from nlbprob.blocks.latent import Latent
 from nlbprob.infer.em.steps import EM, Chunk
 from nlbprob.infer.parameters.sites import parameters_at
+from nlbprob.infer.trajectories.problem import emitted
 from nlbprob.model import Model
 
 #: EM iterations of the simpler model.
@@ -31,4 +32,4 @@ def latent_means(em: EM, values: dict[str, Any], chunks: Sequence[Chunk], trials
     share = np.concatenate([np.asarray(chunk.share) for chunk in chunks])[: trials * components]
     state = (mean * share[:, None, None]).reshape(trials, components, *mean.shape[1:]).sum(1)
     emission = em.model.emission(parameters_at(em.model, em.context, values).dynamics)
-    return state if emission is None else state @ np.asarray(emission).T
+    return np.asarray(emitted(None if emission is None else np.asarray(emission), state))

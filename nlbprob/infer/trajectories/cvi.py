@@ -78,7 +78,7 @@ def begin(given: Problem, sites: Sites, step_size=None, auxiliary: Auxiliary | N
     """The state before anything is known of the sites: the first `step` evaluates them, later ones improve them."""
     *batch, bins, latents = sites.linear.shape
     dtype = sites.linear.dtype
-    state = latents if given.emission is None else given.emission.shape[1]
+    state = latents if given.emission is None else given.emission.shape[-1]
     unknown = Smoothed(
         jnp.zeros((*batch, bins, state), dtype),
         jnp.zeros((*batch, bins, state, state), dtype),

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nlbprob.blocks.trajectory_priors.base import Surrogate
-from nlbprob.infer.trajectories.problem import Problem, block_part, joined, lift, state_slices
+from nlbprob.infer.trajectories.problem import Problem, block_part, emitted, joined, lift, state_slices
 from nlbprob.numerics.gaussian import Chain, Sites, Smoothed
 
 #: The auxiliary posterior of each block, None where it has none.
@@ -104,4 +104,4 @@ def target(given: Problem, auxiliary: Auxiliary, smoothed: Smoothed) -> Sites | 
     if given.emission is None:
         return Sites(linear, precision)
     # The states of a block with such sites are its latents: the emission only moves them to their place.
-    return Sites(linear @ given.emission.T, given.emission @ precision @ given.emission.T)
+    return Sites(emitted(given.emission, linear), given.emission @ precision @ given.emission.mT)

@@ -11,12 +11,11 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from nlbprob.blocks.templates import until
 from nlbprob.blocks.trajectory_priors.base import TrajectoryPrior
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
-from nlbprob.numerics.gaussian import Chain, Sites, Smoothed
+from nlbprob.numerics.gaussian import Chain, Sites, Smoothed, apply, until
 
 
 class Rows(NamedTuple):
@@ -33,11 +32,12 @@ class Rows(NamedTuple):
 class Problem(NamedTuple):
     """A batch of rows at given parameters.
 
-    priors: of each block's state; emission H: x = H state + shift; predictors are eta = c'x + offset.
+    priors: of each block's state; emission H, of each bin or of all: x = H state + shift; predictors are eta = c'x +
+    offset.
     """
 
     priors: tuple[TrajectoryPrior, ...]
-    emission: Float[Array, "latent state"] | None
+    emission: Float[Array, "*time latent state"] | None
     shift: Float[Array, "*row time latent"] | None
     loadings: Float[Array, "neuron latent"]
     offset: Float[Array, "..."]
@@ -65,7 +65,7 @@ def problem(model: Model, theta: Parameters, batch: Batch) -> tuple[Problem, Bat
     times, shift = 1, None
     if theta.mixture is not None:
         times = theta.mixture.log_weights.shape[0]
-        trajectories = until(theta.mixture.trajectories, bins)
+        trajectories = until(theta.mixture.trajectories, bins, axis=1)
         shift = jnp.tile(trajectories, (batch.counts.shape[0], 1, 1))
         offset = offset if offset.ndim == 1 else repeat(offset, times)
         # Arrays of a chain that have an axis for trials; those of a block that switches never do.
@@ -75,6 +75,8 @@ def problem(model: Model, theta: Parameters, batch: Batch) -> tuple[Problem, Bat
             for chain, least in zip(chains, own, strict=True)
         ]
     emission = model.emission(theta.dynamics)
+    if emission is not None and emission.ndim == 3:
+        emission = until(emission, bins, axis=0)
     batch = repeat(batch, times)
     parts = zip(model.chains, theta.dynamics, chains, strict=True)
     priors = tuple(block.trajectory_prior(one, chain, inside(batch)) for block, one, chain in parts)
@@ -96,18 +98,25 @@ def combined(theta: Parameters, bounds: Float[Array, " row"]):
     return jax.nn.logsumexp(joint, 1), jax.nn.softmax(joint, 1)
 
 
-def lift(sites: Sites, emission) -> Sites:
+def lift(sites: Sites, emission: Float[Array, "*time latent state"] | None) -> Sites:
     """Sites on the latents as sites on the state: H'h and H'JH."""
     if emission is None:
         return sites
-    return Sites(sites.linear @ emission, emission.T @ sites.precision @ emission)
+    return Sites(emitted(emission.mT, sites.linear), emission.mT @ sites.precision @ emission)
+
+
+def emitted(emission: Float[Array, "*time latent state"] | None, state):
+    """H state of trajectories [..., time, state], where H is that of each bin or of all; None is the identity."""
+    if emission is None:
+        return state
+    return state @ emission.T if emission.ndim == 2 else apply(emission, state)
 
 
 def latent_moments(given: Problem, mean, covariance):
     """Mean and covariance of the latents x = H state + shift from those of the state."""
+    mean = emitted(given.emission, mean)
     if given.emission is not None:
-        mean = mean @ given.emission.T
-        covariance = given.emission @ covariance @ given.emission.T
+        covariance = given.emission @ covariance @ given.emission.mT
     return (mean if given.shift is None else mean + given.shift), covariance
 
 
