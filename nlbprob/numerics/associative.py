@@ -101,7 +101,7 @@ def filter(chain: Chain, sites: Sites) -> Filtered:
     return Filtered._make((*predicted, mean, covariance, centered))
 
 
-def retreat(last, steps):
+def backward_pass(last, steps):
     """The backward recursion of `nlbprob.numerics.kalman.retreat`, in parallel over time."""
 
     def compose(late, early):

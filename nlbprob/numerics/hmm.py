@@ -49,12 +49,12 @@ def forward_backward(initial, transition, evidence) -> Path:
     leading = jnp.moveaxis(evidence, -2, 0)
     varying, constant = steps(transition)
 
-    def retreat(beta, inputs):
+    def backward_pass(beta, inputs):
         later, step = inputs
         moved = jax.nn.logsumexp((constant if step is None else step) + (beta + later)[..., None, :], -1)
         return moved, beta
 
-    first, rest = lax.scan(retreat, jnp.zeros_like(alpha[0]), (leading[1:], varying), reverse=True)
+    first, rest = lax.scan(backward_pass, jnp.zeros_like(alpha[0]), (leading[1:], varying), reverse=True)
     beta = jnp.concatenate([first[None], rest])
     marginal = jax.nn.softmax(alpha + beta, -1)
     after = (beta[1:] + leading[1:])[..., None, :] + (constant if varying is None else varying)
@@ -71,14 +71,14 @@ def draw(key, initial, transition, evidence, shape=()):
     keys = jax.random.split(key, alpha.shape[0])
     last = jax.random.categorical(keys[-1], alpha[-1], shape=(*shape, *alpha.shape[1:-1]))
 
-    def retreat(later, inputs):
+    def backward_pass(later, inputs):
         own, step, key = inputs
         chosen = jax.nn.one_hot(later, own.shape[-1], dtype=bool)[..., None, :]
         into = jnp.where(chosen, constant if step is None else step, 0.0).sum(-1)
         now = jax.random.categorical(key, own + into)
         return now, now
 
-    _, rest = lax.scan(retreat, last, (alpha[:-1], varying, keys[:-1]), reverse=True)
+    _, rest = lax.scan(backward_pass, last, (alpha[:-1], varying, keys[:-1]), reverse=True)
     return jnp.moveaxis(jnp.concatenate([rest, last[None]]), 0, -1)
 
 

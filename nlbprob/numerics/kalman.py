@@ -64,7 +64,7 @@ def smooth(chain: Chain, sites: Sites, filtered: Filtered, parallel: bool | None
     gain, shift, residual = backward(chain, filtered)
     last = (filtered.mean[..., -1, :], filtered.covariance[..., -1, :, :])
     steps = tuple(jnp.moveaxis(a, axis, 0) for a in (gain, shift, residual))
-    moments = associative.retreat(last, steps) if in_parallel(parallel) else retreat(last, steps)
+    moments = associative.backward_pass(last, steps) if in_parallel(parallel) else backward_pass(last, steps)
     smoothed_mean, smoothed_covariance = (
         jnp.concatenate([jnp.moveaxis(a, 0, axis), jnp.expand_dims(end, axis)], axis)
         for a, end in zip(moments, last, strict=True)
@@ -106,7 +106,7 @@ def sample(key, chain: Chain, filtered: Filtered) -> Float[Array, "*batch time s
     return jnp.concatenate([jnp.moveaxis(rest, 0, axis), jnp.expand_dims(last, axis)], axis)
 
 
-def retreat(last, steps):
+def backward_pass(last, steps):
     """Backward recursion, in sequence: m_t = G_t m_{t+1} + g_t, P_t = G_t P_{t+1} G_t' + R_t, from the moments of
     the last bin.
     """

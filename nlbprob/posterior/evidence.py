@@ -18,7 +18,7 @@ from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.runtime.progress import Progress
 from nlbprob.infer.trajectories import switching
 from nlbprob.infer.trajectories.marginals import infer
-from nlbprob.infer.trajectories.problem import Problem, averaged, combined, lift, state_slices
+from nlbprob.infer.trajectories.problem import TrialProblem, combined, expected_chain, lift, state_slices
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed, apply
@@ -105,20 +105,20 @@ def importance_weights(model: Model, theta: Parameters, batch: Batch, keys):
     h'x + 1/2 x'Jx + log Z; c is p but for blocks that switch. Sites are taken about the mean of q, where float32 keeps
     its digits.
     """
-    given, rows, local = infer(model, theta, batch)
-    prior = switching.prior(given, local.paths)
-    sites = prior.with_extra(lift(local.sites, given.emission))
+    problem, rows, local = infer(model, theta, batch)
+    prior = switching.prior(problem, local.paths)
+    sites = prior.with_extra(lift(local.sites, problem.emission))
     filtered = kalman.filter(prior.chain, sites)
     smoothed = kalman.smooth(prior.chain, sites, filtered)
 
     def weigh(key):
         state = kalman.sample(key, prior.chain, filtered)
-        x = state if given.emission is None else apply(given.emission, state)
-        x = x if given.shift is None else x + given.shift
-        likelihood = model.observation.distribution(x @ given.loadings.T + given.offset, given.observation)
+        x = state if problem.emission is None else apply(problem.emission, state)
+        x = x if problem.shift is None else x + problem.shift
+        likelihood = model.observation.distribution(x @ problem.loadings.T + problem.offset, problem.observation)
         pointwise = jnp.where(rows.seen, likelihood.log_prob(rows.counts), 0.0).sum((1, 2))
         weight = pointwise - smoothed.divergence - about_mean(sites, smoothed, state)
-        return combined(theta, weight + switched(given, local.paths, state))[0]
+        return combined(theta, weight + switched(problem, local.paths, state))[0]
 
     return combined(theta, local.elbo)[0], lax.map(weigh, keys, batch_size=DRAWS_TOGETHER)
 
@@ -131,13 +131,13 @@ def about_mean(sites: Sites, smoothed: Smoothed, state):
     return (slope * gap).sum((1, 2)) - 0.5 * curved
 
 
-def switched(given: Problem, paths, state):
+def switched(problem: TrialProblem, paths, state):
     """log p(x) - log c(x), summed over the blocks that switch; c is the chain of their averaged dynamics."""
     total = 0.0
-    for chain, regimes, path, place in zip(given.chains, given.regimes, paths, state_slices(given), strict=True):
+    for chain, regimes, path, place in zip(problem.chains, problem.regimes, paths, state_slices(problem), strict=True):
         if path is not None:
             x, bins = state[..., place], state.shape[1]
             prior = SwitchingLinearGaussian(Dynamics(chain, regimes=regimes), bins)
-            mean = LinearGaussianMarkov.from_chain(averaged(chain, path.marginal).chain, bins)
+            mean = LinearGaussianMarkov.from_chain(expected_chain(chain, path.marginal).chain, bins)
             total = total + prior.log_prob(x) - mean.log_prob(x)
     return total

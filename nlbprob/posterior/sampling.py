@@ -15,7 +15,7 @@ from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import likelihood, switching
 from nlbprob.infer.trajectories.marginals import Marginals
-from nlbprob.infer.trajectories.problem import lift, problem
+from nlbprob.infer.trajectories.problem import lift, trial_problem
 from nlbprob.model import Model
 from nlbprob.numerics import hmm, kalman
 from nlbprob.posterior import predict
@@ -114,19 +114,19 @@ def several(model: Model, context: Context, reading: Reading, options, keys, val
 def draw(model: Model, context: Context, reading: Reading, options, key, values, batch: Batch, marginals: Marginals):
     """One draw of every trajectory at given site values, around the converged marginals."""
     theta = parameters_at(model, context, values)
-    given, repeated = problem(model, theta, batch)
+    problem, repeated = trial_problem(model, theta, batch)
     moments = (marginals.mean, marginals.covariance)
-    _, sites = likelihood.expected_log_likelihood(given, model.observation, repeated, *moments)
+    _, sites = likelihood.expected_log_likelihood(problem, model.observation, repeated, *moments)
     first, second, third, fourth = jax.random.split(key, 4)
-    prior = switching.prior(given, marginals.paths)
-    total = prior.with_extra(lift(sites, given.emission))
+    prior = switching.prior(problem, marginals.paths)
+    total = prior.with_extra(lift(sites, problem.emission))
     state = kalman.sample(first, prior.chain, kalman.filter(prior.chain, total))
-    x = state if given.emission is None else state @ given.emission.T
-    x = x if given.shift is None else x + given.shift
-    trials, count = marginals.share.shape
-    chosen = jax.random.categorical(third, jnp.log(marginals.share)) + count * jnp.arange(trials)
-    offset = given.offset if given.offset.ndim == 1 else given.offset[chosen]
-    found = reading(model, options, second, given._replace(offset=offset), batch, x[chosen])
+    x = state if problem.emission is None else state @ problem.emission.T
+    x = x if problem.shift is None else x + problem.shift
+    trials, count = marginals.responsibility.shape
+    chosen = jax.random.categorical(third, jnp.log(marginals.responsibility)) + count * jnp.arange(trials)
+    offset = problem.offset if problem.offset.ndim == 1 else problem.offset[chosen]
+    found = reading(model, options, second, problem._replace(offset=offset), batch, x[chosen])
     extra = {"component": chosen % count} if theta.mixture is not None else {}
     drawn = {
         f"{block.name}.regime": hmm.sample(fourth, jax.tree.map(lambda a: a[chosen], path))
@@ -165,6 +165,6 @@ def trajectories(posterior: "Posterior", trials: "Trials", count: int, seed: int
     return xarray.DataArray(found @ posterior.rotation, coords, ("sample", "trial", "time", "latent"), "latents")
 
 
-def only_latents(model: Model, options, key, given, batch: Batch, x) -> dict[str, Any]:
+def only_latents(model: Model, options, key, problem, batch: Batch, x) -> dict[str, Any]:
     """The trajectories as they are drawn."""
     return {"latents": x}

@@ -12,13 +12,13 @@ from jaxtyping import Array, Float
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.identity import Identified
 from nlbprob.infer.em import updates as maximize
-from nlbprob.infer.em.fisher import Ascent, Slopes, Stride, scale_groups
+from nlbprob.infer.em.fisher import FisherScoring, StepSize, TrialScores, scale_groups
 from nlbprob.infer.parameters.flat import Entries
 from nlbprob.infer.parameters.sites import Site, parameter_sites, parameters_at
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
-from nlbprob.infer.trajectories import cvi as local_inference
-from nlbprob.infer.trajectories.problem import Rows, combined, problem
+from nlbprob.infer.trajectories import cvi
+from nlbprob.infer.trajectories.problem import SiteState, combined, trial_problem
 from nlbprob.model import Model
 from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Sites
@@ -28,7 +28,7 @@ from nlbprob.numerics.hmm import Path
 START_SCALE = 0.05
 
 
-def empty_rows(model: Model, trials: int, bins: int, dtype) -> Rows:
+def empty_site_state(model: Model, trials: int, bins: int, dtype) -> SiteState:
     """The rows of so many trials before anything is known of them."""
     count = trials * model.n_components
     paths = tuple(
@@ -41,22 +41,22 @@ def empty_rows(model: Model, trials: int, bins: int, dtype) -> Rows:
         else None
         for block in model.chains
     )
-    return Rows(local_inference.empty_sites(count, bins, model.dim, dtype), jnp.ones(count, dtype), paths)
+    return SiteState(cvi.empty_sites(count, bins, model.dim, dtype), jnp.ones(count, dtype), paths)
 
 
-class Chunk(NamedTuple):
+class EStep(NamedTuple):
     """What the E-step says of a chunk of trials.
 
     elbo: of each trial; share: responsibilities of each trial's components, by row; moments: mean and covariance of
     the state; statistics: for the updates; slopes: of the bound in the free sites, where there are some.
     """
 
-    rows: Rows
+    site_state: SiteState
     elbo: Float[Array, " trial"]
-    share: Float[Array, " row"]
+    responsibility: Float[Array, " row"]
     moments: tuple[Array, Array]
     statistics: tuple[Any, ...]
-    slopes: Slopes | None
+    scores: TrialScores | None
 
 
 class EMState(NamedTuple):
@@ -68,8 +68,8 @@ class EMState(NamedTuple):
 
     values: dict[str, Any]
     curvature: Float[Array, "neuron width width"]
-    rows: tuple[Rows, ...]
-    stride: Stride
+    rows: tuple[SiteState, ...]
+    stride: StepSize
 
 
 def free_sites(model: Model, context: Context, supports: dict[str, Any]) -> list[str]:
@@ -101,18 +101,20 @@ class EM(Identified):
         return parameter_sites(self.model, self.context)
 
     @property
-    def ascent(self) -> Ascent:
+    def scoring(self) -> FisherScoring:
         """Steps for the sites that no update in closed form moves."""
         free = free_sites(self.model, self.context, self.supports)
         sites = self.sites
-        return Ascent(self.model, self.context, Entries({name: sites[name] for name in free}), scale_groups(self.model))
+        return FisherScoring(
+            self.model, self.context, Entries({name: sites[name] for name in free}), scale_groups(self.model)
+        )
 
     @property
     def pace(self) -> str:
-        """How fast EM converges, as `verdict.SETTLED` has it: "gradual" where some parameters have no update in closed
+        """How fast EM converges, see `convergence.TOLERANCE`: "gradual" where some parameters have no update in closed
         form, or a scale of the readout falls little by little to zero.
         """
-        if self.ascent.entries.sites or len(self.model.readout.settled) > len(self.model.readout.names):
+        if self.scoring.entries.sites or len(self.model.readout.settled) > len(self.model.readout.names):
             return "gradual"
         return "closed" if self.model.templates is None else "mixture"
 
@@ -126,39 +128,39 @@ class EM(Identified):
         """
         model, dtype = self.model, jnp.result_type(float)
         size, bins, neurons = batches[0].counts.shape
-        rows, width = empty_rows(model, size, bins, dtype), 1 + model.dim
+        site_state, width = empty_site_state(model, size, bins, dtype), 1 + model.dim
         curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / START_SCALE**2, (neurons, width, width))
-        return EMState(values, curvature, (rows,) * len(batches), self.ascent.begin(trials))
+        return EMState(values, curvature, (site_state,) * len(batches), self.scoring.init(trials))
 
 
 @program("em")
-def e_step(em: EM, values, batch: Batch, rows: Rows, steps, cold) -> Chunk:
+def e_step(em: EM, values, batch: Batch, site_state: SiteState, steps, cold) -> EStep:
     """The E-step of one chunk: `steps` natural-gradient steps. cold: discrete paths start from their prior."""
-    model, ascent = em.model, em.ascent
+    model, scoring = em.model, em.scoring
     theta = parameters_at(model, em.context, values)
-    given, repeated = problem(model, theta, batch)
-    start = local_inference.begin(given, rows.sites, rows.step_size)
-    paths = jax.tree.map(lambda fresh, kept: jnp.where(cold, fresh, kept), start.paths, rows.paths)
-    local = local_inference.iterate(given, model.observation, repeated, start._replace(paths=paths), steps)
-    elbo, share = combined(theta, local.elbo)
-    share = share.reshape(-1)
+    problem, repeated = trial_problem(model, theta, batch)
+    start = cvi.init(problem, site_state.sites, site_state.step_size)
+    paths = jax.tree.map(lambda fresh, kept: jnp.where(cold, fresh, kept), start.paths, site_state.paths)
+    local = cvi.iterate(problem, model.observation, repeated, start._replace(paths=paths), steps)
+    elbo, responsibility = combined(theta, local.elbo)
+    responsibility = responsibility.reshape(-1)
     smoothed = local.smoothed
     moments = (smoothed.mean, smoothed.covariance)
-    found = maximize.statistics(model, theta, given, repeated, local, share)
-    step_size = jnp.minimum(1.0, local_inference.GROW * local.step_size)
-    kept = Rows(local.sites, step_size, local.paths)
-    slopes = ascent.slopes(values, batch, kept, share, moments) if ascent.entries.sites else None
-    return Chunk(kept, elbo, share, moments, found, slopes)
+    found = maximize.statistics(model, theta, problem, repeated, local, responsibility)
+    step_size = jnp.minimum(1.0, cvi.GROW * local.step_size)
+    kept = SiteState(local.sites, step_size, local.paths)
+    scores = scoring.scores(values, batch, kept, responsibility, moments) if scoring.entries.sites else None
+    return EStep(kept, elbo, responsibility, moments, found, scores)
 
 
 @program("em")
-def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[Chunk, ...]) -> EMState:
+def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[EStep, ...]) -> EMState:
     """The M-step: templates, readout, observation, dynamics, the change of basis, then the free sites."""
-    model, context, values, ascent = em.model, em.context, dict(state.values), em.ascent
+    model, context, values, scoring = em.model, em.context, dict(state.values), em.scoring
     total = jax.tree.map(lambda *parts: sum(parts), *[chunk.statistics for chunk in chunks])
     values |= maximize.templates(model, context, values, total)
     data = stacked(batches)
-    rows = stacked([(chunk.moments, chunk.share) for chunk in chunks])
+    rows = stacked([(chunk.moments, chunk.responsibility) for chunk in chunks])
     theta = parameters_at(model, context, values)
     curvature = state.curvature
     if model.readout.names:
@@ -166,12 +168,12 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[Chu
         theta, curvature = maximize.readout(model, theta, data, rows, penalty)
         values |= model.readout.maximize(theta.loadings, curvature, values)
     values |= maximize.observation(model, context, em.supports, values, theta, data, rows)
-    stride, scale = state.stride, jnp.ones(())
-    if ascent.entries.sites:
-        slopes = jax.tree.map(lambda *parts: sum(parts), *[chunk.slopes for chunk in chunks])
+    step_size, scale = state.stride, jnp.ones(())
+    if scoring.entries.sites:
+        scores = jax.tree.map(lambda *parts: sum(parts), *[chunk.scores for chunk in chunks])
         bound = sum(chunk.elbo.sum() for chunk in chunks)
         trials = sum(batch.seen.any((1, 2)).sum() for batch in batches)
-        values, scale, stride = ascent.climb(values, theta, slopes, trials, stride, bound)
+        values, scale, step_size = scoring.step(values, theta, scores, trials, step_size, bound)
         theta = theta._replace(loadings=theta.loadings * scale)
     found, basis = maximize.latents(model, context, values, total)
     values |= found
@@ -182,19 +184,21 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[Chu
         values[site] = values[site] @ jnp.linalg.inv(basis[place, place]).T
     turn = basis * scale[..., None]
     rows = tuple(
-        chunk.rows._replace(sites=Sites(chunk.rows.sites.linear @ turn, turn.T @ chunk.rows.sites.precision @ turn))
+        chunk.site_state._replace(
+            sites=Sites(chunk.site_state.sites.linear @ turn, turn.T @ chunk.site_state.sites.precision @ turn)
+        )
         for chunk in chunks
     )
-    return EMState(values, inverse @ curvature @ inverse.T, rows, stride)
+    return EMState(values, inverse @ curvature @ inverse.T, rows, step_size)
 
 
-def bound(chunks: Iterable[Chunk]) -> float:
+def bound(chunks: Iterable[EStep]) -> float:
     """The bound of all trials, nats; trials that fill the last chunk have seen nothing, and theirs is zero."""
     return float(sum(chunk.elbo.sum() for chunk in chunks))
 
 
 @program()
-def flat(batches: tuple[Batch, ...], rows: tuple[Rows, ...]) -> tuple[Batch, Rows]:
+def flat(batches: tuple[Batch, ...], rows: tuple[SiteState, ...]) -> tuple[Batch, SiteState]:
     """Data and rows of all chunks with one axis of trials; those that pad the last chunk come last."""
 
     def joined(parts):

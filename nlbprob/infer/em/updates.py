@@ -13,9 +13,8 @@ from numpyro.distributions import biject_to
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.latent import Latent
 from nlbprob.infer.runtime.batch import Batch
-from nlbprob.infer.trajectories import cvi as local_inference
-from nlbprob.infer.trajectories import likelihood
-from nlbprob.infer.trajectories.problem import Problem, problem, state_slices
+from nlbprob.infer.trajectories import cvi, likelihood
+from nlbprob.infer.trajectories.problem import TrialProblem, state_slices, trial_problem
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Smoothed, apply
@@ -38,12 +37,14 @@ def inside(batch: Batch):
     return lax.cummax(some[:, ::-1].astype(jnp.int32), axis=1)[:, ::-1]
 
 
-def statistics(model: Model, theta: Parameters, given: Problem, batch: Batch, local, share) -> tuple[Any, ...]:
+def statistics(
+    model: Model, theta: Parameters, problem: TrialProblem, batch: Batch, local, responsibility
+) -> tuple[Any, ...]:
     """What the updates of each block in turn need, then those of the templates (None where there is none)."""
     smoothed = local.smoothed
-    within = inside(batch).astype(smoothed.mean.dtype) * share[:, None]
+    within = inside(batch).astype(smoothed.mean.dtype) * responsibility[:, None]
     found: list[Any] = []
-    parts = zip(model.chains, theta.dynamics, given.chains, state_slices(given), local.paths, strict=True)
+    parts = zip(model.chains, theta.dynamics, problem.chains, state_slices(problem), local.paths, strict=True)
     for block, own, chain, place, path in parts:
         if not model.settled(block):
             found.append(None)
@@ -53,14 +54,14 @@ def statistics(model: Model, theta: Parameters, given: Problem, batch: Batch, lo
     if model.templates is None:
         return (*found, None)
     components = model.n_components
-    mean, _ = local_inference.latent_moments(given._replace(shift=None), smoothed.mean, smoothed.covariance)
+    mean, _ = cvi.latent_moments(problem._replace(shift=None), smoothed.mean, smoothed.covariance)
     slope = local.target.linear - apply(local.target.precision, mean)
 
     def summed(array):
-        weighted = array * share.reshape(-1, *[1] * (array.ndim - 1))
+        weighted = array * responsibility.reshape(-1, *[1] * (array.ndim - 1))
         return weighted.reshape(-1, components, *array.shape[1:]).sum(0)
 
-    trials = share.reshape(-1, components).sum(0)
+    trials = responsibility.reshape(-1, components).sum(0)
     return (*found, TemplateStatistics(summed(slope), summed(local.target.precision), trials))
 
 
@@ -115,15 +116,15 @@ def templates(model: Model, context: Context, values: dict[str, Any], total: tup
     return {site: current + size * change, model.templates.site("weights"): weights / weights.sum()}
 
 
-def readout_terms(model: Model, theta: Parameters, batch: Batch, moments, share):
+def readout_terms(model: Model, theta: Parameters, batch: Batch, moments, responsibility):
     """E_q[log p(y | x)] in each row, bin and neuron, times the row's share: value, slope g and weight w >= 0 in the
     predictor; then the moments of the latents.
     """
-    given, batch = problem(model, theta, batch)
-    mean, covariance = local_inference.latent_moments(given, *moments)
-    centre, variance = likelihood.predictor(given, mean, covariance)
-    terms = model.observation.expected_log_prob(centre, variance, batch.counts, given.observation)
-    value, slope, weight = (jnp.where(batch.seen, t, 0.0) * share[:, None, None] for t in terms)
+    problem, batch = trial_problem(model, theta, batch)
+    mean, covariance = cvi.latent_moments(problem, *moments)
+    centre, variance = likelihood.predictor(problem, mean, covariance)
+    terms = model.observation.expected_log_prob(centre, variance, batch.counts, problem.observation)
+    value, slope, weight = (jnp.where(batch.seen, t, 0.0) * responsibility[:, None, None] for t in terms)
     return value, slope, jnp.maximum(weight, 0.0), mean, covariance
 
 
@@ -149,8 +150,8 @@ def readout_objective(model: Model, theta: Parameters, data: Batch, rows, penalt
     size = theta.loadings.shape[1]
 
     def add(total, chunk):
-        batch, (moments, share) = chunk
-        *terms, mean, covariance = readout_terms(model, theta, batch, moments, share)
+        batch, (moments, responsibility) = chunk
+        *terms, mean, covariance = readout_terms(model, theta, batch, moments, responsibility)
         value, slope, weight = (term.reshape(-1, term.shape[-1]) for term in terms)
         design = readout_design(mean)
         spread = (weight.T @ covariance.reshape(-1, size * size)).reshape(-1, size, size)
@@ -183,10 +184,10 @@ def readout(model: Model, theta: Parameters, data: Batch, rows, penalty, steps: 
         change = size[:, None] * jnp.linalg.solve(curvature, gradient[..., None])[..., 0]
         proposal = moved(theta, change)
         found = readout_objective(model, proposal, data, rows, penalty)
-        slack = jnp.where(jnp.isfinite(value), local_inference.tolerance(value.dtype) * jnp.abs(value), 0.0)
+        slack = jnp.where(jnp.isfinite(value), cvi.tolerance(value.dtype) * jnp.abs(value), 0.0)
         better = found[0] >= value - slack
         theta = moved(theta, jnp.where(better[:, None], change, 0.0))
-        kept = local_inference.select(better, found, (value, gradient, curvature))
+        kept = cvi.select(better, found, (value, gradient, curvature))
         size = jnp.where(better, jnp.minimum(1.0, 2 * size), 0.3 * size)
         return (theta, size, kept), None
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: The newest checkpoint in a folder, and the one before it.
 NAMES = ("checkpoint.npz", "checkpoint.previous.npz")
 #: Share of a fit's time that its checkpoints may take, and the least time between two of them.
-SHARE, LEAST_SECONDS = 0.02, 10.0
+TIME_FRACTION, LEAST_SECONDS = 0.02, 10.0
 #: Packages whose versions decide a fit's numbers.
 PACKAGES = ("jax", "jaxlib", "numpyro", "optax", "numpy")
 #: Changes whenever what is written does.
@@ -51,10 +51,10 @@ class Checkpoints:
 
     def write(self) -> None:
         """Write the present state."""
-        started, state = time.perf_counter(), restartable(self.running.setup, self.running.state)
+        started_at, state = time.perf_counter(), restartable(self.running.setup, self.running.state)
         write(self.folder, state, self.facts)
         now = time.perf_counter()
-        self.due, self.stage = now + max(LEAST_SECONDS, (now - started) / SHARE), state.stage
+        self.due, self.stage = now + max(LEAST_SECONDS, (now - started_at) / TIME_FRACTION), state.stage
 
 
 def write(folder: pathlib.Path, state: FitState, facts: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from nlbprob.infer.vi.guides import Guide
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
-    from nlbprob.infer.em.steps import Chunk
+    from nlbprob.infer.em.steps import EStep
 
 REMEDY = "Try precision='float64', another seed, or a narrower prior"
 
@@ -30,7 +30,7 @@ def check_values(values: Mapping[str, Any], when: str) -> None:
         )
 
 
-def check_expectation(values: Mapping[str, Any], chunks: "Sequence[Chunk]", trials: "Trials", iteration: int) -> None:
+def check_expectation(values: Mapping[str, Any], chunks: "Sequence[EStep]", trials: "Trials", iteration: int) -> None:
     """Raise InputError where an E-step found a bound or a gradient that is not finite.
 
     Names the sites whose values or gradients are to blame; else the trials, and the neuron with the largest count.
@@ -49,7 +49,7 @@ def check_expectation(values: Mapping[str, Any], chunks: "Sequence[Chunk]", tria
             "trials.select(neurons=...), if it is extreme; or try precision='float64'."
         )
     for chunk in chunks:
-        if chunk.slopes is not None and (sites := not_finite(chunk.slopes.slope)):
+        if chunk.scores is not None and (sites := not_finite(chunk.scores.score)):
             raise InputError(
                 f"fit: the gradient of the bound in {', '.join(sites)} is not finite {when}. {REMEDY} for {sites[0]}."
             )

@@ -50,7 +50,7 @@ class Steps:
             found = None if folder is None else checkpoints.read(folder, setup)
             self.state: FitState = em_stage.init(setup) if found is None else found
         self.svi: SVIStage | None = None
-        self.started = time.perf_counter()
+        self.started_at = time.perf_counter()
 
     def __iter__(self) -> Iterator[tuple[FitState, FitInfo]]:
         return self
@@ -66,18 +66,20 @@ class Steps:
     def step(self, state: FitState) -> tuple[FitState, FitInfo | None]:
         """One step from a state; None where it had nothing to tell."""
         if state.stage == "warm start":
-            return em_stage.warm_step(self.setup, state, self.told)
+            return em_stage.warm_step(self.setup, state, self.make_info)
         if state.stage == "em":
-            return em_stage.em_step(self.setup, state, self.told, self.setup.compile_svi)
+            return em_stage.em_step(self.setup, state, self.make_info, self.setup.compile_svi)
         if self.svi is None:
             self.svi = SVIStage(self.setup, state)
-        return self.svi.step(state, self.told)
+        return self.svi.step(state, self.make_info)
 
-    def told(self, stage: str, iteration: int, elbos: tuple[float, ...], heldout_bits: float | None = None) -> FitInfo:
+    def make_info(
+        self, stage: str, iteration: int, elbos: tuple[float, ...], heldout_bits: float | None = None
+    ) -> FitInfo:
         """What to tell of a step."""
         before = self.state.log[-1].seconds if self.state.log else 0.0
         now = time.perf_counter()
-        seconds, self.started = before + now - self.started, now
+        seconds, self.started_at = before + now - self.started_at, now
         seed = self.setup.config.seeds[self.state.seed_index]
         return FitInfo(stage, iteration, seed, elbos[-1], elbos, seconds, heldout_bits)
 

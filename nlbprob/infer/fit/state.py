@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 
 from nlbprob.infer.em.steps import EMState
-from nlbprob.infer.trajectories.problem import Rows
+from nlbprob.infer.trajectories.problem import SiteState
 
 #: The stages of a fit in their order. A warm start is taken where the model asks for one.
 STAGES = ("warm start", "em", "svi", "done")
@@ -64,7 +64,7 @@ class BestHeldout(NamedTuple):
     """Where early stopping goes back to: the values and rows that predicted best what is hidden."""
 
     values: dict[str, Any]
-    rows: tuple[Rows, ...]
+    rows: tuple[SiteState, ...]
 
 
 @jax.tree_util.register_dataclass

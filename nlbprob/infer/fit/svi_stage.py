@@ -8,7 +8,7 @@ import numpy as np
 
 from nlbprob.infer.em.steps import e_step, flat
 from nlbprob.infer.fit import errors
-from nlbprob.infer.fit.em_stage import Told
+from nlbprob.infer.fit.em_stage import MakeInfo
 from nlbprob.infer.fit.setup import LATER_STEPS, Setup
 from nlbprob.infer.fit.state import FitInfo, FitState
 from nlbprob.infer.runtime.execute import map_chunks
@@ -45,13 +45,13 @@ class SVIStage:
             widths = information.widths(setup.em, setup.rest, values, found, setup.n_trials)
         return self.guide.start(values, state.em.curvature, widths)
 
-    def begin(self, frames: Any) -> Any:
+    def init(self, frames: Any) -> Any:
         """NumPyro's state before the first step; a guide of NumPyro's is set up with real arrays."""
         start = svi.init if self.setup.family.known_ahead else svi.init.function
         key, trials = jax.random.key(self.seed), self.setup.n_trials
         return start(self.loop, key, self.index[0], self.data, frames, self.store, trials)
 
-    def step(self, state: FitState, told: Told) -> tuple[FitState, FitInfo | None]:
+    def step(self, state: FitState, make_info: MakeInfo) -> tuple[FitState, FitInfo | None]:
         """The next call of the loop; after the last one the posterior's centre and draws."""
         setup = self.setup
         if state.frames is None:
@@ -60,7 +60,7 @@ class SVIStage:
         if not setup.config.svi_steps:
             return self.finish(state, self.guide.initial_params(frames)), None
         if state.svi is None:
-            state = state.replace(svi=self.begin(frames))
+            state = state.replace(svi=self.init(frames))
             if setup.family.known_ahead:
                 params = jax.eval_shape(self.loop.svi.get_params, state.svi)
                 setup.compile_readings(self.guide, params, frames, setup.keys(self.seed))
@@ -70,7 +70,7 @@ class SVIStage:
         params = self.loop.svi.get_params(found)
         errors.check_steps(-bounds, params, self.guide, frames)
         number, together = state.iteration + 1, len(bounds)
-        info = told("svi", number * together, tuple(bounds.tolist()))
+        info = make_info("svi", number * together, tuple(bounds.tolist()))
         state = state.replace(svi=found, iteration=number, log=(*state.log, info))
         return (self.finish(state, params) if number == len(self.index) else state), info
 

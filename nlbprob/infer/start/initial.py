@@ -39,21 +39,21 @@ def smoothed_log_counts(trials: "Trials"):
     return np.log((rate + 0.25 * mean) / (1.25 * mean)), mean
 
 
-class Start(NamedTuple):
-    """Where the parameters begin: for each latent block its latents, and what the readout makes of all of them.
+class InitialGuess(NamedTuple):
+    """Rough values to start from: the latents of each block, and the loadings of all of them.
 
     trajectories: what each template adds to its latents, where there are templates; mean and variance: of every
     neuron's counts.
     """
 
-    begins: list[Begin]
+    latents: list[Begin]
     loadings: Float[np.ndarray, "neuron latent"]
     trajectories: Float[np.ndarray, "component time latent"] | None
     mean: Float[np.ndarray, " neuron"]
     variance: Float[np.ndarray, " neuron"]
 
 
-def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
+def initial_guess(model: Model, trials: "Trials", seed: int = 0) -> InitialGuess:
     """Where to start variational EM.
 
     Rate-weighted principal components of the smoothed log counts, scaled to unit second moment, are the latents; their
@@ -95,11 +95,11 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
         place = model.template_place
         trajectories = group_means(latents[:, :, place], inside, groups, model.templates.n_components)
         latents[:, :, place] -= trajectories[groups]
-    begins = [begin(latents[:, :, model.slices[block.name]], inside, random) for block in model.chains]
+    by_block = [initial_latents(latents[:, :, model.slices[block.name]], inside, random) for block in model.chains]
     counts = np.where(trials.seen, trials.counts, np.nan)
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore", category=RuntimeWarning):
-        spread = np.nan_to_num(np.nanvar(counts, axis=(0, 1)))
-    return Start(begins, loadings, trajectories, mean, spread)
+        variance = np.nan_to_num(np.nanvar(counts, axis=(0, 1)))
+    return InitialGuess(by_block, loadings, trajectories, mean, variance)
 
 
 def components(rows: np.ndarray, dim: int, random: np.random.Generator):
@@ -142,36 +142,36 @@ def group_means(values, inside, groups, count: int) -> np.ndarray:
     return found
 
 
-def site_values(model: Model, context: Context, start: Start) -> dict[str, jnp.ndarray]:
+def site_values(model: Model, context: Context, guess: InitialGuess) -> dict[str, jnp.ndarray]:
     """The values of all sites at which the model is where the start says."""
     dtype = jnp.result_type(float)
     values: dict[str, Any] = {}
     bases: list[Any] = []
-    begins = iter(start.begins)
+    latents = iter(guess.latents)
     for block in model.latents:
         basis = np.eye(block.n_latents)
         if isinstance(block, Latent):
-            found, basis = block.start(next(begins), context)
+            found, basis = block.start(next(latents), context)
             values |= found
         bases.append(np.asarray(basis, float))
     whole: Any = scipy.linalg.block_diag(*bases)
     if model.templates is not None:
         place = model.template_place
         values |= model.templates.start(context, place.stop - place.start)
-        if start.trajectories is not None:
-            trajectories = start.trajectories
+        if guess.trajectories is not None:
+            trajectories = guess.trajectories
             if model.templates.on is not None:
                 trajectories = trajectories @ np.linalg.inv(whole[place, place]).T
             values[model.templates.site("coefficients")] = on_basis(model.templates.basis(context), trajectories)
     for effect in model.effects:
         values |= effect.start(context)
     values |= model.readout.start(model.dim)
-    mean = jnp.asarray(start.mean, dtype)
-    for name, value in model.observation.start(mean, jnp.asarray(start.variance, dtype)).items():
+    mean = jnp.asarray(guess.mean, dtype)
+    for name, value in model.observation.start(mean, jnp.asarray(guess.variance, dtype)).items():
         values[model.observation.site(name)] = value
     # The latents are found in log rates: d predictor / d log mean turns their loadings into those of the predictor.
     baseline, gain = jax.jvp(model.observation.predictor_of_mean, (mean,), (mean,))
-    values |= model.place(context, values, baseline, np.asarray(gain)[:, None] * start.loadings @ whole)
+    values |= model.place(context, values, baseline, np.asarray(gain)[:, None] * guess.loadings @ whole)
     return {name: jnp.asarray(value, dtype) for name, value in values.items()}
 
 
@@ -181,7 +181,7 @@ def on_basis(basis: np.ndarray, trajectories: np.ndarray) -> np.ndarray:
     return np.einsum("ij,tj,ktl->kil", np.linalg.inv(gram), basis, trajectories)
 
 
-def from_pilot(model: Model, context: Context, trials: "Trials", values: dict[str, Any], latents, seed: int):
+def from_warm_start(model: Model, context: Context, trials: "Trials", values: dict[str, Any], latents, seed: int):
     """Site values where a fit goes on that a simpler model began: its values, and its latents for the other blocks.
 
     latents [trial, time, latent]: the pilot's posterior means, templates left out.
@@ -194,7 +194,7 @@ def from_pilot(model: Model, context: Context, trials: "Trials", values: dict[st
         if isinstance(block, Latent) and (simple := block.pilot()) is not None:
             for name in [name for name in found if name.startswith(f"{simple.name}.")]:
                 del found[name]
-            own, basis = block.start(begin(latents[:, :, model.slices[block.name]], inside, random), context)
+            own, basis = block.start(initial_latents(latents[:, :, model.slices[block.name]], inside, random), context)
             found |= own
         bases.append(np.asarray(basis, float))
     whole: Any = scipy.linalg.block_diag(*bases)
@@ -206,7 +206,7 @@ def from_pilot(model: Model, context: Context, trials: "Trials", values: dict[st
     return {name: jnp.asarray(value, jnp.result_type(float)) for name, value in found.items()}
 
 
-def begin(latents: np.ndarray, inside: np.ndarray, random: np.random.Generator) -> Begin:
+def initial_latents(latents: np.ndarray, inside: np.ndarray, random: np.random.Generator) -> Begin:
     """What a block begins with: its latents [trial, time, latent], and a regression of each bin on the one before."""
     pairs = inside[:, 1:]
     return Begin(regression(latents[:, :-1][pairs], latents[:, 1:][pairs]), latents, inside, random)

@@ -138,13 +138,13 @@ def alignment(known: Movement, own: Movement, random: np.random.Generator) -> Fl
     def pull(turn):
         return (first @ turn @ second.mT + first.mT @ turn @ second).mean(0)
 
-    def climb(turn):
+    def ascend(turn):
         for _ in range(STEPS):
             turn = polar(linear + pull(turn) + convex * turn)
         return turn
 
     starts = [polar(linear), *(polar(random.standard_normal(linear.shape)) for _ in range(STARTS - 1))]
-    return max(map(climb, starts), key=lambda turn: ((linear + 0.5 * pull(turn)) * turn).sum())
+    return max(map(ascend, starts), key=lambda turn: ((linear + 0.5 * pull(turn)) * turn).sum())
 
 
 def polar(matrix: Float[np.ndarray, "latent latent"]) -> Float[np.ndarray, "latent latent"]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nlbprob.blocks.latent import Latent
-from nlbprob.infer.em.steps import EM, Chunk
+from nlbprob.infer.em.steps import EM, EStep
 from nlbprob.infer.parameters.sites import parameters_at
 from nlbprob.model import Model
 
@@ -24,11 +24,11 @@ def simpler_model(model: Model) -> Model | None:
     return dataclasses.replace(model, latents=latents)
 
 
-def latent_means(em: EM, values: dict[str, Any], chunks: Sequence[Chunk], trials: int) -> np.ndarray:
+def latent_means(em: EM, values: dict[str, Any], chunks: Sequence[EStep], trials: int) -> np.ndarray:
     """Means of the simpler model's latents [trial, time, latent], templates left out, from an E-step at `values`."""
     components = em.model.n_components
     mean = np.concatenate([np.asarray(chunk.moments[0]) for chunk in chunks])[: trials * components]
-    share = np.concatenate([np.asarray(chunk.share) for chunk in chunks])[: trials * components]
-    state = (mean * share[:, None, None]).reshape(trials, components, *mean.shape[1:]).sum(1)
+    responsibility = np.concatenate([np.asarray(chunk.responsibility) for chunk in chunks])[: trials * components]
+    state = (mean * responsibility[:, None, None]).reshape(trials, components, *mean.shape[1:]).sum(1)
     emission = em.model.emission(parameters_at(em.model, em.context, values).dynamics)
     return state if emission is None else state @ np.asarray(emission).T

@@ -7,32 +7,32 @@ from jax import lax
 
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import switching
-from nlbprob.infer.trajectories.cvi import Local
+from nlbprob.infer.trajectories.cvi import TrajectoryPosterior
 from nlbprob.infer.trajectories.likelihood import predictor
-from nlbprob.infer.trajectories.problem import Problem, latent_moments, lift
+from nlbprob.infer.trajectories.problem import TrialProblem, latent_moments, lift
 from nlbprob.numerics import kalman
 
 if TYPE_CHECKING:
     from nlbprob.blocks.observations import Observation
 
 
-def bound(given: Problem, observation: "Observation", batch: Batch, local: Local):
+def bound(problem: TrialProblem, observation: "Observation", batch: Batch, local: TrajectoryPosterior):
     """The bound of each row, with the gradient in the parameters that is exact where the sites have converged.
 
     With sites and q held fixed the gradient is that of log Z(theta), through the filter alone, plus that of
     E_q[log p(y | x, theta)]. The gradient of E_q[log p(x | theta)] is the same on paper, wrong in float32.
     """
     sites, smoothed, paths, elbo = lax.stop_gradient((local.sites, local.smoothed, local.paths, local.elbo))
-    prior = switching.prior(given, paths)
-    total = prior.with_extra(lift(sites, lax.stop_gradient(given.emission)))
+    prior = switching.prior(problem, paths)
+    total = prior.with_extra(lift(sites, lax.stop_gradient(problem.emission)))
     change = jnp.zeros(())
     if prior.extra is not None:
-        change = prior.constant + switching.path_terms(given, paths, smoothed)
+        change = prior.constant + switching.path_terms(problem, paths, smoothed)
     change = change + kalman.log_normalizer(kalman.filter(prior.chain, total), total)
-    mean, covariance = latent_moments(given, smoothed.mean, smoothed.covariance)
-    location, variance = predictor(given, mean, covariance)
+    mean, covariance = latent_moments(problem, smoothed.mean, smoothed.covariance)
+    location, variance = predictor(problem, mean, covariance)
     fixed = lax.stop_gradient((location, variance))
-    value, slope, weight = observation.expected_log_prob(*fixed, batch.counts, given.observation)
+    value, slope, weight = observation.expected_log_prob(*fixed, batch.counts, problem.observation)
     slope, weight = lax.stop_gradient((slope, weight))
     change_here = slope * (location - fixed[0]) - 0.5 * weight * (variance - fixed[1])
     value = value - lax.stop_gradient(value) + change_here

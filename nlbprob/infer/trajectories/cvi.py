@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import switching
 from nlbprob.infer.trajectories.likelihood import expected_log_likelihood
-from nlbprob.infer.trajectories.problem import Problem, latent_moments, lift
+from nlbprob.infer.trajectories.problem import TrialProblem, latent_moments, lift
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed
 from nlbprob.numerics.hmm import Path
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SHRINK, GROW = 0.3, 2.0
 
 
-class Local(NamedTuple):
+class TrajectoryPosterior(NamedTuple):
     """The posterior of some rows: sites, moments, bound (nats, of each), next target and step size.
 
     calm: the last step hardly raised the bound; done: nor did the one after it.
@@ -41,8 +41,8 @@ class Local(NamedTuple):
     elbo: Float[Array, " row"]
     target: Sites
     step_size: Float[Array, " row"]
-    calm: Bool[Array, " row"]
-    done: Bool[Array, " row"]
+    nearly_converged: Bool[Array, " row"]
+    converged: Bool[Array, " row"]
 
 
 def tolerance(dtype) -> float:
@@ -58,28 +58,28 @@ def empty_sites(trials: int, bins: int, state: int, dtype=jnp.float32) -> Sites:
     return Sites(jnp.zeros((trials, bins, state), dtype), jnp.zeros((trials, bins, state, state), dtype))
 
 
-def evaluate(given: Problem, observation: "Observation", batch: Batch, sites: Sites, paths=None):
+def evaluate(problem: TrialProblem, observation: "Observation", batch: Batch, sites: Sites, paths=None):
     """Moments, bound, target and fresh paths of given sites. A row's bound is E_q[log p(y | x)] - KL(q || prior)."""
-    paths = switching.no_paths(given) if paths is None else paths
-    prior = switching.prior(given, paths)
-    total = prior.with_extra(lift(sites, given.emission))
+    paths = switching.no_paths(problem) if paths is None else paths
+    prior = switching.prior(problem, paths)
+    total = prior.with_extra(lift(sites, problem.emission))
     smoothed = kalman.smooth(prior.chain, total, kalman.filter(prior.chain, total))
-    mean, covariance = latent_moments(given, smoothed.mean, smoothed.covariance)
-    likelihood, target = expected_log_likelihood(given, observation, batch, mean, covariance)
+    mean, covariance = latent_moments(problem, smoothed.mean, smoothed.covariance)
+    likelihood, target = expected_log_likelihood(problem, observation, batch, mean, covariance)
     elbo = likelihood - smoothed.divergence
     if prior.extra is not None:
-        gained, pull = switching.correction(given, paths, prior, smoothed)
+        gained, pull = switching.correction(problem, paths, prior, smoothed)
         elbo = elbo + gained
         if pull is not None:
             target = Sites(target.linear + pull.linear, target.precision + pull.precision)
     return smoothed, jnp.where(jnp.isfinite(elbo), elbo, -jnp.inf), target
 
 
-def begin(given: Problem, sites: Sites, step_size=None, paths=None) -> Local:
+def init(problem: TrialProblem, sites: Sites, step_size=None, paths=None) -> TrajectoryPosterior:
     """The state before anything is known of the sites: the first `step` evaluates them, later ones improve them."""
     *batch, bins, latents = sites.linear.shape
     dtype = sites.linear.dtype
-    state = latents if given.emission is None else given.emission.shape[1]
+    state = latents if problem.emission is None else problem.emission.shape[1]
     unknown = Smoothed(
         jnp.zeros((*batch, bins, state), dtype),
         jnp.zeros((*batch, bins, state, state), dtype),
@@ -87,9 +87,9 @@ def begin(given: Problem, sites: Sites, step_size=None, paths=None) -> Local:
         jnp.zeros(batch, dtype),
     )
     step_size = jnp.ones(batch, dtype) if step_size is None else step_size
-    paths = switching.first_paths(given, batch[0], bins) if paths is None else paths
+    paths = switching.first_paths(problem, batch[0], bins) if paths is None else paths
     no = jnp.zeros(batch, bool)
-    return Local(sites, paths, unknown, jnp.full(batch, -jnp.inf, dtype), sites, step_size, no, no)
+    return TrajectoryPosterior(sites, paths, unknown, jnp.full(batch, -jnp.inf, dtype), sites, step_size, no, no)
 
 
 def select(condition: Bool[Array, " trial"], yes, no):
@@ -101,7 +101,9 @@ def select(condition: Bool[Array, " trial"], yes, no):
     return jax.tree.map(pick, yes, no)
 
 
-def step(given: Problem, observation: "Observation", batch: Batch, local: Local) -> Local:
+def step(
+    problem: TrialProblem, observation: "Observation", batch: Batch, local: TrajectoryPosterior
+) -> TrajectoryPosterior:
     """One natural-gradient step of every row that is not done, kept where that row's bound rises; then its paths."""
 
     def move(current, target):
@@ -109,26 +111,37 @@ def step(given: Problem, observation: "Observation", batch: Batch, local: Local)
         return current + size * (target - current)
 
     sites = jax.tree.map(move, local.sites, local.target)
-    smoothed, elbo, target = evaluate(given, observation, batch, sites, local.paths)
+    smoothed, elbo, target = evaluate(problem, observation, batch, sites, local.paths)
     slack = jnp.where(jnp.isfinite(local.elbo), tolerance(elbo.dtype) * jnp.abs(local.elbo), 0.0)
     better = (elbo >= local.elbo - slack) & jnp.isfinite(elbo)
     size = jnp.where(better, jnp.minimum(1.0, GROW * local.step_size), SHRINK * local.step_size)
-    settled = better & (local.step_size >= 1.0) & (elbo - local.elbo < slack)
-    paths = switching.update(given, smoothed, local.paths)
-    moved = Local(sites, paths, smoothed, elbo, target, size, settled, (settled & local.calm) | (size < 1e-6))
-    stayed = local._replace(step_size=size, done=size < 1e-6)
-    return select(local.done, local, select(better, moved, stayed))
+    below_tolerance = better & (local.step_size >= 1.0) & (elbo - local.elbo < slack)
+    paths = switching.update(problem, smoothed, local.paths)
+    moved = TrajectoryPosterior(
+        sites,
+        paths,
+        smoothed,
+        elbo,
+        target,
+        size,
+        below_tolerance,
+        (below_tolerance & local.nearly_converged) | (size < 1e-6),
+    )
+    stayed = local._replace(step_size=size, converged=size < 1e-6)
+    return select(local.converged, local, select(better, moved, stayed))
 
 
-def iterate(given: Problem, observation: "Observation", batch: Batch, local: Local, iterations) -> Local:
+def iterate(
+    problem: TrialProblem, observation: "Observation", batch: Batch, local: TrajectoryPosterior, iterations
+) -> TrajectoryPosterior:
     """Evaluate, then step until every row is done, at most `iterations` times; each row stops by itself."""
 
     def unfinished(carry):
         count, local = carry
-        return (count <= iterations) & ~jnp.all(local.done)
+        return (count <= iterations) & ~jnp.all(local.converged)
 
     def advance(carry):
         count, local = carry
-        return count + 1, step(given, observation, batch, local)
+        return count + 1, step(problem, observation, batch, local)
 
     return lax.while_loop(unfinished, advance, (0, local))[1]

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 from nlbprob.errors import InputError
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
-from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories import cvi
 from nlbprob.infer.trajectories.marginals import COLD_STEPS, Marginals
-from nlbprob.infer.trajectories.problem import combined, joined, latent_moments, problem
+from nlbprob.infer.trajectories.problem import combined, joined, latent_moments, trial_problem
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import gaussian
 from nlbprob.numerics.gaussian import Chain
@@ -21,8 +21,8 @@ def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Margina
     The evidence that the bins so far give for each component is summed as they come.
     """
     check_causal(model)
-    given, repeated = problem(model, theta, batch)
-    chain, bins = joined(list(given.chains)), batch.counts.shape[1]
+    problem, repeated = trial_problem(model, theta, batch)
+    chain, bins = joined(list(problem.chains)), batch.counts.shape[1]
     rows, state = repeated.counts.shape[0], chain.initial_mean.shape[-1]
     first = (
         jnp.broadcast_to(chain.initial_mean, (rows, state)),
@@ -44,10 +44,10 @@ def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Margina
         mean, covariance, evidence = carry
         counts, seen, offset, shift, step = inputs
         alone = Chain(mean, covariance, identity, jnp.zeros(state, mean.dtype), identity)
-        now = given._replace(chains=(alone,), regimes=(None,), offset=offset, shift=shift)
-        sites = local_inference.empty_sites(rows, 1, theta.loadings.shape[1], mean.dtype)
+        now = problem._replace(chains=(alone,), regimes=(None,), offset=offset, shift=shift)
+        sites = cvi.empty_sites(rows, 1, theta.loadings.shape[1], mean.dtype)
         here = Batch(counts[:, None], seen[:, None], {})
-        found = local_inference.iterate(now, model.observation, here, local_inference.begin(now, sites), COLD_STEPS)
+        found = cvi.iterate(now, model.observation, here, cvi.init(now, sites), COLD_STEPS)
         mean, covariance = found.smoothed.mean[:, 0], found.smoothed.covariance[:, 0]
         evidence = evidence + found.elbo
         return (*gaussian.predict(mean, covariance, *step), evidence), (mean, covariance, evidence)
@@ -55,15 +55,15 @@ def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Margina
     def leading(array):
         return jnp.moveaxis(array, 1, 0)
 
-    neurons = given.offset.shape[-1]
-    whole = jnp.broadcast_to(given.offset, (rows, bins, neurons)) if given.offset.ndim == 1 else given.offset
+    neurons = problem.offset.shape[-1]
+    whole = jnp.broadcast_to(problem.offset, (rows, bins, neurons)) if problem.offset.ndim == 1 else problem.offset
     offset = leading(whole)[:, :, None]
-    shift = None if given.shift is None else leading(given.shift)[:, :, None]
+    shift = None if problem.shift is None else leading(problem.shift)[:, :, None]
     inputs = (leading(repeated.counts), leading(repeated.seen), offset, shift, steps)
     _, (mean, covariance, evidence) = jax.lax.scan(advance, first, inputs)
     mean, covariance = jnp.moveaxis(mean, 0, 1), jnp.moveaxis(covariance, 0, 1)
-    share = jax.vmap(lambda bounds: combined(theta, bounds)[1], out_axes=1)(evidence)
-    return Marginals(*latent_moments(given, mean, covariance), share)
+    responsibility = jax.vmap(lambda bounds: combined(theta, bounds)[1], out_axes=1)(evidence)
+    return Marginals(*latent_moments(problem, mean, covariance), responsibility)
 
 
 def check_causal(model: Model) -> None:

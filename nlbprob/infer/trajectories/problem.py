@@ -19,7 +19,7 @@ from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Chain, Sites, symmetrize
 
 
-class Rows(NamedTuple):
+class SiteState(NamedTuple):
     """The posterior of a chunk of trials that the next iteration starts from."""
 
     sites: Sites
@@ -27,7 +27,7 @@ class Rows(NamedTuple):
     paths: tuple[Any, ...]
 
 
-class Problem(NamedTuple):
+class TrialProblem(NamedTuple):
     """A batch of rows at given parameters.
 
     chains: the prior of each block's state (with leading axis `regime` of transition, offset and noise where it
@@ -50,7 +50,7 @@ def repeat(tree, times: int):
     return tree if times == 1 else jax.tree.map(lambda a: jnp.repeat(a, times, axis=0), tree)
 
 
-def problem(model: Model, theta: Parameters, batch: Batch) -> tuple[Problem, Batch]:
+def trial_problem(model: Model, theta: Parameters, batch: Batch) -> tuple[TrialProblem, Batch]:
     """The rows of a batch at given parameters."""
     bins = batch.counts.shape[1]
     offset = model.offset(theta, dict(batch.covariates), batch.counts, batch.seen)
@@ -71,7 +71,7 @@ def problem(model: Model, theta: Parameters, batch: Batch) -> tuple[Problem, Bat
         ]
     emission = model.emission(theta.dynamics)
     regimes = tuple(one.regimes for one in theta.dynamics)
-    found = Problem(
+    found = TrialProblem(
         tuple(chains), regimes, emission, shift, theta.loadings, offset, theta.observation, theta.uncertainty
     )
     return found, repeat(batch, times)
@@ -92,18 +92,18 @@ def lift(sites: Sites, emission) -> Sites:
     return Sites(sites.linear @ emission, emission.T @ sites.precision @ emission)
 
 
-def latent_moments(given: Problem, mean, covariance):
+def latent_moments(problem: TrialProblem, mean, covariance):
     """Mean and covariance of the latents x = H state + shift from those of the state."""
-    if given.emission is not None:
-        mean = mean @ given.emission.T
-        covariance = given.emission @ covariance @ given.emission.T
-    return (mean if given.shift is None else mean + given.shift), covariance
+    if problem.emission is not None:
+        mean = mean @ problem.emission.T
+        covariance = problem.emission @ covariance @ problem.emission.T
+    return (mean if problem.shift is None else mean + problem.shift), covariance
 
 
-def state_slices(given: Problem) -> list[slice]:
+def state_slices(problem: TrialProblem) -> list[slice]:
     """Where each block's state is in the whole."""
     found, start = [], 0
-    for chain in given.chains:
+    for chain in problem.chains:
         size = chain.initial_mean.shape[-1]
         found.append(slice(start, start + size))
         start += size
@@ -135,7 +135,7 @@ def joined(chains: list[Chain]) -> Chain:
     return Chain(concatenated(means), blocks(covariances), blocks(transitions), concatenated(offsets), blocks(noises))
 
 
-class Averaged(NamedTuple):
+class ExpectedChain(NamedTuple):
     """exp E_q(s)[log p(x | s)] of a block as a chain times sites times exp(constant)."""
 
     chain: Chain
@@ -143,7 +143,7 @@ class Averaged(NamedTuple):
     constant: Float[Array, " row"]
 
 
-def averaged(chain: Chain, weights: Float[Array, "row time regime"]) -> Averaged:
+def expected_chain(chain: Chain, weights: Float[Array, "row time regime"]) -> ExpectedChain:
     """The expected log density of a switching chain under the marginals of its regimes.
 
     With L = sum_s w_s Q_s^-1, M = sum_s w_s Q_s^-1 A_s, beta = sum_s w_s Q_s^-1 b_s, N = sum_s w_s A_s'Q_s^-1 A_s and
@@ -176,4 +176,4 @@ def averaged(chain: Chain, weights: Float[Array, "row time regime"]) -> Averaged
         return jnp.concatenate([a, jnp.zeros_like(a[:, :1])], 1)
 
     extra = Sites(pad(linear), pad(site))
-    return Averaged(fixed, extra, constant.sum(1))
+    return ExpectedChain(fixed, extra, constant.sum(1))

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nlbprob.infer.trajectories.problem import Problem, averaged, joined, state_slices
+from nlbprob.infer.trajectories.problem import TrialProblem, expected_chain, joined, state_slices
 from nlbprob.numerics import hmm
 from nlbprob.numerics.gaussian import Chain, Sites, Smoothed
 from nlbprob.numerics.hmm import Path
@@ -31,16 +31,16 @@ class Prior(NamedTuple):
         return Sites(sites.linear + self.extra.linear, sites.precision + self.extra.precision)
 
 
-def no_paths(given: Problem) -> tuple[Path | None, ...]:
+def no_paths(problem: TrialProblem) -> tuple[Path | None, ...]:
     """The paths of a model in which no block switches."""
-    assert all(one is None for one in given.regimes)
-    return (None,) * len(given.regimes)
+    assert all(one is None for one in problem.regimes)
+    return (None,) * len(problem.regimes)
 
 
-def first_paths(given: Problem, rows: int, bins: int) -> tuple[Path | None, ...]:
+def first_paths(problem: TrialProblem, rows: int, bins: int) -> tuple[Path | None, ...]:
     """Where the posterior of the discrete states starts: their prior, of x at zero where transitions depend on x."""
     found = []
-    for chain, regimes in zip(given.chains, given.regimes, strict=True):
+    for chain, regimes in zip(problem.chains, problem.regimes, strict=True):
         if regimes is None:
             found.append(None)
             continue
@@ -50,19 +50,19 @@ def first_paths(given: Problem, rows: int, bins: int) -> tuple[Path | None, ...]
     return tuple(found)
 
 
-def prior(given: Problem, paths: tuple[Path | None, ...]) -> Prior:
+def prior(problem: TrialProblem, paths: tuple[Path | None, ...]) -> Prior:
     """The prior of the whole state given the posterior of the discrete states."""
     if all(path is None for path in paths):
-        return Prior(joined(list(given.chains)), None, 0.0)
+        return Prior(joined(list(problem.chains)), None, 0.0)
     lead, dtype = next((path.marginal.shape[:2], path.marginal.dtype) for path in paths if path is not None)
-    size = state_slices(given)[-1].stop
+    size = state_slices(problem)[-1].stop
     linear, precision = jnp.zeros((*lead, size), dtype), jnp.zeros((*lead, size, size), dtype)
     chains, constant = [], jnp.zeros(lead[:1], dtype)
-    for chain, path, place in zip(given.chains, paths, state_slices(given), strict=True):
+    for chain, path, place in zip(problem.chains, paths, state_slices(problem), strict=True):
         if path is None:
             chains.append(chain)
             continue
-        found = averaged(chain, path.marginal)
+        found = expected_chain(chain, path.marginal)
         chains.append(found.chain)
         constant = constant + found.constant
         linear = linear.at[..., place].set(found.extra.linear)
@@ -87,10 +87,10 @@ def log_transitions(regimes, mean, covariance):
     return score - jax.nn.logsumexp(score + 0.5 * spread[..., None, :], -1, keepdims=True)
 
 
-def update(given: Problem, smoothed: Smoothed, paths: tuple[Path | None, ...]) -> tuple[Path | None, ...]:
+def update(problem: TrialProblem, smoothed: Smoothed, paths: tuple[Path | None, ...]) -> tuple[Path | None, ...]:
     """The posterior of the discrete states given the moments of x: exact coordinate ascent."""
     found = []
-    for chain, regimes, place, path in zip(given.chains, given.regimes, state_slices(given), paths, strict=True):
+    for chain, regimes, place, path in zip(problem.chains, problem.regimes, state_slices(problem), paths, strict=True):
         if path is None or regimes is None:
             found.append(None)
             continue
@@ -122,17 +122,17 @@ def expected_log_steps(chain: Chain, mean, covariance, cross):
     return jnp.moveaxis(jax.vmap(one)(chain.transition, chain.offset, chain.noise), 0, -1)
 
 
-def path_terms(given: Problem, paths, smoothed: Smoothed):
+def path_terms(problem: TrialProblem, paths, smoothed: Smoothed):
     """E[log p(s)] - E[log q(s)] of all blocks that switch, the transitions' bound at the moments of x."""
     total = 0.0
-    for regimes, place, path in zip(given.regimes, state_slices(given), paths, strict=True):
+    for regimes, place, path in zip(problem.regimes, state_slices(problem), paths, strict=True):
         if path is not None and regimes is not None:
             mean, covariance, _ = moments(smoothed, place)
             total = total - hmm.divergence(path, regimes.initial, log_transitions(regimes, mean, covariance))
     return total
 
 
-def correction(given: Problem, paths, prior: Prior, smoothed: Smoothed):
+def correction(problem: TrialProblem, paths, prior: Prior, smoothed: Smoothed):
     """(what the bound gains, sites that recurrent transitions add to the target).
 
     The smoother's divergence counts the extra sites as data: the bound gets E[extra sites] and the constant back, and
@@ -142,16 +142,16 @@ def correction(given: Problem, paths, prior: Prior, smoothed: Smoothed):
     mean, covariance = smoothed.mean, smoothed.covariance
     second = covariance + mean[..., :, None] * mean[..., None, :]
     extra = jnp.sum(prior.extra.linear * mean, (-1, -2)) - 0.5 * jnp.sum(prior.extra.precision * second, (-1, -2, -3))
-    gained = extra + prior.constant + path_terms(given, paths, smoothed)
-    return gained, recurrent_sites(given, paths, smoothed)
+    gained = extra + prior.constant + path_terms(problem, paths, smoothed)
+    return gained, recurrent_sites(problem, paths, smoothed)
 
 
-def recurrent_sites(given: Problem, paths, smoothed: Smoothed) -> Sites | None:
+def recurrent_sites(problem: TrialProblem, paths, smoothed: Smoothed) -> Sites | None:
     """The natural-gradient sites of the transitions' bound: J = sum_j q_j sum_k p_jk R_k R_k', h = gradient + J m."""
-    if all(one is None or one.recurrence is None for one in given.regimes):
+    if all(one is None or one.recurrence is None for one in problem.regimes):
         return None
     linear, precision = jnp.zeros_like(smoothed.mean), jnp.zeros_like(smoothed.covariance)
-    for regimes, place, path in zip(given.regimes, state_slices(given), paths, strict=True):
+    for regimes, place, path in zip(problem.regimes, state_slices(problem), paths, strict=True):
         if path is None or regimes is None or regimes.recurrence is None:
             continue
         mean, covariance, _ = moments(smoothed, place)
@@ -165,7 +165,7 @@ def recurrent_sites(given: Problem, paths, smoothed: Smoothed) -> Sites | None:
         h = (into - expected) @ weights + jnp.einsum("btij,btj->bti", j, mean[:, :-1])
         linear = linear.at[:, :-1, place].set(h)
         precision = precision.at[:, :-1, place, place].set(j)
-    if given.emission is None:
+    if problem.emission is None:
         return Sites(linear, precision)
     # The states of a block that switches are its latents: the emission only moves them to their place.
-    return Sites(linear @ given.emission.T, given.emission @ precision @ given.emission.T)
+    return Sites(linear @ problem.emission.T, problem.emission @ precision @ problem.emission.T)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 KEPT_DRAWS = 400
 
 
-class Frame(NamedTuple):
+class LocationScale(NamedTuple):
     """Where a group of parameters starts: `centre` [row, width] and a lower-triangular `root` [row, width, width]."""
 
     centre: Float[Array, "row width"]
@@ -120,7 +120,7 @@ class ParameterGuide(Guide):
             rest = {name: part._replace(rows=part.columns, columns=slice(None)) for name, part in rest.items()}
         self.groups = {name: parts for name, parts in (("neuron", neuron), ("rest", rest)) if parts}
 
-    def start(self, values, curvature, widths) -> dict[str, Frame]:
+    def start(self, values, curvature, widths) -> dict[str, LocationScale]:
         return start_frames(self, values, curvature, widths)
 
     def initial_params(self, frames) -> dict[str, Array]:
@@ -135,7 +135,7 @@ class ParameterGuide(Guide):
     def named(self, params, frames) -> dict[str, Any]:
         return self.locations(params, frames)
 
-    def frames(self, values, covariance, rest=None) -> dict[str, Frame]:
+    def frames(self, values, covariance, rest=None) -> dict[str, LocationScale]:
         """The start at given values of all sites.
 
         covariance [neuron, width, width]: of each neuron's row; rest: a root of the covariance of the other entries,
@@ -160,7 +160,7 @@ class ParameterGuide(Guide):
                 else:
                     known = known if known.ndim == 1 else jnp.diagonal(conditional_scale(known[None])[0])
                     centre, root = entries[:, None], known[:, None, None]
-            frames[group] = Frame(centre, root)
+            frames[group] = LocationScale(centre, root)
         return frames
 
     def __call__(self, index, data, frames, store, trials=None):
@@ -218,7 +218,7 @@ def centre_sites(guide: ParameterGuide, params, frames) -> dict[str, Array]:
 
 
 @program("guide")
-def start_frames(guide: ParameterGuide, values, curvature, widths) -> dict[str, Frame]:
+def start_frames(guide: ParameterGuide, values, curvature, widths) -> dict[str, LocationScale]:
     """Where the guide starts: the values that EM found, with the uncertainty that the trials tell.
 
     widths: of the readout and of the rest, see `widths.widths`; None where the curvature has to do.
@@ -245,7 +245,7 @@ def draws_of(guide: Guide, names, params, frames, keys) -> dict[str, Any]:
     return jax.lax.map(one, keys)
 
 
-def unconstrained(frame: Frame, rows):
+def unconstrained(frame: LocationScale, rows):
     """The rows of a group, drawn in units of its frame, in unconstrained space."""
     return frame.centre + jnp.einsum("rij,rj->ri", frame.root, rows)
 

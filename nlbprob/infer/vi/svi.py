@@ -19,8 +19,8 @@ from nlbprob.blocks.identity import Identified
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import bound as bound_of
-from nlbprob.infer.trajectories import cvi as local_inference
-from nlbprob.infer.trajectories.problem import Rows, combined, problem
+from nlbprob.infer.trajectories import cvi
+from nlbprob.infer.trajectories.problem import SiteState, combined, trial_problem
 from nlbprob.infer.vi.guides import Guide
 from nlbprob.model import Model
 
@@ -28,7 +28,9 @@ from nlbprob.model import Model
 LOCAL_STEPS = 1
 
 
-def collapsed(model: Model, context: Context, index: Int[Array, " draw"], data: Batch, frames, store: Rows, trials):
+def collapsed(
+    model: Model, context: Context, index: Int[Array, " draw"], data: Batch, frames, store: SiteState, trials
+):
     """The model with trajectories integrated out: its joint density is the bound at drawn parameters.
 
     At each draw the sites of the trials in `index` take a natural-gradient step at that very draw (sites of an earlier
@@ -38,19 +40,19 @@ def collapsed(model: Model, context: Context, index: Int[Array, " draw"], data: 
     """
     theta = model.parameters(context)
     state: Any = numpyro.primitives.mutable("local", {"store": store})  # pyright: ignore[reportArgumentType]
-    current: Rows = state["store"]
+    current: SiteState = state["store"]
     batch = jax.tree.map(lambda a: a[index], data)
     components = model.n_components
     rows = (index[:, None] * components + jnp.arange(components)).reshape(-1)
-    own: Rows = jax.tree.map(lambda a: a[rows], current)
-    given, repeated = problem(model, theta, batch)
-    fixed = lax.stop_gradient(given)
-    local = local_inference.begin(fixed, own.sites, own.step_size, own.paths)
-    local = local_inference.iterate(fixed, model.observation, repeated, local, LOCAL_STEPS)
-    value, _ = combined(theta, bound_of.bound(given, model.observation, repeated, local))
-    share = trials / index.shape[0]
-    numpyro.factor("trials", share * jnp.where(jnp.isfinite(value), value, 0.0).sum())
-    fresh = Rows(local.sites, jnp.maximum(local.step_size, 0.1), local.paths)
+    own: SiteState = jax.tree.map(lambda a: a[rows], current)
+    problem, repeated = trial_problem(model, theta, batch)
+    fixed = lax.stop_gradient(problem)
+    local = cvi.init(fixed, own.sites, own.step_size, own.paths)
+    local = cvi.iterate(fixed, model.observation, repeated, local, LOCAL_STEPS)
+    value, _ = combined(theta, bound_of.bound(problem, model.observation, repeated, local))
+    scale = trials / index.shape[0]
+    numpyro.factor("trials", scale * jnp.where(jnp.isfinite(value), value, 0.0).sum())
+    fresh = SiteState(local.sites, jnp.maximum(local.step_size, 0.1), local.paths)
     state["store"] = jax.tree.map(lambda a, b: a.at[rows].set(lax.stop_gradient(b)), current, fresh)
 
 
@@ -98,7 +100,7 @@ def svi_program(
 
 
 @program("loop")
-def init(loop: SVIProgram, key, index, data: Batch, frames, store: Rows, trials):
+def init(loop: SVIProgram, key, index, data: Batch, frames, store: SiteState, trials):
     """The state before the first step; index [step, draw]: trials of the first call."""
     # The state after a pass through the model is thrown away, so that the compiler need not build that pass.
     state = loop.svi.init(key, index[0], data, frames, store, trials)

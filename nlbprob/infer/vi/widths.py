@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from nlbprob.infer.em import updates as maximize
-from nlbprob.infer.em.fisher import Ascent, Slopes, shrunk
-from nlbprob.infer.em.steps import EM, Chunk
+from nlbprob.infer.em.fisher import FisherScoring, TrialScores, shrunk
+from nlbprob.infer.em.steps import EM, EStep
 from nlbprob.infer.parameters.flat import Entries
 from nlbprob.infer.parameters.sites import log_prior, parameters_at
 from nlbprob.infer.runtime.batch import Batch
@@ -23,15 +23,15 @@ from nlbprob.infer.runtime.programs import program
 LARGEST_SCALE = 0.5
 
 
-def root(ascent: Ascent, values: dict[str, Any], slopes: Slopes, trials):
+def root(scoring: FisherScoring, values: dict[str, Any], scores: TrialScores, trials):
     """A root of the covariance of the entries in unconstrained space: lower-triangular, or its diagonal alone.
 
     The precision is the prior's plus the empirical Fisher information of so many trials. The scales of latents, which
     the loadings have, are integrated out: timescales go with them.
     """
-    prior = jnp.concatenate([prior_precision(ascent, values), jnp.zeros(ascent.n_scales)])
-    known = certain(trials, prior.size) * slopes.information
-    precision, count = shrunk(known, prior, trials), prior.size - ascent.n_scales
+    prior = jnp.concatenate([prior_precision(scoring, values), jnp.zeros(scoring.n_scales)])
+    known = certain(trials, prior.size) * scores.information
+    precision, count = shrunk(known, prior, trials), prior.size - scoring.n_scales
     if precision.ndim == 1:
         return jnp.minimum(1 / jnp.sqrt(precision[:count]), LARGEST_SCALE)
     scale = 1 / jnp.sqrt(jnp.diagonal(precision))
@@ -50,12 +50,12 @@ def certain(trials, entries: int):
     return trials / (trials + 2 * jnp.minimum(entries, trials))
 
 
-def prior_precision(ascent: Ascent, values: dict[str, Any]):
+def prior_precision(scoring: FisherScoring, values: dict[str, Any]):
     """-d^2 log p(theta) / d theta^2 of each entry in unconstrained space; exact for priors of independent entries."""
-    entries = ascent.entries
+    entries = scoring.entries
 
     def density(at):
-        return log_prior(ascent.model, ascent.context, entries.into(values, at)) + entries.log_volume(at)
+        return log_prior(scoring.model, scoring.context, entries.into(values, at)) + entries.log_volume(at)
 
     here = entries.of(values)
     curvature = jax.jvp(jax.grad(density), (here,), (jnp.ones_like(here),))[1]
@@ -73,10 +73,12 @@ class ReadoutInformation(NamedTuple):
     curvature: Float[Array, "neuron width width"]
 
 
-def readout(ascent: Ascent, values: dict[str, Any], batch: Batch, chunk: Chunk) -> ReadoutInformation:
+def readout(scoring: FisherScoring, values: dict[str, Any], batch: Batch, chunk: EStep) -> ReadoutInformation:
     """What the trials of a chunk say of the readout, from what the E-step found at these values."""
-    theta = parameters_at(ascent.model, ascent.context, values)
-    _, slope, weight, mean, covariance = maximize.readout_terms(ascent.model, theta, batch, chunk.moments, chunk.share)
+    theta = parameters_at(scoring.model, scoring.context, values)
+    _, slope, weight, mean, covariance = maximize.readout_terms(
+        scoring.model, theta, batch, chunk.moments, chunk.responsibility
+    )
     # By trial and neuron: d/dd = sum_t g, d/dc = sum_t g m - w P c.
     trials, neurons, size = batch.counts.shape[0], slope.shape[-1], mean.shape[-1]
     spread = jnp.einsum("rtn,rtij->rnij", weight, covariance)
@@ -88,43 +90,43 @@ def readout(ascent: Ascent, values: dict[str, Any], batch: Batch, chunk: Chunk) 
     return ReadoutInformation(jnp.einsum("rni,rnj->nij", each, each), curvature)
 
 
-def readout_covariance(ascent: Ascent, values: dict[str, Any], information: ReadoutInformation, trials):
+def readout_covariance(scoring: FisherScoring, values: dict[str, Any], information: ReadoutInformation, trials):
     """The covariance of each neuron's baseline and loadings by Laplace's method [neuron, width, width].
 
     Few trials tell little of the correlations: the outer products are shrunk, by 4 width / (4 width + trials), towards
     the curvature, scaled to as much information as they hold on average.
     """
-    model = ascent.model
-    theta = parameters_at(model, ascent.context, values)
-    _, prior = model.penalty(ascent.context, theta, values)
+    model = scoring.model
+    theta = parameters_at(model, scoring.context, values)
+    _, prior = model.penalty(scoring.context, theta, values)
     products, curvature = information
     width = products.shape[-1]
     ridge = 1e-6 * jnp.eye(width, dtype=products.dtype)
     held = jnp.trace(jnp.linalg.solve(curvature + ridge, products), axis1=1, axis2=2) / width
-    share = 4 * width / (4 * width + trials)
-    precision = (1 - share) * products + share * jnp.clip(held, 0.1, 1.0)[:, None, None] * curvature
+    fraction = 4 * width / (4 * width + trials)
+    precision = (1 - fraction) * products + fraction * jnp.clip(held, 0.1, 1.0)[:, None, None] * curvature
     return jnp.linalg.inv(precision + prior[:, :, None] * jnp.eye(width, dtype=prior.dtype))
 
 
-def remaining(em: EM, names: tuple[str, ...]) -> Ascent:
+def remaining(em: EM, names: tuple[str, ...]) -> FisherScoring:
     """The entries of these sites, none of them the readout's, with the scales of all latents."""
     sites = em.sites
     groups = np.arange(em.model.dim) if em.model.readout.names else np.full(em.model.dim, -1)
-    return Ascent(em.model, em.context, Entries({name: sites[name] for name in names}), groups)
+    return FisherScoring(em.model, em.context, Entries({name: sites[name] for name in names}), groups)
 
 
 @program("em", "names")
-def gather(em: EM, names: tuple[str, ...], values, batch: Batch, chunk: Chunk):
+def gather(em: EM, names: tuple[str, ...], values, batch: Batch, chunk: EStep):
     """What a chunk of trials says of the readout, and of the other sites `names`; None where there are none."""
-    ascent = remaining(em, names)
-    found = readout(ascent, values, batch, chunk) if em.model.readout.names else None
-    others = ascent.slopes(values, batch, chunk.rows, chunk.share, chunk.moments) if names else None
+    scoring = remaining(em, names)
+    found = readout(scoring, values, batch, chunk) if em.model.readout.names else None
+    others = scoring.scores(values, batch, chunk.site_state, chunk.responsibility, chunk.moments) if names else None
     return found, others
 
 
 @program("em", "names")
 def widths(em: EM, names: tuple[str, ...], values, found, trials):
     """The covariance of each neuron's readout, and a root of that of the other sites `names`."""
-    (own, others), ascent = found, remaining(em, names)
-    covariance = None if own is None else readout_covariance(ascent, values, own, trials)
-    return covariance, None if others is None else root(ascent, values, others, trials)
+    (own, others), scoring = found, remaining(em, names)
+    covariance = None if own is None else readout_covariance(scoring, values, own, trials)
+    return covariance, None if others is None else root(scoring, values, others, trials)
