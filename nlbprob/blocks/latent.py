@@ -18,7 +18,7 @@ from nlbprob.blocks.inputs import Input, designs
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.data.stitch import neurons_of_a_session
 from nlbprob.errors import InputError
-from nlbprob.numerics import matrices, moments
+from nlbprob.numerics import matrices, statistics
 from nlbprob.numerics.gaussian import Chain, Smoothed, apply
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class Latent(Block, abc.ABC):
         smoothed: of the block's state; offset, apart: what inputs add to its steps and conditions to its start;
         within [row, time]: the weight of each bin; path: of its regimes.
         """
-        return moments.gather(smoothed.mean, smoothed.covariance, smoothed.cross_covariance, offset, apart, within)
+        return statistics.gather(smoothed.mean, smoothed.covariance, smoothed.cross_covariance, offset, apart, within)
 
     def maximize(self, stats: Any, context: Context, values: dict[str, Array]) -> tuple[dict[str, Array], Any]:
         """New values of the sites that are `settled`, up to a basis, and that basis; from `statistics` of all rows."""
