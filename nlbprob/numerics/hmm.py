@@ -21,6 +21,10 @@ class Path(NamedTuple):
     log_normalizer: Float[Array, "*batch"]
 
 
+#: The path of each block in turn; None for a block without discrete states.
+Paths = tuple[Path | None, ...]
+
+
 def steps(
     transition: Float[Array, "*step state state"],
 ) -> tuple[Float[Array, "step *batch state state"] | None, Float[Array, "state state"] | None]:

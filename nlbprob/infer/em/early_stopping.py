@@ -6,6 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float
 
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
@@ -23,7 +24,7 @@ PATIENCE = 5
 
 
 class Hidden:
-    """A share of all pairs of trial and neuron, hidden from EM; `batches` is what it sees.
+    """A fraction of all pairs of trial and neuron, hidden from EM; `batches` is what it sees.
 
     The prediction is scored as co-smoothing is: bits per spike over the neuron's mean count in what is seen.
     """
@@ -45,9 +46,9 @@ class Hidden:
         self.model, self.context, self.mean = model, context, mean
 
     def score(self, values: dict[str, Any], chunks: Sequence[EStep]) -> float:
-        """Bits per spike of what is hidden, predicted from what an E-step found at these values."""
+        """Bits per spike of what is hidden, predicted from an E-step at these values."""
 
-        def gained(part):
+        def gained(part: tuple[Batch, Bool[Array, "trial time neuron"], EStep]) -> Float[Array, ""]:
             return nats(self.model, self.context, values, self.mean, *part)
 
         parts = zip(self.batches, self.targets, chunks, strict=True)
@@ -55,13 +56,21 @@ class Hidden:
 
 
 @program("model", "context")
-def nats(model: Model, context: Context, values, mean, batch: Batch, target, chunk: EStep):
+def nats(
+    model: Model,
+    context: Context,
+    values: dict[str, Any],
+    mean: Float[Array, " neuron"],
+    batch: Batch,
+    target: Bool[Array, "trial time neuron"],
+    chunk: EStep,
+) -> Float[Array, ""]:
     """The log likelihood of the hidden counts of a chunk over that of the mean counts."""
     theta = parameters_at(model, context, values)
     problem, _ = trial_problem(model, theta, batch)
     responsibility = chunk.responsibility.reshape(len(batch.seen), -1)
-    found = marginals.Marginals(*latent_moments(problem, *chunk.moments), responsibility)
-    expected = jnp.maximum(marginals.expected_counts(model, problem, found), 1e-9)
+    latents = marginals.Marginals(*latent_moments(problem, *chunk.moments), responsibility)
+    expected = jnp.maximum(marginals.expected_counts(model, problem, latents), 1e-9)
     gained = batch.counts * jnp.log(expected / mean) - (expected - mean)
     return jnp.where(target, gained, 0.0).sum()
 

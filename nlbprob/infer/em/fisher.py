@@ -1,6 +1,7 @@
-"""Steps uphill for the parameters that have no update in closed form: Fisher scoring with what single trials say.
+"""Fisher scoring for the parameters that have no update in closed form.
 
-The slopes of single trials' bounds give the gradient, and their outer products the empirical Fisher information
+The scores of single trials, the gradients of their bounds, add up to the gradient, and their outer products to the
+empirical Fisher information
 (Berndt, Hall, Hall and Hausman 1974). The scales of latents take part, through their loadings: updates at fixed
 trajectories let them creep where counts are few, and timescales with them.
 """
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from nlbprob.blocks.base import Context
 from nlbprob.infer.parameters.flat import Entries
@@ -21,11 +22,12 @@ from nlbprob.infer.trajectories import bound as bound_of
 from nlbprob.infer.trajectories import cvi
 from nlbprob.infer.trajectories.problem import SiteState, combined, trial_problem
 from nlbprob.model import Model, Parameters
-from nlbprob.numerics.gaussian import Smoothed
+from nlbprob.numerics.gaussian import Moments, Sites, Smoothed
+from nlbprob.numerics.hmm import Paths
 
 #: Longest step of an entry, in unconstrained space.
 LONGEST_STEP = 0.25
-#: Share of a whole step that is taken at most: updates in closed form move the same way, and together they overshoot.
+#: Largest fraction of a whole step: updates in closed form move the same way, and together they overshoot.
 LARGEST_SIZE = 0.7
 #: Most entries whose information matrix is kept whole; of more, its diagonal is.
 MOST_JOINT = 1000
@@ -43,13 +45,13 @@ class TrialScores(NamedTuple):
 
 
 class StepSize(NamedTuple):
-    """How far to go along the next step, and the bound at the last."""
+    """The fraction of the next step to take, and the bound at the last."""
 
     size: Float[Array, ""]
     bound: Float[Array, ""]
 
 
-def scale_groups(model: Model) -> np.ndarray:
+def scale_groups(model: Model) -> Int[np.ndarray, " latent"]:
     """The modes of latents whose scale no update in closed form moves, numbered by latent; -1 for all others."""
     groups = np.full(model.dim, -1)
     for block in model.chains:
@@ -64,7 +66,7 @@ class FisherScoring(NamedTuple):
     model: Model
     context: Context
     entries: Entries
-    groups: np.ndarray
+    groups: Int[np.ndarray, " latent"]
 
     @property
     def n_scales(self) -> int:
@@ -72,35 +74,44 @@ class FisherScoring(NamedTuple):
         return int(self.groups.max()) + 1
 
     def init(self, trials: int) -> StepSize:
-        """The stride before the first step: short where the entries outnumber the trials that have to tell of them."""
+        """The size of the first step: small where the entries outnumber the trials."""
         count = sum(math.prod(shape) for shape in self.entries.shapes) + self.n_scales
         return StepSize(jnp.full((), LARGEST_SIZE * trials / (trials + count)), jnp.full((), -jnp.inf))
 
-    def factors(self, scales):
+    def factors(self, scales: Float[Array, " group"]) -> Float[Array, " latent"]:
         """What each latent's loadings are multiplied with, from the logs of the scales."""
         return jnp.exp(jnp.concatenate([scales, jnp.zeros(1, scales.dtype)]))[self.groups]
 
     def scores(
-        self, values: dict[str, Any], batch: Batch, site_state: SiteState, responsibility, moments
+        self,
+        values: dict[str, Any],
+        batch: Batch,
+        site_state: SiteState,
+        responsibility: Float[Array, " row"],
+        moments: Moments,
     ) -> TrialScores:
-        """What the trials of a chunk say, from what the E-step found at these values."""
+        """The scores of a chunk's trials at these values, from the E-step's sites and moments there."""
         model, entries = self.model, self.entries
 
-        def one(batch: Batch, sites, paths, responsibility, mean, covariance):
+        def of_trial(
+            batch: Batch,
+            sites: Sites,
+            paths: Paths,
+            responsibility: Float[Array, " row"],
+            mean: Float[Array, "row time state"],
+            covariance: Float[Array, "row time state state"],
+        ) -> Float[Array, " entry"]:
             theta = parameters_at(model, self.context, values)
             problem, _ = trial_problem(model, theta, batch)
             bins, size = mean.shape[-2:]
             crosses = jnp.zeros((mean.shape[0], bins - 1, size, size), mean.dtype)
-            found = Smoothed(mean, covariance, crosses, jnp.zeros(mean.shape[0], mean.dtype))
-            # Of a row's bound only its share among the components of its trial matters here.
-            known = (
-                jnp.log(responsibility)
-                if theta.mixture is None
-                else jnp.log(responsibility) - theta.mixture.log_weights
-            )
-            local = cvi.init(problem, sites, None, paths)._replace(smoothed=found, elbo=known)
+            smoothed = Smoothed(mean, covariance, crosses, jnp.zeros(mean.shape[0], mean.dtype))
+            # Of a row's bound only its responsibility within its trial matters here.
+            elbo = jnp.log(responsibility)
+            elbo = elbo if theta.mixture is None else elbo - theta.mixture.log_weights
+            local = cvi.init(problem, sites, None, paths)._replace(smoothed=smoothed, elbo=elbo)
 
-            def bound(at, scales):
+            def bound(at: Float[Array, " entry"], scales: Float[Array, " group"]) -> Float[Array, ""]:
                 theta = parameters_at(model, self.context, entries.into(values, at))
                 theta = theta._replace(loadings=theta.loadings * self.factors(scales))
                 problem, repeated = trial_problem(model, theta, batch)
@@ -110,25 +121,33 @@ class FisherScoring(NamedTuple):
 
         trials = batch.counts.shape[0]
         batches = jax.tree.map(lambda a: a[:, None], batch)
-        own = (site_state.sites, site_state.paths, responsibility, *moments)
-        own = jax.tree.map(lambda a: a.reshape(trials, model.n_components, *a.shape[1:]), own)
-        each = jax.vmap(one)(batches, *own)
-        # Trials that fill up a chunk have seen nothing.
+        by_row = (site_state.sites, site_state.paths, responsibility, *moments)
+        by_trial = jax.tree.map(lambda a: a.reshape(trials, model.n_components, *a.shape[1:]), by_row)
+        each = jax.vmap(of_trial)(batches, *by_trial)
+        # Nothing is seen of the trials that pad a chunk.
         each = jnp.where(batch.seen.any((1, 2))[:, None], each, 0.0)
         finite = jnp.nan_to_num(each)
         information = finite.T @ finite if each.shape[1] <= MOST_JOINT else (finite**2).sum(0)
         score, scale = jnp.split(each.sum(0), [each.shape[1] - self.n_scales])
         return TrialScores(entries.split(score), scale, information)
 
-    def step(self, values: dict[str, Any], theta: Parameters, scores: TrialScores, trials, previous: StepSize, bound):
+    def step(
+        self,
+        values: dict[str, Any],
+        theta: Parameters,
+        scores: TrialScores,
+        trials: int | Int[Array, ""],
+        previous: StepSize,
+        bound: Float[Array, ""],
+    ) -> tuple[dict[str, Any], Float[Array, " latent"], StepSize]:
         """A step uphill on bound plus log prior; by half as much where the bound has fallen since the last step.
 
-        theta: the parameters at these values. Returns the values, the factors of the loadings, and the next stride.
+        theta: the parameters at these values. Returns the values, the loadings' factors, and the next step's size.
         """
         here = jnp.concatenate([self.entries.of(values), jnp.zeros_like(scores.scale)])
         parts = [here.size - self.n_scales]
 
-        def prior(at):
+        def prior(at: Float[Array, " entry"]) -> Float[Array, ""]:
             at, scales = jnp.split(at, parts)
             loadings = self.model.readout.values(theta.baseline, theta.loadings * self.factors(scales))
             return log_prior(self.model, self.context, self.entries.into(values, at) | loadings)
@@ -147,14 +166,18 @@ class FisherScoring(NamedTuple):
         return self.entries.into(values, at), self.factors(scales), StepSize(size, bound)
 
 
-def shrunk(information, prior, trials):
+def shrunk(
+    information: Float[Array, "entry entry"] | Float[Array, " entry"],
+    prior: Float[Array, " entry"],
+    trials: int | Int[Array, ""],
+) -> Float[Array, "entry entry"] | Float[Array, " entry"]:
     """The precision that so many trials and a prior of independent entries give: [entry, entry], or its diagonal.
 
     The empirical Fisher information is shrunk towards its diagonal by p / (p + trials) for p entries: fewer trials than
-    entries tell little of how they go together.
+    entries hardly show correlations.
     """
     if information.ndim == 1:
         return information + prior + 1e-6
-    own = jnp.diagonal(information)
-    fraction = own.size / (own.size + trials)
-    return (1 - fraction) * information + jnp.diag(fraction * own + prior + 1e-6)
+    diagonal = jnp.diagonal(information)
+    fraction = diagonal.size / (diagonal.size + trials)
+    return (1 - fraction) * information + jnp.diag(fraction * diagonal + prior + 1e-6)

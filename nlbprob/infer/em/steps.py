@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PyTree
+from numpyro.distributions.constraints import Constraint
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.identity import Identified
@@ -21,15 +23,15 @@ from nlbprob.infer.trajectories import cvi
 from nlbprob.infer.trajectories.problem import SiteState, combined, trial_problem
 from nlbprob.model import Model
 from nlbprob.numerics import matrices
-from nlbprob.numerics.gaussian import Sites
+from nlbprob.numerics.gaussian import Moments, Sites
 from nlbprob.numerics.hmm import Path
 
-#: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is not known.
+#: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is unknown.
 START_SCALE = 0.05
 
 
-def empty_site_state(model: Model, trials: int, bins: int, dtype) -> SiteState:
-    """The rows of so many trials before anything is known of them."""
+def empty_site_state(model: Model, trials: int, bins: int, dtype: np.dtype | type) -> SiteState:
+    """The state of so many trials before the first E-step."""
     count = trials * model.n_components
     paths = tuple(
         Path(
@@ -45,16 +47,17 @@ def empty_site_state(model: Model, trials: int, bins: int, dtype) -> SiteState:
 
 
 class EStep(NamedTuple):
-    """What the E-step says of a chunk of trials.
+    """The E-step of a chunk of trials.
 
-    elbo: of each trial; share: responsibilities of each trial's components, by row; moments: mean and covariance of
-    the state; statistics: for the updates; slopes: of the bound in the free sites, where there are some.
+    site_state: what the next one starts from; elbo: of each trial; responsibility: of each trial's components, by row;
+    moments: mean and covariance of the state; statistics: for the updates; scores: gradients of the bound in the free
+    sites, where there are some.
     """
 
     site_state: SiteState
     elbo: Float[Array, " trial"]
     responsibility: Float[Array, " row"]
-    moments: tuple[Array, Array]
+    moments: Moments
     statistics: tuple[Any, ...]
     scores: TrialScores | None
 
@@ -72,15 +75,15 @@ class EMState(NamedTuple):
     stride: StepSize
 
 
-def free_sites(model: Model, context: Context, supports: dict[str, Any]) -> list[str]:
+def free_sites(model: Model, context: Context, supports: dict[str, Constraint]) -> list[str]:
     """The sites that no update in closed form moves: these follow the gradient of the bound."""
-    settled = set(model.readout.settled)
-    settled |= {name for name in supports if name in maximize.observation_sites(model, context)}
+    closed_form = set(model.readout.settled)
+    closed_form |= {name for name in supports if name in maximize.observation_sites(model, context)}
     for latent in model.chains:
-        settled |= {latent.site(name) for name in model.settled(latent)}
+        closed_form |= {latent.site(name) for name in model.settled(latent)}
     if model.templates is not None:
-        settled |= {model.templates.site(name) for name in ("weights", "coefficients")}
-    return [name for name in supports if name not in settled]
+        closed_form |= {model.templates.site(name) for name in ("weights", "coefficients")}
+    return [name for name in supports if name not in closed_form]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -91,7 +94,7 @@ class EM(Identified):
     context: Context
 
     @functools.cached_property
-    def supports(self) -> dict[str, Any]:
+    def supports(self) -> dict[str, Constraint]:
         """The support of every parameter site."""
         return {name: site.support for name, site in parameter_sites(self.model, self.context).items()}
 
@@ -134,23 +137,30 @@ class EM(Identified):
 
 
 @program("em")
-def e_step(em: EM, values, batch: Batch, site_state: SiteState, steps, cold) -> EStep:
+def e_step(
+    em: EM,
+    values: dict[str, Any],
+    batch: Batch,
+    site_state: SiteState,
+    steps: int | Int[Array, ""],
+    cold: bool | Bool[Array, ""],
+) -> EStep:
     """The E-step of one chunk: `steps` natural-gradient steps. cold: discrete paths start from their prior."""
     model, scoring = em.model, em.scoring
     theta = parameters_at(model, em.context, values)
     problem, repeated = trial_problem(model, theta, batch)
-    start = cvi.init(problem, site_state.sites, site_state.step_size)
-    paths = jax.tree.map(lambda fresh, kept: jnp.where(cold, fresh, kept), start.paths, site_state.paths)
-    local = cvi.iterate(problem, model.observation, repeated, start._replace(paths=paths), steps)
+    initial = cvi.init(problem, site_state.sites, site_state.step_size)
+    paths = jax.tree.map(lambda fresh, kept: jnp.where(cold, fresh, kept), initial.paths, site_state.paths)
+    local = cvi.iterate(problem, model.observation, repeated, initial._replace(paths=paths), steps)
     elbo, responsibility = combined(theta, local.elbo)
     responsibility = responsibility.reshape(-1)
     smoothed = local.smoothed
     moments = (smoothed.mean, smoothed.covariance)
-    found = maximize.statistics(model, theta, problem, repeated, local, responsibility)
+    statistics = maximize.statistics(model, theta, problem, repeated, local, responsibility)
     step_size = jnp.minimum(1.0, cvi.GROW * local.step_size)
-    kept = SiteState(local.sites, step_size, local.paths)
-    scores = scoring.scores(values, batch, kept, responsibility, moments) if scoring.entries.sites else None
-    return EStep(kept, elbo, responsibility, moments, found, scores)
+    next_state = SiteState(local.sites, step_size, local.paths)
+    scores = scoring.scores(values, batch, next_state, responsibility, moments) if scoring.entries.sites else None
+    return EStep(next_state, elbo, responsibility, moments, statistics, scores)
 
 
 @program("em")
@@ -160,14 +170,14 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
     total = jax.tree.map(lambda *parts: sum(parts), *[chunk.statistics for chunk in chunks])
     values |= maximize.templates(model, context, values, total)
     data = stacked(batches)
-    rows = stacked([(chunk.moments, chunk.responsibility) for chunk in chunks])
+    marginals = stacked([(chunk.moments, chunk.responsibility) for chunk in chunks])
     theta = parameters_at(model, context, values)
     curvature = state.curvature
     if model.readout.names:
         penalty = model.penalty(context, theta, values)
-        theta, curvature = maximize.readout(model, theta, data, rows, penalty)
+        theta, curvature = maximize.readout(model, theta, data, marginals, penalty)
         values |= model.readout.maximize(theta.loadings, curvature, values)
-    values |= maximize.observation(model, context, em.supports, values, theta, data, rows)
+    values |= maximize.observation(model, context, em.supports, values, theta, data, marginals)
     step_size, scale = state.stride, jnp.ones(())
     if scoring.entries.sites:
         scores = jax.tree.map(lambda *parts: sum(parts), *[chunk.scores for chunk in chunks])
@@ -175,8 +185,8 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
         trials = sum(batch.seen.any((1, 2)).sum() for batch in batches)
         values, scale, step_size = scoring.step(values, theta, scores, trials, step_size, bound)
         theta = theta._replace(loadings=theta.loadings * scale)
-    found, basis = maximize.latents(model, context, values, total)
-    values |= found
+    latent_sites, basis = maximize.latents(model, context, values, total)
+    values |= latent_sites
     values |= model.readout.values(theta.baseline, theta.loadings @ basis)
     inverse = matrices.diagonal_blocks([jnp.eye(1, dtype=basis.dtype), jnp.linalg.inv(basis)])
     if model.templates is not None and model.templates.on is not None:
@@ -193,21 +203,21 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
 
 
 def bound(chunks: Iterable[EStep]) -> float:
-    """The bound of all trials, nats; trials that fill the last chunk have seen nothing, and theirs is zero."""
+    """The bound of all trials, nats; that of the trials that pad the last chunk is zero."""
     return float(sum(chunk.elbo.sum() for chunk in chunks))
 
 
 @program()
-def flat(batches: tuple[Batch, ...], rows: tuple[SiteState, ...]) -> tuple[Batch, SiteState]:
-    """Data and rows of all chunks with one axis of trials; those that pad the last chunk come last."""
+def flat(batches: tuple[Batch, ...], site_states: tuple[SiteState, ...]) -> tuple[Batch, SiteState]:
+    """Data and states of all chunks with one axis of trials; those that pad the last chunk come last."""
 
-    def joined(parts):
+    def joined(parts: tuple[PyTree[Array], ...]) -> PyTree[Array]:
         return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
 
-    found = joined(rows)
-    return joined(batches), found._replace(step_size=jnp.ones_like(found.step_size))
+    site_state: Any = joined(site_states)
+    return joined(batches), site_state._replace(step_size=jnp.ones_like(site_state.step_size))
 
 
-def stacked(trees):
+def stacked(trees: Sequence[PyTree[Array]]) -> Any:
     """Trees of arrays as one, with a leading axis `chunk`."""
     return jax.tree.map(lambda *arrays: jnp.stack(arrays), *trees)

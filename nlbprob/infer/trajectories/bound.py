@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Array, Float
 
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import switching
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from nlbprob.blocks.observations import Observation
 
 
-def bound(problem: TrialProblem, observation: "Observation", batch: Batch, local: TrajectoryPosterior):
+def bound(
+    problem: TrialProblem, observation: "Observation", batch: Batch, local: TrajectoryPosterior
+) -> Float[Array, " row"]:
     """The bound of each row, with the gradient in the parameters that is exact where the sites have converged.
 
     With sites and q held fixed the gradient is that of log Z(theta), through the filter alone, plus that of
@@ -34,7 +37,7 @@ def bound(problem: TrialProblem, observation: "Observation", batch: Batch, local
     fixed = lax.stop_gradient((location, variance))
     value, slope, weight = observation.expected_log_prob(*fixed, batch.counts, problem.observation)
     slope, weight = lax.stop_gradient((slope, weight))
-    change_here = slope * (location - fixed[0]) - 0.5 * weight * (variance - fixed[1])
-    value = value - lax.stop_gradient(value) + change_here
+    predictor_change = slope * (location - fixed[0]) - 0.5 * weight * (variance - fixed[1])
+    value = value - lax.stop_gradient(value) + predictor_change
     change = change - lax.stop_gradient(change) + jnp.where(batch.seen, value, 0.0).sum((-1, -2))
     return elbo + change

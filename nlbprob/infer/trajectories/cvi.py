@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped
 
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import switching
@@ -20,7 +21,7 @@ from nlbprob.infer.trajectories.likelihood import expected_log_likelihood
 from nlbprob.infer.trajectories.problem import TrialProblem, latent_moments, lift
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed
-from nlbprob.numerics.hmm import Path
+from nlbprob.numerics.hmm import Paths
 
 if TYPE_CHECKING:
     from nlbprob.blocks.observations import Observation
@@ -31,12 +32,12 @@ SHRINK, GROW = 0.3, 2.0
 class TrajectoryPosterior(NamedTuple):
     """The posterior of some rows: sites, moments, bound (nats, of each), next target and step size.
 
-    calm: the last step hardly raised the bound; done: nor did the one after it.
+    nearly_converged: the last gain in the bound was below tolerance; converged: so was the one after it.
     paths: the posterior of the discrete states of each block that switches, None for others.
     """
 
     sites: Sites
-    paths: tuple[Path | None, ...]
+    paths: Paths
     smoothed: Smoothed
     elbo: Float[Array, " row"]
     target: Sites
@@ -45,20 +46,23 @@ class TrajectoryPosterior(NamedTuple):
     converged: Bool[Array, " row"]
 
 
-def tolerance(dtype) -> float:
-    """A trial is done when two full steps raise its bound by less than this share of it: what the float width can see.
+def tolerance(dtype: np.dtype | type) -> float:
+    """A trial has converged when two full steps raise its bound by less than this fraction of it: what floats of the
+    width can resolve.
 
-    (The second squares the error that the first left. Of a long trial's bound the share is large.)
+    (The second squares the error that the first left. Of a long trial's bound the fraction is large.)
     """
     return 1e-6 if dtype == jnp.float32 else 1e-12
 
 
-def empty_sites(trials: int, bins: int, state: int, dtype=jnp.float32) -> Sites:
+def empty_sites(trials: int, bins: int, state: int, dtype: np.dtype | type = jnp.float32) -> Sites:
     """The sites of a trial of which nothing has been seen: q is the prior."""
     return Sites(jnp.zeros((trials, bins, state), dtype), jnp.zeros((trials, bins, state, state), dtype))
 
 
-def evaluate(problem: TrialProblem, observation: "Observation", batch: Batch, sites: Sites, paths=None):
+def evaluate(
+    problem: TrialProblem, observation: "Observation", batch: Batch, sites: Sites, paths: Paths | None = None
+) -> tuple[Smoothed, Float[Array, " row"], Sites]:
     """Moments, bound, target and fresh paths of given sites. A row's bound is E_q[log p(y | x)] - KL(q || prior)."""
     paths = switching.no_paths(problem) if paths is None else paths
     prior = switching.prior(problem, paths)
@@ -75,7 +79,9 @@ def evaluate(problem: TrialProblem, observation: "Observation", batch: Batch, si
     return smoothed, jnp.where(jnp.isfinite(elbo), elbo, -jnp.inf), target
 
 
-def init(problem: TrialProblem, sites: Sites, step_size=None, paths=None) -> TrajectoryPosterior:
+def init(
+    problem: TrialProblem, sites: Sites, step_size: Float[Array, " row"] | None = None, paths: Paths | None = None
+) -> TrajectoryPosterior:
     """The state before anything is known of the sites: the first `step` evaluates them, later ones improve them."""
     *batch, bins, latents = sites.linear.shape
     dtype = sites.linear.dtype
@@ -88,14 +94,14 @@ def init(problem: TrialProblem, sites: Sites, step_size=None, paths=None) -> Tra
     )
     step_size = jnp.ones(batch, dtype) if step_size is None else step_size
     paths = switching.first_paths(problem, batch[0], bins) if paths is None else paths
-    no = jnp.zeros(batch, bool)
-    return TrajectoryPosterior(sites, paths, unknown, jnp.full(batch, -jnp.inf, dtype), sites, step_size, no, no)
+    false = jnp.zeros(batch, bool)
+    return TrajectoryPosterior(sites, paths, unknown, jnp.full(batch, -jnp.inf, dtype), sites, step_size, false, false)
 
 
-def select(condition: Bool[Array, " trial"], yes, no):
-    """Trial by trial, the arrays of one tree or the other."""
+def select(condition: Bool[Array, " row"], yes: PyTree[Array], no: PyTree[Array]) -> PyTree[Array]:
+    """Row by row, the arrays of one tree or the other."""
 
-    def pick(a, b):
+    def pick(a: Shaped[Array, "row ..."], b: Shaped[Array, "row ..."]) -> Shaped[Array, "row ..."]:
         return jnp.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
     return jax.tree.map(pick, yes, no)
@@ -104,9 +110,9 @@ def select(condition: Bool[Array, " trial"], yes, no):
 def step(
     problem: TrialProblem, observation: "Observation", batch: Batch, local: TrajectoryPosterior
 ) -> TrajectoryPosterior:
-    """One natural-gradient step of every row that is not done, kept where that row's bound rises; then its paths."""
+    """One natural-gradient step of each row not yet converged, kept where the row's bound rises; then its paths."""
 
-    def move(current, target):
+    def move(current: Float[Array, "row ..."], target: Float[Array, "row ..."]) -> Float[Array, "row ..."]:
         size = local.step_size.reshape(-1, *[1] * (current.ndim - 1))
         return current + size * (target - current)
 
@@ -132,15 +138,21 @@ def step(
 
 
 def iterate(
-    problem: TrialProblem, observation: "Observation", batch: Batch, local: TrajectoryPosterior, iterations
+    problem: TrialProblem,
+    observation: "Observation",
+    batch: Batch,
+    local: TrajectoryPosterior,
+    iterations: int | Int[Array, ""],
 ) -> TrajectoryPosterior:
-    """Evaluate, then step until every row is done, at most `iterations` times; each row stops by itself."""
+    """Evaluate, then step until every row has converged, at most `iterations` times; each row stops by itself."""
 
-    def unfinished(carry):
+    def unfinished(carry: tuple[int | Int[Array, ""], TrajectoryPosterior]) -> Bool[Array, ""]:
         count, local = carry
         return (count <= iterations) & ~jnp.all(local.converged)
 
-    def advance(carry):
+    def advance(
+        carry: tuple[int | Int[Array, ""], TrajectoryPosterior],
+    ) -> tuple[int | Int[Array, ""], TrajectoryPosterior]:
         count, local = carry
         return count + 1, step(problem, observation, batch, local)
 

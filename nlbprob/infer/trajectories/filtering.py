@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree, Shaped
 
 from nlbprob.errors import InputError
 from nlbprob.infer.runtime.batch import Batch
@@ -30,34 +31,40 @@ def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Margina
         jnp.zeros(rows, chain.initial_mean.dtype),
     )
 
-    def per_step(array, own):
-        lead = array.shape[:-own]
-        whole = jnp.broadcast_to(array, (*(lead or (bins - 1,)), *array.shape[-own:]))
-        moved = jnp.moveaxis(whole, -own - 1, 0)
+    def per_step(array: Float[Array, "..."], rank: int) -> Float[Array, "..."]:
+        lead = array.shape[:-rank]
+        every = jnp.broadcast_to(array, (*(lead or (bins - 1,)), *array.shape[-rank:]))
+        moved = jnp.moveaxis(every, -rank - 1, 0)
         return jnp.concatenate([moved, moved[-1:]])
 
     steps = (per_step(chain.transition, 2), per_step(chain.offset, 1), per_step(chain.noise, 2))
 
     identity = jnp.eye(state, dtype=chain.initial_mean.dtype)
 
-    def advance(carry, inputs):
+    def advance(
+        carry: tuple[Float[Array, "row state"], Float[Array, "row state state"], Float[Array, " row"]],
+        inputs: tuple[PyTree[Array], ...],
+    ) -> tuple[
+        tuple[Float[Array, "row state"], Float[Array, "row state state"], Float[Array, " row"]],
+        tuple[Float[Array, "row state"], Float[Array, "row state state"], Float[Array, " row"]],
+    ]:
         mean, covariance, evidence = carry
         counts, seen, offset, shift, step = inputs
-        alone = Chain(mean, covariance, identity, jnp.zeros(state, mean.dtype), identity)
-        now = problem._replace(chains=(alone,), regimes=(None,), offset=offset, shift=shift)
+        one_bin = Chain(mean, covariance, identity, jnp.zeros(state, mean.dtype), identity)
+        now = problem._replace(chains=(one_bin,), regimes=(None,), offset=offset, shift=shift)
         sites = cvi.empty_sites(rows, 1, theta.loadings.shape[1], mean.dtype)
         here = Batch(counts[:, None], seen[:, None], {})
-        found = cvi.iterate(now, model.observation, here, cvi.init(now, sites), COLD_STEPS)
-        mean, covariance = found.smoothed.mean[:, 0], found.smoothed.covariance[:, 0]
-        evidence = evidence + found.elbo
+        local = cvi.iterate(now, model.observation, here, cvi.init(now, sites), COLD_STEPS)
+        mean, covariance = local.smoothed.mean[:, 0], local.smoothed.covariance[:, 0]
+        evidence = evidence + local.elbo
         return (*gaussian.predict(mean, covariance, *step), evidence), (mean, covariance, evidence)
 
-    def leading(array):
+    def leading(array: Shaped[Array, "row time ..."]) -> Shaped[Array, "time row ..."]:
         return jnp.moveaxis(array, 1, 0)
 
     neurons = problem.offset.shape[-1]
-    whole = jnp.broadcast_to(problem.offset, (rows, bins, neurons)) if problem.offset.ndim == 1 else problem.offset
-    offset = leading(whole)[:, :, None]
+    offset = jnp.broadcast_to(problem.offset, (rows, bins, neurons)) if problem.offset.ndim == 1 else problem.offset
+    offset = leading(offset)[:, :, None]
     shift = None if problem.shift is None else leading(problem.shift)[:, :, None]
     inputs = (leading(repeated.counts), leading(repeated.seen), offset, shift, steps)
     _, (mean, covariance, evidence) = jax.lax.scan(advance, first, inputs)

@@ -18,7 +18,9 @@ def outer_products(loadings: Float[Array, "neuron state"]) -> Float[Array, "neur
     return (loadings[:, :, None] * loadings[:, None, :]).reshape(loadings.shape[0], -1)
 
 
-def predictor(problem: TrialProblem, mean, covariance):
+def predictor(
+    problem: TrialProblem, mean: Float[Array, "*batch latent"], covariance: Float[Array, "*batch latent latent"]
+) -> tuple[Float[Array, "*batch neuron"], Float[Array, "*batch neuron"]]:
     """Mean and variance of every neuron's predictor eta = c'x + offset: [..., neuron], from moments of the latents.
 
     The mean is c'm + d, the variance c'Pc; where (d, c) are uncertain with covariance S, plus E[(1, x) S (1, x)'],
@@ -33,14 +35,22 @@ def predictor(problem: TrialProblem, mean, covariance):
     return mean @ problem.loadings.T + problem.offset, variance
 
 
-def split_uncertainty(problem: TrialProblem):
+def split_uncertainty(
+    problem: TrialProblem,
+) -> tuple[Float[Array, " neuron"], Float[Array, "neuron latent"], Float[Array, "neuron pair"]]:
     """The covariance of (d, c) of each neuron: of d [neuron], of c with d [neuron, latent], of c [neuron, pair]."""
     covariance = problem.uncertainty
     assert covariance is not None
     return covariance[:, 0, 0], covariance[:, 1:, 0], covariance[:, 1:, 1:].reshape(covariance.shape[0], -1)
 
 
-def expected_log_likelihood(problem: TrialProblem, observation: "Observation", batch: Batch, mean, covariance):
+def expected_log_likelihood(
+    problem: TrialProblem,
+    observation: "Observation",
+    batch: Batch,
+    mean: Float[Array, "row time latent"],
+    covariance: Float[Array, "row time latent latent"],
+) -> tuple[Float[Array, " row"], Sites]:
     """E_q[log p(y | x)] of each row, and the sites on the latents that a full natural-gradient step leads to.
 
     mean, covariance: of the latents, templates included.
@@ -60,7 +70,7 @@ def expected_log_likelihood(problem: TrialProblem, observation: "Observation", b
         linear = linear - weight @ cross
         if problem.shift is not None:
             size = mean.shape[-1]
-            own = (weight @ quadratic).reshape(*mean.shape, size)
-            linear = linear - jnp.einsum("...ij,...j->...i", own, jnp.broadcast_to(problem.shift, mean.shape))
+            added = (weight @ quadratic).reshape(*mean.shape, size)
+            linear = linear - jnp.einsum("...ij,...j->...i", added, jnp.broadcast_to(problem.shift, mean.shape))
     precision = (weight @ outer).reshape(*mean.shape, mean.shape[-1])
     return value.sum((-1, -2)), Sites(linear, precision)

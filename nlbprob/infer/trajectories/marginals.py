@@ -1,6 +1,6 @@
 """The posterior marginals of trials' latents given what is seen, and the counts expected under them."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jax import numpy as jnp
 from jaxtyping import Array, Float
@@ -10,24 +10,25 @@ from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import cvi, likelihood
 from nlbprob.infer.trajectories.problem import TrialProblem, combined, latent_moments, trial_problem
 from nlbprob.model import Model, Parameters
+from nlbprob.numerics.hmm import Paths
 
 #: Natural-gradient steps for a trial that starts from its prior; each stops by itself, most after about ten.
 COLD_STEPS = 50
 
 
 class Marginals(NamedTuple):
-    """Moments of the latents of each trial-component pair, templates included, and the share of each in its trial.
+    """Moments of the latents of each trial-component pair, templates included, and the pair's responsibility.
 
-    share [trial, component], or [trial, time, component] from a filter; paths: of the blocks that switch.
+    responsibility [trial, component], or [trial, time, component] from a filter; paths: of the blocks that switch.
     """
 
     mean: Float[Array, "row time latent"]
     covariance: Float[Array, "row time latent latent"]
     responsibility: Float[Array, "trial *time component"]
-    paths: tuple[Any, ...] = ()
+    paths: Paths = ()
 
 
-def infer(model: "Model", theta: Parameters, batch: Batch):
+def infer(model: Model, theta: Parameters, batch: Batch) -> tuple[TrialProblem, Batch, cvi.TrajectoryPosterior]:
     """The local posterior given everything seen: (problem, rows of the batch, converged posterior)."""
     problem, repeated = trial_problem(model, theta, batch)
     rows, bins = repeated.counts.shape[:2]
@@ -37,7 +38,7 @@ def infer(model: "Model", theta: Parameters, batch: Batch):
 
 
 @program("model")
-def smoothed_marginals(model: "Model", theta: Parameters, batch: Batch) -> Marginals:
+def smoothed_marginals(model: Model, theta: Parameters, batch: Batch) -> Marginals:
     """Marginals of the latents given everything seen."""
     problem, _, local = infer(model, theta, batch)
     _, responsibility = combined(theta, local.elbo)
@@ -45,8 +46,10 @@ def smoothed_marginals(model: "Model", theta: Parameters, batch: Batch) -> Margi
     return Marginals(*moments, responsibility, local.paths)
 
 
-def mixed(values, responsibility):
-    """The mean over each trial's components of values [row, time, ...], by their share [trial, (time,) component]."""
+def mixed(
+    values: Float[Array, "row time ..."], responsibility: Float[Array, "trial *time component"]
+) -> Float[Array, "trial time ..."]:
+    """The mean over each trial's components, weighted by their responsibilities."""
     if responsibility.shape[-1] == 1:
         return values
     trials, count = responsibility.shape[0], responsibility.shape[-1]
@@ -56,7 +59,7 @@ def mixed(values, responsibility):
     return (weights * grouped).sum(1)
 
 
-def expected_counts(model: "Model", problem: TrialProblem, moments: Marginals):
+def expected_counts(model: Model, problem: TrialProblem, marginals: Marginals) -> Float[Array, "trial time neuron"]:
     """Expected counts [trial, time, neuron] over the posterior of the latents and their components."""
-    location, variance = likelihood.predictor(problem, moments.mean, moments.covariance)
-    return mixed(model.observation.expected_count(location, variance, problem.observation), moments.responsibility)
+    location, variance = likelihood.predictor(problem, marginals.mean, marginals.covariance)
+    return mixed(model.observation.expected_count(location, variance, problem.observation), marginals.responsibility)

@@ -1,4 +1,4 @@
-"""Discrete states of the blocks that switch: their posterior, and what it makes of the prior of x.
+"""Discrete states of the blocks that switch: their posterior, and the prior of x given it.
 
 The posterior is q(x) q(s): x given the marginals of s is a chain with averaged precisions, s given the moments of x
 comes from forward-backward, in turns, inside one bound. Recurrent transitions use E[-log sum_k exp a_k] >= -log sum_k
@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from nlbprob.blocks.latent import Regimes
 from nlbprob.infer.trajectories.problem import TrialProblem, expected_chain, joined, state_slices
 from nlbprob.numerics import hmm
 from nlbprob.numerics.gaussian import Chain, Sites, Smoothed
-from nlbprob.numerics.hmm import Path
+from nlbprob.numerics.hmm import Paths
 
 
 class Prior(NamedTuple):
@@ -31,26 +32,26 @@ class Prior(NamedTuple):
         return Sites(sites.linear + self.extra.linear, sites.precision + self.extra.precision)
 
 
-def no_paths(problem: TrialProblem) -> tuple[Path | None, ...]:
+def no_paths(problem: TrialProblem) -> Paths:
     """The paths of a model in which no block switches."""
-    assert all(one is None for one in problem.regimes)
+    assert all(regimes is None for regimes in problem.regimes)
     return (None,) * len(problem.regimes)
 
 
-def first_paths(problem: TrialProblem, rows: int, bins: int) -> tuple[Path | None, ...]:
+def first_paths(problem: TrialProblem, rows: int, bins: int) -> Paths:
     """Where the posterior of the discrete states starts: their prior, of x at zero where transitions depend on x."""
-    found = []
+    paths = []
     for chain, regimes in zip(problem.chains, problem.regimes, strict=True):
         if regimes is None:
-            found.append(None)
+            paths.append(None)
             continue
         transition = jax.nn.log_softmax(regimes.transition, -1)
         evidence = jnp.zeros((rows, bins, regimes.initial.shape[0]), chain.initial_mean.dtype)
-        found.append(hmm.forward_backward(regimes.initial, transition, evidence))
-    return tuple(found)
+        paths.append(hmm.forward_backward(regimes.initial, transition, evidence))
+    return tuple(paths)
 
 
-def prior(problem: TrialProblem, paths: tuple[Path | None, ...]) -> Prior:
+def prior(problem: TrialProblem, paths: Paths) -> Prior:
     """The prior of the whole state given the posterior of the discrete states."""
     if all(path is None for path in paths):
         return Prior(joined(list(problem.chains)), None, 0.0)
@@ -58,55 +59,68 @@ def prior(problem: TrialProblem, paths: tuple[Path | None, ...]) -> Prior:
     size = state_slices(problem)[-1].stop
     linear, precision = jnp.zeros((*lead, size), dtype), jnp.zeros((*lead, size, size), dtype)
     chains, constant = [], jnp.zeros(lead[:1], dtype)
-    for chain, path, place in zip(problem.chains, paths, state_slices(problem), strict=True):
+    for chain, path, columns in zip(problem.chains, paths, state_slices(problem), strict=True):
         if path is None:
             chains.append(chain)
             continue
-        found = expected_chain(chain, path.marginal)
-        chains.append(found.chain)
-        constant = constant + found.constant
-        linear = linear.at[..., place].set(found.extra.linear)
-        precision = precision.at[..., place, place].set(found.extra.precision)
+        expected = expected_chain(chain, path.marginal)
+        chains.append(expected.chain)
+        constant = constant + expected.constant
+        linear = linear.at[..., columns].set(expected.extra.linear)
+        precision = precision.at[..., columns, columns].set(expected.extra.precision)
     return Prior(joined(chains), Sites(linear, precision), constant)
 
 
-def moments(smoothed: Smoothed, place: slice):
+def block_moments(
+    smoothed: Smoothed, columns: slice
+) -> tuple[Float[Array, "row time state"], Float[Array, "row time state state"], Float[Array, "row step state state"]]:
     """Mean, covariance and E[x_{t+1} x_t'] of one block's state."""
-    mean, covariance = smoothed.mean[..., place], smoothed.covariance[..., place, place]
-    cross = smoothed.cross_covariance[..., place, place] + mean[:, 1:, :, None] * mean[:, :-1, None, :]
+    mean, covariance = smoothed.mean[..., columns], smoothed.covariance[..., columns, columns]
+    cross = smoothed.cross_covariance[..., columns, columns] + mean[:, 1:, :, None] * mean[:, :-1, None, :]
     return mean, covariance, cross
 
 
-def log_transitions(regimes, mean, covariance):
+def log_transitions(
+    regimes: Regimes, mean: Float[Array, "row time state"], covariance: Float[Array, "row time state state"]
+) -> Float[Array, "... regime regime"]:
     """The bound on E[log p(s_{t+1} | s_t, x_t)]: [row, step, from, to], or [from, to] where it does not depend on x."""
     if regimes.recurrence is None:
         return jax.nn.log_softmax(regimes.transition, -1)
     weights = regimes.recurrence
     score = (mean[:, :-1] @ weights.T)[..., None, :] + regimes.transition
-    spread = jnp.einsum("btij,ki,kj->btk", covariance[:, :-1], weights, weights)
-    return score - jax.nn.logsumexp(score + 0.5 * spread[..., None, :], -1, keepdims=True)
+    variance = jnp.einsum("btij,ki,kj->btk", covariance[:, :-1], weights, weights)
+    return score - jax.nn.logsumexp(score + 0.5 * variance[..., None, :], -1, keepdims=True)
 
 
-def update(problem: TrialProblem, smoothed: Smoothed, paths: tuple[Path | None, ...]) -> tuple[Path | None, ...]:
+def update(problem: TrialProblem, smoothed: Smoothed, paths: Paths) -> Paths:
     """The posterior of the discrete states given the moments of x: exact coordinate ascent."""
-    found = []
-    for chain, regimes, place, path in zip(problem.chains, problem.regimes, state_slices(problem), paths, strict=True):
+    updated = []
+    for chain, regimes, columns, path in zip(
+        problem.chains, problem.regimes, state_slices(problem), paths, strict=True
+    ):
         if path is None or regimes is None:
-            found.append(None)
+            updated.append(None)
             continue
-        mean, covariance, cross = moments(smoothed, place)
+        mean, covariance, cross = block_moments(smoothed, columns)
         evidence = expected_log_steps(chain, mean, covariance, cross)
         evidence = jnp.concatenate([jnp.zeros_like(evidence[:, :1]), evidence], 1)
-        found.append(hmm.forward_backward(regimes.initial, log_transitions(regimes, mean, covariance), evidence))
-    return tuple(found)
+        updated.append(hmm.forward_backward(regimes.initial, log_transitions(regimes, mean, covariance), evidence))
+    return tuple(updated)
 
 
-def expected_log_steps(chain: Chain, mean, covariance, cross):
+def expected_log_steps(
+    chain: Chain,
+    mean: Float[Array, "row time state"],
+    covariance: Float[Array, "row time state state"],
+    cross: Float[Array, "row step state state"],
+) -> Float[Array, "row step regime"]:
     """E_q[log N(x_t; A_s x_{t-1} + b_s, Q_s)] for every regime: [row, step, regime]."""
     second = covariance + mean[..., :, None] * mean[..., None, :]
     before, after = mean[:, :-1], mean[:, 1:]
 
-    def one(transition, offset, noise):
+    def of_regime(
+        transition: Float[Array, "state state"], offset: Float[Array, " state"], noise: Float[Array, "state state"]
+    ) -> Float[Array, "row step"]:
         inverse = jnp.linalg.inv(noise)
         pulled = inverse @ transition
         quadratic = (
@@ -119,20 +133,22 @@ def expected_log_steps(chain: Chain, mean, covariance, cross):
         size = offset.shape[0]
         return linear - 0.5 * (quadratic + jnp.linalg.slogdet(noise)[1] + size * jnp.log(2 * jnp.pi))
 
-    return jnp.moveaxis(jax.vmap(one)(chain.transition, chain.offset, chain.noise), 0, -1)
+    return jnp.moveaxis(jax.vmap(of_regime)(chain.transition, chain.offset, chain.noise), 0, -1)
 
 
-def path_terms(problem: TrialProblem, paths, smoothed: Smoothed):
+def path_terms(problem: TrialProblem, paths: Paths, smoothed: Smoothed) -> Float[Array, " row"] | float:
     """E[log p(s)] - E[log q(s)] of all blocks that switch, the transitions' bound at the moments of x."""
     total = 0.0
-    for regimes, place, path in zip(problem.regimes, state_slices(problem), paths, strict=True):
+    for regimes, columns, path in zip(problem.regimes, state_slices(problem), paths, strict=True):
         if path is not None and regimes is not None:
-            mean, covariance, _ = moments(smoothed, place)
+            mean, covariance, _ = block_moments(smoothed, columns)
             total = total - hmm.divergence(path, regimes.initial, log_transitions(regimes, mean, covariance))
     return total
 
 
-def correction(problem: TrialProblem, paths, prior: Prior, smoothed: Smoothed):
+def correction(
+    problem: TrialProblem, paths: Paths, prior: Prior, smoothed: Smoothed
+) -> tuple[Float[Array, " row"], Sites | None]:
     """(what the bound gains, sites that recurrent transitions add to the target).
 
     The smoother's divergence counts the extra sites as data: the bound gets E[extra sites] and the constant back, and
@@ -146,25 +162,25 @@ def correction(problem: TrialProblem, paths, prior: Prior, smoothed: Smoothed):
     return gained, recurrent_sites(problem, paths, smoothed)
 
 
-def recurrent_sites(problem: TrialProblem, paths, smoothed: Smoothed) -> Sites | None:
+def recurrent_sites(problem: TrialProblem, paths: Paths, smoothed: Smoothed) -> Sites | None:
     """The natural-gradient sites of the transitions' bound: J = sum_j q_j sum_k p_jk R_k R_k', h = gradient + J m."""
-    if all(one is None or one.recurrence is None for one in problem.regimes):
+    if all(regimes is None or regimes.recurrence is None for regimes in problem.regimes):
         return None
     linear, precision = jnp.zeros_like(smoothed.mean), jnp.zeros_like(smoothed.covariance)
-    for regimes, place, path in zip(problem.regimes, state_slices(problem), paths, strict=True):
+    for regimes, columns, path in zip(problem.regimes, state_slices(problem), paths, strict=True):
         if path is None or regimes is None or regimes.recurrence is None:
             continue
-        mean, covariance, _ = moments(smoothed, place)
+        mean, covariance, _ = block_moments(smoothed, columns)
         weights = regimes.recurrence
         score = (mean[:, :-1] @ weights.T)[..., None, :] + regimes.transition
-        spread = jnp.einsum("btij,ki,kj->btk", covariance[:, :-1], weights, weights)
-        chance = jax.nn.softmax(score + 0.5 * spread[..., None, :], -1)
+        variance = jnp.einsum("btij,ki,kj->btk", covariance[:, :-1], weights, weights)
+        probability = jax.nn.softmax(score + 0.5 * variance[..., None, :], -1)
         into = path.pair.sum(-2)
-        expected = jnp.einsum("btj,btjk->btk", path.pair.sum(-1), chance)
+        expected = jnp.einsum("btj,btjk->btk", path.pair.sum(-1), probability)
         j = jnp.einsum("btk,ki,kl->btil", expected, weights, weights)
         h = (into - expected) @ weights + jnp.einsum("btij,btj->bti", j, mean[:, :-1])
-        linear = linear.at[:, :-1, place].set(h)
-        precision = precision.at[:, :-1, place, place].set(j)
+        linear = linear.at[:, :-1, columns].set(h)
+        precision = precision.at[:, :-1, columns, columns].set(j)
     if problem.emission is None:
         return Sites(linear, precision)
     # The states of a block that switches are its latents: the emission only moves them to their place.
