@@ -32,6 +32,8 @@ StateMarginals = tuple[
 Penalty = tuple[Float[Array, "*neuron width"], Float[Array, "neuron width"]]
 #: The value of each neuron's objective, its gradient and its curvature.
 ReadoutObjective = tuple[Float[Array, " neuron"], Float[Array, "neuron width"], Float[Array, "neuron width width"]]
+#: A number for each row, bin and neuron.
+NeuronTerm = Float[Array, "row time neuron"]
 #: Parameters by name in unconstrained space.
 Raw = dict[str, Float[Array, "..."]]
 
@@ -139,13 +141,7 @@ def templates(model: Model, context: Context, values: dict[str, Any], total: tup
 
 def readout_terms(
     model: Model, theta: Parameters, batch: Batch, moments: Moments, responsibility: Float[Array, " row"]
-) -> tuple[
-    Float[Array, "row time neuron"],
-    Float[Array, "row time neuron"],
-    Float[Array, "row time neuron"],
-    Float[Array, "row time latent"],
-    Float[Array, "row time latent latent"],
-]:
+) -> tuple[NeuronTerm, NeuronTerm, NeuronTerm, Float[Array, "row time latent"], Float[Array, "row time latent latent"]]:
     """E_q[log p(y | x)] in each row, bin and neuron, times the row's responsibility: value, slope g and weight w >= 0
     in the predictor; then the moments of the latents.
     """
@@ -273,9 +269,8 @@ def observation(
 
     def objective(raw: Raw, batch: Batch, marginals: StateMarginals) -> Float[Array, ""]:
         parameters = {name: biject_to(supports[site])(raw[name]) for name, site in names.items()}
-        return readout_terms(model, theta._replace(observation=theta.observation | parameters), batch, *marginals)[
-            0
-        ].sum()
+        at = theta._replace(observation=theta.observation | parameters)
+        return readout_terms(model, at, batch, *marginals)[0].sum()
 
     def prior(raw: Raw) -> Float[Array, ""]:
         constrained = {site: biject_to(supports[site])(raw[name]) for name, site in names.items()}

@@ -1,6 +1,6 @@
 """The first stage, variational EM, step by step: a warm start where the model asks for one, then EM from each seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,10 +11,12 @@ from nlbprob.infer.em.steps import EM, EMState, EStep, bound, e_step, m_step
 from nlbprob.infer.fit import errors
 from nlbprob.infer.fit.setup import FIRST_STEPS, LATER_STEPS, Setup
 from nlbprob.infer.fit.state import BestHeldout, EMResult, FitInfo, FitState
+from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.execute import map_chunks
 from nlbprob.infer.start import warm_start
 from nlbprob.infer.start.initial import from_warm_start, initial_guess, site_values
 from nlbprob.infer.trajectories.marginals import COLD_STEPS
+from nlbprob.infer.trajectories.problem import SiteState
 
 #: (stage, iteration, elbos, heldout_bits) -> the step's FitInfo.
 MakeInfo = Callable[..., FitInfo]
@@ -24,8 +26,8 @@ def init(setup: Setup, seed_index: int = 0) -> FitState:
     """The state before the first step from one seed."""
     seed, dtype = setup.config.seeds[seed_index], jnp.result_type(float)
     stage, em = "em", setup.em
-    if setup.start is not None:
-        values = {name: jnp.asarray(value, dtype) for name, value in setup.start.items()}
+    if setup.init_values is not None:
+        values = {name: jnp.asarray(value, dtype) for name, value in setup.init_values.items()}
     else:
         if setup.warm is not None and warm_start.ITERATIONS:
             stage, em = "warm start", setup.warm
@@ -34,13 +36,21 @@ def init(setup: Setup, seed_index: int = 0) -> FitState:
 
 
 def iterate(
-    setup: Setup, em: EM, state: EMState, batches, *, steps: int, cold: bool, iteration: int, **options: Any
+    setup: Setup,
+    em: EM,
+    state: EMState,
+    batches: Sequence[Batch],
+    *,
+    steps: int,
+    cold: bool,
+    iteration: int,
+    **options: Any,
 ) -> tuple[EMState, tuple[EStep, ...]]:
     """An E-step of all chunks and, where EM has iterations at all, the M-step."""
 
-    def update(pair):
-        batch, rows = pair
-        return e_step(em, state.values, batch, rows, steps, cold)
+    def update(pair: tuple[Batch, SiteState]) -> EStep:
+        batch, site_state = pair
+        return e_step(em, state.values, batch, site_state, steps, cold)
 
     chunks = tuple(map_chunks(update, zip(batches, state.rows, strict=True), **options))
     errors.check_expectation(state.values, chunks, setup.trials, iteration)
@@ -54,13 +64,11 @@ def warm_step(setup: Setup, state: FitState, make_info: MakeInfo) -> tuple[FitSt
     assert setup.warm is not None
     cold, number, seed = state.iteration == 0, state.iteration + 1, setup.config.seeds[state.seed_index]
     steps = FIRST_STEPS if cold else LATER_STEPS
-    found, chunks = iterate(
-        setup, setup.warm, state.em, setup.batches, steps=steps, cold=cold, iteration=state.iteration
-    )
+    em, chunks = iterate(setup, setup.warm, state.em, setup.batches, steps=steps, cold=cold, iteration=state.iteration)
     info = make_info("warm start", number, (bound(chunks),))
     state = state.replace(log=(*state.log, info))
     if number < warm_start.ITERATIONS:
-        return state.replace(em=found, iteration=number), info
+        return state.replace(em=em, iteration=number), info
     before = state.em.values
     latents = warm_start.latent_means(setup.warm, before, chunks, setup.n_trials)
     values = from_warm_start(setup.model, setup.context, setup.trials, before, latents, seed)
@@ -92,7 +100,7 @@ def em_step(setup: Setup, state: FitState, make_info: MakeInfo, meanwhile: Calla
     log = (*state.log, info) if count else state.log
     state = state.replace(em=em, iteration=number, heldout=heldout, log=log)
     history = state.of_stage("em", seed)
-    converged = convergence.converged([one.elbo for one in history], setup.em.pace)
+    converged = convergence.converged([info.elbo for info in history], setup.em.pace)
     converged |= hidden is not None and should_stop(bits_of(state, seed))
     if converged or number >= count:
         return ended(setup, state, chunks, bool(converged)), info
@@ -110,7 +118,7 @@ def ended(setup: Setup, state: FitState, chunks: tuple[EStep, ...], converged: b
     Args:
         setup: the fit, but for its state.
         state: after that iteration.
-        chunks: what its E-step found.
+        chunks: its E-step.
         converged: whether EM ended because its bound has converged, or by early stopping.
     """
     seed, em = setup.config.seeds[state.seed_index], state.em
@@ -120,7 +128,7 @@ def ended(setup: Setup, state: FitState, chunks: tuple[EStep, ...], converged: b
     errors.check_values(em.values, f"in the last of {state.iteration} EM iterations")
     occupancy = convergence.occupancy(setup.model, setup.batches, chunks)
     result = EMResult(
-        em, seed, bound(chunks), converged, occupancy, tuple(one for one in state.log if one.seed == seed)
+        em, seed, bound(chunks), converged, occupancy, tuple(info for info in state.log if info.seed == seed)
     )
     seeds = (*state.seeds, (seed, result.elbo))
     if state.result is not None and state.result.elbo >= result.elbo:

@@ -42,7 +42,7 @@ def check_expectation(values: Mapping[str, Any], chunks: "Sequence[EStep]", tria
         counts = np.where(trials.seen, trials.counts, 0).max((0, 1))
         worst = int(counts.argmax())
         lost = np.flatnonzero(~np.isfinite(bounds))
-        ids = ", ".join(str(trials.table["id"][place]) for place in lost[:5]) + ", ..." * (len(lost) > 5)
+        ids = ", ".join(str(trials.table["id"][index]) for index in lost[:5]) + ", ..." * (len(lost) > 5)
         raise InputError(
             f"fit: the bound of {len(lost)} of {trials.n_trials} trials (id {ids}) is not finite {when}. The largest "
             f"count is {counts[worst]} in one bin, of neuron {trials.neurons['id'][worst]}: leave it out, "

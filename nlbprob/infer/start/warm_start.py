@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from nlbprob.blocks.latent import Latent
 from nlbprob.infer.em.steps import EM, EStep
@@ -17,15 +18,17 @@ ITERATIONS = 12
 
 def simpler_model(model: Model) -> Model | None:
     """The simpler model whose fit a model starts from, where one of its blocks asks for it."""
-    pilots = [block.pilot() if isinstance(block, Latent) else None for block in model.latents]
-    if not any(pilots) or not model.readout.names:
+    simpler = [block.pilot() if isinstance(block, Latent) else None for block in model.latents]
+    if not any(simpler) or not model.readout.names:
         return None
-    latents = [pilot or block for pilot, block in zip(pilots, model.latents, strict=True)]
+    latents = [simple or block for simple, block in zip(simpler, model.latents, strict=True)]
     return dataclasses.replace(model, latents=latents)
 
 
-def latent_means(em: EM, values: dict[str, Any], chunks: Sequence[EStep], trials: int) -> np.ndarray:
-    """Means of the simpler model's latents [trial, time, latent], templates left out, from an E-step at `values`."""
+def latent_means(
+    em: EM, values: dict[str, Any], chunks: Sequence[EStep], trials: int
+) -> Float[np.ndarray, "trial time latent"]:
+    """Means of the simpler model's latents, templates left out, from an E-step at `values`."""
     components = em.model.n_components
     mean = np.concatenate([np.asarray(chunk.moments[0]) for chunk in chunks])[: trials * components]
     responsibility = np.concatenate([np.asarray(chunk.responsibility) for chunk in chunks])[: trials * components]

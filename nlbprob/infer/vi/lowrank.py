@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import jax.numpy as jnp
@@ -37,7 +38,7 @@ class LowRank(Family, name="lowrank"):
     def __post_init__(self) -> None:
         object.__setattr__(self, "rank", whole_number(self.rank, "LowRank", "rank", 1))
 
-    def sample(self, frames, enough_trials):
+    def sample(self, frames: dict[str, LocationScale], enough_trials: bool) -> Iterator[tuple[str, Any, Any]]:
         parts = self.sample_joint(frames)
         for group in frames:
             yield group, parts[group], 0.0
