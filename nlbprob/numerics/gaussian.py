@@ -6,7 +6,7 @@ the batch axes or none; each of A, b and Q has a time axis of length T-1 (`A_t` 
 a time axis, or neither.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
@@ -20,6 +20,8 @@ BackwardSteps = tuple[
 ]
 #: Transition, offset and noise of steps; None stands for one that is kept elsewhere.
 StepArrays = tuple[Float[Array, "..."] | None, Float[Array, "..."] | None, Float[Array, "..."] | None]
+#: The same, all three at hand.
+StepValues = tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]
 
 
 class Chain(NamedTuple):
@@ -146,15 +148,14 @@ def time_leading(
     steps = (chain.transition, chain.offset, chain.noise)
     axes = (-3, -2, -3)
     varies = [array.ndim >= -axis for array, axis in zip(steps, axes, strict=True)]
-    transition, offset, noise = (None if v else array for array, v in zip(steps, varies, strict=True))
-    varying = (jnp.moveaxis(array, axis, 0) if v else None for array, axis, v in zip(steps, axes, varies, strict=True))
-    return (
-        (transition, offset, noise),
-        tuple(varying),
-        (jnp.moveaxis(sites.linear, -2, 0), jnp.moveaxis(sites.precision, -3, 0)),
+    constant: Any = tuple(None if v else array for array, v in zip(steps, varies, strict=True))
+    varying: Any = tuple(
+        jnp.moveaxis(array, axis, 0) if v else None for array, axis, v in zip(steps, axes, varies, strict=True)
     )
+    return constant, varying, (jnp.moveaxis(sites.linear, -2, 0), jnp.moveaxis(sites.precision, -3, 0))
 
 
-def merge(constant: StepArrays, varying: StepArrays) -> StepArrays:
+def merge(constant: StepArrays, varying: StepArrays) -> StepValues:
     """The transition, offset and noise of one step, from where `time_leading` put them."""
-    return tuple(fixed if fixed is not None else moving for fixed, moving in zip(constant, varying, strict=True))
+    step: Any = tuple(fixed if fixed is not None else moving for fixed, moving in zip(constant, varying, strict=True))
+    return step

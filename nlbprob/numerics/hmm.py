@@ -27,11 +27,9 @@ Paths = tuple[Path | None, ...]
 
 def steps(
     transition: Float[Array, "*step state state"],
-) -> tuple[Float[Array, "step *batch state state"] | None, Float[Array, "state state"] | None]:
-    """The transition with its time axis first, or None and the constant transition."""
-    if transition.ndim == 2:
-        return None, transition
-    return jnp.moveaxis(transition, -3, 0), None
+) -> Float[Array, "steps *batch state state"] | None:
+    """The transition with its time axis first; None where it is constant."""
+    return None if transition.ndim == 2 else jnp.moveaxis(transition, -3, 0)
 
 
 def forward(
@@ -41,14 +39,14 @@ def forward(
 ) -> tuple[Float[Array, "time *batch state"], Float[Array, "*batch"]]:
     """log p(s_t, evidence up to t), time first, and the log normaliser."""
     leading = jnp.moveaxis(evidence, -2, 0)
-    varying, constant = steps(transition)
+    varying = steps(transition)
     first = initial + leading[0]
 
     def advance(
         alpha: Float[Array, "*batch state"], inputs: tuple[Float[Array, "*batch state"], Array | None]
     ) -> tuple[Float[Array, "*batch state"], Float[Array, "*batch state"]]:
         now, step = inputs
-        moved = jax.nn.logsumexp(alpha[..., :, None] + (constant if step is None else step), -2) + now
+        moved = jax.nn.logsumexp(alpha[..., :, None] + (transition if step is None else step), -2) + now
         return moved, moved
 
     last, later = lax.scan(advance, first, (leading[1:], varying))
@@ -63,19 +61,19 @@ def forward_backward(
     """Marginals of s and of its neighbours given all evidence: the sum-product algorithm."""
     alpha, log_normalizer = forward(initial, transition, evidence)
     leading = jnp.moveaxis(evidence, -2, 0)
-    varying, constant = steps(transition)
+    varying = steps(transition)
 
     def backward_pass(
         beta: Float[Array, "*batch state"], inputs: tuple[Float[Array, "*batch state"], Array | None]
     ) -> tuple[Float[Array, "*batch state"], Float[Array, "*batch state"]]:
         later, step = inputs
-        moved = jax.nn.logsumexp((constant if step is None else step) + (beta + later)[..., None, :], -1)
+        moved = jax.nn.logsumexp((transition if step is None else step) + (beta + later)[..., None, :], -1)
         return moved, beta
 
     first, later = lax.scan(backward_pass, jnp.zeros_like(alpha[0]), (leading[1:], varying), reverse=True)
     beta = jnp.concatenate([first[None], later])
     marginal = jax.nn.softmax(alpha + beta, -1)
-    after = (beta[1:] + leading[1:])[..., None, :] + (constant if varying is None else varying)
+    after = (beta[1:] + leading[1:])[..., None, :] + (transition if varying is None else varying)
     joint = alpha[:-1][..., :, None] + after
     pair = jax.nn.softmax(joint.reshape(*joint.shape[:-2], -1), -1).reshape(joint.shape)
     axis = evidence.ndim - 2
@@ -91,7 +89,7 @@ def draw(
 ) -> Int[Array, "*shape time"]:
     """Paths from the posterior given all evidence: filter forward, sample backward; [*shape, *batch, time]."""
     alpha, _ = forward(initial, transition, evidence)
-    varying, constant = steps(transition)
+    varying = steps(transition)
     keys = jax.random.split(key, alpha.shape[0])
     last = jax.random.categorical(keys[-1], alpha[-1], shape=(*shape, *alpha.shape[1:-1]))
 
@@ -100,7 +98,7 @@ def draw(
     ) -> tuple[Int[Array, "*shape"], Int[Array, "*shape"]]:
         filtered, step, key = inputs
         chosen = jax.nn.one_hot(later, filtered.shape[-1], dtype=bool)[..., None, :]
-        into = jnp.where(chosen, constant if step is None else step, 0.0).sum(-1)
+        into = jnp.where(chosen, transition if step is None else step, 0.0).sum(-1)
         now = jax.random.categorical(key, filtered + into)
         return now, now
 

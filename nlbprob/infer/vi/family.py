@@ -1,6 +1,7 @@
 """What a variational family over the parameters is."""
 
 import abc
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,7 +11,9 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from nlbprob.blocks.identity import Identified
-from nlbprob.infer.vi.guides import Guide, LocationScale, few_entries, parameter_guide
+from nlbprob.infer.em.fisher import MOST_JOINT
+from nlbprob.infer.parameters.flat import Entries
+from nlbprob.infer.vi.guides import Guide, LocationScale, parameter_guide
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
@@ -122,3 +125,10 @@ class Family(Identified, abc.ABC):
             frame: where the group starts.
         """
         return self.auxiliary(group, dist.Normal(jnp.zeros_like(frame.centre), 1.0).to_event(2))
+
+
+def few_entries(em: "EM", trials: int) -> bool:
+    """Whether the parameters besides the readout have fewer entries than there are trials."""
+    sites = em.sites
+    others = Entries({name: site for name, site in sites.items() if name not in em.model.readout.names})
+    return sum(map(math.prod, others.shapes)) < min(trials, MOST_JOINT)

@@ -21,7 +21,6 @@ from numpyro.infer import ELBO
 
 from nlbprob.infer.em.fisher import MOST_JOINT
 from nlbprob.infer.em.steps import EM, START_SCALE
-from nlbprob.infer.parameters.flat import Entries
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories.problem import SiteState
@@ -225,13 +224,6 @@ def parameter_guide(em: EM, family: "Family", enough_trials: bool) -> ParameterG
     """The guide of a model in its context: one object for all that are equal, so that it is compiled for once."""
     shapes = {name: site.shape for name, site in em.sites.items()}
     return ParameterGuide(family, shapes, em.supports, em.model.readout.names, enough_trials)
-
-
-def few_entries(em: EM, trials: int) -> bool:
-    """Whether the parameters besides the readout have fewer entries than there are trials."""
-    sites = em.sites
-    others = Entries({name: site for name, site in sites.items() if name not in em.model.readout.names})
-    return sum(map(math.prod, others.shapes)) < min(trials, MOST_JOINT)
 
 
 @program("guide")
