@@ -245,7 +245,7 @@ class Latent(Block, abc.ABC):
         with numpyro.plate("trial", trials.n_trials, dim=-1):
             prior = LinearGaussianMarkov.from_chain(chain, trials.n_bins)
             label = f"{self.name}_latent" if dynamics.emission is None else f"{self.name}_state"
-            state = numpyro.sample(self.name, prior, infer={"event_dims": ["time", label]})
+            state: Any = numpyro.sample(self.name, prior, infer={"event_dims": ["time", label]})
         return state if dynamics.emission is None else apply(dynamics.emission, state)
 
     def __call__(self, trials: "Trials"):

@@ -181,9 +181,9 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
     step_size, scale = state.stride, jnp.ones(())
     if scoring.entries.sites:
         scores = jax.tree.map(lambda *parts: sum(parts), *[chunk.scores for chunk in chunks])
-        bound = sum(chunk.elbo.sum() for chunk in chunks)
+        elbo: Any = sum(chunk.elbo.sum() for chunk in chunks)
         trials = sum(batch.seen.any((1, 2)).sum() for batch in batches)
-        values, scale, step_size = scoring.step(values, theta, scores, trials, step_size, bound)
+        values, scale, step_size = scoring.step(values, theta, scores, trials, step_size, elbo)
         theta = theta._replace(loadings=theta.loadings * scale)
     latent_sites, basis = maximize.latents(model, context, values, total)
     values |= latent_sites

@@ -193,7 +193,7 @@ def readout_objective(
 
     neurons = theta.baseline.shape[0]
     shapes = ((neurons,), (neurons, 1 + size), (neurons, 1 + size, 1 + size))
-    zero = tuple(jnp.zeros(shape, theta.baseline.dtype) for shape in shapes)
+    zero: Any = tuple(jnp.zeros(shape, theta.baseline.dtype) for shape in shapes)
     (value, gradient, curvature), _ = lax.scan(add, zero, (data, marginals))
     coefficients = jnp.concatenate([theta.baseline[:, None], theta.loadings], 1) - location
     value = value - 0.5 * jnp.sum(precision * coefficients**2, 1)
@@ -277,7 +277,9 @@ def observation(
         sampled: Any = numpyro.handlers.substitute(model.observation.parameters, data=constrained)
         with numpyro.handlers.trace() as sites:
             sampled(context)
-        return sum(site["fn"].log_prob(site["value"]).sum() for site in sites.values() if site["type"] == "sample")
+        samples = [site for site in sites.values() if site["type"] == "sample"]
+        total: Any = sum(site["fn"].log_prob(site["value"]).sum() for site in samples)
+        return total
 
     ones = jax.tree.map(jnp.ones_like, raw)
 

@@ -55,7 +55,7 @@ def check_expectation(values: Mapping[str, Any], chunks: "Sequence[EStep]", tria
             )
 
 
-def check_steps(losses: np.ndarray, params: Mapping[str, Any], guide: Guide, frames: Any) -> None:
+def check_steps(losses: np.ndarray, params: dict[str, Any], guide: Guide, frames: Any) -> None:
     """Raise InputError where SVI diverged, naming the sites, or what else the guide names."""
     blamed = not_finite(params)
     if blamed:

@@ -45,4 +45,5 @@ class Entries(NamedTuple):
         """log |d values / d entries|."""
         raw = self.split(entries)
         transforms = {name: biject_to(self.sites[name].support) for name in raw}
-        return sum(t.log_abs_det_jacobian(raw[name], t(raw[name])).sum() for name, t in transforms.items())
+        total: Any = sum(t.log_abs_det_jacobian(raw[name], t(raw[name])).sum() for name, t in transforms.items())
+        return total

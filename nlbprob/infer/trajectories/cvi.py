@@ -55,7 +55,7 @@ def tolerance(dtype: np.dtype | type) -> float:
     return 1e-6 if dtype == jnp.float32 else 1e-12
 
 
-def empty_sites(trials: int, bins: int, state: int, dtype: np.dtype | type = jnp.float32) -> Sites:
+def empty_sites(trials: int, bins: int, state: int, dtype: np.dtype | type = np.float32) -> Sites:
     """The sites of a trial of which nothing has been seen: q is the prior."""
     return Sites(jnp.zeros((trials, bins, state), dtype), jnp.zeros((trials, bins, state, state), dtype))
 

@@ -14,6 +14,9 @@ from nlbprob.model import Model, Parameters
 from nlbprob.numerics import gaussian
 from nlbprob.numerics.gaussian import Chain
 
+#: Mean and covariance of the state in a bin, and the evidence of the bins so far.
+Bin = tuple[Float[Array, "row state"], Float[Array, "row state state"], Float[Array, " row"]]
+
 
 @program("model")
 def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Marginals:
@@ -41,13 +44,7 @@ def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Margina
 
     identity = jnp.eye(state, dtype=chain.initial_mean.dtype)
 
-    def advance(
-        carry: tuple[Float[Array, "row state"], Float[Array, "row state state"], Float[Array, " row"]],
-        inputs: tuple[PyTree[Array], ...],
-    ) -> tuple[
-        tuple[Float[Array, "row state"], Float[Array, "row state state"], Float[Array, " row"]],
-        tuple[Float[Array, "row state"], Float[Array, "row state state"], Float[Array, " row"]],
-    ]:
+    def advance(carry: Bin, inputs: tuple[PyTree[Array], ...]) -> tuple[Bin, Bin]:
         mean, covariance, evidence = carry
         counts, seen, offset, shift, step = inputs
         one_bin = Chain(mean, covariance, identity, jnp.zeros(state, mean.dtype), identity)

@@ -34,7 +34,8 @@ KEPT_DRAWS = 400
 
 
 #: Of the arguments that SVI calls model and guide with: which trials a step takes, and how many there are.
-Index, Count = Int[Array, " draw"] | None, int | Int[Array, ""] | None
+Index = Int[Array, " draw"] | None
+Count = int | Int[Array, ""] | None
 #: A root of the covariance of the entries of all sites but the readout's, or its diagonal; None if unknown.
 RootOfRest = Float[Array, "entry entry"] | Float[Array, " entry"] | None
 #: The covariance of each neuron's readout, and `RootOfRest`; see `nlbprob.infer.vi.widths.widths`.
