@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 Moments = tuple[Float[Array, "*shape state"], Float[Array, "*shape state state"]]
 #: Gain, shift and covariance of steps back in time, see `nlbprob.numerics.kalman.backward`.
 BackwardSteps = tuple[
-    Float[Array, "*shape state state"], Float[Array, "*shape state"], Float[Array, "*shape state state"]
+    Float[Array, "*steps state state"], Float[Array, "*steps state"], Float[Array, "*steps state state"]
 ]
 #: Transition, offset and noise of steps; None stands for one that is kept elsewhere.
 StepArrays = tuple[Float[Array, "..."] | None, Float[Array, "..."] | None, Float[Array, "..."] | None]
