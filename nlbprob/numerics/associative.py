@@ -106,7 +106,9 @@ def filter(chain: Chain, sites: Sites) -> Filtered:
     return Filtered._make((*predicted, mean, covariance, centered))
 
 
-def backward_pass(last: Moments, steps: BackwardSteps) -> Moments:
+def backward_pass(
+    last: Moments, steps: BackwardSteps
+) -> tuple[Float[Array, "*steps state"], Float[Array, "*steps state state"]]:
     """The backward recursion of `nlbprob.numerics.kalman.backward_pass`, in parallel over time."""
 
     def compose(late: BackwardSteps, early: BackwardSteps) -> BackwardSteps:

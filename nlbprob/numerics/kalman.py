@@ -114,7 +114,9 @@ def sample(key: Key[Array, ""], chain: Chain, filtered: Filtered) -> Float[Array
     return jnp.concatenate([jnp.moveaxis(earlier, 0, axis), jnp.expand_dims(last, axis)], axis)
 
 
-def backward_pass(last: Moments, steps: BackwardSteps) -> Moments:
+def backward_pass(
+    last: Moments, steps: BackwardSteps
+) -> tuple[Float[Array, "*steps state"], Float[Array, "*steps state state"]]:
     """Backward recursion, in sequence: m_t = G_t m_{t+1} + g_t, P_t = G_t P_{t+1} G_t' + R_t, from the moments of
     the last bin.
     """
