@@ -81,7 +81,7 @@ def em_step(setup: Setup, state: FitState, make_info: MakeInfo, meanwhile: Calla
     Args:
         setup: the fit, but for its state.
         state: in the stage "em".
-        told: makes the `FitInfo` of a step.
+        make_info: makes the `FitInfo` of a step.
         meanwhile: what to do while the first E-step is compiled and runs.
     """
     seed, cold, number = setup.config.seeds[state.seed_index], state.iteration == 0, state.iteration + 1

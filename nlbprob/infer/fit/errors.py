@@ -1,4 +1,4 @@
-"""What to say where a fit breaks down: which site, which neuron, and what helps."""
+"""Messages of fits that break down: which site, which neuron, and what helps."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

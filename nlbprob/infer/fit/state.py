@@ -1,4 +1,4 @@
-"""What a fit knows at any moment, and what it tells of a step."""
+"""The state of a fit, and the info of a step."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -40,7 +40,7 @@ class FitInfo:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class EMResult:
-    """What EM found from one seed.
+    """The result of EM from one seed.
 
     Attributes:
         em: values of all parameter sites and the trials' posteriors.

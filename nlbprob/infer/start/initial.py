@@ -158,7 +158,7 @@ def group_means(
 
 
 def site_values(model: Model, context: Context, guess: InitialGuess) -> dict[str, jnp.ndarray]:
-    """The values of all sites at which the model is where the start says."""
+    """The values of all sites at the initial guess."""
     dtype = jnp.result_type(float)
     values: dict[str, Any] = {}
     bases: list[Any] = []

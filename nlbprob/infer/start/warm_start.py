@@ -1,4 +1,4 @@
-"""The start of a fit from that of a simpler model, which some blocks ask for."""
+"""The start of a fit from the fit of a simpler model, which some blocks have."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ ITERATIONS = 12
 
 
 def simpler_model(model: Model) -> Model | None:
-    """The simpler model whose fit a model starts from, where one of its blocks asks for it."""
+    """The simpler model whose fit a model starts from, where one of its blocks has one."""
     simpler = [block.pilot() if isinstance(block, Latent) else None for block in model.latents]
     if not any(simpler) or not model.readout.names:
         return None

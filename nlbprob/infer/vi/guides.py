@@ -59,7 +59,7 @@ class Part(NamedTuple):
 
 
 class Guide(abc.ABC):
-    """What the second stage of a fit asks of a family, for one model.
+    """A family for one model, as the second stage of a fit needs it.
 
     Calling it, with (index, data, frames, store, trials) as SVI calls the model, samples every parameter site.
     """
