@@ -31,11 +31,11 @@ class Site(NamedTuple):
 
 def parameter_sites(model: Model, context: Context) -> dict[str, Site]:
     """Every parameter site of a model."""
-    return dict(known_sites(model, context, bool(jax.config.jax_enable_x64)))
+    return dict(traced_sites(model, context, bool(jax.config.jax_enable_x64)))
 
 
 @functools.lru_cache(maxsize=64)
-def known_sites(model: Model, context: Context, wide: bool) -> dict[str, Site]:
+def traced_sites(model: Model, context: Context, wide: bool) -> dict[str, Site]:
     """The sites by a trace of the model, once for each model, context and width of numbers."""
     described = {}
 
