@@ -174,7 +174,7 @@ def test_slopes_match_finite_differences_of_the_optimised_bound(name):
 
         local, _, responsibility = converged(0.0)
         found, readout = slopes(local, responsibility)
-        slope = entries.join(found.slope) @ direction + found.scale @ scale
+        slope = entries.join(found.score) @ direction + found.scale @ scale
         difference = (converged(1e-4)[1].sum() - converged(-1e-4)[1].sum()) / 2e-4
     assert float(slope) == pytest.approx(float(difference), rel=1e-3)
     assert found.information.shape == (raw.size + model.dim,) * 2

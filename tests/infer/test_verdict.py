@@ -133,7 +133,7 @@ def test_a_gradient_or_a_trial_that_is_not_finite_is_named(recording):
     trials = trials.replace(counts=counts, seen=np.ones_like(trials.seen))
     chunk = types.SimpleNamespace(
         elbo=np.array([-10.0, -20.0]),
-        slopes=types.SimpleNamespace(slope={"a": np.ones(2), "gp.lengthscale_ms": np.nan}),
+        scores=types.SimpleNamespace(score={"a": np.ones(2), "gp.lengthscale_ms": np.nan}),
     )
     with pytest.raises(nlb.InputError, match=r"gradient of the bound in gp\.lengthscale_ms is not finite after 7 EM"):
         failures.check_expectation({"a": np.ones(2)}, [chunk], trials, 7)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -75,15 +75,15 @@ class EMState(NamedTuple):
     stride: StepSize
 
 
-def free_sites(model: Model, context: Context, supports: dict[str, Constraint]) -> list[str]:
+def free_sites(model: Model, context: Context, names: Collection[str]) -> list[str]:
     """The sites that no update in closed form moves: these follow the gradient of the bound."""
     closed_form = set(model.readout.settled)
-    closed_form |= {name for name in supports if name in maximize.observation_sites(model, context)}
+    closed_form |= {name for name in names if name in maximize.observation_sites(model, context)}
     for latent in model.chains:
         closed_form |= {latent.site(name) for name in model.settled(latent)}
     if model.templates is not None:
         closed_form |= {model.templates.site(name) for name in ("weights", "coefficients")}
-    return [name for name in supports if name not in closed_form]
+    return [name for name in names if name not in closed_form]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
