@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 from numpyro.distributions import biject_to
 
 from nlbprob.infer.parameters.sites import Site
@@ -29,7 +29,7 @@ class Entries(NamedTuple):
         """The entries from arrays by site, in any order, in unconstrained space."""
         return jnp.concatenate([raw[name].reshape(-1) for name in self.sites])
 
-    def split(self, entries: Float[Array, " entry"]) -> dict[str, Any]:
+    def split(self, entries: Num[Array, " entry"]) -> dict[str, Any]:
         """The entries by site, still in unconstrained space."""
         shapes = self.shapes
         ends = np.cumsum([math.prod(shape) for shape in shapes])
