@@ -48,8 +48,8 @@ class Drift:
     prefix: str = dataclasses.field(metadata={"static": True})
 
     def __call__(self, x: Float[Array, " state"]) -> Float[Array, " state"]:
-        known = numpyro.handlers.substitute(data=self.parameters)
-        with HANDLERS, numpyro.handlers.block(), known, PrefixedSites(self.prefix):
+        at_values = numpyro.handlers.substitute(data=self.parameters)
+        with HANDLERS, numpyro.handlers.block(), at_values, PrefixedSites(self.prefix):
             return self.function(x)
 
 

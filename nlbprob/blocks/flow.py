@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from nlbprob.arguments import checked_keywords
 from nlbprob.blocks.base import Context
@@ -17,7 +17,7 @@ from nlbprob.blocks.latent import Begin, Dynamics, Latent
 from nlbprob.blocks.lds import LDS
 from nlbprob.blocks.trajectory_priors.linearized import LinearizedPrior
 from nlbprob.errors import InputError
-from nlbprob.numerics import cubature, moments
+from nlbprob.numerics import cubature, statistics
 from nlbprob.numerics.gaussian import Chain, symmetrize
 
 #: The noise of a step by the prior: its variance, and the number of bins that this is worth.
@@ -93,16 +93,17 @@ class Flow(Latent):
 
     def start(self, begin: Begin, context: Context):
         """The linear map of the given latents, and the parameters of f, at which f best foretells their next bin."""
-        found = coordinates(self.function, self.name, begin)
-        mean, identity = found.first.mean(0), np.eye(self.n_latents)
+        initial = coordinates(self.function, self.name, begin)
+        mean, identity = initial.first.mean(0), np.eye(self.n_latents)
+        centred = initial.first - mean
         values = {
-            "noise": found.noise + 0.02 * identity,
+            "noise": initial.noise + 0.02 * identity,
             "initial_mean": mean,
-            "initial_covariance": (found.first - mean).T @ (found.first - mean) / len(found.first) + 0.1 * identity,
+            "initial_covariance": centred.T @ centred / len(centred) + 0.1 * identity,
         }
         dtype = jnp.result_type(float)
         values = {self.site(name): jnp.asarray(value, dtype) for name, value in values.items()}
-        return values | found.parameters, jnp.asarray(found.basis, dtype)
+        return values | initial.parameters, jnp.asarray(initial.basis, dtype)
 
     def statistics(self, smoothed, prior, apart, within, auxiliary):
         """Sums of E[(x_t - x_{t-1} - f)(...)'] and of steps; moments of the first bin."""
@@ -110,7 +111,7 @@ class Flow(Latent):
         residual = jax.vmap(jax.vmap(lambda *step: squared_residual(prior.drift, *step)))
         mean, covariance, cross = smoothed.mean, smoothed.covariance, smoothed.cross_covariance
         squares = residual(mean[:, :-1], covariance[:, :-1], mean[:, 1:], covariance[:, 1:], cross)
-        gathered = moments.gather(mean, covariance, cross, 0.0, apart, within)
+        gathered = statistics.gather(mean, covariance, cross, 0.0, apart, within)
         later = within[:, 1:]
         return jnp.einsum("bt,btij->ij", later, squares), later.sum(), gathered
 
@@ -119,12 +120,19 @@ class Flow(Latent):
         squares, steps, gathered = stats
         identity = jnp.eye(self.n_latents, dtype=squares.dtype)
         noise = (symmetrize(squares) + NOISE_BINS * NOISE_VARIANCE * identity) / (steps + NOISE_BINS)
-        mean, covariance = moments.initial(gathered)
-        found = {"noise": noise, "initial_mean": mean, "initial_covariance": covariance}
-        return {self.site(name): value for name, value in found.items()}, identity
+        mean, covariance = statistics.initial(gathered)
+        updated = {"noise": noise, "initial_mean": mean, "initial_covariance": covariance}
+        return {self.site(name): value for name, value in updated.items()}, identity
 
 
-def squared_residual(drift: Callable[[Array], Array], mean, covariance, after, later, cross):
+def squared_residual(
+    drift: Callable[[Array], Array],
+    mean: Float[Array, " state"],
+    covariance: Float[Array, "state state"],
+    after: Float[Array, " state"],
+    later: Float[Array, "state state"],
+    cross: Float[Array, "state state"],
+) -> Float[Array, "state state"]:
     """E[(x' - x - f(x))(x' - x - f(x))'] of neighbours with these means, covariances, and Cov(x', x) = cross."""
     x, standard, weights, root = cubature.nodes(mean, covariance)
     gain = jax.scipy.linalg.solve_triangular(root, cross.T, lower=True)

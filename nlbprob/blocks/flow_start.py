@@ -52,17 +52,17 @@ def coordinates(function: Callable, prefix: str, begin: Begin) -> Coordinates:
     start = {name: np.asarray(support[name].inv(site["value"]), float) for name, site in sites.items()}
     sizes = np.cumsum([dim * dim, *(value.size for value in start.values())])
 
-    def split(entries) -> tuple[Any, dict[str, Any]]:
+    def split(entries: Float[Array, " entry"]) -> tuple[Any, dict[str, Any]]:
         parts = jnp.split(entries, sizes[:-1])
         raw = {name: part.reshape(start[name].shape) for name, part in zip(start, parts[1:], strict=True)}
         return parts[0].reshape(dim, dim), {name: support[name](value) for name, value in raw.items()}
 
-    def residuals(entries):
+    def residuals(entries: Float[Array, " entry"]) -> Float[Array, "pair latent"]:
         turn, values = split(entries)
         x = before @ turn.T
         return after @ turn.T - x - jax.vmap(Drift(values, function, prefix))(x)
 
-    def loss(entries):
+    def loss(entries: Float[Array, " entry"]) -> Float[Array, ""]:
         turn, values = split(entries)
         left = residuals(entries)
         covariance = left.T @ left / len(left) + 1e-4 * jnp.eye(dim)
@@ -71,7 +71,7 @@ def coordinates(function: Callable, prefix: str, begin: Begin) -> Coordinates:
 
     slope = jax.jit(jax.value_and_grad(loss))
 
-    def objective(entries):
+    def objective(entries: Float[np.ndarray, " entry"]) -> tuple[float, Float[np.ndarray, " entry"]]:
         value, gradient = slope(jnp.asarray(entries, before.dtype))
         finite = np.isfinite(value) and np.isfinite(gradient).all()
         return (float(value), np.asarray(gradient, float)) if finite else (1e10, np.zeros(len(entries)))
@@ -82,7 +82,7 @@ def coordinates(function: Callable, prefix: str, begin: Begin) -> Coordinates:
         entries = np.concatenate([scale * turn.ravel(), *(value.ravel() for value in start.values())])
         return minimize(objective, entries, jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
 
-    best = min(map(search, range(SEARCHES)), key=lambda found: found.fun).x
+    best = min(map(search, range(SEARCHES)), key=lambda result: result.fun).x
     turn, values = split(jnp.asarray(best, before.dtype))
     left = np.asarray(residuals(jnp.asarray(best, before.dtype)), float)
     turn = np.asarray(turn, float)

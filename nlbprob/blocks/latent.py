@@ -21,7 +21,7 @@ from nlbprob.blocks.trajectory_priors.base import ChainPrior, TrajectoryPrior
 from nlbprob.blocks.trajectory_priors.linearized import LinearizedPrior
 from nlbprob.data.stitch import neurons_of_a_session
 from nlbprob.errors import InputError
-from nlbprob.numerics import matrices, moments
+from nlbprob.numerics import matrices, statistics
 from nlbprob.numerics.gaussian import Chain, Smoothed, apply, until
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class Latent(Block, abc.ABC):
             auxiliary: the block's auxiliary posterior, see `TrajectoryPrior`.
         """
         offset = prior.chain.offset
-        return moments.gather(smoothed.mean, smoothed.covariance, smoothed.cross_covariance, offset, apart, within)
+        return statistics.gather(smoothed.mean, smoothed.covariance, smoothed.cross_covariance, offset, apart, within)
 
     def maximize(self, stats: Any, context: Context, values: dict[str, Array]) -> tuple[dict[str, Array], Any]:
         """New values of the sites that are `settled`, up to a basis, and that basis; from `statistics` of all rows."""
@@ -270,7 +270,7 @@ class Latent(Block, abc.ABC):
             if dynamics.drift is not None:
                 prior = NonlinearMarkov(chain, dynamics.drift, trials.n_bins)
             label = f"{self.name}_latent" if dynamics.emission is None else f"{self.name}_state"
-            state = numpyro.sample(self.name, prior, infer={"event_dims": ["time", label]})
+            state: Any = numpyro.sample(self.name, prior, infer={"event_dims": ["time", label]})
         if dynamics.emission is None:
             return state
         emission = dynamics.emission

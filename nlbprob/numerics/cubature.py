@@ -27,7 +27,9 @@ def rule(dim: int) -> tuple[Float[np.ndarray, "node dim"], Float[np.ndarray, " n
     return nodes, np.array([np.prod(each) for each in itertools.product(weights, repeat=dim)])
 
 
-def nodes(mean: Float[Array, " dim"], covariance: Float[Array, "dim dim"]):
+def nodes(
+    mean: Float[Array, " dim"], covariance: Float[Array, "dim dim"]
+) -> tuple[Float[Array, "node dim"], Float[Array, "node dim"], Float[Array, " node"], Float[Array, "dim dim"]]:
     """The rule for N(mean, covariance): points x_i = m + L z_i, their standard coordinates z_i, weights, and L."""
     points, weights = (jnp.asarray(a, mean.dtype) for a in rule(mean.shape[-1]))
     root = cholesky(covariance)

@@ -15,7 +15,7 @@ from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.runtime.progress import Progress
 from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.marginals import infer
-from nlbprob.infer.trajectories.problem import Problem, combined, emitted, state_slices
+from nlbprob.infer.trajectories.problem import Auxiliary, TrialProblem, combined, emitted, state_slices
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed, apply
@@ -102,20 +102,20 @@ def importance_weights(model: Model, theta: Parameters, batch: Batch, keys):
     h'x + 1/2 x'Jx + log Z; c is p where all priors are chains. Sites are taken about the mean of q, where float32 keeps
     its digits.
     """
-    given, rows, local = infer(model, theta, batch)
-    prior = trajectory_prior.surrogate(given, local.auxiliary)
-    sites = trajectory_prior.all_sites(prior, local.sites, given.emission)
+    problem, rows, local = infer(model, theta, batch)
+    prior = trajectory_prior.surrogate(problem, local.auxiliary)
+    sites = trajectory_prior.all_sites(prior, local.sites, problem.emission)
     filtered = kalman.filter(prior.chain, sites)
     smoothed = kalman.smooth(prior.chain, sites, filtered)
 
     def weigh(key):
         state = kalman.sample(key, prior.chain, filtered)
-        x = emitted(given.emission, state)
-        x = x if given.shift is None else x + given.shift
-        likelihood = model.observation.distribution(x @ given.loadings.T + given.offset, given.observation)
+        x = emitted(problem.emission, state)
+        x = x if problem.shift is None else x + problem.shift
+        likelihood = model.observation.distribution(x @ problem.loadings.T + problem.offset, problem.observation)
         pointwise = jnp.where(rows.seen, likelihood.log_prob(rows.counts), 0.0).sum((1, 2))
         weight = pointwise - smoothed.divergence - about_mean(sites, smoothed, state)
-        return combined(theta, weight + log_ratio(given, local.auxiliary, state))[0]
+        return combined(theta, weight + log_ratio(problem, local.auxiliary, state))[0]
 
     return combined(theta, local.elbo)[0], lax.map(weigh, keys, batch_size=DRAWS_TOGETHER)
 
@@ -128,10 +128,10 @@ def about_mean(sites: Sites, smoothed: Smoothed, state):
     return (slope * gap).sum((1, 2)) - 0.5 * curved
 
 
-def log_ratio(given: Problem, auxiliary: trajectory_prior.Auxiliary, state):
+def log_ratio(problem: TrialProblem, auxiliary: Auxiliary, state):
     """log p(x) - log c(x), summed over the blocks; c is the chain of the surrogate of their prior."""
     total = 0.0
-    for prior, own, place in zip(given.priors, auxiliary, state_slices(given), strict=True):
-        if own is not None:
-            total = total + prior.log_ratio(own, state[..., place])
+    for prior, block_auxiliary, columns in zip(problem.priors, auxiliary, state_slices(problem), strict=True):
+        if block_auxiliary is not None:
+            total = total + prior.log_ratio(block_auxiliary, state[..., columns])
     return total

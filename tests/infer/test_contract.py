@@ -15,12 +15,12 @@ import nlbprob as nlb
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.latent import Dynamics, Latent
 from nlbprob.infer.em import steps as em
-from nlbprob.infer.em.fisher import Ascent
+from nlbprob.infer.em.fisher import FisherScoring
 from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.parameters.flat import Entries
 from nlbprob.infer.runtime.batch import Batch
-from nlbprob.infer.trajectories import cvi as local_inference
-from nlbprob.infer.trajectories.problem import Rows, combined, problem
+from nlbprob.infer.trajectories import cvi
+from nlbprob.infer.trajectories.problem import SiteState, combined, trial_problem
 from nlbprob.infer.vi import widths as information
 from nlbprob.numerics.gaussian import Chain
 from nlbprob.simulation import simulate
@@ -184,7 +184,7 @@ def test_slopes_match_finite_differences_of_the_optimised_bound(name):
         model = MODELS[name]().resolve(trials)
         context = Context.of(trials)
         entries = Entries(parameters.parameter_sites(model, context))
-        ascent = Ascent(model, context, entries, np.arange(model.dim))
+        scoring = FisherScoring(model, context, entries, np.arange(model.dim))
         traced = numpyro.handlers.trace(numpyro.handlers.seed(model.parameters, 1)).get_trace(context)
         raw = 0.3 * entries.of({site: traced[site]["value"] for site in entries.sites})  # nothing extreme
         covariates = jax.tree.map(jnp.asarray, model.covariates(trials))
@@ -194,24 +194,24 @@ def test_slopes_match_finite_differences_of_the_optimised_bound(name):
         @jax.jit
         def converged(step):
             theta = parameters.parameters_at(model, context, entries.into({}, raw + step * direction))
-            theta = theta._replace(loadings=theta.loadings * ascent.factors(step * scale))
-            given, rows = problem(model, theta, batch)
-            sites = local_inference.empty_sites(len(rows.counts), trials.n_bins, model.dim, given.loadings.dtype)
-            begun = local_inference.begin(given, sites)
-            local = local_inference.iterate(given, model.observation, rows, begun, 300)
+            theta = theta._replace(loadings=theta.loadings * scoring.factors(step * scale))
+            problem, rows = trial_problem(model, theta, batch)
+            sites = cvi.empty_sites(len(rows.counts), trials.n_bins, model.dim, problem.loadings.dtype)
+            begun = cvi.init(problem, sites)
+            local = cvi.iterate(problem, model.observation, rows, begun, 300)
             return local, *combined(theta, local.elbo)
 
         @jax.jit
-        def slopes(local, share):
-            rows = Rows(local.sites, local.step_size, local.auxiliary)
+        def slopes(local, responsibility):
+            rows = SiteState(local.sites, local.step_size, local.auxiliary)
             moments = local.smoothed.mean, local.smoothed.covariance
-            found = ascent.slopes(entries.into({}, raw), batch, rows, share.reshape(-1), moments)
-            chunk = em.Chunk(rows, local.elbo, share.reshape(-1), moments, (), None)
-            return found, information.readout(ascent, entries.into({}, raw), batch, chunk)
+            found = scoring.scores(entries.into({}, raw), batch, rows, responsibility.reshape(-1), moments)
+            chunk = em.EStep(rows, local.elbo, responsibility.reshape(-1), moments, (), None)
+            return found, information.readout(scoring, entries.into({}, raw), batch, chunk)
 
-        local, _, share = converged(0.0)
-        found, readout = slopes(local, share)
-        slope = entries.join(found.slope) @ direction + found.scale @ scale
+        local, _, responsibility = converged(0.0)
+        found, readout = slopes(local, responsibility)
+        slope = entries.join(found.score) @ direction + found.scale @ scale
         difference = (converged(1e-4)[1].sum() - converged(-1e-4)[1].sum()) / 2e-4
     assert float(slope) == pytest.approx(float(difference), rel=1e-3)
     assert found.information.shape == (raw.size + model.dim,) * 2

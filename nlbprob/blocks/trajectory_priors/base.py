@@ -10,7 +10,7 @@ import dataclasses
 from typing import Any, ClassVar, NamedTuple
 
 import jax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from nlbprob.numerics.gaussian import Chain, Sites, Smoothed
 
@@ -70,7 +70,7 @@ class TrajectoryPrior(abc.ABC):
         """Sites that a natural-gradient step adds to those of the likelihood, if any."""
         return None
 
-    def sample(self, key: Any, auxiliary: Any) -> dict[str, Any]:
+    def sample(self, key: Key[Array, ""], auxiliary: Any) -> dict[str, Any]:
         """Draws from the auxiliary posterior [row, ...] by name, such as the regime of each bin."""
         return {}
 

@@ -72,34 +72,34 @@ class LinearizedPrior(TrajectoryPrior):
         return self.predicted(moments_of(smoothed), self.inside)
 
     def move(self, current: StepMoments, updated: StepMoments, size: Float[Array, " row"]) -> StepMoments:
-        def toward(a, b):
+        def toward(a: Float[Array, "row ..."], b: Float[Array, "row ..."]) -> Float[Array, "row ..."]:
             return a + size.reshape(-1, *[1] * (a.ndim - 1)) * (b - a)
 
         return jax.tree.map(toward, current, updated)
 
     def expected(self, auxiliary: StepMoments) -> Surrogate:
-        found, chain = self.linear(auxiliary), self.steps(auxiliary)
+        linear, chain = self.linear(auxiliary), self.steps(auxiliary)
         inside = self.inside[:, 1:, None, None]
         fitted = chain._replace(
-            transition=chain.transition + found.slope,
-            offset=chain.offset + found.level,
-            noise=chain.noise + jnp.where(inside, 0.0, found.error),
+            transition=chain.transition + linear.slope,
+            offset=chain.offset + linear.level,
+            noise=chain.noise + jnp.where(inside, 0.0, linear.error),
         )
-        sites = lax.stop_gradient(self.sites(auxiliary, found))
-        return Surrogate(fitted, sites, self.excess(auxiliary, found) - expected_sites(sites, auxiliary))
+        sites = lax.stop_gradient(self.sites(auxiliary, linear))
+        return Surrogate(fitted, sites, self.excess(auxiliary, linear) - expected_sites(sites, auxiliary))
 
     def terms(self, auxiliary: StepMoments, surrogate: Surrogate, smoothed: Smoothed) -> Float[Array, " row"]:
         """E_q[log p(x)] - E_q[log surrogate(x)]; its gradient is zero where the linearisation is at q."""
         moments, fitted, sites = moments_of(smoothed), surrogate.chain, surrogate.sites
         assert sites is not None
         chain = self.steps(moments)
-        found = Linear(fitted.transition - chain.transition, fitted.offset - chain.offset, fitted.noise)
-        return lax.stop_gradient(self.excess(moments, found) - expected_sites(sites, moments) - surrogate.constant)
+        linear = Linear(fitted.transition - chain.transition, fitted.offset - chain.offset, fitted.noise)
+        return lax.stop_gradient(self.excess(moments, linear) - expected_sites(sites, moments) - surrogate.constant)
 
     def log_ratio(self, auxiliary: StepMoments, x: Float[Array, "row time state"]) -> Float[Array, " row"]:
-        found, chain, before = self.linear(auxiliary), self.steps(auxiliary), x[:, :-1]
-        error = jax.vmap(jax.vmap(self.drift))(before) - apply(found.slope, before) - found.level
-        ahead = apply(chain.transition + found.slope, before) + chain.offset + found.level
+        linear, chain, before = self.linear(auxiliary), self.steps(auxiliary), x[:, :-1]
+        error = jax.vmap(jax.vmap(self.drift))(before) - apply(linear.slope, before) - linear.level
+        ahead = apply(chain.transition + linear.slope, before) + chain.offset + linear.level
         each = jnp.sum(error * apply(jnp.linalg.inv(chain.noise), x[:, 1:] - ahead - 0.5 * error), -1)
         return jnp.where(self.inside[:, 1:], each, 0.0).sum(1)
 
@@ -115,53 +115,55 @@ class LinearizedPrior(TrajectoryPrior):
         each = jax.vmap(jax.vmap(lambda mean, covariance: linearized(self.drift, mean, covariance)))
         return each(moments.mean[:, :-1], moments.covariance[:, :-1])
 
-    def excess(self, moments: StepMoments, found: Linear) -> Float[Array, " row"]:
+    def excess(self, moments: StepMoments, linear: Linear) -> Float[Array, " row"]:
         """E[log p(x)] - E[log chain(x)] under some moments, for the chain of some linearisation."""
-        arguments = step_arguments(self.steps(moments), found, moments)
+        arguments = step_arguments(self.steps(moments), linear, moments)
         each = jax.vmap(jax.vmap(lambda *step: step_excess(self.drift, *step)))(*arguments)
         return jnp.where(self.inside[:, 1:], each, 0.0).sum(1)
 
-    def sites(self, moments: StepMoments, found: Linear) -> Sites:
+    def sites(self, moments: StepMoments, linear: Linear) -> Sites:
         """The sites whose exponents have the gradient of `excess` in the moments of each bin, the next bin's fixed."""
-        arguments = step_arguments(self.steps(moments), found, moments)
+        arguments = step_arguments(self.steps(moments), linear, moments)
         slopes = jax.grad(lambda *step: step_excess(self.drift, *step), (0, 1))
-        linear, precision = jax.vmap(jax.vmap(slopes))(*arguments)
+        gradient, precision = jax.vmap(jax.vmap(slopes))(*arguments)
         precision = bounded(-2.0 * symmetrize(precision), moments.covariance[:, :-1])
-        linear = linear + apply(precision, moments.mean[:, :-1])
+        pulled = gradient + apply(precision, moments.mean[:, :-1])
         inside = self.inside[:, 1:, None]
-        parts = jnp.where(inside, linear, 0.0), jnp.where(inside[..., None], precision, 0.0)
+        parts = jnp.where(inside, pulled, 0.0), jnp.where(inside[..., None], precision, 0.0)
         return Sites(*(jnp.concatenate([a, jnp.zeros_like(a[:, :1])], 1) for a in parts))
 
-    def predicted(self, moments: StepMoments, known: Bool[Array, "row time"]) -> StepMoments:
-        """The moments where they are `known`, beyond the last such bin those of predictions.
+    def predicted(self, moments: StepMoments, fixed: Bool[Array, "row time"]) -> StepMoments:
+        """The moments where they are `fixed`, beyond the last such bin those of predictions.
 
         Where f takes a prediction beyond what the numbers hold, the bin before stands for it.
         """
         each = jax.vmap(lambda mean, covariance: linearized(self.drift, mean, covariance))
 
-        def advance(carry, step):
-            transition, offset, noise, known, mean, covariance, cross = step
-            found = each(*carry)
-            transition, offset = transition + found.slope, offset + found.level
-            ahead = predict(carry[0], carry[1], transition, offset, noise + found.error)
+        def advance(
+            carry: tuple[Float[Array, "row state"], Float[Array, "row state state"]], step: tuple[Array, ...]
+        ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+            transition, offset, noise, fixed, mean, covariance, cross = step
+            linear = each(*carry)
+            transition, offset = transition + linear.slope, offset + linear.level
+            ahead = predict(carry[0], carry[1], transition, offset, noise + linear.error)
             finite = jnp.isfinite(ahead[0]).all(-1) & jnp.isfinite(ahead[1]).all((-1, -2))
             ahead = tuple(choose(finite, new, old) for new, old in zip(ahead, carry, strict=True))
             moved = choose(finite, transition @ carry[1], noise)
-            now = choose(known, mean, ahead[0]), choose(known, covariance, ahead[1])
-            return now, (*now, choose(known, cross, moved))
+            now = choose(fixed, mean, ahead[0]), choose(fixed, covariance, ahead[1])
+            return now, (*now, choose(fixed, cross, moved))
 
         chain = self.steps(moments)
-        steps = (chain.transition, chain.offset, chain.noise, known[:, 1:])
+        steps = (chain.transition, chain.offset, chain.noise, fixed[:, 1:])
         steps = (*steps, moments.mean[:, 1:], moments.covariance[:, 1:], moments.cross_covariance)
         first = moments.mean[:, 0], moments.covariance[:, 0]
-        _, rest = lax.scan(advance, first, jax.tree.map(lambda a: jnp.moveaxis(a, 1, 0), steps))
-        mean, covariance, cross = (jnp.moveaxis(a, 0, 1) for a in rest)
+        _, later = lax.scan(advance, first, jax.tree.map(lambda a: jnp.moveaxis(a, 1, 0), steps))
+        mean, covariance, cross = (jnp.moveaxis(a, 0, 1) for a in later)
         mean, covariance = (jnp.concatenate([a[:, None], b], 1) for a, b in zip(first, (mean, covariance), strict=True))
         return StepMoments(mean, covariance, cross)
 
 
 def moments_of(smoothed: Smoothed) -> StepMoments:
-    """The moments that a smoother found."""
+    """The moments of a smoother."""
     return StepMoments(smoothed.mean, smoothed.covariance, smoothed.cross_covariance)
 
 
@@ -170,14 +172,25 @@ def choose(condition: Bool[Array, " row"], yes: Array, no: Array) -> Array:
     return jnp.where(condition.reshape(-1, *[1] * (yes.ndim - 1)), yes, no)
 
 
-def step_arguments(chain: Chain, found: Linear, moments: StepMoments) -> tuple:
+def step_arguments(chain: Chain, linear: Linear, moments: StepMoments) -> tuple[Array, ...]:
     """The arguments of `step_excess` after `drift`, of every row and step."""
     mean, covariance = moments.mean, moments.covariance
     pair = mean[:, :-1], covariance[:, :-1], mean[:, 1:], moments.cross_covariance
-    return (*pair, chain.transition, chain.offset, chain.noise, found.slope, found.level)
+    return (*pair, chain.transition, chain.offset, chain.noise, linear.slope, linear.level)
 
 
-def step_excess(drift, mean, covariance, after, cross, transition, offset, noise, slope, level) -> Float[Array, ""]:
+def step_excess(
+    drift: Callable[[Array], Array],
+    mean: Float[Array, " state"],
+    covariance: Float[Array, "state state"],
+    after: Float[Array, " state"],
+    cross: Float[Array, "state state"],
+    transition: Float[Array, "state state"],
+    offset: Float[Array, " state"],
+    noise: Float[Array, "state state"],
+    slope: Float[Array, "state state"],
+    level: Float[Array, " state"],
+) -> Float[Array, ""]:
     """E[log N(x'; A x + b + f(x), Q)] - E[log N(x'; (A + S) x + b + l, Q)], f(x) ~ S x + l, of one step.
 
     With d = f(x) - S x - l it is E[d'Q^-1 (x' - (A + S) x - b - l - d / 2)].
@@ -198,7 +211,9 @@ def step_excess(drift, mean, covariance, after, cross, transition, offset, noise
     return weights @ jnp.sum(error * jnp.linalg.solve(noise, residual.T).T, -1)
 
 
-def linearized(drift, mean, covariance) -> Linear:
+def linearized(
+    drift: Callable[[Array], Array], mean: Float[Array, " state"], covariance: Float[Array, "state state"]
+) -> Linear:
     """The linear function of x ~ N(mean, covariance) that is nearest to f in mean square."""
     x, standard, weights, root = cubature.nodes(mean, covariance)
     values = jax.vmap(drift)(x)
