@@ -36,6 +36,7 @@ PUBLIC = {
     "Periodic": "nlbprob.blocks.kernels",
     "QuasiPeriodic": "nlbprob.blocks.kernels",
     "SwitchingLDS": "nlbprob.blocks.slds",
+    "Flow": "nlbprob.blocks.flow",
     "Gain": "nlbprob.blocks.gain",
     "Templates": "nlbprob.blocks.templates",
     "LinearReadout": "nlbprob.blocks.readout",
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from nlbprob.blocks.calls import observe as observe
     from nlbprob.blocks.effects import History as History
     from nlbprob.blocks.effects import InputEffect as InputEffect
+    from nlbprob.blocks.flow import Flow as Flow
     from nlbprob.blocks.gain import Gain as Gain
     from nlbprob.blocks.gp import GP as GP
     from nlbprob.blocks.inputs import Covariate as Covariate

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Names of sites and plates that are the model's own, which no block may have.
 TAKEN = ("", "baseline", "latents", "loadings", "neuron", "rates", "spikes", "time", "trial")
 #: The public blocks for each part of a model, which messages name.
-LATENTS = ("LDS", "GP", "SwitchingLDS", "Gain", "Templates")
+LATENTS = ("LDS", "GP", "SwitchingLDS", "Flow", "Gain", "Templates")
 OBSERVATIONS = ("Poisson", "NegativeBinomial", "ZeroInflatedPoisson", "Bernoulli", "Gaussian", "SqrtGaussian")
 EFFECTS = ("InputEffect", "History")
 #: What inference asks of a model; completion leaves it out.
@@ -226,16 +226,17 @@ class Model(Identified):
             found |= block.covariates(trials, context)
         return found
 
-    def emission(self, dynamics: Sequence[Dynamics]) -> Float[Array, "latent state"] | None:
+    def emission(self, dynamics: Sequence[Dynamics]) -> Float[Array, "*time latent state"] | None:
         """H of all blocks together, x = H state (+ templates); None where the latents are the state."""
         if self.templates is None and all(one.emission is None for one in dynamics):
             return None
         dtype = dynamics[0].chain.initial_mean.dtype
-        whole = jnp.zeros((self.dim, self.n_states), dtype)
+        times = [one.emission.shape[0] for one in dynamics if one.emission is not None and one.emission.ndim == 3]
+        whole = jnp.zeros((*times[:1], self.dim, self.n_states), dtype)
         start = 0
         for block, one in zip(self.chains, dynamics, strict=True):
             own = jnp.eye(block.n_latents, dtype=dtype) if one.emission is None else one.emission
-            whole = whole.at[self.slices[block.name], start : start + block.n_states].set(own)
+            whole = whole.at[..., self.slices[block.name], start : start + block.n_states].set(own)
             start += block.n_states
         return whole
 

@@ -81,6 +81,7 @@ PARTS: dict[str, tuple[Callable[[], Any], str]] = {
     "states": (lambda: nlb.SwitchingLDS(0), "SwitchingLDS(states=0).*at least 1"),
     "k": (lambda: nlb.SwitchingLDS(k=3), "Did you mean 'states'"),
     "recurrent": (lambda: nlb.SwitchingLDS(recurrent="yes"), "recurrent='yes'.*True or False"),
+    "flow": (lambda: nlb.Flow(3, 2), "Flow: 3 is no function of a state, such as lambda x"),
     "dwell_ms": (lambda: nlb.SwitchingLDS(dwell_ms=-1), "dwell_ms=-1.*above zero"),
     "lengthscale negative": (lambda: nlb.Matern32(-3), "Matern32(lengthscale_ms=-3).*above zero"),
     "lengthscale NaN": (lambda: nlb.Matern12(np.nan), "lengthscale_ms=nan.*finite"),

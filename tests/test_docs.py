@@ -92,7 +92,7 @@ def test_parts_of_ones_own_are_those_that_the_tests_put_through_their_life(root)
     tests = [*(root / "tests" / "extension").glob("*.py"), root / "tests" / "scoring" / "test_own_metric.py"]
     lines = "\n".join(line.strip() for path in tests for line in path.read_text(encoding="utf-8").splitlines())
     blocks = BLOCK.findall((DOCS / "inference.md").read_text(encoding="utf-8"))
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for mark, _, _, text in blocks:
         assert mark == "shown only"
         assert "\n".join(line.strip() for line in text.strip().splitlines()) in lines, text

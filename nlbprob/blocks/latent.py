@@ -3,23 +3,26 @@
 import abc
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from nlbprob.arguments import whole_number
 from nlbprob.blocks import calls
 from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.inputs import Input, designs
 from nlbprob.blocks.markov import LinearGaussianMarkov
+from nlbprob.blocks.nonlinear_markov import NonlinearMarkov
+from nlbprob.blocks.trajectory_priors.base import ChainPrior, TrajectoryPrior
+from nlbprob.blocks.trajectory_priors.linearized import LinearizedPrior
 from nlbprob.data.stitch import neurons_of_a_session
 from nlbprob.errors import InputError
-from nlbprob.numerics import matrices, moments
-from nlbprob.numerics.gaussian import Chain, Smoothed, apply
+from nlbprob.numerics import matrices, statistics
+from nlbprob.numerics.gaussian import Chain, Smoothed, apply, until
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
@@ -49,17 +52,20 @@ class Dynamics(NamedTuple):
 
     Attributes:
         chain: of its state; with `regimes`, transition, offset and noise have a leading axis `regime`.
-        emission: H [latent, state]: the latents are x = H state; None where they are the state.
+        emission: H [latent, state], or of each bin [time, latent, state], the last held where trials are longer: the
+            latents are x = H state; None where they are the state.
         drive: B [state, input]: adds B u_t to the offset of every step; None without inputs.
         starts: [condition, state], what each condition adds to the initial mean; None where they share it.
         regimes: the Markov chain that chooses among dynamics, if any.
+        drift: f, a pytree, called with one state [state]; every step adds f(x_{t-1}). None where steps are linear.
     """
 
     chain: Chain
-    emission: Float[Array, "latent state"] | None = None
+    emission: Float[Array, "*time latent state"] | None = None
     drive: Float[Array, "state input"] | None = None
     starts: Float[Array, "condition state"] | None = None
     regimes: Regimes | None = None
+    drift: Callable[[Array], Array] | None = None
 
     def change_basis(self, basis: Float[Array, "state state"]) -> "Dynamics":
         """The dynamics of z, where state = basis z; of a chain without regimes and emission."""
@@ -119,6 +125,8 @@ class Latent(Block, abc.ABC):
     settled: tuple[str, ...] = ()
     #: Whether its latents stay as they are throughout a trial: then its dynamics tell nothing.
     constant = False
+    #: Whether its latents are coordinates that its dynamics are written in: then their signs are kept.
+    own_coordinates = False
     #: How many discrete states choose among its dynamics; 0 where it has none.
     n_regimes = 0
 
@@ -219,13 +227,28 @@ class Latent(Block, abc.ABC):
         """A simpler block whose fit this one starts from; None: it starts from smoothed counts."""
         return None
 
-    def statistics(self, smoothed: Smoothed, offset, apart, within, path) -> Any:
+    def trajectory_prior(self, dynamics: Dynamics, chain: Chain, inside: Bool[Array, "row time"]) -> TrajectoryPrior:
+        """The prior of its state as inference knows it: the chain itself, linearised where there is a drift.
+
+        Args:
+            dynamics: at given parameters.
+            chain: of each row, inputs and conditions taken into account.
+            inside: the bins of each row up to the last in which anything is seen.
+        """
+        return ChainPrior(chain) if dynamics.drift is None else LinearizedPrior(chain, dynamics.drift, inside)
+
+    def statistics(self, smoothed: Smoothed, prior: TrajectoryPrior, apart, within, auxiliary) -> Any:
         """What `maximize` needs of some rows: sums, so that those of all chunks can be added up.
 
-        smoothed: of the block's state; offset, apart: what inputs add to its steps and conditions to its start;
-        within [row, time]: the weight of each bin; path: of its regimes.
+        Args:
+            smoothed: moments of the block's state.
+            prior: of the state; its chain's offset has what inputs add to the steps.
+            apart: what conditions add to the initial mean.
+            within: the weight of each bin [row, time].
+            auxiliary: the block's auxiliary posterior, see `TrajectoryPrior`.
         """
-        return moments.gather(smoothed.mean, smoothed.covariance, smoothed.cross_covariance, offset, apart, within)
+        offset = prior.chain.offset
+        return statistics.gather(smoothed.mean, smoothed.covariance, smoothed.cross_covariance, offset, apart, within)
 
     def maximize(self, stats: Any, context: Context, values: dict[str, Array]) -> tuple[dict[str, Array], Any]:
         """New values of the sites that are `settled`, up to a basis, and that basis; from `statistics` of all rows."""
@@ -243,10 +266,15 @@ class Latent(Block, abc.ABC):
         covariates = {name: jnp.asarray(value) for name, value in self.covariates(trials, Context.of(trials)).items()}
         chain = self.for_trials(dynamics, covariates)
         with numpyro.plate("trial", trials.n_trials, dim=-1):
-            prior = LinearGaussianMarkov.from_chain(chain, trials.n_bins)
+            prior: Any = LinearGaussianMarkov.from_chain(chain, trials.n_bins)
+            if dynamics.drift is not None:
+                prior = NonlinearMarkov(chain, dynamics.drift, trials.n_bins)
             label = f"{self.name}_latent" if dynamics.emission is None else f"{self.name}_state"
-            state = numpyro.sample(self.name, prior, infer={"event_dims": ["time", label]})
-        return state if dynamics.emission is None else apply(dynamics.emission, state)
+            state: Any = numpyro.sample(self.name, prior, infer={"event_dims": ["time", label]})
+        if dynamics.emission is None:
+            return state
+        emission = dynamics.emission
+        return apply(emission if emission.ndim == 2 else until(emission, trials.n_bins, axis=0), state)
 
     def __call__(self, trials: "Trials"):
         """Sample the block's parameters and its trajectories: x [trial, time, latent]."""

@@ -69,8 +69,8 @@ def align(posteriors: "Sequence[Posterior]", trials: "Trials | None" = None, *, 
     Latents: the modes of each block are assigned to those of the reference and then rotated, so that the loadings are
     as near to its own as can be, min |C - D P R|. A mode is the whole block where its prior is rotation-invariant
     (dense dynamics, regimes, templates), a pair of modal dynamics, or else a single latent, which only changes its
-    sign. Regimes and templates: assigned so that as many bins, or trials, as can be have the same label. What is
-    aligned is the same fit: its rates and evidence do not change.
+    sign; the latents of a `Flow` stay as they are. Regimes and templates: assigned so that as many bins, or trials, as
+    can be have the same label. What is aligned is the same fit: its rates and evidence do not change.
 
     Args:
         posteriors: of one model and the same neurons.
@@ -125,7 +125,8 @@ def nearest_rotation(
         start = model.slices[block.name].start
         for mode in np.unique(block.latent_modes):
             own = start + np.flatnonzero(block.latent_modes == mode)
-            whole[np.ix_(own, own)] = polar(loadings[:, own].T @ known[:, own])
+            turn = np.eye(len(own)) if block.own_coordinates else polar(loadings[:, own].T @ known[:, own])
+            whole[np.ix_(own, own)] = turn
     return whole
 
 
@@ -176,7 +177,10 @@ def matched(
     modes = {}
     for block in model.latents:
         place = model.slices[block.name]
-        modes[block.name] = mode_order(block.latent_modes, loadings[:, place], known[:, place])
+        if block.own_coordinates:
+            modes[block.name] = np.unique(block.latent_modes)
+        else:
+            modes[block.name] = mode_order(block.latent_modes, loadings[:, place], known[:, place])
     match: dict[str, float] = {"loadings_r2": 0.0}
     regimes = {}
     for name, probable in labels_of(own, trials).items():

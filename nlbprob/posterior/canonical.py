@@ -30,6 +30,9 @@ def rotation(model: Model, loadings: Float[np.ndarray, "neuron latent"]) -> np.n
             whole[place, place] = axes.T
     turned = loadings @ whole
     signs = np.sign(turned[np.abs(turned).argmax(0), np.arange(turned.shape[1])])
+    for block in model.latents:
+        if block.own_coordinates:
+            signs[model.slices[block.name]] = 1
     return whole * np.where(signs == 0, 1, signs)
 
 
@@ -67,7 +70,7 @@ def parameters(posterior: "Posterior", theta: Parameters) -> dict[str, np.ndarra
     turn, model = posterior.rotation, posterior.model
     found = {"loadings": np.asarray(theta.loadings) @ turn, "baseline": np.asarray(theta.baseline)}
     for block, dynamics in zip(model.chains, theta.dynamics, strict=True):
-        if dynamics.emission is not None or block.constant:
+        if dynamics.emission is not None or dynamics.drift is not None or block.constant:
             continue
         place = model.slices[block.name]
         own, chain = turn[place, place], jax.tree.map(np.asarray, dynamics.chain)

@@ -10,7 +10,7 @@ import numpy as np
 
 from nlbprob.errors import InputError, suggestion
 from nlbprob.infer.runtime.batch import Batch
-from nlbprob.infer.trajectories.problem import Problem
+from nlbprob.infer.trajectories.problem import TrialProblem
 from nlbprob.model import Model
 from nlbprob.posterior import predict
 from nlbprob.posterior import sampling as joint_draws
@@ -191,13 +191,13 @@ def between(ends: np.ndarray, rows: slice) -> slice:
     return slice(int(ends[rows.start]), int(ends[rows.stop]))
 
 
-def describe(model: Model, options: "Recorded", key, given: Problem, batch: Batch, x) -> dict[str, Any]:
+def describe(model: Model, options: "Recorded", key, problem: TrialProblem, batch: Batch, x) -> dict[str, Any]:
     """What is recorded of a joint draw, for some of the fit's neurons."""
     observation, neurons = model.observation, np.asarray(options.neurons)
-    predictor = x @ given.loadings.T + given.offset
-    distribution = observation.distribution(predictor, given.observation)
+    predictor = x @ problem.loadings.T + problem.offset
+    distribution = observation.distribution(predictor, problem.observation)
     known = jnp.zeros_like(predictor)
-    pointwise = observation.expected_log_prob(predictor, known, batch.counts, given.observation)[0]
+    pointwise = observation.expected_log_prob(predictor, known, batch.counts, problem.observation)[0]
     pointwise = jnp.where(batch.seen, pointwise, 0.0)
     found = {"lp": pointwise.sum((1, 2)), "rates": jnp.asarray(distribution.mean)[..., neurons]}
     found |= {} if options.on_host else {"spikes": jnp.asarray(distribution.sample(key))[..., neurons]}

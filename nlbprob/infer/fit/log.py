@@ -14,7 +14,7 @@ from nlbprob.infer.fit.state import FitInfo, FitState
 
 
 class Log:
-    """Watches a fit and writes what each step tells to a file of JSON lines.
+    """Watches a fit and writes the info of each step to a file of JSON lines.
 
     A line has "stage", "step" (from 1 in its stage), "seed", "elbo" (nats), "seconds" since the fit started and
     "peak_memory_mb" of the process; with early stopping "heldout_bits", too (bits per spike).
@@ -36,7 +36,7 @@ class Log:
 
 
 def line_of(info: FitInfo) -> dict[str, Any]:
-    """What the log's line says of a step."""
+    """The log's line of a step."""
     line = {"stage": info.stage, "step": info.iteration, "seed": info.seed, "elbo": info.elbo, "seconds": info.seconds}
     line |= {} if info.heldout_bits is None else {"heldout_bits": info.heldout_bits}
     return line | {"peak_memory_mb": peak_memory_mb()}
