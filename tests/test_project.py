@@ -50,7 +50,10 @@ ROOMS = [
     "cli",
 ]
 #: Usable by all; they import none but each other.
-COMMON = {"arguments", "errors", "files", "fit_config", "resources", "model_file", "options", "configuration"}
+COMMON = {
+    *("arguments", "errors", "files", "fit_config", "run_config", "resources", "model_file", "options"),
+    "configuration",
+}
 
 SETTINGS = """
 import importlib, json, os, pkgutil, jax, numpyro
