@@ -16,6 +16,7 @@ from pynwb import NWBHDF5IO, NWBFile, TimeSeries
 from nlbprob.data import load, remote, transfer
 from nlbprob.data.foreign import clause, remedy
 from nlbprob.errors import InputError
+from nlbprob.model_file import find_model
 from tests.data.loopback import serve
 
 OPTIONS = {"bin_ms": 10, "behavior": "hand_vel", "condition": "side"}
@@ -41,6 +42,10 @@ def test_an_open_nwb_file_stays_open(example_nwb, expected):
             same(trials, expected)
             assert trials.source["file"] == str(example_nwb)
         assert len(file.units["spike_times"][0])
+    with pytest.raises(InputError, match="the NWBHDF5IO is closed; open it, or hand over its path"):
+        load(reader, **OPTIONS)
+    with pytest.raises(InputError, match="Hand over the NWBFile that holds it"):
+        load(file.units, **OPTIONS)
 
 
 def test_a_file_that_was_never_written_loads(recipe, expected):
@@ -87,6 +92,17 @@ def test_an_open_binary_file_stays_open(example_nwb, expected):
     same(trials, expected)
     assert trials.source["file"] is None
     assert not memory.closed
+
+
+def test_a_path_that_is_none_does_not_write_to_the_terminal():
+    for read in (lambda path: load(path, bin_ms=10), lambda path: load("a.nwb", config=path)):
+        with pytest.raises(FileNotFoundError, match=r"a\\x1b\[2Jb") as caught:
+            read("a\x1b[2Jb")
+        assert str(caught.value).isprintable()
+    with pytest.raises(FileNotFoundError, match=r"a\\x1b\[2Jb"):
+        load("a\x1b[2Jb", dataset="mc_maze_small", bin_ms=5)
+    with pytest.raises(FileNotFoundError, match=r"a\\x1b\[2Jb"):
+        find_model("./a\x1b[2Jb.py")
 
 
 @pytest.mark.parametrize("source", [3, None, b"session.nwb", ["session.nwb"]])
