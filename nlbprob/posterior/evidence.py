@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from nlbprob.arguments import checked_keywords, instance_of, seed_number, whole_number
+from nlbprob.arguments import checked_keywords, flag, instance_of, seed_number, whole_number
 from nlbprob.blocks.latent import Dynamics
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.blocks.switching import SwitchingLinearGaussian
@@ -66,6 +66,7 @@ def log_evidence(
     check_trials(trials, "log_evidence")
     posterior.check(trials)
     draws, seed = whole_number(draws, "log_evidence", "draws", 1), seed_number(seed, "log_evidence")
+    progress = flag(progress, "log_evidence", "progress")
     model = posterior.model
     size = prediction_chunk(model, trials)
     bar = Progress(-(-trials.n_trials // size), progress, unit="chunk", first="evidence", delay_s=2.0)
