@@ -43,8 +43,8 @@ def open_address(url: str, opened: contextlib.ExitStack) -> Any:
     An address of the archive DANDI ends in assets/.../download/; it is public, as is the one on S3 behind it.
 
     Raises:
-        InputError: the package remfile is missing, or the address does not give an HDF5 file in parts. What is read of the
-            file later raises it, too, where the server falls silent or is slower than the floor of downloads.
+        InputError: the package remfile is missing, or the address does not give an HDF5 file in parts. Reading the
+            file raises it, too, where the server falls silent or is slower than the floor of downloads.
     """
     try:
         import remfile
