@@ -6,9 +6,15 @@
 """
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0.dev0"
+
+if "jax" not in sys.modules:  # it sets a default of its own, and its libraries look once
+    # XLA's alarms of slow compilation would break progress bars; its errors come as exceptions all the same.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 #: Public name -> the module that defines it. Each is imported when first asked for, so that `nlbprob --help` is quick;
 #: type checkers and editors, which would see a `__getattr__` that knows every name, are told by imports below.

@@ -9,7 +9,7 @@ import numpy as np
 import numpyro
 from jaxtyping import Array, Float
 
-from nlbprob.arguments import checked_keywords, instance_of, sequence_of
+from nlbprob.arguments import checked_keywords, flag, instance_of, sequence_of
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.calls import spikes
 from nlbprob.blocks.effects import Effect
@@ -262,6 +262,7 @@ class Model(Identified):
     def __call__(self, trials: "Trials", observed: bool = True):
         """The generative model of all trials. observed=False draws the counts too (for NumPyro's Predictive)."""
         check_trials(trials, "Model(...)(trials)")
+        observed = flag(observed, "Model(...)(trials)", "observed")
         model = self.resolve(trials)
         theta = model.parameters(Context.of(trials))
         x = [block.trajectories(one, trials) for block, one in zip(model.chains, theta.dynamics, strict=True)]

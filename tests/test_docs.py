@@ -57,6 +57,18 @@ def prepare_recording(folder, name, root):
     shutil.copy(path, folder / name)
 
 
+def test_what_is_code_in_a_run_is_said_and_how_to_look_without(root):
+    """SECURITY.md says it, and whoever reads the README or of saved posteriors is led there."""
+    text = " ".join((root / "SECURITY.md").read_text(encoding="utf-8").split())
+    assert re.search(r"`model.py` \| \*\*code\*\* \| `nlbprob report` and `nlbprob test` run it", text)
+    assert "on a folder or a model file of somebody else is running somebody else's program" in text
+    _, _, safe = text.partition("## To look at a stranger's run without running its code")
+    for way in ("`nlbprob check RUN`", "`nlbprob score RUN`", '`nlb.Posterior.load("RUN/posterior")`', "posterior.nc"):
+        assert way in safe.partition("## ")[0]
+    for page in (root / "README.md", DOCS / "posterior.md"):
+        assert "`SECURITY.md`" in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore:All-NaN slice")  # an area whose few neurons are silent in the few bins left
 @pytest.mark.parametrize("page", EACH, ids=lambda page: page.stem)

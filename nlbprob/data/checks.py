@@ -98,7 +98,10 @@ def time_axis(time_ms: Any, n_bins: int, bin_ms: float | int) -> Float[np.ndarra
     """Left bin edges in ms. Raises InputError where they are not `n_bins` edges, `bin_ms` apart."""
     if not (np.isfinite(bin_ms) and bin_ms > 0):
         raise InputError(f"bin_ms: {bin_ms} is no bin width; give a positive number of ms.")
-    edges = np.asarray(time_ms, dtype=np.float64)
+    try:
+        edges = np.asarray(time_ms, dtype=np.float64)
+    except (TypeError, ValueError):
+        edges = np.zeros(0)
     if edges.shape != (n_bins,) or not np.allclose(np.diff(edges), bin_ms, atol=1e-6 * bin_ms):
         raise InputError(f"time_ms: expected {n_bins} left bin edges, {bin_ms:g} ms apart, as counts and bin_ms say.")
     return edges

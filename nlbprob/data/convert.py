@@ -6,9 +6,10 @@ from typing import Any, SupportsIndex
 import numpy as np
 from jaxtyping import Float
 
-from nlbprob.arguments import checked_keywords, real_number, seed_number
+from nlbprob.arguments import checked_keywords, instance_of, real_number, seed_number
 from nlbprob.data.assemble import assemble, heldout_of, split_of
 from nlbprob.data.checks import three_axes
+from nlbprob.data.kinds import as_given, check_spike_times, entries
 from nlbprob.data.neighbours.quantities import magnitude, seconds
 from nlbprob.data.options import resolve
 from nlbprob.data.plausible import FASTEST_HZ
@@ -20,6 +21,8 @@ from nlbprob.errors import InputError
 
 #: The values that an option takes in place of a column's name: kinds of NumPy.
 KINDS = {"heldout": "bui", "split": "U"}
+INPUTS = "arrays by name, inputs={'stimulus': array}"
+COLUMNS = "the names of trials columns, ('side',)"
 
 
 @checked_keywords
@@ -66,7 +69,7 @@ def from_arrays(
     table, split = with_values(columns_of(table, "table"), "split", split, n_trials, "trials")
     columns = as_table({"id": np.arange(n_neurons), **neurons}, n_neurons, "neurons", ("id",))
     rows = as_table({"id": np.arange(n_trials), **table}, n_trials, "table", ("id",))
-    condition = (condition,) if isinstance(condition, str) else tuple(condition)
+    condition = (condition,) if isinstance(condition, str) else tuple(entries(condition, "condition", COLUMNS))
     columns["heldout"], seeds = heldout_of(columns, heldout, seed)
     rows["split"], split_seeds = split_of(rows, split, condition, seed)
     fields = {
@@ -75,9 +78,8 @@ def from_arrays(
     } | fields
     if fields.get("behavior") is not None:
         fields["behavior"] = padded(fields["behavior"], "behavior", np.nan)[0]
-    fields["inputs"] = {
-        name: padded(values, f"inputs[{name!r}]")[0] for name, values in fields.get("inputs", {}).items()
-    }
+    inputs = instance_of(fields.get("inputs"), Mapping | None, "from_arrays", "inputs", INPUTS)
+    fields["inputs"] = {name: padded(values, f"inputs[{name!r}]")[0] for name, values in (inputs or {}).items()}
     trials = Trials(array, mask, bin_ms, columns, rows, condition=condition, **fields)
     if not trials.counts.any(where=trials.seen):
         raise InputError("counts: all units are silent; hand over counts with spikes in them.")
@@ -106,11 +108,12 @@ def with_values(
     """
     if isinstance(given, str):
         return dict(columns or {}), given
-    if np.shape(given) != (number,) or np.asarray(given).dtype.kind not in KINDS[option]:
+    array = as_given(given, option)
+    if array.shape != (number,) or array.dtype.kind not in KINDS[option]:
         kind = "boolean" if option == "heldout" else "name such as 'train'"
         raise InputError(
             f"{option}: expected the name of a column, or a {kind} for each of the {number} {what}, got "
-            f"{type(given).__name__} of shape {np.shape(given)}."
+            f"{type(given).__name__} of shape {array.shape}."
         )
     return {**(columns or {}), option: given}, option
 
@@ -119,12 +122,15 @@ def padded(values: Any, field: str, fill: Any = 0) -> tuple[np.ndarray, np.ndarr
     """One array of a list of trials that differ in length, and which of its bins [trial, time] are no padding.
 
     Raises:
-        InputError: the trials differ in more than their length.
+        InputError: it is no array or list of arrays, or the trials differ in more than their length.
     """
-    if hasattr(values, "ndim"):
-        array = np.asanyarray(values)  # a mask stays
+    if getattr(values, "ndim", 0):
+        array = as_given(values, field)  # a mask stays
         return array, np.ones(array.shape[:2], dtype=bool)
-    trials = [np.asanyarray(trial) for trial in values]
+    given = entries(values, field, "an array with the axes trial and time first, or a list of arrays, one a trial")
+    trials = [as_given(trial, f"{field}: trial {number}") for number, trial in enumerate(given)]
+    if odd := [trial.dtype for trial in trials if trial.dtype.kind not in "buif"]:
+        raise InputError(f"{field}: expected numbers, got {odd[0]}.")
     if len({trial.shape[1:] for trial in trials}) != 1 or trials[0].ndim == 0:
         raise InputError(f"{field}: the trials of a list must be arrays that differ in their first axis, time, alone.")
     lengths = np.array([len(trial) for trial in trials])
@@ -180,6 +186,7 @@ def from_spike_times(
     """
     if wrong := sorted(options.keys() & {"intervals", "chunk_ms"}):
         raise InputError(f"{wrong[0]}: is for files; give start_time and stop_time of each trial instead.")
+    check_spike_times(spike_times, start_time, stop_time, obs_intervals, behavior, behavior_channels)
     number, trials = len(spike_times), in_seconds(start_time, "start_time")
     neurons, options["heldout"] = with_values(
         columns_of(neurons, "neurons"), "heldout", options.get("heldout", "heldout"), number, "neurons"

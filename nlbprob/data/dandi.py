@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from nlbprob.arguments import flag
 from nlbprob.data.archive import archive, digest, fetch_asset
 from nlbprob.data.nlb.facts import DATASETS, Dataset, facts
 from nlbprob.data.places import inside
@@ -49,7 +50,7 @@ def download(dataset: str, to: str | os.PathLike, api_url: str | None = None, pr
     """
     if dataset not in DATASETS:
         raise InputError(f"{dataset!r} cannot be downloaded. {suggestion(dataset, [*DATASETS, 'test-targets'])}")
-    known = facts(dataset)
+    known, progress = facts(dataset), flag(progress, "download", "progress")
     folder = Path(to) / known.dandiset
     with archive(api_url) as client:
         version = VERSIONS.get(known.dandiset) or noted(folder, dataset) or latest(client, known)
@@ -77,6 +78,7 @@ def download_test_targets(to: str | os.PathLike, url: str = TEST_TARGETS_URL, pr
     Raises:
         InputError: as `fetch` does.
     """
+    progress = flag(progress, "download_test_targets", "progress")
     return fetch(
         from_url(url),
         Path(to) / TEST_TARGETS,

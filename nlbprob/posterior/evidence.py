@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from nlbprob.arguments import checked_keywords, instance_of, seed_number, whole_number
+from nlbprob.arguments import checked_keywords, flag, instance_of, seed_number, whole_number
 from nlbprob.data.handed import check_trials
 from nlbprob.infer.runtime.batch import Batch, chunks, prediction_chunk
 from nlbprob.infer.runtime.precision import precision
@@ -63,6 +63,7 @@ def log_evidence(
     check_trials(trials, "log_evidence")
     posterior.check(trials)
     draws, seed = whole_number(draws, "log_evidence", "draws", 1), seed_number(seed, "log_evidence")
+    progress = flag(progress, "log_evidence", "progress")
     model = posterior.model
     size = prediction_chunk(model, trials)
     bar = Progress(-(-trials.n_trials // size), progress, unit="chunk", first="evidence", delay_s=2.0)

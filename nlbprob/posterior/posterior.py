@@ -286,7 +286,7 @@ class Posterior:
         """Write arrays (npz) and JSON to a folder, made if need be; return it."""
         from nlbprob.posterior import store
 
-        return store.save(self, Path(folder))
+        return store.save(self, store.place(folder, "save"))
 
     @staticmethod
     def load(folder: str | Path, model: Model | Callable | None = None) -> "Posterior":
@@ -295,4 +295,4 @@ class Posterior:
         """
         from nlbprob.posterior import store
 
-        return Posterior(**store.load(Path(folder), model))
+        return Posterior(**store.load(store.place(folder, "load"), model))

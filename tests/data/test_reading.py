@@ -303,6 +303,23 @@ def test_any_place_chooses_a_series(two_series, place, value):
     assert trials.behavior_name == place.rpartition("/")[2].replace("Position", "SpatialSeries")
 
 
+def test_a_place_that_is_none_is_told_with_the_places_that_there_are(two_series):
+    places = ".* There are: .*'behavior/EyeTracking/SpatialSeries', 'behavior/Position/SpatialSeries'"
+    with pytest.raises(InputError, match=f"no series 'position/SpatialSeries' .*Did you mean '.*Position/.*{places}"):
+        load(two_series, bin_ms=10, behavior="position/SpatialSeries")
+
+
+def test_a_series_of_booleans_is_one_of_zeros_and_ones(write_nwb, recipe):
+    path = write_nwb(recipe)
+    licks = np.arange(720) % 20 < 10
+    series = TimeSeries(name="licking", data=licks, rate=100.0, unit="none")
+    path = edit(path, lambda file: file.add_acquisition(series))
+    found = load(path, bin_ms=100, behavior="licking")
+    signal = (0.01 * np.arange(720), licks)
+    np.testing.assert_array_equal(found.behavior, load(path, bin_ms=100, behavior={"licking": signal}).behavior)
+    assert set(np.unique(found.behavior)) <= {0.0, 0.5, 1.0}
+
+
 def test_a_place_that_is_none_is_told(two_series):
     for name in ("Positions/SpatialSeries", "sition/SpatialSeries", "Series"):
         with pytest.raises(InputError, match=f"behavior: no series '{name}'"):

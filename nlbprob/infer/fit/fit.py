@@ -11,6 +11,7 @@ import optax
 
 from nlbprob.arguments import (
     checked_keywords,
+    flag,
     instance_of,
     nearest,
     one_of,
@@ -113,6 +114,7 @@ def fit(
     """
     check_trials(trials, "fit")
     check_objects(posterior, guide, optimizer, init)
+    progress = flag(progress, "fit", "progress")
     config = FitConfig(
         seed=several(seed),
         posterior=posterior,
@@ -123,7 +125,7 @@ def fit(
         precision=one_of(precision, PRECISIONS, "fit", "precision"),
     )
     running = steps(model, trials, config, init=init, guide=guide, optimizer=optimizer, checkpoint=checkpoint)
-    return drive(running, bool(progress), [] if checkpoint is None else [Checkpoints(running, checkpoint)])
+    return drive(running, progress, [] if checkpoint is None else [Checkpoints(running, checkpoint)])
 
 
 def check_objects(posterior: Any, guide: Any, optimizer: Any, init: Any) -> None:
