@@ -32,7 +32,6 @@ StateMarginals = tuple[
 Penalty = tuple[Float[Array, "*neuron width"], Float[Array, "neuron width"]]
 #: The value of each neuron's objective, its gradient and its curvature.
 ReadoutObjective = tuple[Float[Array, " neuron"], Float[Array, "neuron width"], Float[Array, "neuron width width"]]
-#: A number for each row, bin and neuron.
 NeuronTerm = Float[Array, "row time neuron"]
 #: Parameters by name in unconstrained space.
 Raw = dict[str, Float[Array, "..."]]
@@ -223,9 +222,8 @@ def readout(
         jnp.broadcast_to(jnp.eye(width, dtype=dtype), (neurons, width, width)),
     )
     # The first pass evaluates where the readout is (its change is zero), the others move it.
-    (theta, _, (_, _, curvature)), _ = lax.scan(
-        advance, (theta, jnp.ones_like(theta.baseline), unknown), length=1 + steps
-    )
+    initial = (theta, jnp.ones_like(theta.baseline), unknown)
+    (theta, _, (_, _, curvature)), _ = lax.scan(advance, initial, length=1 + steps)
     return theta, curvature
 
 
