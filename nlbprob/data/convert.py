@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex
 
 import numpy as np
+from jaxtyping import Float
 
 from nlbprob.arguments import checked_keywords, instance_of, real_number, seed_number
 from nlbprob.data.assemble import assemble, heldout_of, split_of
 from nlbprob.data.checks import three_axes
 from nlbprob.data.kinds import as_given, check_spike_times, entries
+from nlbprob.data.neighbours.quantities import magnitude, seconds
 from nlbprob.data.options import resolve
 from nlbprob.data.plausible import FASTEST_HZ
 from nlbprob.data.series import Series
@@ -142,6 +144,11 @@ def padded(values: Any, field: str, fill: Any = 0) -> tuple[np.ndarray, np.ndarr
     return array, recorded
 
 
+def in_seconds(times: Any, field: str) -> Float[np.ndarray, " time"]:
+    """Times in s, one of which may stand alone; masked and missing ones stay in their places as NaN."""
+    return seconds(times if np.ndim(times) else np.atleast_1d(times), field, aligned=True)
+
+
 @checked_keywords
 def from_spike_times(
     spike_times: Sequence[Any],
@@ -180,7 +187,7 @@ def from_spike_times(
     if wrong := sorted(options.keys() & {"intervals", "chunk_ms"}):
         raise InputError(f"{wrong[0]}: is for files; give start_time and stop_time of each trial instead.")
     check_spike_times(spike_times, start_time, stop_time, obs_intervals, behavior, behavior_channels)
-    number, trials = len(spike_times), np.atleast_1d(unmasked(start_time).astype(np.float64))
+    number, trials = len(spike_times), in_seconds(start_time, "start_time")
     neurons, options["heldout"] = with_values(
         columns_of(neurons, "neurons"), "heldout", options.get("heldout", "heldout"), number, "neurons"
     )
@@ -188,7 +195,12 @@ def from_spike_times(
         columns_of(table, "table"), "split", options.get("split", "split"), len(trials), "trials"
     )
     columns = as_table({"id": np.arange(number), **neurons}, number, "neurons", ("id",))
-    given = {"id": np.arange(len(trials)), **table, "start_time": trials, "stop_time": stop_time}
+    given = {
+        "id": np.arange(len(trials)),
+        **table,
+        "start_time": trials,
+        "stop_time": in_seconds(stop_time, "stop_time"),
+    }
     rows = as_table(given, len(trials), "table", ("id",))
     observed = [None] * number if obs_intervals is None else obs_intervals
     if len(observed) != number:
@@ -196,8 +208,16 @@ def from_spike_times(
     series = None
     if behavior is not None:
         times, values = behavior
+        times = in_seconds(times, "behavior: times")
         series = Series.from_samples(behavior_name, times, unmasked(values), channels=tuple(behavior_channels))
         options["behavior"] = behavior_name
-    spike_times = [np.ma.compressed(times) if np.ma.isMaskedArray(times) else times for times in spike_times]
+    names = columns["id"]
+    spike_times = [
+        seconds(times, f"spike_times of unit {name}") for name, times in zip(names, spike_times, strict=True)
+    ]
+    observed = [
+        None if each is None else magnitude(each, f"obs_intervals of unit {name}", time=True)
+        for name, each in zip(names, observed, strict=True)
+    ]
     resolved = resolve(bin_ms=bin_ms, **options)
     return assemble(Units.from_lists(columns, spike_times, observed), rows, series, resolved, None)

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Num
 
 from nlbprob.arguments import described
 from nlbprob.data.handed import check_trials
+from nlbprob.data.tables import unmasked
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError, suggestion
 from nlbprob.scoring.metrics.limits import LARGEST_RATE
@@ -59,7 +60,7 @@ def rate_array(
             raise InputError(f"{name}: dimensions are {tuple(rates.dims)}; they must be {AXES}.")
         rates = rates.transpose(*AXES)
         check_labels(rates, trials, name)
-    array = np.asarray(rates)
+    array = unmasked(rates)
     if array.shape != trials.counts.shape:
         raise InputError(
             f"{name}: shape {array.shape} is not that of the trials, {trials.counts.shape} (trial, time with "

@@ -1,8 +1,11 @@
 """Trials from arrays and from spike times."""
 
 import numpy as np
+import pynapple as nap
 import pytest
+import quantities as pq
 
+from nlbprob.blocks.inputs import Covariate
 from nlbprob.data import Trials
 from nlbprob.errors import InputError
 
@@ -176,6 +179,17 @@ def test_wrong_spike_times_are_named(changes, message):
         Trials.from_spike_times(**given)
 
 
+def test_missing_times_leave_out_their_trial_and_units_are_kept_in_lists():
+    plain = Trials.from_spike_times(spikes(), START, START + 1, bin_ms=50, split="none", heldout="none")
+    start = [time * 1000 * pq.ms for time in START]
+    stop = [*(START[:-1] + 1).tolist(), None]
+    found = Trials.from_spike_times(
+        [nap.Ts(times) for times in spikes()], start, stop, bin_ms=50, split="none", heldout="none"
+    )
+    np.testing.assert_array_equal(found.counts, plain.counts[:-1])
+    np.testing.assert_array_equal(found.table["id"], np.arange(9))
+
+
 DATES = np.array(["2020-01-01T10:00:00"] * 10, dtype="datetime64[s]")
 
 
@@ -249,3 +263,44 @@ def test_rates_that_no_neuron_has_are_noted():
     (note,) = Trials.from_arrays(COUNTS, 0.02).source["notes"]
     assert "Hz on average; are bins 0.02 ms wide, and not s?" in note
     assert Trials.from_arrays(COUNTS, 5).source["notes"] == []
+
+
+def test_times_with_units_are_those_in_seconds():
+    rng = np.random.default_rng(2)
+    spikes = [np.sort(rng.integers(0, 8000, 200)) / 1000 for _ in range(3)]
+    start, stop = 0.6 * np.arange(10), 0.6 * np.arange(10) + 0.5
+    options = {"bin_ms": 10, "heldout": "none", "split": "none"}
+    intervals = [np.array([[0.0, 3.0]])] * 3
+    wave = np.linspace(0, 8, 4001), np.sin(np.linspace(0, 8, 4001))
+    expected = Trials.from_spike_times(spikes, start, stop, obs_intervals=intervals, behavior=wave, **options)
+
+    def ms(values):
+        return 1000 * np.asarray(values) * pq.ms
+
+    def duration(values):
+        return np.round(1e9 * np.asarray(values)).astype("timedelta64[ns]")
+
+    for unit in (ms, duration):
+        found = Trials.from_spike_times(
+            list(map(unit, spikes)),
+            unit(start),
+            unit(stop),
+            obs_intervals=list(map(unit, intervals)),
+            behavior=(unit(wave[0]), wave[1]),
+            **options,
+        )
+        np.testing.assert_array_equal(found.counts, expected.counts)
+        np.testing.assert_array_equal(found.seen, expected.seen)
+        np.testing.assert_allclose(found.behavior, expected.behavior, rtol=1e-6)
+    with pytest.raises(InputError, match="spike_times of unit 0: is in .*V, not in a unit of time"):
+        Trials.from_spike_times([spikes[0] * pq.V, *spikes[1:]], start, stop, **options)
+
+
+def test_inputs_that_are_not_finite_are_missing():
+    stimulus = np.zeros((4, 5, 1))
+    stimulus[0, :2, 0] = np.inf, 1e300
+    counts = np.ones((4, 5, 3), int)
+    trials = Trials.from_arrays(counts, 10, inputs={"stimulus": stimulus}, heldout="none", split="none")
+    assert np.isnan(trials.inputs["stimulus"]).sum() == 2
+    assert any("inputs['stimulus']: 2 values are infinite" in note for note in trials.source["notes"])
+    assert not Covariate("stimulus").design(trials).any()

@@ -428,9 +428,11 @@ def test_invalid_times_of_all_trials_or_without_sense_are_told(write_nwb, recipe
         load(invalid(write_nwb(recipe, "other.nwb"), (3.0, 2.0)), bin_ms=10)
 
 
-def test_invalid_times_elsewhere_say_nothing(write_nwb, recipe):
+def test_invalid_times_elsewhere_are_noted_and_change_nothing(write_nwb, recipe):
     path = write_nwb(recipe)
     expected = load(path, bin_ms=10)
     trials = load(invalid(path, (100.0, 200.0)), bin_ms=10)
-    assert trials.source["notes"] == expected.source["notes"]
+    first, *others = trials.source["notes"]
+    assert first.startswith("invalid_times: none of its 1 intervals (100 to 200 s) lies in the recording")
+    assert others == expected.source["notes"]
     np.testing.assert_array_equal(trials.seen, expected.seen)
