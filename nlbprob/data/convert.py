@@ -195,12 +195,8 @@ def from_spike_times(
         columns_of(table, "table"), "split", options.get("split", "split"), len(trials), "trials"
     )
     columns = as_table({"id": np.arange(number), **neurons}, number, "neurons", ("id",))
-    given = {
-        "id": np.arange(len(trials)),
-        **table,
-        "start_time": trials,
-        "stop_time": in_seconds(stop_time, "stop_time"),
-    }
+    stop_time = in_seconds(stop_time, "stop_time")
+    given = {"id": np.arange(len(trials)), **table, "start_time": trials, "stop_time": stop_time}
     rows = as_table(given, len(trials), "table", ("id",))
     observed = [None] * number if obs_intervals is None else obs_intervals
     if len(observed) != number:
