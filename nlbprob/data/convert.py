@@ -145,8 +145,8 @@ def padded(values: Any, field: str, fill: Any = 0) -> tuple[np.ndarray, np.ndarr
 
 
 def in_seconds(times: Any, field: str) -> Float[np.ndarray, " time"]:
-    """Times in s, as `quantities.seconds` returns them, but for masked ones, which stay in their places as NaN."""
-    return seconds(unmasked(times) if np.ma.isMaskedArray(times) else np.atleast_1d(times), field)
+    """Times in s, one of which may stand alone; masked and missing ones stay in their places as NaN."""
+    return seconds(times if np.ndim(times) else np.atleast_1d(times), field, aligned=True)
 
 
 @checked_keywords
@@ -195,12 +195,8 @@ def from_spike_times(
         columns_of(table, "table"), "split", options.get("split", "split"), len(trials), "trials"
     )
     columns = as_table({"id": np.arange(number), **neurons}, number, "neurons", ("id",))
-    given = {
-        "id": np.arange(len(trials)),
-        **table,
-        "start_time": trials,
-        "stop_time": in_seconds(stop_time, "stop_time"),
-    }
+    stop_time = in_seconds(stop_time, "stop_time")
+    given = {"id": np.arange(len(trials)), **table, "start_time": trials, "stop_time": stop_time}
     rows = as_table(given, len(trials), "table", ("id",))
     series = None
     if behavior is not None:

@@ -31,7 +31,7 @@ def entries(values: Any, field: str, remedy: str) -> list[Any]:
 
 def check_times(values: Any, field: str, axes: tuple[int, ...] = (1,)) -> None:
     """Raise InputError unless they are numbers or durations, with one of these numbers of axes."""
-    array = as_given(values, field)
+    array = as_given(getattr(values, "t", values), field)
     if array.dtype.kind == "O" and array.ndim in axes:
         odd = [one for one in array.ravel() if not is_missing(one) and not isinstance(one, numbers.Real)]
         if odd:

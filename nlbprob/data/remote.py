@@ -53,8 +53,10 @@ def open_address(url: str, opened: contextlib.ExitStack) -> Any:
             "reading from an address needs the package remfile: pip install 'nlbprob[remote]', or download the file."
         ) from None
     size = probe(url)
-    file = remfile.File(url, _size=length(url) if size is None else size)  # it would ask for that without a time limit
-    session: Any = file.session
+    file: Any = remfile.File(
+        url, _size=length(url) if size is None else size
+    )  # it would ask for that without a time limit
+    session = file.session
     opened.enter_context(contextlib.closing(session))
     session.request = Patience(session.request).request
     file.read = telling(file.read)

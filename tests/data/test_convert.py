@@ -1,6 +1,7 @@
 """Trials from arrays and from spike times."""
 
 import numpy as np
+import pynapple as nap
 import pytest
 import quantities as pq
 
@@ -176,6 +177,17 @@ def test_wrong_spike_times_are_named(changes, message):
     given = {"spike_times": spikes(), "start_time": START, "stop_time": START + 1, "bin_ms": 50} | changes
     with pytest.raises(InputError, match=message):
         Trials.from_spike_times(**given)
+
+
+def test_missing_times_leave_out_their_trial_and_units_are_kept_in_lists():
+    plain = Trials.from_spike_times(spikes(), START, START + 1, bin_ms=50, split="none", heldout="none")
+    start = [time * 1000 * pq.ms for time in START]
+    stop = [*(START[:-1] + 1).tolist(), None]
+    found = Trials.from_spike_times(
+        [nap.Ts(times) for times in spikes()], start, stop, bin_ms=50, split="none", heldout="none"
+    )
+    np.testing.assert_array_equal(found.counts, plain.counts[:-1])
+    np.testing.assert_array_equal(found.table["id"], np.arange(9))
 
 
 DATES = np.array(["2020-01-01T10:00:00"] * 10, dtype="datetime64[s]")
