@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, UInt
 
-from nlbprob.data.clock import is_single, step_s
+from nlbprob.data.clock import MANY, is_single, step_s
 from nlbprob.data.series import HEADROOM, Series
 from nlbprob.data.windows import Windows, any_single, merge, touching_s
 
@@ -17,10 +17,11 @@ def count_spikes(spike_times: Sequence[np.ndarray], windows: Windows) -> UInt[np
         spike_times: of each unit, in s, ascending.
         windows: of the trials. They may overlap: a spike counts in each that holds it.
     """
+    together = is_single(*spike_times)
     n_trials, n_bins = len(windows.start), windows.n_bins
     counts = np.zeros((len(spike_times), n_trials * n_bins), dtype=np.uint8)
     for unit, times in enumerate(spike_times):
-        trial, bins, _ = windows.locate(times, is_single(times))
+        trial, bins, _ = windows.locate(times, is_single(times) or (together and len(times) < MANY))
         of_unit = np.bincount(trial * n_bins + bins, minlength=n_trials * n_bins)
         peak = of_unit.max(initial=0)
         if peak > np.iinfo(counts.dtype).max:

@@ -125,8 +125,9 @@ def whole_trials(
     align_s: Float[np.ndarray, " trial"], stop_s: Float[np.ndarray, " trial"], bin_ms: float | int
 ) -> Windows:
     """All whole bins from each align event to the end of its trial; 0 where there is none."""
-    single = is_single(align_s)
-    error_s = (step_s(align_s, single) + step_s(stop_s, is_single(stop_s))) / 2
+    together = is_single(align_s, stop_s)  # few times tell more together
+    single = together or is_single(align_s)
+    error_s = (step_s(align_s, single) + step_s(stop_s, together or is_single(stop_s))) / 2
     bins = np.maximum(bin_number(1000 * (stop_s - align_s), bin_ms, 1000 * error_s), 0)
     return Windows(align_s, bins, float(bin_ms), single=single)
 
@@ -138,7 +139,7 @@ def touching_s(times: Float[np.ndarray, "*shape"], single: bool = False) -> Floa
 
 def any_single(intervals: Float[np.ndarray, "interval 2"]) -> bool:
     """Whether the starts of intervals were stored as 32-bit floats, or their ends."""
-    return is_single(intervals[:, 0]) or is_single(intervals[:, 1])
+    return is_single(intervals) or is_single(intervals[:, 0]) or is_single(intervals[:, 1])
 
 
 def merge(intervals: Float[np.ndarray, "interval 2"], gap_s: float | None = None) -> Float[np.ndarray, "merged 2"]:
