@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float
 
 from nlbprob.blocks.trajectory_priors.base import Surrogate, TrajectoryPrior
 from nlbprob.numerics import cubature
-from nlbprob.numerics.gaussian import Chain, Sites, Smoothed, apply, cholesky, predict, symmetrize
+from nlbprob.numerics.gaussian import Chain, Moments, Sites, Smoothed, apply, cholesky, predict, symmetrize
 
 #: Least eigenvalue of P_t^(1/2) J_t P_t^(1/2), J_t the precision of a site, which may be negative.
 LEAST_PRECISION = -0.5
@@ -139,9 +139,7 @@ class LinearizedPrior(TrajectoryPrior):
         """
         each = jax.vmap(lambda mean, covariance: linearized(self.drift, mean, covariance))
 
-        def advance(
-            carry: tuple[Float[Array, "row state"], Float[Array, "row state state"]], step: tuple[Array, ...]
-        ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        def advance(carry: Moments, step: tuple[Array, ...]) -> tuple[Moments, tuple[Array, ...]]:
             transition, offset, noise, fixed, mean, covariance, cross = step
             linear = each(*carry)
             transition, offset = transition + linear.slope, offset + linear.level

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -33,6 +34,6 @@ def latent_means(
     components = em.model.n_components
     mean = np.concatenate([np.asarray(chunk.moments[0]) for chunk in chunks])[: trials * components]
     responsibility = np.concatenate([np.asarray(chunk.responsibility) for chunk in chunks])[: trials * components]
-    state = (mean * responsibility[:, None, None]).reshape(trials, components, *mean.shape[1:]).sum(1)
+    state: Any = (mean * responsibility[:, None, None]).reshape(trials, components, *mean.shape[1:]).sum(1)
     emission = em.model.emission(parameters_at(em.model, em.context, values).dynamics)
-    return np.asarray(emitted(None if emission is None else np.asarray(emission), state))
+    return np.asarray(emitted(jax.tree.map(np.asarray, emission), state))
