@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -34,6 +34,6 @@ def latent_means(
     components = em.model.n_components
     mean = np.concatenate([np.asarray(chunk.moments[0]) for chunk in chunks])[: trials * components]
     responsibility = np.concatenate([np.asarray(chunk.responsibility) for chunk in chunks])[: trials * components]
-    state: Any = (mean * responsibility[:, None, None]).reshape(trials, components, *mean.shape[1:]).sum(1)
+    state = (mean * responsibility[:, None, None]).reshape(trials, components, *mean.shape[1:]).sum(1)
     emission = em.model.emission(parameters_at(em.model, em.context, values).dynamics)
-    return np.asarray(emitted(jax.tree.map(np.asarray, emission), state))
+    return np.asarray(emitted(emission, jnp.asarray(state)))
