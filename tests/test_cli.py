@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -44,21 +43,16 @@ def parsed(*words):
 
 
 @pytest.mark.parametrize("verb", ["", *VERBS])
-def test_help_is_quick_and_imports_nothing_heavy(verb):
+def test_help_imports_nothing_heavy(verb):
     code = (
         "import sys; from nlbprob.cli import main\n"
         f"try: main({[*verb.split(), '--help']})\n"
         "except SystemExit: pass\n"
         f"assert not set(sys.modules) & set({HEAVY}), set(sys.modules) & set({HEAVY})"
     )
-    seconds = []
-    for _ in range(3):  # the machine may be busy: the quickest of three counts
-        start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        seconds.append(time.perf_counter() - start)
-        assert done.returncode == 0, done.stderr
-        assert f"usage: nlbprob {verb}".strip() in done.stdout
-    assert min(seconds) < 0.5
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"usage: nlbprob {verb}".strip() in done.stdout
 
 
 def test_help_after_a_model_shows_its_options(model, capsys):
