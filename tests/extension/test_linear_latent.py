@@ -40,7 +40,7 @@ class Decaying(Latent):
         keep = jnp.clip(cross / previous, 0.01, 0.99)
         noise = (current - 2 * keep * cross + keep**2 * previous) / stats.steps
         variance = noise / (1 - keep**2)  # of x, whose stationary variance is to be one: the basis takes it up
-        first = jnp.diagonal(stats.first) / stats.rows / variance
+        first = jnp.diagonal(stats.first) / stats.trials / variance
         return {self.site("keep"): keep, self.site("first"): first}, jnp.diag(jnp.sqrt(variance))
 
 
