@@ -34,8 +34,8 @@ def is_single(*times: Float[np.ndarray, "..."]) -> bool:
     """Whether the times, taken together, were stored as 32-bit floats, though they may be 64-bit ones now.
 
     Nearly all of them have 24 significant bits then, and arbitrary times make use of the last one half of the time,
-    whereas whole seconds, quarters or the ticks of a slow clock do not: these are exact. Times that may have been
-    stored apart, such as those of two units or of two columns, are to be asked about one by one.
+    whereas whole seconds, quarters or the ticks of a slow clock do not: these are exact. See `singles` for times that
+    may have been stored apart.
     """
     values = np.concatenate([np.ravel(part)[-MOST:] for part in times]) if times else np.zeros(0)
     values = values[np.isfinite(values) & (values != 0)]
@@ -47,6 +47,15 @@ def is_single(*times: Float[np.ndarray, "..."]) -> bool:
     if len(digits) < MANY:
         return bool(np.any(digits[values % 1 != 0] % 2**4))  # a few whole seconds tell nothing
     return bool(np.mean(digits % 2) >= 1 / 4)
+
+
+def singles(*times: Float[np.ndarray, "..."]) -> list[bool]:
+    """Of each array, such as a unit's spikes or a column of a table, whether it was stored as 32-bit floats.
+
+    An array of few times says little of itself: there all of them together decide, too.
+    """
+    together = is_single(*times)
+    return [is_single(part) or (together and np.size(part) < MANY) for part in times]
 
 
 def as_single(times: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:

@@ -6,7 +6,7 @@ Each check adds a note with numbers, or raises InputError where nothing sensible
 import numpy as np
 from jaxtyping import Bool, Float, UInt
 
-from nlbprob.data.clock import is_single, step_s
+from nlbprob.data.clock import singles, step_s
 from nlbprob.data.series import Series
 from nlbprob.data.units import Units
 from nlbprob.data.windows import Windows, touching_s
@@ -102,7 +102,7 @@ def check_lengths(table: Table, windows: Windows, n_units: int, notes: list[str]
 
 def check_clock(units: Units, windows: Windows, notes: list[str]) -> None:
     """Times too coarse for the bins. Raises InputError where they tell no two bins apart."""
-    single = any(map(is_single, units.spike_times))
+    single = any(singles(*units.spike_times))
     last = float(np.abs(windows.stop).max())
     step_ms = 1000 * float(max(step_s(windows.stop, single).max(), step_s(windows.stop, windows.single).max()))
     stored = f"are stored as {32 if single or windows.single else 64}-bit numbers, which tell {step_ms:.2g} ms apart"
