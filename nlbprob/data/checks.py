@@ -141,11 +141,16 @@ def validated(given: Mapping[str, Any]) -> dict[str, Any]:
     }
     fields |= behavior_fields(given["behavior"], given["behavior_name"], tuple(given["behavior_channels"]), shape[:2])
     source = jsonable(given["source"] or {})
+    notes = []
     if fields["behavior"] is not None:
-        what = f"behavior: {{}} values of {fields['behavior_name']!r}"
-        fields["behavior"], source = finite(fields["behavior"], what, source)
+        fields["behavior"], number = finite(fields["behavior"], np.float64)
+        notes += [f"behavior: {number} values of {fields['behavior_name']!r}"] if number else []
     for name, values in fields["inputs"].items():
-        fields["inputs"][name], source = finite(values, f"inputs[{name!r}]: {{}} values", source, np.float32)
+        fields["inputs"][name], number = finite(values, np.float32)
+        notes += [f"inputs[{name!r}]: {number} values"] if number else []
+    if notes:
+        infinite = [f"{note} are infinite, and count as missing" for note in notes]
+        source |= {"notes": [*source.get("notes", []), *infinite]}
     return {name: frozen(value) for name, value in fields.items()} | {"source": source}
 
 
@@ -188,23 +193,11 @@ def behavior_fields(values: Any, name: str | None, channels: tuple[str, ...], sh
     return {"behavior": behavior, "behavior_name": printable(name or "behavior"), "behavior_channels": channels}
 
 
-def finite(
-    values: np.ndarray, what: str, source: dict[str, Any], kind: type[np.floating] = np.float64
-) -> tuple[np.ndarray, dict[str, Any]]:
-    """A signal with NaN where it is infinite, and the source with a note of how often.
-
-    Args:
-        values: of the signal.
-        what: begins the note; the number of values stands where it has braces.
-        source: of the trials.
-        kind: of the numbers as which they will be used.
-    """
+def finite(values: np.ndarray, kind: type[np.floating]) -> tuple[np.ndarray, int]:
+    """A signal with NaN where it is infinite as numbers of this kind, and how often it was."""
     with np.errstate(over="ignore"):
         infinite = np.isinf(values.astype(kind))
-    if not infinite.any():
-        return values, source
-    note = f"{what.format(infinite.sum())} are infinite, and count as missing"
-    return np.where(infinite, np.nan, values), source | {"notes": [*source.get("notes", []), note]}
+    return (np.where(infinite, np.nan, values) if infinite.any() else values), int(infinite.sum())
 
 
 def channel_names(number: int) -> tuple[str, ...]:

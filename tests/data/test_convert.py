@@ -304,3 +304,14 @@ def test_inputs_that_are_not_finite_are_missing():
     assert np.isnan(trials.inputs["stimulus"]).sum() == 2
     assert any("inputs['stimulus']: 2 values are infinite" in note for note in trials.source["notes"])
     assert not Covariate("stimulus").design(trials).any()
+
+
+def test_signals_of_any_name_are_noted_where_they_are_infinite():
+    signal = np.zeros((4, 5, 1))
+    signal[0, 0] = np.inf
+    trials = Trials.from_arrays(
+        np.ones((4, 5, 3), int), 10, behavior=signal, behavior_name="{x}", inputs={"{}": signal}, split="none"
+    )
+    said = [note for note in trials.source["notes"] if "infinite" in note]
+    assert said[0].startswith("behavior: 1 values of '{x}' are infinite")
+    assert said[1].startswith("inputs['{}']: 1 values are infinite")
