@@ -7,6 +7,8 @@ import numpy as np
 
 import nlbprob as nlb
 from nlbprob.blocks.latent import Dynamics, Latent
+from nlbprob.infer.parameters.sites import parameters_at
+from nlbprob.infer.trajectories.filtering import filtered_marginals
 from nlbprob.numerics.gaussian import Chain
 from tests.infer.conftest import problem
 
@@ -61,3 +63,14 @@ def test_bound_and_latents_are_the_same(double):
     np.testing.assert_allclose(mean, found[1].smoothed.mean, atol=1e-7)
     covariance = TURNS @ np.asarray(found[0].smoothed.covariance) @ TURNS.mT
     np.testing.assert_allclose(covariance, found[1].smoothed.covariance, atol=1e-7)
+
+
+def test_filtered_latents_are_the_same(double):
+    case = problem(nlb.Poisson())
+    values = {name: jnp.asarray(case.values[name]) for name in ("loadings", "baseline")}
+    found = []
+    for dynamics in (emitted(), stepped()):
+        model = nlb.Model(latents=[Given(dynamics)])
+        found.append(filtered_marginals(model, parameters_at(model, case.context, values), case.batch()))
+    np.testing.assert_allclose(found[0].mean, found[1].mean, atol=1e-7)
+    np.testing.assert_allclose(found[0].covariance, found[1].covariance, atol=1e-7)

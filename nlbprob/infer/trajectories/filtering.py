@@ -47,9 +47,10 @@ def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Margina
 
     def advance(carry: Bin, inputs: tuple[PyTree[Array], ...]) -> tuple[Bin, Bin]:
         mean, covariance, evidence = carry
-        counts, seen, offset, shift, step = inputs
+        counts, seen, offset, shift, emission, step = inputs
         one_bin = Chain(mean, covariance, identity, jnp.zeros(state, mean.dtype), identity)
         now = problem._replace(priors=(ChainPrior(one_bin),), offset=offset, shift=shift)
+        now = now if emission is None else now._replace(emission=emission)
         sites = cvi.empty_sites(rows, 1, theta.loadings.shape[1], mean.dtype)
         here = Batch(counts[:, None], seen[:, None], {})
         local = cvi.iterate(now, model.observation, here, cvi.init(now, sites), COLD_STEPS)
@@ -64,7 +65,9 @@ def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Margina
     offset = jnp.broadcast_to(problem.offset, (rows, bins, neurons)) if problem.offset.ndim == 1 else problem.offset
     offset = leading(offset)[:, :, None]
     shift = None if problem.shift is None else leading(problem.shift)[:, :, None]
-    inputs = (leading(repeated.counts), leading(repeated.seen), offset, shift, steps)
+    varies = problem.emission is not None and problem.emission.ndim == 3
+    emission = problem.emission if varies else None
+    inputs = (leading(repeated.counts), leading(repeated.seen), offset, shift, emission, steps)
     _, (mean, covariance, evidence) = jax.lax.scan(advance, first, inputs)
     mean, covariance = jnp.moveaxis(mean, 0, 1), jnp.moveaxis(covariance, 0, 1)
     responsibility = jax.vmap(lambda bounds: combined(theta, bounds)[1], out_axes=1)(evidence)
