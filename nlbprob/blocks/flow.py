@@ -134,7 +134,6 @@ def squared_residual(
     cross: Float[Array, "state state"],
 ) -> Float[Array, "state state"]:
     """E[(x' - x - f(x))(x' - x - f(x))'] of neighbours with these means, covariances, and Cov(x', x) = cross."""
-    x, standard, weights, root = cubature.nodes(mean, covariance)
-    gain = jax.scipy.linalg.solve_triangular(root, cross.T, lower=True)
-    residual = after + standard @ gain - x - jax.vmap(drift)(x)
+    x, conditional, weights, gain = cubature.pair_nodes(mean, covariance, after, cross)
+    residual = conditional - x - jax.vmap(drift)(x)
     return (weights[:, None] * residual).T @ residual + later - gain.T @ gain

@@ -2,6 +2,7 @@
 
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -34,3 +35,19 @@ def nodes(
     points, weights = (jnp.asarray(a, mean.dtype) for a in rule(mean.shape[-1]))
     root = cholesky(covariance)
     return mean + points @ root.T, points, weights, root
+
+
+def pair_nodes(
+    mean: Float[Array, " dim"],
+    covariance: Float[Array, "dim dim"],
+    after: Float[Array, " dim"],
+    cross: Float[Array, "dim dim"],
+) -> tuple[Float[Array, "node dim"], Float[Array, "node dim"], Float[Array, " node"], Float[Array, "dim dim"]]:
+    """The rule for the first of a pair (x, x') of normals with Cov(x', x) = cross.
+
+    Returns:
+        Points x_i, E[x' | x_i], weights, and L^-1 Cov(x, x'), of which g'g is the part of Var(x') that x explains.
+    """
+    x, standard, weights, root = nodes(mean, covariance)
+    gain = jax.scipy.linalg.solve_triangular(root, cross.T, lower=True)
+    return x, after + standard @ gain, weights, gain

@@ -74,6 +74,14 @@ class Smoothed(NamedTuple):
     divergence: Float[Array, "*batch"]
 
 
+def expected_sites(
+    sites: Sites, mean: Float[Array, "*batch time state"], covariance: Float[Array, "*batch time state state"]
+) -> Float[Array, "*batch"]:
+    """E[h'x - 1/2 x'Jx] under moments of x, summed over bins."""
+    linear = jnp.sum((sites.linear - 0.5 * apply(sites.precision, mean)) * mean, (-1, -2))
+    return linear - 0.5 * jnp.sum(sites.precision * covariance, (-1, -2, -3))
+
+
 def symmetrize(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
     """(M + M') / 2."""
     return 0.5 * (matrix + matrix.mT)

@@ -19,7 +19,17 @@ from jaxtyping import Array, Bool, Float
 
 from nlbprob.blocks.trajectory_priors.base import Surrogate, TrajectoryPrior
 from nlbprob.numerics import cubature
-from nlbprob.numerics.gaussian import Chain, Moments, Sites, Smoothed, apply, cholesky, predict, symmetrize
+from nlbprob.numerics.gaussian import (
+    Chain,
+    Moments,
+    Sites,
+    Smoothed,
+    apply,
+    cholesky,
+    expected_sites,
+    predict,
+    symmetrize,
+)
 
 #: Least eigenvalue of P_t^(1/2) J_t P_t^(1/2), J_t the precision of a site, which may be negative.
 LEAST_PRECISION = -0.5
@@ -86,7 +96,8 @@ class LinearizedPrior(TrajectoryPrior):
             noise=chain.noise + jnp.where(inside, 0.0, linear.error),
         )
         sites = lax.stop_gradient(self.sites(auxiliary, linear))
-        return Surrogate(fitted, sites, self.excess(auxiliary, linear) - expected_sites(sites, auxiliary))
+        expected = expected_sites(sites, auxiliary.mean, auxiliary.covariance)
+        return Surrogate(fitted, sites, self.excess(auxiliary, linear) - expected)
 
     def terms(self, auxiliary: StepMoments, surrogate: Surrogate, smoothed: Smoothed) -> Float[Array, " row"]:
         """E_q[log p(x)] - E_q[log surrogate(x)]; its gradient is zero where the linearisation is at q."""
@@ -94,7 +105,8 @@ class LinearizedPrior(TrajectoryPrior):
         assert sites is not None
         chain = self.steps(moments)
         linear = Linear(fitted.transition - chain.transition, fitted.offset - chain.offset, fitted.noise)
-        return lax.stop_gradient(self.excess(moments, linear) - expected_sites(sites, moments) - surrogate.constant)
+        expected = expected_sites(sites, moments.mean, moments.covariance)
+        return lax.stop_gradient(self.excess(moments, linear) - expected - surrogate.constant)
 
     def log_ratio(self, auxiliary: StepMoments, x: Float[Array, "row time state"]) -> Float[Array, " row"]:
         linear, chain, before = self.linear(auxiliary), self.steps(auxiliary), x[:, :-1]
@@ -202,9 +214,8 @@ def step_excess(
         transition, offset, noise: A, b and Q.
         slope, level: S and l.
     """
-    x, standard, weights, root = cubature.nodes(mean, covariance)
+    x, conditional, weights, _ = cubature.pair_nodes(mean, covariance, after, cross)
     error = jax.vmap(drift)(x) - x @ slope.T - level
-    conditional = after + standard @ lax.linalg.triangular_solve(root, cross.T, left_side=True, lower=True)
     residual = conditional - x @ (transition + slope).T - offset - level - 0.5 * error
     return weights @ jnp.sum(error * jnp.linalg.solve(noise, residual.T).T, -1)
 
@@ -229,10 +240,3 @@ def bounded(precision: Float[Array, "*row n n"], covariance: Float[Array, "*row 
     lacking = jnp.maximum(LEAST_PRECISION - values, 0.0)
     half = lax.linalg.triangular_solve(root, vectors, left_side=True, lower=True, transpose_a=True)
     return precision + (half * lacking[..., None, :]) @ half.mT
-
-
-def expected_sites(sites: Sites, moments: StepMoments) -> Float[Array, " row"]:
-    """E[h'x - 1/2 x'Jx] summed over bins."""
-    pulled = apply(sites.precision, moments.mean)
-    linear = jnp.sum((sites.linear - 0.5 * pulled) * moments.mean, (1, 2))
-    return linear - 0.5 * jnp.sum(sites.precision * moments.covariance, (1, 2, 3))

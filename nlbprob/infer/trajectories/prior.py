@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from nlbprob.blocks.trajectory_priors.base import Surrogate
 from nlbprob.infer.trajectories.problem import Auxiliary, TrialProblem, block_part, emitted, joined, lift, state_slices
-from nlbprob.numerics.gaussian import Chain, Sites, Smoothed
+from nlbprob.numerics.gaussian import Chain, Sites, Smoothed, expected_sites
 
 
 def init(problem: TrialProblem, rows: int, bins: int) -> Auxiliary:
@@ -28,19 +28,24 @@ def surrogate(problem: TrialProblem, auxiliary: Auxiliary) -> JointSurrogate:
     """What stands for the prior of the whole state."""
     parts = tuple(prior.expected(posterior) for prior, posterior in zip(problem.priors, auxiliary, strict=True))
     chain = joined([part.chain for part in parts])
-    present = [part.sites for part in parts if part.sites is not None]
+    sites = joint_sites(problem, [part.sites for part in parts])
+    constant: Any = sum(part.constant for part in parts)
+    return JointSurrogate(chain, sites, constant, parts)
+
+
+def joint_sites(problem: TrialProblem, parts: list[Sites | None]) -> Sites | None:
+    """Sites on the whole state from those on each block's; None where no block has any."""
+    present = [sites for sites in parts if sites is not None]
     if not present:
-        return JointSurrogate(chain, None, 0.0, parts)
+        return None
     lead, dtype = present[0].linear.shape[:2], present[0].linear.dtype
     size = state_slices(problem)[-1].stop
     linear, precision = jnp.zeros((*lead, size), dtype), jnp.zeros((*lead, size, size), dtype)
-    constant: Any = jnp.zeros(lead[:1], dtype)
-    for part, columns in zip(parts, state_slices(problem), strict=True):
-        if part.sites is not None:
-            constant = constant + part.constant
-            linear = linear.at[..., columns].set(part.sites.linear)
-            precision = precision.at[..., columns, columns].set(part.sites.precision)
-    return JointSurrogate(chain, Sites(linear, precision), constant, parts)
+    for sites, columns in zip(parts, state_slices(problem), strict=True):
+        if sites is not None:
+            linear = linear.at[..., columns].set(sites.linear)
+            precision = precision.at[..., columns, columns].set(sites.precision)
+    return Sites(linear, precision)
 
 
 def all_sites(prior: JointSurrogate, sites: Sites, emission: Float[Array, "*time latent state"] | None) -> Sites:
@@ -84,24 +89,17 @@ def gain(
     """
     if prior.sites is None:
         return 0.0
-    mean, covariance = smoothed.mean, smoothed.covariance
-    second = covariance + mean[..., :, None] * mean[..., None, :]
-    sites = jnp.sum(prior.sites.linear * mean, (-1, -2)) - 0.5 * jnp.sum(prior.sites.precision * second, (-1, -2, -3))
+    sites = expected_sites(prior.sites, smoothed.mean, smoothed.covariance)
     return sites + prior.constant + terms(problem, auxiliary, prior, smoothed)
 
 
 def target(problem: TrialProblem, auxiliary: Auxiliary, smoothed: Smoothed) -> Sites | None:
     """What the blocks add to the sites on the latents that a full natural-gradient step leads to, if anything."""
     parts = zip(problem.priors, state_slices(problem), auxiliary, strict=True)
-    targets = [(columns, prior.target(posterior, block_part(smoothed, columns))) for prior, columns, posterior in parts]
-    if all(sites is None for _, sites in targets):
-        return None
-    linear, precision = jnp.zeros_like(smoothed.mean), jnp.zeros_like(smoothed.covariance)
-    for columns, sites in targets:
-        if sites is not None:
-            linear = linear.at[..., columns].set(sites.linear)
-            precision = precision.at[..., columns, columns].set(sites.precision)
-    if problem.emission is None:
-        return Sites(linear, precision)
+    targets = [prior.target(posterior, block_part(smoothed, columns)) for prior, columns, posterior in parts]
+    sites = joint_sites(problem, targets)
+    if sites is None or problem.emission is None:
+        return sites
     # The states of a block with such sites are its latents: the emission only moves them to their place.
-    return Sites(emitted(problem.emission, linear), problem.emission @ precision @ problem.emission.mT)
+    precision = problem.emission @ sites.precision @ problem.emission.mT
+    return Sites(emitted(problem.emission, sites.linear), precision)
