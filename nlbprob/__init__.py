@@ -51,7 +51,7 @@ PUBLIC = {
     "Bernoulli": "nlbprob.blocks.observations",
     "Gaussian": "nlbprob.blocks.observations",
     "NegativeBinomial": "nlbprob.blocks.negative_binomial",
-    "Observation": "nlbprob.blocks.observation",
+    "Observation": "nlbprob.blocks.observation_base",
     "Poisson": "nlbprob.blocks.poisson",
     "SqrtGaussian": "nlbprob.blocks.observations",
     "ZeroInflatedPoisson": "nlbprob.blocks.poisson",
@@ -104,7 +104,7 @@ if TYPE_CHECKING:
     from nlbprob.blocks.kernels import QuasiPeriodic as QuasiPeriodic
     from nlbprob.blocks.lds import LDS as LDS
     from nlbprob.blocks.negative_binomial import NegativeBinomial as NegativeBinomial
-    from nlbprob.blocks.observation import Observation as Observation
+    from nlbprob.blocks.observation_base import Observation as Observation
     from nlbprob.blocks.observations import Bernoulli as Bernoulli
     from nlbprob.blocks.observations import Gaussian as Gaussian
     from nlbprob.blocks.observations import SqrtGaussian as SqrtGaussian

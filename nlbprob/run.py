@@ -222,12 +222,12 @@ def report(folder: str | pathlib.Path) -> pathlib.Path:
     check_recording(run.manifest.recording, folder, run.manifest.started)
     config, metrics, tested = read_config(folder), read_metrics(folder), read_test(folder)
 
-    from nlbprob.functions.model import resolved
+    from nlbprob.functions.model import resolve_model
     from nlbprob.reporting.page import write_report
 
     settings = settings_of(config, folder)
     trials = settings.load()
-    model = resolved(load_model(str(folder / "model.py"), **settings.model_options), trials)
+    model = resolve_model(load_model(str(folder / "model.py"), **settings.model_options), trials)
     posterior = read_posterior(folder, model)
     with staging.additions(folder, ["report.html"]) as stage:
         write_report(

@@ -17,7 +17,7 @@ from nlbprob.arguments import checked_keywords, instance_of, nearest, real_numbe
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError, suggestion
-from nlbprob.functions.model import resolved
+from nlbprob.functions.model import resolve_model
 from nlbprob.model import Model
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def simulate(
     """
     seed = seed_number(seed, "simulate")
     design = trials if isinstance(trials, Trials) else new_design(trials, bins, neurons, bin_ms, seed)
-    model = resolved(model, design)
+    model = resolve_model(model, design)
     fixed = fixed_sites(model, design, values)
 
     @jax.jit

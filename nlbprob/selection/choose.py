@@ -12,7 +12,7 @@ import numpy as np
 from nlbprob.arguments import checked_keywords, named, nearest, one_of, seed_number, whole_number
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
-from nlbprob.functions.model import resolved
+from nlbprob.functions.model import resolve_model
 from nlbprob.infer.fit.fit import checked_options, fit_fold
 from nlbprob.infer.runtime.progress import Progress
 from nlbprob.model import Model
@@ -168,7 +168,7 @@ def built(build: Callable[..., Any], keywords: dict[str, Any], trials: "Trials")
             f"choose: model({words(keywords)}) is of type {type(model).__name__}; return an nlb.Model, or a NumPyro "
             "function of trials."
         )
-    resolved(model, trials)
+    resolve_model(model, trials)
     return model
 
 

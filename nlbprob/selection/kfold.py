@@ -8,7 +8,7 @@ import numpy as np
 from nlbprob.arguments import checked_keywords, seed_number, whole_number
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
-from nlbprob.functions.model import resolved
+from nlbprob.functions.model import resolve_model
 from nlbprob.infer.fit.fit import checked_options, fit_fold
 from nlbprob.infer.runtime.progress import Progress
 from nlbprob.model import Model
@@ -63,7 +63,7 @@ def kfold(
 
     check_trials(trials, "kfold")
     folds, seed = whole_number(folds, "kfold", "folds", 2), seed_number(seed, "kfold")
-    draws, model = whole_number(draws, "kfold", "draws", 1), resolved(model, trials)
+    draws, model = whole_number(draws, "kfold", "draws", 1), resolve_model(model, trials)
     options = FOLD_OPTIONS | checked_options(fit_options, "kfold") | {"seed": seed, "progress": False}
     pairs = cross_validation(trials, folds, seed)
     room = max(len(learned) for learned, _ in pairs)

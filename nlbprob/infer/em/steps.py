@@ -74,10 +74,10 @@ class EMState(NamedTuple):
 
 def free_sites(model: Model, context: Context, supports: dict[str, Any]) -> list[str]:
     """The sites that no update in closed form moves: these follow the gradient of the bound."""
-    settled = set(model.readout.settled)
+    settled = set(model.readout.closed_form)
     settled |= {name for name in supports if name in maximize.observation_sites(model, context)}
     for latent in model.chains:
-        settled |= {latent.site(name) for name in model.settled(latent)}
+        settled |= {latent.site(name) for name in model.closed_form(latent)}
     if model.templates is not None:
         settled |= {model.templates.site(name) for name in ("weights", "coefficients")}
     return [name for name in supports if name not in settled]
@@ -112,7 +112,7 @@ class EM(Identified):
         """How fast EM converges, as `verdict.SETTLED` has it: "gradual" where some parameters have no update in closed
         form, or a scale of the readout falls little by little to zero.
         """
-        if self.ascent.entries.sites or len(self.model.readout.settled) > len(self.model.readout.names):
+        if self.ascent.entries.sites or len(self.model.readout.closed_form) > len(self.model.readout.names):
             return "gradual"
         return "closed" if self.model.templates is None else "mixture"
 
@@ -178,7 +178,7 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[Chu
     values |= model.readout.values(theta.baseline, theta.loadings @ basis)
     inverse = matrices.diagonal_blocks([jnp.eye(1, dtype=basis.dtype), jnp.linalg.inv(basis)])
     if model.templates is not None and model.templates.on is not None:
-        site, place = model.templates.site("coefficients"), model.template_place
+        site, place = model.templates.site("coefficients"), model.template_slice
         values[site] = values[site] @ jnp.linalg.inv(basis[place, place]).T
     turn = basis * scale[..., None]
     rows = tuple(

@@ -45,7 +45,7 @@ def statistics(model: Model, theta: Parameters, given: Problem, batch: Batch, lo
     found: list[Any] = []
     parts = zip(model.chains, theta.dynamics, given.chains, state_slices(given), local.paths, strict=True)
     for block, own, chain, place, path in parts:
-        if not model.settled(block):
+        if not model.closed_form(block):
             found.append(None)
             continue
         apart = chain.initial_mean - own.chain.initial_mean
@@ -95,7 +95,7 @@ def templates(model: Model, context: Context, values: dict[str, Any], total: tup
     if model.templates is None:
         return {}
     stats: TemplateStatistics = total[-1]
-    place = model.template_place
+    place = model.template_slice
     basis = jnp.asarray(model.templates.basis(context), stats.slope.dtype)
     site = model.templates.site("coefficients")
     current = values[site]

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
 from nlbprob.blocks.base import Context
-from nlbprob.blocks.latent import Begin, Latent
+from nlbprob.blocks.latent import InitialLatents, Latent
 from nlbprob.infer.start import sessions
 from nlbprob.model import Model
 from nlbprob.numerics.gaussian import Chain
@@ -46,7 +46,7 @@ class Start(NamedTuple):
     neuron's counts.
     """
 
-    begins: list[Begin]
+    begins: list[InitialLatents]
     loadings: Float[np.ndarray, "neuron latent"]
     trajectories: Float[np.ndarray, "component time latent"] | None
     mean: Float[np.ndarray, " neuron"]
@@ -78,7 +78,7 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
     latents = np.zeros((*logs.shape[:2], model.dim))
     trajectories = None
     if model.templates is not None and model.templates.on is None:
-        place = model.template_place
+        place = model.template_slice
         average = group_means(weighted, inside, groups, model.templates.n_components)
         directions, scale = components(average.reshape(-1, average.shape[2]), place.stop - place.start, random)
         loadings[:, place] = directions * scale / weight[:, None]
@@ -92,7 +92,7 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
     loadings[:, rest] = directions * scale / weight[:, None]
     latents[:, :, rest] = weighted @ directions / scale
     if model.templates is not None and model.templates.on is not None:
-        place = model.template_place
+        place = model.template_slice
         trajectories = group_means(latents[:, :, place], inside, groups, model.templates.n_components)
         latents[:, :, place] -= trajectories[groups]
     begins = [begin(latents[:, :, model.slices[block.name]], inside, random) for block in model.chains]
@@ -156,7 +156,7 @@ def site_values(model: Model, context: Context, start: Start) -> dict[str, jnp.n
         bases.append(np.asarray(basis, float))
     whole: Any = scipy.linalg.block_diag(*bases)
     if model.templates is not None:
-        place = model.template_place
+        place = model.template_slice
         values |= model.templates.start(context, place.stop - place.start)
         if start.trajectories is not None:
             trajectories = start.trajectories
@@ -171,7 +171,7 @@ def site_values(model: Model, context: Context, start: Start) -> dict[str, jnp.n
         values[model.observation.site(name)] = value
     # The latents are found in log rates: d predictor / d log mean turns their loadings into those of the predictor.
     baseline, gain = jax.jvp(model.observation.predictor_of_mean, (mean,), (mean,))
-    values |= model.place(context, values, baseline, np.asarray(gain)[:, None] * start.loadings @ whole)
+    values |= model.start_readout(context, values, baseline, np.asarray(gain)[:, None] * start.loadings @ whole)
     return {name: jnp.asarray(value, dtype) for name, value in values.items()}
 
 
@@ -191,7 +191,7 @@ def from_pilot(model: Model, context: Context, trials: "Trials", values: dict[st
     found, bases = dict(values), []
     for block in model.latents:
         basis = np.eye(block.n_latents)
-        if isinstance(block, Latent) and (simple := block.pilot()) is not None:
+        if isinstance(block, Latent) and (simple := block.warm_start()) is not None:
             for name in [name for name in found if name.startswith(f"{simple.name}.")]:
                 del found[name]
             own, basis = block.start(begin(latents[:, :, model.slices[block.name]], inside, random), context)
@@ -201,15 +201,15 @@ def from_pilot(model: Model, context: Context, trials: "Trials", values: dict[st
     loadings = np.asarray(model.readout.loadings(values), float) @ whole
     found |= model.readout.values(values[model.readout.names[0]], loadings)
     if model.templates is not None and model.templates.on is not None:
-        place, site = model.template_place, model.templates.site("coefficients")
+        place, site = model.template_slice, model.templates.site("coefficients")
         found[site] = np.asarray(values[site], float) @ np.linalg.inv(whole[place, place]).T
     return {name: jnp.asarray(value, jnp.result_type(float)) for name, value in found.items()}
 
 
-def begin(latents: np.ndarray, inside: np.ndarray, random: np.random.Generator) -> Begin:
+def begin(latents: np.ndarray, inside: np.ndarray, random: np.random.Generator) -> InitialLatents:
     """What a block begins with: its latents [trial, time, latent], and a regression of each bin on the one before."""
     pairs = inside[:, 1:]
-    return Begin(regression(latents[:, :-1][pairs], latents[:, 1:][pairs]), latents, inside, random)
+    return InitialLatents(regression(latents[:, :-1][pairs], latents[:, 1:][pairs]), latents, inside, random)
 
 
 def regression(before: np.ndarray, after: np.ndarray) -> Chain:

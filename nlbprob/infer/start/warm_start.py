@@ -17,7 +17,7 @@ ITERATIONS = 12
 
 def simpler_model(model: Model) -> Model | None:
     """The simpler model whose fit a model starts from, where one of its blocks asks for it."""
-    pilots = [block.pilot() if isinstance(block, Latent) else None for block in model.latents]
+    pilots = [block.warm_start() if isinstance(block, Latent) else None for block in model.latents]
     if not any(pilots) or not model.readout.names:
         return None
     latents = [pilot or block for pilot, block in zip(pilots, model.latents, strict=True)]

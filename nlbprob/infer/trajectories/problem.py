@@ -12,7 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from nlbprob.blocks.latent import Regimes
-from nlbprob.blocks.templates import until
+from nlbprob.blocks.templates import extended
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
@@ -60,7 +60,7 @@ def problem(model: Model, theta: Parameters, batch: Batch) -> tuple[Problem, Bat
     times, shift = 1, None
     if theta.mixture is not None:
         times = theta.mixture.log_weights.shape[0]
-        trajectories = until(theta.mixture.trajectories, bins)
+        trajectories = extended(theta.mixture.trajectories, bins)
         shift = jnp.tile(trajectories, (batch.counts.shape[0], 1, 1))
         offset = offset if offset.ndim == 1 else repeat(offset, times)
         # Arrays of a chain that have an axis for trials; those of a block that switches never do.
