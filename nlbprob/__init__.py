@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0.dev0"
 
 #: Public name -> the module that defines it. Each is imported when first asked for, so that `nlbprob --help` is quick;
-#: type checkers and editors, which would see a `__getattr__` that knows every name, are told by imports below.
+#: type checkers and editors, which cannot see through `__getattr__`, read the imports below.
 PUBLIC = {
     "Trials": "nlbprob.data.trials",
     "load": "nlbprob.data.nwb",

@@ -140,5 +140,5 @@ Generative models of spiking activity: write one from blocks, fit it in minutes,
 
 {verbs}
 
-`nlbprob VERB --help` says more of each, `nlbprob --version` prints the version, and `--debug` after any verb shows
+`nlbprob VERB --help` describes each, `nlbprob --version` prints the version, and `--debug` after any verb shows
 where an error came from. Start with `nlbprob demo`."""

@@ -18,7 +18,7 @@ def printable(text: str) -> str:
 
 
 class InputError(ValueError):
-    """Something handed to nlbprob cannot be used; the message names what, where, and what to do."""
+    """An argument or a file cannot be used; the message names it, the fault, and the remedy."""
 
     def __init__(self, message: object = "") -> None:
         super().__init__("\n".join(map(printable, str(message).split("\n"))))
@@ -29,7 +29,7 @@ class RunExistsError(InputError):
 
 
 def suggestion(name: str, choices: Iterable[object]) -> str:
-    """What to say after "no such `name`": the closest choice, if any, and the whole list.
+    """The end of a message about an unknown `name`: the closest choice, if any, and the list of all.
 
     >>> suggestion("hand_vle", ["hand_vel", "hand_pos"])
     "Did you mean 'hand_vel'? There are: 'hand_vel', 'hand_pos'."
@@ -42,7 +42,7 @@ def suggestion(name: str, choices: Iterable[object]) -> str:
 
 
 def was_interrupted(error: BaseException | None) -> bool:
-    """Whether an error is Ctrl-C, or came of it: code that catches everything may make another error of it."""
+    """Whether an error is Ctrl-C or was caused by it; code that catches all exceptions may raise another one."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
             return True

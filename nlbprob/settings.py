@@ -1,4 +1,4 @@
-"""What a run is made from: the model, the recording, and how the one is fitted to the other."""
+"""The settings of a run: the model, the recording, and the options of the fit."""
 
 import dataclasses
 import json
@@ -41,7 +41,7 @@ RECORDINGS = Option(None, paths, "the path of a recording, or a list of paths", 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(FitConfig):
-    """What a run is made from.
+    """The settings of a run.
 
     Args:
         model: the name of a model that comes with nlbprob, or the path of a model file.
@@ -182,7 +182,7 @@ def check_model_options(options: Mapping[str, Any]) -> None:
 
 
 def session_names(recordings: Sequence[str]) -> list[str]:
-    """Names for recordings that are stitched: those of the files, with the folders above that tell them apart.
+    """Names for recordings that are stitched: those of the files, with as many folders above as make them unique.
 
     Raises:
         InputError: one comes twice.

@@ -32,7 +32,7 @@ class Dynamics(NamedTuple):
         chain: of its state; with `regimes`, transition, offset and noise have a leading axis `regime`.
         emission: H [latent, state]: the latents are x = H state; None where they are the state.
         drive: B [state, input]: adds B u_t to the offset of every step; None without inputs.
-        starts: [condition, state], what each condition adds to the initial mean; None where they share it.
+        condition_means: [condition, state], shift of the initial mean in each condition; None where there is none.
         regimes: the Markov chain that chooses among dynamics, if any.
     """
 

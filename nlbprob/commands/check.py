@@ -16,7 +16,7 @@ def add_arguments(parser) -> None:
         "inputs",
         metavar="INPUTS",
         nargs="*",
-        help="folders that `nlbprob tensors` wrote, or train_input.h5 and eval_input.h5; GROUP=FOLDER tells whose",
+        help="folders that `nlbprob tensors` wrote, or train_input.h5 and eval_input.h5; GROUP=FOLDER names the group",
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 

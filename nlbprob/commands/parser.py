@@ -143,7 +143,7 @@ def split_model_options(words: list[str], grids: bool = False) -> tuple[list[str
 
 
 def describe_model(name: str) -> str:
-    """What `--help` says of a model: its first line, and each option with its type, default and comment."""
+    """The help of a model: its first line, and each option with its type, default and comment."""
     file = find_model(name)
     rows = []
     for option in file.options.values():

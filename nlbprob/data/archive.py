@@ -59,8 +59,8 @@ def archive(api_url: str | None) -> Iterator[Any]:
     except (
         Exception
     ) as error:  # of the client, about whatever the server answered: not found, no JSON, other types, ...
-        told = printable((str(error) or type(error).__name__).splitlines()[0][:300])
-        raise InputError(f"{url}: the archive's client cannot go on: {told}. Try again later.") from error
+        reason_text = printable((str(error) or type(error).__name__).splitlines()[0][:300])
+        raise InputError(f"{url}: the archive's client cannot go on: {reason_text}. Try again later.") from error
 
 
 def reach(url: str) -> None:
@@ -72,8 +72,8 @@ def reach(url: str) -> None:
         raise InputError(f"{url}: the archive answers with HTTP status {error.code}; try again later.") from error
     except (OSError, ValueError) as error:  # the second of an address that is none
         reason = getattr(error, "reason", error)
-        told = printable(str(getattr(reason, "strerror", None) or reason))
-        raise InputError(f"{url} cannot be reached ({told}); is there a network connection?") from error
+        reason_text = printable(str(getattr(reason, "strerror", None) or reason))
+        raise InputError(f"{url} cannot be reached ({reason_text}); is there a network connection?") from error
 
 
 def watch(answer: Any, stream: bool = False, **_: Any) -> None:
@@ -141,8 +141,8 @@ def fetch_asset(asset: Any, target: Path, origin: str, progress: bool = True) ->
                 os.replace(part, target)
                 return
             if not part.exists():
-                told = printable(problem)
-                raise InputError(f"{target.name}: cannot be fetched from {origin} ({told}).{kept(rest, size)}")
+                reason_text = printable(problem)
+                raise InputError(f"{target.name}: cannot be fetched from {origin} ({reason_text}).{kept(rest, size)}")
             found = checksum(part)
             part.unlink()
         # What was continued may have begun as another file; what came in one piece is simply wrong.

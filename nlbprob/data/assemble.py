@@ -100,7 +100,7 @@ def with_unique_ids(table: Table, what: str, notes: list[str]) -> Table:
 
 
 def heldout_of(columns: Table, name: str, seed: int) -> tuple[Bool[np.ndarray, " neuron"], dict[str, int]]:
-    """Which neurons are held out: as the column says, none for "none", or drawn; and the draw's seed."""
+    """Which neurons are held out: by the column, none for "none", or drawn; and the draw's seed."""
     number = len(columns["id"])
     if name == "none" and name not in columns:
         return np.zeros(number, dtype=bool), {}
@@ -115,7 +115,7 @@ def heldout_of(columns: Table, name: str, seed: int) -> tuple[Bool[np.ndarray, "
 def split_of(
     table: Table, name: str, condition: Sequence[str], seed: int
 ) -> tuple[Shaped[np.ndarray, " trial"], dict[str, int]]:
-    """The split of each trial: as the column says, "train" for "none", or drawn by condition; and the draw's seed."""
+    """The split of each trial: by the column, "train" for "none", or drawn by condition; and the draw's seed."""
     conditions = [column(table, by, "condition", "the trials") for by in condition]
     number = len(table["id"])
     if name == "none" and name not in table:

@@ -44,9 +44,9 @@ def from_arrays(
         neurons: columns by name (a dict, a DataFrame or a structured array), one value a neuron. Default: "id", counted
             from 0.
         table: columns of the trials likewise, one value a trial.
-        heldout: the column of `neurons` that says which are held out, or a boolean for each neuron; "none": no neuron
+        heldout: the column of `neurons` of held-out neurons, or a boolean for each neuron; "none": no neuron
             is. Where there is no column "heldout", a quarter of the neurons (by "area") is drawn with `seed`.
-        split: the column of `table` that says the split, or a name for each trial; "none": all trials are "train".
+        split: the column of `table` of splits, or a name for each trial; "none": all trials are "train".
             Where there is no column "split", a fifth of the trials (by condition) is drawn as "val" with `seed`.
         condition: columns of `table` whose joint value is a trial's condition.
         seed: of what is drawn.

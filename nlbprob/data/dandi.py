@@ -22,7 +22,7 @@ TEST_TARGETS = "eval_data_test.h5"
 TEST_TARGETS_URL = f"https://media.githubusercontent.com/media/neurallatents/nlb_tools/main/data/{TEST_TARGETS}"
 TEST_TARGETS_SIZE = 105_927_616
 TEST_TARGETS_SHA256 = "f2f434d30193251b58e6a693381fdd185c8fbc0e47d38f8810e65295bc42c865"
-#: What a folder of a dandiset says about where its files come from, by the name of the data set.
+#: The source of the files in a folder of a dandiset, by the name of the data set.
 NOTES = "download.json"
 #: How many files of a list from the server are looked at.
 MOST_FILES = 1000

@@ -15,7 +15,7 @@ from nlbprob.errors import InputError
 
 GAP = 1.5  # samples further apart than this many sampling intervals have a gap between them
 HEADROOM = 2.0**-40  # a power of two changes no digit, and keeps sums of the largest numbers finite
-NEIGHBORS = 11  # steps before, or after, that say what the sampling interval is at a place
+NEIGHBORS = 11  # steps before, or after, from which the sampling interval at a time is taken
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from nlbprob.errors import InputError
 
 #: What joins the names of the sessions that share a neuron, and a session's name to the ids that are its own.
 AND, OF = "+", "/"
-#: The column, of neurons and of trials, that says which session they are of.
+#: The column, of neurons and of trials, with their session.
 COLUMN = "session"
 
 
@@ -24,7 +24,7 @@ def stitch(sessions: Mapping[str, Trials], *, shared: bool = False) -> Trials:
     A model fitted to it has one set of latents and dynamics for all sessions, and loadings and baselines of their own
     for the neurons of each. What ties the sessions together is the prior of the trajectories: where trials start, how
     they evolve, and the conditions, inputs or templates that this depends on. Trials aligned to one event of a task
-    share all latents, as far as their averages or dynamics tell these apart. Pieces of spontaneous activity share the
+    share all latents, as far as their averages or dynamics determine these. Pieces of spontaneous activity share the
     dynamics alone: a latent of one session may have the other sign, or a rotation another phase, as nothing in the data
     can tell. The rates of a session's own neurons do not depend on that, decoders of behavior across sessions do.
 

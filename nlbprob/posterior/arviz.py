@@ -264,6 +264,6 @@ def coordinates(posterior: "Posterior", trials: "Trials", sizes: dict[str, int])
 
 
 def attributes(posterior: "Posterior") -> dict[str, Any]:
-    """What every group tells of the fit."""
+    """The attributes of every group."""
     own = {name: posterior.config[name] for name in ("posterior", "seed")}
     return own | {"inference_library": "nlbprob"}

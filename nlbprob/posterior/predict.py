@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nlbprob.posterior.posterior import Posterior
 
 
-#: Chunks that are worked on before what was found of them is handed over.
+#: Chunks that are computed together before their results are yielded.
 AT_ONCE = 8
 
 
@@ -101,7 +101,7 @@ def regime_marginals(model: Model, marginals: Marginals):
 
 
 def gathered(parts: list, rows: list[slice]):
-    """Trees of arrays [trial of the chunk, ...] as one tree of NumPy arrays [trial, ...], without what filled up
+    """Trees of arrays [trial of the chunk, ...] as one tree of NumPy arrays [trial, ...], without the padding of
     chunks.
     """
     kept = [
@@ -110,38 +110,38 @@ def gathered(parts: list, rows: list[slice]):
     return jax.tree.map(lambda *pieces: np.concatenate(pieces), *kept)
 
 
-def rates(posterior: "Posterior", trials: "Trials", causal: bool, found=None) -> np.ndarray:
+def rates(posterior: "Posterior", trials: "Trials", causal: bool, parts=None) -> np.ndarray:
     """Expected counts [trial, time, neuron] given what is seen.
 
     Args:
         posterior: of a fit.
         trials: to predict.
         causal: each bin given what is seen up to and including it, for online use; else given all that is seen.
-        found: what `by_chunk` gives, where it is known.
+        found: the result of `by_chunk`, if it was computed before.
     """
     with precision(posterior.config["precision"]):
-        found = by_chunk(posterior, trials, causal) if found is None else found
-        found = [(rows, expected_rates(posterior.model, *rest)) for rows, *rest in found]
-        return gathered([part for _, part in found], [rows for rows, _ in found])
+        parts = by_chunk(posterior, trials, causal) if parts is None else parts
+        parts = [(rows, expected_rates(posterior.model, *rest)) for rows, *rest in parts]
+        return gathered([part for _, part in parts], [rows for rows, _ in parts])
 
 
-def latents(posterior: "Posterior", trials: "Trials", causal: bool, found=None):
+def latents(posterior: "Posterior", trials: "Trials", causal: bool, parts=None):
     """Posterior moments of the latents in the canonical basis; over all components where there are templates.
 
     Args:
         posterior: of a fit.
         trials: whose latents are wanted.
         causal: as for `rates`.
-        found: what `by_chunk` gives, where it is known.
+        found: the result of `by_chunk`, if it was computed before.
     """
     import xarray
 
     rotation = posterior.rotation
 
     with precision(posterior.config["precision"]):
-        found = by_chunk(posterior, trials, causal) if found is None else found
-        found = [(rows, overall(moments)) for rows, _, _, moments in found]
-        mean, covariance = gathered([part for _, part in found], [rows for rows, _ in found])
+        parts = by_chunk(posterior, trials, causal) if parts is None else parts
+        parts = [(rows, overall(moments)) for rows, _, _, moments in parts]
+        mean, covariance = gathered([part for _, part in parts], [rows for rows, _ in parts])
     coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": posterior.model.latent_names}
     dims = ("trial", "time", "latent")
     return xarray.Dataset(
@@ -156,9 +156,9 @@ def components(posterior: "Posterior", trials: "Trials"):
 
     with precision(posterior.config["precision"]):
         found = [(rows, moments.share) for rows, _, _, moments in by_chunk(posterior, trials, causal=False)]
-        share = gathered([part for _, part in found], [rows for rows, _ in found])
-    coords = {"trial": trials.table["id"], "component": np.arange(share.shape[1])}
-    return xarray.DataArray(share, coords, ("trial", "component"), "components")
+        responsibility = gathered([part for _, part in found], [rows for rows, _ in found])
+    coords = {"trial": trials.table["id"], "component": np.arange(responsibility.shape[1])}
+    return xarray.DataArray(responsibility, coords, ("trial", "component"), "components")
 
 
 def regimes(posterior: "Posterior", trials: "Trials"):
@@ -170,9 +170,11 @@ def regimes(posterior: "Posterior", trials: "Trials"):
             (rows, regime_marginals(posterior.model, found))
             for rows, _, _, found in by_chunk(posterior, trials, causal=False)
         ]
-        shares = gathered([part for _, part in found], [rows for rows, _ in found])
+        probabilities = gathered([part for _, part in found], [rows for rows, _ in found])
     coords = {"trial": trials.table["id"], "time": trials.time_ms}
-    variables = {name: (("trial", "time", f"{name}_regime"), share) for name, share in shares.items()}
+    variables = {
+        name: (("trial", "time", f"{name}_regime"), probability) for name, probability in probabilities.items()
+    }
     return xarray.Dataset(variables, coords)
 
 

@@ -55,7 +55,7 @@ def draws(
     reading: Reading,
     options: Hashable = None,
 ) -> Iterator[Piece]:
-    """For each draw of the parameters, what `reading` makes of a draw of every trajectory.
+    """For each draw of the parameters, `reading` of a draw of every trajectory.
 
     Inference converges at the centre of the parameters; at each draw one full natural-gradient step from there
     adapts the sites, which is what an exact posterior does to first order. A trial's component is drawn first, then its
@@ -66,7 +66,7 @@ def draws(
         values: draws of the parameter sites [draw, ...].
         trials: those whose trajectories are drawn.
         seed: of the trajectories.
-        reading: what to make of a draw, see `Reading`.
+        reading: a function of a draw, see `Reading`.
         options: hashable, handed on to it.
 
     Yields:

@@ -121,7 +121,7 @@ def context_of(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Co
     """The context of the fit. Raises DamageError where the weights of the bins are none."""
     weights = arrays["bin_weights"]
     if not (len(weights) and np.isfinite(weights).all() and (weights >= 0).all() and weights[0] > 0):
-        raise DamageError("its array 'bin_weights' is no share of each bin")
+        raise DamageError("its array 'bin_weights' has not one fraction for each bin")
     if abs(weights.sum() - 1) > 1e-6:
         raise DamageError(f"its array 'bin_weights' sums to {weights.sum():g}, not to 1")
     sessions = facts["config"].get("sessions", {}).values()

@@ -145,7 +145,7 @@ def read(path: Path, most: int) -> bytes:
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """What posterior.json says. Raises InputError where it is damaged, or of another version of the format."""
+    """The content of posterior.json. Raises InputError where it is damaged, or of another version of the format."""
     with reading(folder / FACTS):
         facts = json.loads(read(folder / FACTS, LARGEST_FACTS))
         if isinstance(facts, dict) and facts.get("format", FORMAT) != FORMAT:

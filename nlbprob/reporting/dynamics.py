@@ -11,7 +11,7 @@ from nlbprob.reporting.view import View
 TITLE = "Dynamics"
 #: Bounds of the 90% interval.
 INTERVAL = (0.05, 0.95)
-#: Decay times beyond so many trials are not told apart.
+#: Decay times beyond so many trials are printed as "over".
 FOREVER = 100.0
 
 
@@ -28,7 +28,7 @@ def section(view: View) -> Section | Absent:
     reading = (
         "The eigenvalues of the transition matrix: undisturbed, the latent state is a sum of these modes, each of "
         "which turns at its frequency and fades to 37% in its decay time; at 0 Hz it fades without turning."
-        f"{intervals} Above the dashed line it outlasts the longest trial ({longest:g} ms): trials say only that it "
+        f"{intervals} Above the dashed line it outlasts the longest trial ({longest:g} ms): trials show only that it "
         "is slow."
     )
     rows = [
@@ -56,7 +56,7 @@ def number(value: float, span: np.ndarray, view: View, most: float = np.inf) -> 
 
 
 def digits(value: float, most: float = np.inf) -> str:
-    """Three significant digits, never in powers of ten; what is larger than `most` is not told apart."""
+    """Three significant digits, never in powers of ten; a number above `most` is printed as "over"."""
     if value > most:
         return f"over {most:.0f}"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -22,12 +22,12 @@ def section(view: View) -> Section:
     )
     units, meanings = units_of(metrics), meanings_of(metrics)
     meaning = "; ".join(f"{name}: {meanings[name]}" for name in shown if meanings.get(name))
-    told = f" The {CONDITION_PSTH} is told the condition of each scored trial, which no other row is."
+    condition_note = f" The {CONDITION_PSTH} uses the condition of each scored trial; no other row does."
     kind = (
         "Brackets and bars are 90% intervals for many trials of this kind. Those of bits per spike leave out what the "
         "mean rates gain from being fitted to the scored trials, so that the value lies low in them, or even below."
     )
-    reading = f"{where}Higher is better. {meaning}. {kind}" + told * (CONDITION_PSTH in baselines)
+    reading = f"{where}Higher is better. {meaning}. {kind}" + condition_note * (CONDITION_PSTH in baselines)
     rows = [("this model", values, metrics["intervals"])]
     intervals = metrics.get("baseline_intervals", {})
     rows += [(name, others, intervals.get(name, {})) for name, others in baselines.items()]

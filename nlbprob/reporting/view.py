@@ -180,8 +180,8 @@ class View:
         return np.where(inside[:, :, None], values, np.nan)
 
     @cached_property
-    def shares(self) -> Float[np.ndarray, " latent"]:
-        """Share of the predictors' variance that each latent carries: squared loadings, latents having unit size."""
+    def variance_fractions(self) -> Float[np.ndarray, " latent"]:
+        """Fraction of the predictors' variance in each latent: squared loadings, as latents have unit variance."""
         squares = (np.asarray(self.parameter_draws["loadings"], float).mean(0) ** 2).sum(0)
         return squares / max(squares.sum(), 1e-30)
 

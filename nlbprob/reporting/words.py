@@ -98,7 +98,7 @@ def drawn(source: dict[str, Any]) -> str:
     """Which columns were drawn because the file has none."""
     seeds = source.get("seeds", {})
     words = ", ".join(f"{name} (seed {seed})" for name, seed in seeds.items())
-    return f"; drawn, as the file does not say: {words}" if seeds else ""
+    return f"; drawn, since the file does not name them: {words}" if seeds else ""
 
 
 def fit_words(view: View) -> str:

@@ -11,7 +11,16 @@ from nlbprob.data.nlb.facts import FORWARD_MS, facts
 from nlbprob.errors import InputError, printable, suggestion
 from nlbprob.scoring.groups import BIN_WIDTHS_MS, GROUPS, unknown
 from nlbprob.scoring.hdf5 import Tensors, array, entry
-from nlbprob.scoring.order import FEWEST, LEVEL, best_of_all, logs, neuron_pairs, readout, share_as_good, trial_pairs
+from nlbprob.scoring.order import (
+    FEWEST,
+    LEVEL,
+    best_of_all,
+    logs,
+    neuron_pairs,
+    permutation_p_value,
+    readout,
+    trial_pairs,
+)
 
 OK, NOTE, FAILS = "ok", "note", "FAILS"
 MASKS = ("heldin", "heldout")
@@ -74,7 +83,7 @@ def check_group(group: str, stored: Tensors, inputs: Inputs | None) -> list[Find
     if inputs is None:
         return [
             *findings,
-            Finding(where, "inputs", FAILS, f"none fit; say which are its own by {printable(group)}=FOLDER"),
+            Finding(where, "inputs", FAILS, f"none fit; name its folder by {printable(group)}=FOLDER"),
         ]
     found, problems = usable(stored, [key for key in (*WINDOW, *FORWARD) if key in stored], entry)
     findings += [Finding(where, *problem) for problem in (*problems, *check_shapes(group, found, inputs))]
@@ -96,7 +105,7 @@ Found = Iterator[tuple[str, str, str]]
 def usable(
     stored: Tensors, keys: Sequence[str], read: Callable[[Tensors, str], Any]
 ) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
-    """What `read` makes of some arrays, and what is wrong with those that it refuses."""
+    """The results of `read` of some arrays, and the faults of those that it refuses."""
     found, problems = {}, []
     for key in keys:
         try:
@@ -222,7 +231,7 @@ def check_means(rates: dict[str, np.ndarray], spikes: dict[str, np.ndarray], bin
 
 
 def unit(ratio: float, bin_ms: int | None) -> str:
-    """What a ratio of rate and count tells of the unit."""
+    """The unit that a ratio of rate and count suggests."""
     if bin_ms and 1 / MEDIAN_FACTOR <= ratio * bin_ms / 1000 <= MEDIAN_FACTOR:
         return f"these are rates in Hz: divide them by {1000 / bin_ms:g} to get spikes per bin of {bin_ms} ms"
     for other in BIN_WIDTHS_MS:
@@ -248,10 +257,13 @@ def check_order(rates: dict[str, np.ndarray], spikes: dict[str, np.ndarray]) -> 
         if key != heldin and heldin in rates and read is not None:
             chosen = others if key.startswith("train") else slice(None)
             expected = read(rates[heldin][chosen]), logs(values[chosen])
-        share, told = None if counts is None else share_as_good(trial_pairs(values, counts)), "their own spikes"
-        if expected is not None and (share is None or share >= LEVEL):
-            share, told = share_as_good(trial_pairs(*expected)), heldin
-        yield f"trial order ({key})", *verdict(share, told)
+        p_value, reference = (
+            None if counts is None else permutation_p_value(trial_pairs(values, counts)),
+            "their own spikes",
+        )
+        if expected is not None and (p_value is None or p_value >= LEVEL):
+            p_value, reference = permutation_p_value(trial_pairs(*expected)), heldin
+        yield f"trial order ({key})", *verdict(p_value, reference)
         if counts is not None and (expected is None or key.startswith("train") or values.shape[2] >= FEWEST):
             yield f"neuron order ({key})", *neuron_verdict(neuron_pairs(values, counts), "their own spikes")
         elif expected is not None:
@@ -259,19 +271,22 @@ def check_order(rates: dict[str, np.ndarray], spikes: dict[str, np.ndarray]) -> 
             yield f"neuron order ({key})", *neuron_verdict(pairs, heldin)
 
 
-def neuron_verdict(pairs: Num[np.ndarray, "trial neuron neuron"], told: str) -> tuple[str, str]:
+def neuron_verdict(pairs: Num[np.ndarray, "trial neuron neuron"], reference: str) -> tuple[str, str]:
     """Whether neurons are in order; a few of them are compared in all orders."""
     if pairs.shape[1] >= FEWEST:
-        return verdict(share_as_good(pairs.sum(axis=0)), told)
+        return verdict(permutation_p_value(pairs.sum(axis=0)), reference)
     if best_of_all(pairs):
-        return OK, f"no other order goes better with {told}"
-    return FAILS, f"another order goes better with {told}; sort them as in the inputs"
+        return OK, f"no other order goes better with {reference}"
+    return FAILS, f"another order goes better with {reference}; sort them as in the inputs"
 
 
-def verdict(share: float | None, told: str) -> tuple[str, str]:
-    """What a permutation test says."""
-    if share is None:
-        return NOTE, "cannot be told: too few of them, or the rates are the same for all"
-    if share < LEVEL:
-        return OK, f"they go with {told} (p = {share:.3f})"
-    return FAILS, f"they go with {told} no better than in a random order (p = {share:.3f}); sort them as in the inputs"
+def verdict(p_value: float | None, reference: str) -> tuple[str, str]:
+    """The finding of a permutation test."""
+    if p_value is None:
+        return NOTE, "cannot be tested: too few of them, or the rates are the same for all"
+    if p_value < LEVEL:
+        return OK, f"they go with {reference} (p = {p_value:.3f})"
+    return (
+        FAILS,
+        f"they go with {reference} no better than in a random order (p = {p_value:.3f}); sort them as in the inputs",
+    )

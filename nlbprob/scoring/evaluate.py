@@ -112,7 +112,7 @@ def evaluate(
     Args:
         submission: an HDF5 file, or {group: {key: array}}.
         target: likewise.
-        split: what the targets are of; files do not say.
+        split: of the targets; files do not name it.
         by_neuron: whether to give co-bps of each held-out neuron.
         by_condition: whether to give co-bps of each condition.
         bootstrap: number of resamples of the evaluated trials for intervals (decoder and PSTH target as they are); 0
@@ -149,7 +149,7 @@ def adder(notes: list[str], group: str) -> Callable[[str], None]:
 
 
 def common_groups(rates: Tensors, truth: Tensors, names: tuple[str, str], notes: list[str]) -> list[str]:
-    """The groups to score, in the benchmark's order; says in `notes` what else there is."""
+    """The groups to score, in the benchmark's order; `notes` names what else there is."""
     predicted = {group for group in rates if "eval_rates_heldout" in keys(rates[group])}
     known = {group for group in truth if "eval_spikes_heldout" in keys(truth[group])}
     common = [group for group in GROUPS if group in predicted & known]

@@ -72,13 +72,13 @@ def existing(source: Any, what: str) -> str:
 
 def unreadable(path: str, what: str, error: Exception) -> str:
     """Why a file cannot be opened, and what to do."""
-    told = clause(error)
+    message = clause(error)
     where = printable(path)
-    if "unable to lock" in told:
+    if "unable to lock" in message:
         return f"{where}: another program is writing to it; close it there first."
-    if isinstance(error, PermissionError) or "ermission denied" in told:
+    if isinstance(error, PermissionError) or "ermission denied" in message:
         return f"{where}: may not be read; ask its owner for the permission."
-    reason = "it ends too early" if "truncated" in str(error) else told
+    reason = "it ends too early" if "truncated" in str(error) else message
     return f"{where}: cannot be read as HDF5 ({reason}); write or download the {what} again."
 
 

@@ -6,10 +6,10 @@ from itertools import permutations
 import numpy as np
 from jaxtyping import Float, Num
 
-#: Permutations that the order at hand is compared with, and the share of them that may do as well.
+#: Permutations that the order at hand is compared with, and the fraction of them that may do as well.
 PERMUTATIONS = 200
 LEVEL = 0.01
-#: From this many trials or neurons on, permutations differ enough for the share to fall under LEVEL.
+#: From this many trials or neurons on, permutations differ enough for the fraction to fall under LEVEL.
 FEWEST = 6
 
 Pairs = Float[np.ndarray, "item item"]
@@ -39,7 +39,7 @@ def standardized(values: Num[np.ndarray, "trial time neuron"]) -> Float[np.ndarr
     mean = filled.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     centered = np.where(known, filled - mean, 0).astype(np.float32)
     scale = np.sqrt((centered.astype(np.float64) ** 2).mean(axis=(0, 1)))
-    # Rates that differ by rounding alone, as those of a model of the mean do, say nothing about order.
+    # Rates that differ by rounding alone, as those of a model of the mean do, contain no information about order.
     noise = 1e-5 * np.abs(filled).mean(axis=(0, 1))
     centered *= np.divide(1, scale, out=np.zeros_like(scale), where=scale > noise).astype(np.float32)
     return centered.reshape(len(values), -1)
@@ -62,7 +62,7 @@ def neuron_pairs(
     return logs(rates).transpose(0, 2, 1) @ np.nan_to_num(counts).astype(np.float64)
 
 
-def share_as_good(pairs: Pairs, seed: int = 0) -> float | None:
+def permutation_p_value(pairs: Pairs, seed: int = 0) -> float | None:
     """(1 + the number of permutations whose pairs add up to no less than the diagonal) / (1 + all 200 of them).
 
     None where all permutations come to the same, or there are too few items.

@@ -7,7 +7,7 @@ from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.scoring.smoothing import smooth
 
-#: Trials shorter than this share of their condition's mean length are left out of its PSTH, as in the benchmark.
+#: Trials shorter than this fraction of their condition's mean length are left out of its PSTH, as in the benchmark.
 SHORTEST_SHARE = 0.8
 
 

@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 RULES = ("best", "one-standard-error")
 #: Resamples of the trials from which standard errors come.
 BOOTSTRAP = 1000
-#: Share of the neurons that are hidden where the recording holds none out.
-HIDDEN_SHARE = 0.25
-#: How each fold is fitted: EM alone, with the uncertainty of the readout that its curvature tells.
+#: Fraction of the neurons that are hidden where the recording holds none out.
+HIDDEN_FRACTION = 0.25
+#: Options of the fit of each fold: EM alone, with the uncertainty of the readout from its curvature.
 FOLD_OPTIONS = {"svi_steps": 0}
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Choice:
-    """What `choose` found; `choice.model` goes on to `fit`.
+    """The result of `choose`; `choice.model` is ready for `fit`.
 
     Attributes:
         keywords: those chosen.
@@ -57,13 +57,13 @@ class Choice:
     def __repr__(self) -> str:
         names = list(self.keywords)
         lines = [[*names, "bits/spike", "s.e.", "from the best", "s.e.", ""]]
-        for place in range(self.table.sizes["candidate"]):
-            row = self.table.isel(candidate=place)
-            own = [str(row[name].item()) for name in names]
+        for index in range(self.table.sizes["candidate"]):
+            row = self.table.isel(candidate=index)
+            values = [str(row[name].item()) for name in names]
             numbers = [row[name].item() for name in ("score", "standard_error", "difference")]
-            spread = row["difference_standard_error"].item()
-            cells = [f"{numbers[0]:.4f}", f"{numbers[1]:.4f}", f"{numbers[2]:+.4f}", f"{spread:.4f}"]
-            lines.append([*own, *cells, "chosen" if place == self.table.attrs["chosen"] else ""])
+            difference_error = row["difference_standard_error"].item()
+            cells = [f"{numbers[0]:.4f}", f"{numbers[1]:.4f}", f"{numbers[2]:+.4f}", f"{difference_error:.4f}"]
+            lines.append([*values, *cells, "chosen" if index == self.table.attrs["chosen"] else ""])
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         rows = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
         return f"Choice: {words(self.keywords)}, by {self.measure} on {self.split}\n" + "\n".join(
@@ -88,7 +88,7 @@ def choose(
     Each candidate is fitted to all folds but one and predicts that one from its held-in neurons; the score is co-bps,
     the bits per spike of held-out neurons over their mean rate, of all trials together, each predicted once. Where the
     trials hold no neuron out, a quarter of the neurons, drawn by `seed`, is hidden instead. Standard errors come from a
-    bootstrap over trials. Nothing but these trials is looked at.
+    bootstrap over trials. No other trials are used.
 
     Args:
         model: a function of keywords that returns a `Model` or a NumPyro function of trials, or the name of a model
@@ -129,16 +129,18 @@ def choose(
     bar = Progress(len(models) * folds, progress, unit="fit", first="fitting folds")
     sums: list[list[TrialSums]] = [[] for _ in models]
     try:
-        for (one, keywords, own), pair in itertools.product(zip(models, candidates, sums, strict=True), pairs):
-            own.append(judged(one, trials, *pair, room, options))
-            bar.tick(words(keywords), f"{total(own[-1]):.4f} bits/spike")
+        for (candidate, keywords, fold_sums), pair in itertools.product(
+            zip(models, candidates, sums, strict=True), pairs
+        ):
+            fold_sums.append(judged(candidate, trials, *pair, room, options))
+            bar.tick(words(keywords), f"{total(fold_sums[-1]):.4f} bits/spike")
     finally:
         bar.close()
     table = tabulated(candidates, sums, seed)
     chosen = select(table, rule)
-    found = build(**candidates[chosen])
+    chosen_model = build(**candidates[chosen])
     split = split_name(trials, folds, seed)
-    return Choice(candidates[chosen], found, split, measure, table.assign_attrs(chosen=chosen))
+    return Choice(candidates[chosen], chosen_model, split, measure, table.assign_attrs(chosen=chosen))
 
 
 def combinations(grids: dict[str, Any]) -> list[dict[str, Any]]:
@@ -180,7 +182,7 @@ def with_heldout(trials: "Trials", seed: int) -> "tuple[Trials, str]":
     known = np.flatnonzero(seen)
     if len(known) < 2:
         raise InputError("choose: fewer than two neurons are seen; one has to predict the other.")
-    count = max(1, round(HIDDEN_SHARE * len(known)))
+    count = max(1, round(HIDDEN_FRACTION * len(known)))
     hidden = np.random.default_rng(seed).choice(known, count, replace=False)
     neurons = trials.neurons | {"heldout": np.isin(np.arange(trials.n_neurons), hidden)}
     return trials.replace(neurons=neurons), f"bits per spike of {count} hidden neurons (drawn, seed {seed})"

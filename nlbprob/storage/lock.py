@@ -114,7 +114,7 @@ def holder(folder: pathlib.Path) -> Holder | None:
 
 
 def read(path: pathlib.Path) -> Holder | None:
-    """What a lock's file says of its holder."""
+    """The holder of a lock, as its file names it."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         names = [field.name for field in dataclasses.fields(Holder)]

@@ -19,7 +19,7 @@ class Run:
     """A folder that holds a run.
 
     Attributes:
-        manifest: what the run says of itself.
+        manifest: of the run.
         left: that of what a command has left unfinished beside it.
         holder: who is writing to the folder.
     """
@@ -141,7 +141,7 @@ def advice(run: Run) -> str:
 
 
 def remark(run: Run) -> str | None:
-    """What to say of a fit that was to replace this run and did not; None where there is none."""
+    """The message about a fit that should have replaced this run and did not; None where there is none."""
     if run.left is None or run.manifest.state == "running":
         return None
     if run.holder is not None:

@@ -58,7 +58,7 @@ def files_under(path: pathlib.Path) -> list[pathlib.Path]:
 
 
 def begin(path: pathlib.Path, start: Manifest, names: Sequence[str], origin: Origin | None = None) -> Stage:
-    """A stage, empty but for what it takes over, whose manifest says that it is being written."""
+    """A stage, empty but for what it takes over, whose manifest marks it as being written."""
     stage = Stage(path, dataclasses.replace(start, writes=tuple(names)))
     left = manifest_of(path)
     if origin is not None:

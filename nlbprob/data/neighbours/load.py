@@ -20,7 +20,7 @@ from nlbprob.data.trials import Trials
 from nlbprob.data.units import Units
 from nlbprob.errors import InputError
 
-#: Each says which objects it takes; containers of plain spike times come last, as others are containers too.
+#: Each recognises its objects; containers of plain spike times come last, as others are containers too.
 NEIGHBOURS: tuple[ModuleType, ...] = (spikeinterface, neo, pynapple, temporaldata, plain)
 FORMS = (
     "a path, an address, an open binary file, h5py.File, NWBHDF5IO or NWBFile, {id: spike times in s}, a table of "
@@ -106,7 +106,7 @@ def table_of(session: Session, trials: Any, options: dict[str, Any]) -> Table:
 
 
 def demand_columns(table: Columns, options: dict[str, Any]) -> None:
-    """Raise InputError where an option asks for a column of trials that has not one value a row."""
+    """Raise InputError where an option names a column of trials without one value a row."""
     by_option = {name: [options[name]] for name in ("align", "split")} | {"condition": options["condition"]}
     demand(table, by_option, "the trials")
 

@@ -115,7 +115,7 @@ def lagged(resampled: Resampled, used: Bool[np.ndarray, " row"], bins: int) -> F
 
 
 def left_out(session: Session, used: Bool[np.ndarray, " trial"], window: Spans) -> list[str]:
-    """What to say of trials that have no place in time."""
+    """The message about trials without times."""
     missing = used.copy()
     missing[window.row] = False
     if not missing.any():

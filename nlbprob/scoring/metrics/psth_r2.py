@@ -59,7 +59,7 @@ def psth_draws(
 ) -> Float[np.ndarray, " draw"]:
     """`psth_r2` in each resample of trials; a condition none of whose trials is drawn is left out of that draw.
 
-    With w the shares of a condition's trials, sum over t of (psth - sum_i w_i r_i)^2 is quadratic in w, so that a draw
+    With w the weights of a condition's trials, sum over t of (psth - sum_i w_i r_i)^2 is quadratic in w, so that a draw
     costs as many products as there are pairs of trials, whatever the number of bins.
     """
     center = np.nanmean(psth, axis=(0, 1))
@@ -69,12 +69,14 @@ def psth_draws(
         scored = ~np.isnan(target[:, 0])
         true, own = target[scored] - center, rates[trials][:, scored] - center
         drawn = weights[:, trials].sum(axis=1, keepdims=True)
-        share = weights[:, trials] / np.maximum(drawn, 1)
+        trial_weights = weights[:, trials] / np.maximum(drawn, 1)
         by_neuron = np.moveaxis(own, 2, 0)
         products = by_neuron @ by_neuron.swapaxes(1, 2)
-        spread = np.stack([((share @ pairs) * share).sum(axis=1) for pairs in products], axis=1)
+        quadratic = np.stack([((trial_weights @ pairs) * trial_weights).sum(axis=1) for pairs in products], axis=1)
         present = drawn > 0
-        residual += present * ((true**2).sum(axis=0) - 2 * share @ np.einsum("tn,itn->in", true, own) + spread)
+        residual += present * (
+            (true**2).sum(axis=0) - 2 * trial_weights @ np.einsum("tn,itn->in", true, own) + quadratic
+        )
         squares += present * (true**2).sum(axis=0)
         sums += present * true.sum(axis=0)
         bins += present * scored.sum()

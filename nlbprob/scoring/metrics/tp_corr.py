@@ -88,14 +88,16 @@ class Timing(Statistic):
         each = []
         for group in np.unique(self.group):
             own = self.group == group
-            share = weights[:, self.trial[own]]
-            share = share / np.maximum(share.sum(axis=1, keepdims=True), 1)
+            trial_weights = weights[:, self.trial[own]]
+            trial_weights = trial_weights / np.maximum(trial_weights.sum(axis=1, keepdims=True), 1)
             x, y = self.speed[own] - self.speed[own].mean(), self.produced[own] - self.produced[own].mean()
-            x, y = x - (share @ x)[:, None], y - (share @ y)[:, None]
-            spread = (share * x**2).sum(axis=1) * (share * y**2).sum(axis=1)
-            product = (share * x * y).sum(axis=1)
-            some = ((share > 0).sum(axis=1) > 1) & (spread > 0)
-            each.append(np.divide(product, np.sqrt(spread), out=np.full(len(share), np.nan), where=some))
+            x, y = x - (trial_weights @ x)[:, None], y - (trial_weights @ y)[:, None]
+            variance_product = (trial_weights * x**2).sum(axis=1) * (trial_weights * y**2).sum(axis=1)
+            product = (trial_weights * x * y).sum(axis=1)
+            some = ((trial_weights > 0).sum(axis=1) > 1) & (variance_product > 0)
+            each.append(
+                np.divide(product, np.sqrt(variance_product), out=np.full(len(trial_weights), np.nan), where=some)
+            )
         values = np.stack(each)
         known = ~np.isnan(values)
         total = np.where(known, values, 0).sum(axis=0)

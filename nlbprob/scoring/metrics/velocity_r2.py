@@ -64,7 +64,7 @@ class Decoding(Statistic):
         return float(np.mean(each))
 
     def on_constant_channels(self) -> str:
-        """What the value says of channels that never change; nothing where all do."""
+        """The note about channels that never change; empty where all do."""
         rows = [self.behavior[own][~np.isnan(self.behavior[own][..., 0])] for own in self.mask.T]
         constant = np.any([[is_constant(values) for values in known.T] for known in rows if len(known)], axis=0)
         if not np.any(constant):
