@@ -220,6 +220,7 @@ def check_behavior(
         return
     where = f"{series.name!r}" if missing.all(axis=1).mean() >= fraction / 2 else f"a channel of {series.name!r}"
     notes.append(
-        f"behavior: {where} has no value in {fraction:.0%} of the bins of trials; it has {len(series.times)} samples "
-        f"from {stretch(*series.times[[0, -1]])}, {steps} apart, and is never carried over a gap"
+        f"behavior: {where} has no value in {fraction:.0%} of the bins of the trials; it has "
+        f"{len(series.times)} samples from {stretch(*series.times[[0, -1]])}, {steps} apart, and is never "
+        "carried over a gap"
     )
