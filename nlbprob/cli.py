@@ -119,7 +119,7 @@ def dispatch(words: list[str]) -> int:
 
         print(f"nlbprob {__version__}")
         return 0
-    verb, *rest = words
+    verb, *arguments = words
     if verb not in VERBS:
         raise InputError(f"There is no verb {verb!r}. {suggestion(verb, VERBS)}")
 
@@ -128,7 +128,7 @@ def dispatch(words: list[str]) -> int:
     module = importlib.import_module(f"nlbprob.commands.{verb}")
     parser = Parser(prog=f"nlbprob {verb}", description=module.__doc__)
     module.add_arguments(parser)
-    return module.run(parser.parse_args(rest))
+    return module.run(parser.parse_args(arguments))
 
 
 def overview() -> str:

@@ -14,7 +14,7 @@ def printable(text: str) -> str:
     >>> printable("unit\x1b[2J")
     'unit\\x1b[2J'
     """
-    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 class InputError(ValueError):
@@ -34,11 +34,11 @@ def suggestion(name: str, choices: Iterable[object]) -> str:
     >>> suggestion("hand_vle", ["hand_vel", "hand_pos"])
     "Did you mean 'hand_vel'? There are: 'hand_vel', 'hand_pos'."
     """
-    known = [str(choice) for choice in choices]
-    if not known:
+    names = [str(choice) for choice in choices]
+    if not names:
         return "There are none."
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return (f"Did you mean {close[0]!r}? " if close else "") + "There are: " + ", ".join(map(repr, known)) + "."
+    close = difflib.get_close_matches(str(name), names, n=1)
+    return (f"Did you mean {close[0]!r}? " if close else "") + "There are: " + ", ".join(map(repr, names)) + "."
 
 
 def was_interrupted(error: BaseException | None) -> bool:

@@ -56,8 +56,8 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
     init = None if settings.init is None else read_posterior(settings.init, model)
     config = describe(settings, trials)
 
-    found = reading.examine(folder)
-    with begun(folder, found is not None and found.kept) as stage:
+    existing_run = reading.examine(folder)
+    with begun(folder, existing_run is not None and existing_run.kept) as stage:
         stage.note(recording=recording)
         files.write_bytes(stage.path / "model.py", source)
         files.write_json(stage.path / "config.json", config)

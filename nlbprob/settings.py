@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 def paths(value: Any) -> str | list[str]:
     """A path, or several; one of a list stands alone."""
-    found = [path(value)] if isinstance(value, str | os.PathLike) else [path(entry) for entry in entries(value)]
-    if not found:
+    several = [path(value)] if isinstance(value, str | os.PathLike) else [path(entry) for entry in entries(value)]
+    if not several:
         raise ValueError
-    return found if len(found) > 1 else found[0]
+    return several if len(several) > 1 else several[0]
 
 
 MODEL = Option(None, path, "the name of a model, or the path of a model file", "the model", "MODEL")
@@ -198,10 +198,10 @@ def session_names(recordings: Sequence[str]) -> list[str]:
     parts = [pathlib.Path(os.path.abspath(recording)).parts for recording in recordings]
     longest = max(map(len, parts))
     for depth in range(1, longest + 1):
-        found = [session_name("-".join(part[-depth:])) for part in parts]
-        if len(set(found)) == len(found):
-            return found
-    return [f"{name}-{number}" for number, name in enumerate(found, 1)]
+        names = [session_name("-".join(part[-depth:])) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{name}-{number}" for number, name in enumerate(names, 1)]
 
 
 def session_name(text: str) -> str:

@@ -79,9 +79,11 @@ def simulate(
     @jax.jit
     def draw(key, fixed):
         program = numpyro.handlers.substitute(numpyro.handlers.seed(model, key), data=fixed)
-        found = numpyro.handlers.trace(program).get_trace(design, observed=False)
-        values = {name: site["value"] for name, site in found.items() if site["type"] in ("sample", "deterministic")}
-        return values | regimes(jax.random.fold_in(key, 1), model, found)
+        sites_in_trace = numpyro.handlers.trace(program).get_trace(design, observed=False)
+        values = {
+            name: site["value"] for name, site in sites_in_trace.items() if site["type"] in ("sample", "deterministic")
+        }
+        return values | regimes(jax.random.fold_in(key, 1), model, sites_in_trace)
 
     sites = jax.tree.map(np.asarray, draw(jax.random.key(seed), fixed))
     counts = sites["spikes"]

@@ -25,7 +25,7 @@ class Mixture(NamedTuple):
     log_weights: Float[Array, " component"]
     trajectories: Float[Array, "component time latent"]
 
-    def embedded(self, latents: int, place: slice) -> "Mixture":
+    def embedded(self, n_latents: int, columns: slice) -> "Mixture":
         """The mixture among the latents of a model: zero in those of other blocks.
 
         Args:
@@ -36,8 +36,8 @@ class Mixture(NamedTuple):
             A mixture with trajectories [component, time, n_latents].
         """
         components, bins, _ = self.trajectories.shape
-        whole = jnp.zeros((components, bins, latents), self.trajectories.dtype)
-        return self._replace(trajectories=whole.at[:, :, place].set(self.trajectories))
+        padded = jnp.zeros((components, bins, n_latents), self.trajectories.dtype)
+        return self._replace(trajectories=padded.at[:, :, columns].set(self.trajectories))
 
 
 @checked_keywords

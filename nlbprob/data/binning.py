@@ -85,10 +85,10 @@ def bin_series(series: Series, windows: Windows, lag_ms: float | int) -> Float[n
         empty[trial, at] = False
         for channel in range(n_channels):
             in_bin = series.values[sample, channel]
-            known = ~np.isnan(in_bin)
-            flat = trial[known] * n_bins + at[known]
+            has_value = ~np.isnan(in_bin)
+            flat = trial[has_value] * n_bins + at[has_value]
             number = np.bincount(flat, minlength=empty.size)
-            total = np.bincount(flat, weights=in_bin[known] * HEADROOM, minlength=empty.size)
+            total = np.bincount(flat, weights=in_bin[has_value] * HEADROOM, minlength=empty.size)
             mean = np.divide(total, number, out=np.full(empty.size, np.nan), where=number > 0) / HEADROOM
             values[..., channel] = mean.reshape(empty.shape)
     missed = empty[trials, bins]

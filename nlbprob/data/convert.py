@@ -92,7 +92,7 @@ def with_rate_note(trials: Trials) -> Trials:
 
 
 def with_values(
-    columns: Mapping[str, Any] | None, option: str, given: Any, number: int, what: str
+    columns: Mapping[str, Any] | None, option: str, value: Any, number: int, what: str
 ) -> tuple[dict[str, Any], str]:
     """Columns with the values that were given in place of a column's name.
 
@@ -102,15 +102,15 @@ def with_values(
     Raises:
         InputError: what is given is neither a name nor a value for each.
     """
-    if isinstance(given, str):
-        return dict(columns or {}), given
-    if np.shape(given) != (number,) or np.asarray(given).dtype.kind not in KINDS[option]:
+    if isinstance(value, str):
+        return dict(columns or {}), value
+    if np.shape(value) != (number,) or np.asarray(value).dtype.kind not in KINDS[option]:
         kind = "boolean" if option == "heldout" else "name such as 'train'"
         raise InputError(
             f"{option}: expected the name of a column, or a {kind} for each of the {number} {what}, got "
-            f"{type(given).__name__} of shape {np.shape(given)}."
+            f"{type(value).__name__} of shape {np.shape(value)}."
         )
-    return {**(columns or {}), option: given}, option
+    return {**(columns or {}), option: value}, option
 
 
 def padded(values: Any, field: str, fill: Any = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -181,8 +181,8 @@ def from_spike_times(
         columns_of(table, "table"), "split", options.get("split", "split"), len(trials), "trials"
     )
     columns = as_table({"id": np.arange(number), **neurons}, number, "neurons", ("id",))
-    given = {"id": np.arange(len(trials)), **table, "start_time": trials, "stop_time": stop_time}
-    rows = as_table(given, len(trials), "table", ("id",))
+    trial_columns = {"id": np.arange(len(trials)), **table, "start_time": trials, "stop_time": stop_time}
+    rows = as_table(trial_columns, len(trials), "table", ("id",))
     observed = [None] * number if obs_intervals is None else obs_intervals
     if len(observed) != number:
         raise InputError(f"obs_intervals: {len(observed)} entries for {number} units; give one for each.")

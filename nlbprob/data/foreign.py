@@ -79,5 +79,5 @@ def remedy(error: BaseException) -> str:
 def extension(error: BaseException) -> str | None:
     """The NWB extension that pynwb misses, if that is the error."""
     words = reason(error)
-    found = EXTENSION.search(words) if re.search("namespace|specification", words) else None
-    return found[0] if found else None
+    match = EXTENSION.search(words) if re.search("namespace|specification", words) else None
+    return match[0] if match else None

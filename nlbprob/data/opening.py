@@ -38,10 +38,10 @@ def name_of(source: Any) -> str | None:
     """What to call a source in messages and in `Trials.source`; None for one that lies in memory alone."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
-    own = ("filename", "container_source", "source", *(("name",) if hasattr(source, "seek") else ()))
+    attributes = ("filename", "container_source", "source", *(("name",) if hasattr(source, "seek") else ()))
     with contextlib.suppress(ValueError):  # a closed h5py.File has no name
         if getattr(source, "driver", None) != "fileobj":
-            names = (getattr(source, name, None) for name in own)
+            names = (getattr(source, name, None) for name in attributes)
             return next((os.fspath(name) for name in names if isinstance(name, str | os.PathLike)), None)
     return None
 

@@ -75,13 +75,13 @@ def check_events(table: Table, name: str, align_s: Float[np.ndarray, " trial"], 
     message = (
         f"align: {name!r} lies outside its trial (start_time to stop_time) in {outside.sum()} of {len(outside)} trials"
     )
-    known = np.isfinite(start)
-    apart = start[known] - start[known].mean() if known.any() else start[known]
-    slope = (apart @ align_s[known]) / max(apart @ apart, 1e-300)
-    if known.sum() > 2 and np.ptp(start[known]) > 0 and outside.mean() >= NEARLY_ALL and not 0.5 <= slope <= 1.5:
+    finite = np.isfinite(start)
+    apart = start[finite] - start[finite].mean() if finite.any() else start[finite]
+    slope = (apart @ align_s[finite]) / max(apart @ apart, 1e-300)
+    if finite.sum() > 2 and np.ptp(start[finite]) > 0 and outside.mean() >= NEARLY_ALL and not 0.5 <= slope <= 1.5:
         raise InputError(
-            f"{message}, from {align_s.min():g} to {align_s.max():g} where these start from {start[known].min():g} to "
-            f"{start[known].max():g} s; is it counted from the start of each trial, or not in s? Put it on the clock "
+            f"{message}, from {align_s.min():g} to {align_s.max():g} where these start from {start[finite].min():g} to "
+            f"{start[finite].max():g} s; is it counted from the start of each trial, or not in s? Put it on the clock "
             "of the recording, or align to another column."
         )
     notes.append(f"{message}: {ids(table, outside)}")
@@ -206,11 +206,11 @@ def check_signal(series: Series, windows: Windows) -> None:
 def check_behavior(
     series: Series,
     values: Float[np.ndarray, "trial time channel"],
-    own: Bool[np.ndarray, "trial time"],
+    inside: Bool[np.ndarray, "trial time"],
     notes: list[str],
 ) -> None:
     """A signal without a value in many of the bins of the trials: where its samples are, and how far apart."""
-    missing = np.isnan(values[own])
+    missing = np.isnan(values[inside])
     fraction = float(missing.mean(axis=0).max())
     low, high = np.quantile(np.diff(series.times), [0.05, 0.95]) if len(series.times) > 1 else (0.0, 0.0)
     steps = f"{1000 * low:.3g} ms" if high <= UNEVEN * low else f"{1000 * low:.3g} to {1000 * high:.3g} ms"

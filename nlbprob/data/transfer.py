@@ -134,14 +134,14 @@ def fetch(
     for again in (False, True):
         continued = part.exists()
         receive(source, part, size, origin, progress, wait_s)
-        found = checksum(part)
-        if found == sha256:
+        actual = checksum(part)
+        if actual == sha256:
             os.replace(part, target)
             return target
         part.unlink()
         # What was continued may have begun as another file; what came in one piece is simply wrong.
         if again or not continued:
-            raise InputError(wrong_content(target.name, origin, found, sha256))
+            raise InputError(wrong_content(target.name, origin, actual, sha256))
     raise AssertionError("the second attempt returns or raises")
 
 
@@ -155,10 +155,10 @@ def is_there(target: Path, size: int, sha256: str, origin: str) -> bool:
     raise InputError(f"{target} exists, and is not the file at {origin}; move it away, or choose another folder.")
 
 
-def wrong_content(name: str, origin: str, found: str, sha256: str) -> str:
+def wrong_content(name: str, origin: str, actual: str, sha256: str) -> str:
     """The message about a file that is not the expected one."""
     return (
-        f"{name}: what came from {origin} is damaged: its SHA-256 is {found}, {sha256} was expected. It was removed; "
+        f"{name}: what came from {origin} is damaged: its SHA-256 is {actual}, {sha256} was expected. It was removed; "
         "try again later."
     )
 

@@ -88,13 +88,13 @@ class Trials:
         inputs: Mapping[str, Any] | None = None,
         source: dict[str, Any] | None = None,
     ) -> None:
-        given = {name: value for name, value in locals().items() if name != "self"}
+        arguments = {name: value for name, value in locals().items() if name != "self"}
         for name in ("bin_ms", "lag_ms"):
-            real_number(given[name], "Trials", name)
-        given["condition"] = (condition,) if isinstance(condition, str) else condition
-        instance_of(given["condition"], list | tuple, "Trials", "condition", "names of trials columns, ('side',)")
+            real_number(arguments[name], "Trials", name)
+        arguments["condition"] = (condition,) if isinstance(condition, str) else condition
+        instance_of(arguments["condition"], list | tuple, "Trials", "condition", "names of trials columns, ('side',)")
         instance_of(inputs, Mapping | None, "Trials", "inputs", "arrays by name, inputs={'stimulus': array}")
-        for name, value in validated(given).items():
+        for name, value in validated(arguments).items():
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:

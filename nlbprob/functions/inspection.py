@@ -81,7 +81,7 @@ def parts(function: Callable, seen: View, trials: "Trials | View") -> Parts:
         return {name: site["value"] for name, site in kept.items()}
 
     kept: dict[str, Any] = {}
-    found = jax.eval_shape(shapes, jax.random.key(0))
+    values = jax.eval_shape(shapes, jax.random.key(0))
     if not blocks:
         raise InputError("fit: the function calls no block. Give it latents, such as x = nlb.LDS(8)(trials).")
     if len(observations) != 1:
@@ -89,7 +89,7 @@ def parts(function: Callable, seen: View, trials: "Trials | View") -> Parts:
         raise InputError(
             f"fit: the function {kind}. End it with one nlb.observe(nlb.Poisson(), x @ loadings.T + baseline, trials)."
         )
-    sites = {name: (tuple(found[name].shape), site["fn"].support) for name, site in kept.items()}
+    sites = {name: (tuple(values[name].shape), site["fn"].support) for name, site in kept.items()}
     return Parts(tuple(blocks), observations[0], sites)
 
 
@@ -132,20 +132,26 @@ def smallest_bins(function: Callable, context: Context, trials: "Trials | View")
     return few if shape == fewer else context.n_bins
 
 
-def form(function: Callable, found: Parts, context: Context, bins: int) -> Form:
+def form(function: Callable, parts_of_function: Parts, context: Context, bins: int) -> Form:
     """How the function's predictor depends on latents and sites, from two draws from its priors.
 
     Raises:
         InputError: it is not eta[trial, time] = C x[trial, time] + offset.
     """
-    dims = {block.name: block.n_latents for block in found.blocks}
+    dims = {block.name: block.n_latents for block in parts_of_function.blocks}
     seen = random_view(context, TRIALS, bins)
-    vectors = [n for n, (shape, support) in found.sites.items() if shape == (context.n_neurons,) and unbounded(support)]
+    vectors = [
+        n
+        for n, (shape, support) in parts_of_function.sites.items()
+        if shape == (context.n_neurons,) and unbounded(support)
+    ]
     run = jax.jit(lambda key, seen: predictor_at_draw(function, key, seen, dims, vectors))
     draws = [jax.tree.map(np.asarray, run(key, seen)) for key in jax.random.split(jax.random.key(0), 2)]
     for draw in draws:
         check_affine(draw)
-    return Form(readout_sites(draws, found, dims, context.n_neurons), bool(any(draw["varies"] for draw in draws)))
+    return Form(
+        readout_sites(draws, parts_of_function, dims, context.n_neurons), bool(any(draw["varies"] for draw in draws))
+    )
 
 
 def predictor_at_draw(
@@ -200,7 +206,9 @@ def check_affine(draw: dict[str, Any]) -> None:
         )
 
 
-def readout_sites(draws: list[dict[str, Any]], found: Parts, dims: dict[str, int], neurons: int) -> tuple[str, ...]:
+def readout_sites(
+    draws: list[dict[str, Any]], parts_of_function: Parts, dims: dict[str, int], neurons: int
+) -> tuple[str, ...]:
     """The sites of the baselines and of the loadings, of all blocks or of each; empty where one of these is no site."""
     baseline = [
         name for name in draws[0]["shifts"] if all(draw["shifts"][name] <= TOLERANCE * size(draw) for draw in draws)
@@ -209,7 +217,7 @@ def readout_sites(draws: list[dict[str, Any]], found: Parts, dims: dict[str, int
     def loadings(start: int, stop: int) -> list[str]:
         same = [
             name
-            for name, (shape, support) in found.sites.items()
+            for name, (shape, support) in parts_of_function.sites.items()
             if shape == (neurons, stop - start)
             and unbounded(support)
             and all(np.allclose(draw["slope"][:, start:stop], draw["values"][name], 1e-5, 1e-6) for draw in draws)

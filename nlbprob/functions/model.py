@@ -237,13 +237,13 @@ def resolve_model(model: Any, trials: Trials) -> Model:
     return function_model(model, Context.of(trials)).resolve(trials)
 
 
-def remedy(given: Any) -> str:
+def remedy(value: Any) -> str:
     """How to make a model of an argument that is none, in words."""
-    if isinstance(given, Latent | Templates):
-        return f"make a model of it, nlb.Model(latents=[nlb.{type(given).__name__}(...)])"
-    if isinstance(given, str | os.PathLike):
-        return f"build the model of a file or name first, nlb.load_model({str(given)!r})"
-    kind = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+    if isinstance(value, Latent | Templates):
+        return f"make a model of it, nlb.Model(latents=[nlb.{type(value).__name__}(...)])"
+    if isinstance(value, str | os.PathLike):
+        return f"build the model of a file or name first, nlb.load_model({str(value)!r})"
+    kind = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
     return f"a model is an nlb.Model(latents=[...]) or a NumPyro function of trials, not {kind}"
 
 

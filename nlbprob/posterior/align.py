@@ -191,8 +191,8 @@ def matched(
     basis = nearest_rotation(model, permuted.own_loadings, target)
     residual = target - permuted.own_loadings @ basis
     match["loadings_r2"] = float(1 - (residual**2).sum() / (target**2).sum())
-    found = dataclasses.replace(permuted, basis=basis)
-    return found, match
+    aligned = dataclasses.replace(permuted, basis=basis)
+    return aligned, match
 
 
 def relabeled(
@@ -205,14 +205,14 @@ def relabeled(
         for block in model.latents
         if block.n_latents
     }
-    order = np.concatenate([model.slices[name].start + own for name, own in latents.items()])
+    order = np.concatenate([model.slices[name].start + orders_of_block for name, orders_of_block in latents.items()])
     if not model.readout.names and (order != np.arange(model.dim)).any():
         raise InputError("align: latents cannot be exchanged, because the function's loadings are no sites.")
     orders: dict[str, dict[str, np.ndarray]] = {model.readout.name: {"latent": order}}
     for block in model.latents:
         carrier = block.name if block.n_latents else str(getattr(block, "on", ""))  # templates on another's latents
-        own, name = latents[carrier], block.name
-        orders[name] = dict.fromkeys(("latent", "latent_2", f"{name}_latent"), own)
+        orders_of_block, name = latents[carrier], block.name
+        orders[name] = dict.fromkeys(("latent", "latent_2", f"{name}_latent"), orders_of_block)
         orders[name] |= dict.fromkeys((f"{name}_mode", f"{name}_pair"), modes[name])
         if name in labels:
             orders[name] |= dict.fromkeys(("regime", "regime_2", "component"), labels[name])
@@ -224,10 +224,12 @@ def relabeled(
         dims[name], start = ("neuron", "own"), start + width
 
     def exchanged(name: str, value: np.ndarray, axis: int) -> np.ndarray:
-        own = orders.get(name) or orders.get(name.rpartition(".")[0], {})
+        orders_of_block = orders.get(name) or orders.get(name.rpartition(".")[0], {})
         for dim in dims[name]:
-            if dim in own:
-                order = own[dim][own[dim] < value.shape[axis]]  # of pairs: the modes that are pairs come first
+            if dim in orders_of_block:
+                order = orders_of_block[dim][
+                    orders_of_block[dim] < value.shape[axis]
+                ]  # of pairs: the modes that are pairs come first
                 value = np.take(value, order, axis)
             axis += 1
         return value

@@ -82,12 +82,12 @@ def check(posterior: "Posterior", trials: "Trials") -> None:
 def session_positions(posterior: "Posterior", ids: np.ndarray, fit_ids: np.ndarray) -> Int[np.ndarray, " neuron"]:
     """The positions, among the neurons of the fit, of those of the session that has these ids."""
     sessions = {name: np.asarray(positions) for name, positions in posterior.config["sessions"].items()}
-    found: dict[tuple[int, ...], str] = {}
+    matches: dict[tuple[int, ...], str] = {}
     for name, positions in sessions.items():
-        inside = np.array([one.removeprefix(f"{name}{OF}") for one in fit_ids[positions]])
+        inside = np.array([each.removeprefix(f"{name}{OF}") for each in fit_ids[positions]])
         if np.array_equal(ids, fit_ids[positions]) or np.array_equal(ids, inside):
-            found.setdefault(tuple(positions), name)
-    names = list(found.values())
+            matches.setdefault(tuple(positions), name)
+    names = list(matches.values())
     if not names:
         raise InputError(
             f"The trials' neuron ids are neither those of the fit nor all those of one of its sessions, "
@@ -99,7 +99,7 @@ def session_positions(posterior: "Posterior", ids: np.ndarray, fit_ids: np.ndarr
             f"The neuron ids are those of the sessions {', '.join(map(repr, names))} alike: name the session by "
             f"nlb.stitch({{{names[0]!r}: trials}})."
         )
-    return np.array(next(iter(found)))
+    return np.array(next(iter(matches)))
 
 
 def text(ids: np.ndarray) -> np.ndarray:

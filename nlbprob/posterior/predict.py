@@ -70,17 +70,17 @@ def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator
     waiting = chunks(model, posterior.context, trials, size)
     while True:
         with precision(width):  # closed before anything is yielded
-            found = list(map_chunks(find, itertools.islice(waiting, AT_ONCE)))
-        if not found:
+            results = list(map_chunks(find, itertools.islice(waiting, AT_ONCE)))
+        if not results:
             return
-        yield from found
+        yield from results
 
 
 @program("model")
 def expected_rates(model: Model, theta: Parameters, batch: Batch, marginals: Marginals):
     """Expected counts of each trial."""
-    given, _ = problem(model, theta, batch)
-    return expected_counts(model, given, marginals)
+    problem_of_batch, _ = problem(model, theta, batch)
+    return expected_counts(model, problem_of_batch, marginals)
 
 
 @program()
@@ -121,7 +121,7 @@ def rates(posterior: "Posterior", trials: "Trials", causal: bool, parts=None) ->
     """
     with precision(posterior.config["precision"]):
         parts = by_chunk(posterior, trials, causal) if parts is None else parts
-        parts = [(rows, expected_rates(posterior.model, *rest)) for rows, *rest in parts]
+        parts = [(rows, expected_rates(posterior.model, *chunk)) for rows, *chunk in parts]
         return gathered([part for _, part in parts], [rows for rows, _ in parts])
 
 
@@ -155,8 +155,8 @@ def components(posterior: "Posterior", trials: "Trials"):
     import xarray
 
     with precision(posterior.config["precision"]):
-        found = [(rows, moments.share) for rows, _, _, moments in by_chunk(posterior, trials, causal=False)]
-        responsibility = gathered([part for _, part in found], [rows for rows, _ in found])
+        parts = [(rows, moments.share) for rows, _, _, moments in by_chunk(posterior, trials, causal=False)]
+        responsibility = gathered([part for _, part in parts], [rows for rows, _ in parts])
     coords = {"trial": trials.table["id"], "component": np.arange(responsibility.shape[1])}
     return xarray.DataArray(responsibility, coords, ("trial", "component"), "components")
 
@@ -166,11 +166,11 @@ def regimes(posterior: "Posterior", trials: "Trials"):
     import xarray
 
     with precision(posterior.config["precision"]):
-        found = [
-            (rows, regime_marginals(posterior.model, found))
-            for rows, _, _, found in by_chunk(posterior, trials, causal=False)
+        parts = [
+            (rows, regime_marginals(posterior.model, parts))
+            for rows, _, _, parts in by_chunk(posterior, trials, causal=False)
         ]
-        probabilities = gathered([part for _, part in found], [rows for rows, _ in found])
+        probabilities = gathered([part for _, part in parts], [rows for rows, _ in parts])
     coords = {"trial": trials.table["id"], "time": trials.time_ms}
     variables = {
         name: (("trial", "time", f"{name}_regime"), probability) for name, probability in probabilities.items()

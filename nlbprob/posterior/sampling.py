@@ -88,8 +88,8 @@ def draws(
             numbers = np.minimum(np.arange(start, start + together), count - 1)
             some = {name: jnp.asarray(value[numbers]) for name, value in values.items()}
             keys = jax.vmap(lambda number: jax.random.fold_in(jax.random.key(seed), number))(jnp.asarray(numbers))
-            own = jax.vmap(lambda key: jax.random.fold_in(key, rows.start))(keys)
-            drawn = several(model, context, reading, options, own, some, *kept)
+            trial_keys = jax.vmap(lambda key: jax.random.fold_in(key, rows.start))(keys)
+            drawn = several(model, context, reading, options, trial_keys, some, *kept)
             stop, length = min(start + together, count), rows.stop - rows.start
             arrays = jax.tree.map(lambda a: np.asarray(a)[: stop - start, :length], drawn)
             return Piece(rows, slice(start, stop), arrays, marginals)
@@ -126,14 +126,14 @@ def draw(model: Model, context: Context, reading: Reading, options, key, values,
     trials, count = marginals.share.shape
     chosen = jax.random.categorical(third, jnp.log(marginals.share)) + count * jnp.arange(trials)
     offset = given.offset if given.offset.ndim == 1 else given.offset[chosen]
-    found = reading(model, options, second, given._replace(offset=offset), batch, x[chosen])
+    arrays = reading(model, options, second, given._replace(offset=offset), batch, x[chosen])
     extra = {"component": chosen % count} if theta.mixture is not None else {}
     drawn = {
         f"{block.name}.regime": hmm.sample(fourth, jax.tree.map(lambda a: a[chosen], path))
         for block, path in zip(model.chains, marginals.paths, strict=True)
         if path is not None
     }
-    return found | extra | drawn
+    return arrays | extra | drawn
 
 
 def trimmed(batch: Batch, marginals: Marginals, size: int) -> Any:
@@ -156,15 +156,15 @@ def trajectories(posterior: "Posterior", trials: "Trials", count: int, seed: int
     """
     import xarray
 
-    whole, values = embedded(posterior, trials).trials, posterior.parameter_sites(count, seed)
+    all_neurons, values = embedded(posterior, trials).trials, posterior.parameter_sites(count, seed)
     dtype = posterior.centre.loadings.dtype
-    found = np.empty((count, trials.n_trials, trials.n_bins, posterior.model.dim), dtype)
-    for piece in draws(posterior, values, whole, seed, only_latents):
-        found[piece.draws, piece.trials] = piece.arrays["latents"]
+    array = np.empty((count, trials.n_trials, trials.n_bins, posterior.model.dim), dtype)
+    for piece in draws(posterior, values, all_neurons, seed, only_latents):
+        array[piece.draws, piece.trials] = piece.arrays["latents"]
     coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": posterior.model.latent_names}
-    return xarray.DataArray(found @ posterior.rotation, coords, ("sample", "trial", "time", "latent"), "latents")
+    return xarray.DataArray(array @ posterior.rotation, coords, ("sample", "trial", "time", "latent"), "latents")
 
 
-def only_latents(model: Model, options, key, given, batch: Batch, x) -> dict[str, Any]:
+def only_latents(model: Model, options, key, problem, batch: Batch, x) -> dict[str, Any]:
     """The trajectories as they are drawn."""
     return {"latents": x}

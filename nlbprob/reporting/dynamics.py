@@ -18,11 +18,11 @@ FOREVER = 100.0
 def section(view: View) -> Section | Absent:
     """Each mode's frequency and decay time, with intervals."""
     try:
-        found = view.posterior.dynamics()
+        modes = view.posterior.dynamics()
     except InputError as reason:
         return Absent(TITLE, str(reason).rstrip("."))
-    frequency, decay = found["mean_frequency_hz"].values, found["mean_decay_ms"].values
-    spans = bounds(found["frequency_hz"].values), bounds(found["decay_ms"].values)
+    frequency, decay = modes["mean_frequency_hz"].values, modes["mean_decay_ms"].values
+    spans = bounds(modes["frequency_hz"].values), bounds(modes["decay_ms"].values)
     longest = view.trials.n_bins * view.trials.bin_ms
     intervals = " Brackets and crosses are 90% intervals." if view.has_intervals else ""
     reading = (
@@ -34,9 +34,9 @@ def section(view: View) -> Section | Absent:
     rows = [
         [
             f"mode {mode + 1}",
-            "0" if found["multiplicity"].values[mode] == 1 else number(frequency[mode], spans[0][mode], view),
+            "0" if modes["multiplicity"].values[mode] == 1 else number(frequency[mode], spans[0][mode], view),
             number(decay[mode], spans[1][mode], view, FOREVER * longest),
-            f"{found['mean_modulus'].values[mode]:.4f}",
+            f"{modes['mean_modulus'].values[mode]:.4f}",
         ]
         for mode in range(len(frequency))
     ]

@@ -48,10 +48,10 @@ def positions(view: View, group: Group) -> Int[np.ndarray, " row"]:
 
 def mean_course(view: View, group: Group) -> Float[np.ndarray, "time latent"]:
     """Mean over the group's trials in each bin that at least half of them reach."""
-    found = view.latents[positions(view, group)]
-    reached = ~np.isnan(found[..., 0])
-    mean = np.where(reached[..., None], found, 0).sum(0) / np.maximum(reached.sum(0), 1)[:, None]
-    return np.where((reached.sum(0) >= max(1, len(found) / 2))[:, None], mean, np.nan)
+    courses = view.latents[positions(view, group)]
+    reached = ~np.isnan(courses[..., 0])
+    mean = np.where(reached[..., None], courses, 0).sum(0) / np.maximum(reached.sum(0), 1)[:, None]
+    return np.where((reached.sum(0) >= max(1, len(courses) / 2))[:, None], mean, np.nan)
 
 
 def time_course(view: View, latent: int) -> Panel:

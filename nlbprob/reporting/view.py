@@ -103,8 +103,10 @@ class View:
         index, labels = self.trials.condition_index, self.trials.condition_labels
         if len(labels) < 2:
             return [Group("all trials", style.MODEL, np.arange(self.trials.n_trials))]
-        known = index >= 0
-        trials, scored = (np.bincount(index[rows], minlength=len(labels)) for rows in (known, known & self.scored))
+        has_condition = index >= 0
+        trials, scored = (
+            np.bincount(index[rows], minlength=len(labels)) for rows in (has_condition, has_condition & self.scored)
+        )
         chosen = sorted(np.lexsort((-trials, scored == 0))[: len(style.CONDITIONS)].tolist())
         return [
             Group(labels[condition], color, np.flatnonzero(index == condition))

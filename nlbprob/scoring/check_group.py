@@ -79,23 +79,23 @@ def check_group(group: str, stored: Tensors, inputs: Inputs | None) -> list[Find
     """All findings about one group; what cannot be checked for an earlier failure is left out."""
     bin_ms = GROUPS[group][1] if group in GROUPS else None
     where = printable(group) + (f", {inputs.phase}" if inputs else "") + (f", {bin_ms} ms bins" if bin_ms else "")
-    findings = [Finding(where, *found) for found in check_names(group, stored)]
+    findings = [Finding(where, *finding) for finding in check_names(group, stored)]
     if inputs is None:
         return [
             *findings,
             Finding(where, "inputs", FAILS, f"none fit; name its folder by {printable(group)}=FOLDER"),
         ]
-    found, problems = usable(stored, [key for key in (*WINDOW, *FORWARD) if key in stored], entry)
-    findings += [Finding(where, *problem) for problem in (*problems, *check_shapes(group, found, inputs))]
-    fitting = [key for key, item in found.items() if fits(item.shape, expected_shape(group, key, inputs))]
+    finding, problems = usable(stored, [key for key in (*WINDOW, *FORWARD) if key in stored], entry)
+    findings += [Finding(where, *problem) for problem in (*problems, *check_shapes(group, finding, inputs))]
+    fitting = [key for key, item in finding.items() if fits(item.shape, expected_shape(group, key, inputs))]
     rates, problems = usable(stored, fitting, array)
     findings += [Finding(where, *problem) for problem in (*problems, *check_values(rates))]
     sound = {key: values for key, values in rates.items() if key in WINDOW and comparable(values)}
     spikes = {
         key: inputs.arrays[name] for key in sound if (name := key.replace("_rates_", "_spikes_")) in inputs.arrays
     }
-    for found in (*check_means(sound, spikes, bin_ms), *check_order(sound, spikes)):
-        findings.append(Finding(where, *found))
+    for finding in (*check_means(sound, spikes, bin_ms), *check_order(sound, spikes)):
+        findings.append(Finding(where, *finding))
     return findings
 
 
@@ -106,13 +106,13 @@ def usable(
     stored: Tensors, keys: Sequence[str], read: Callable[[Tensors, str], Any]
 ) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
     """The results of `read` of some arrays, and the faults of those that it refuses."""
-    found, problems = {}, []
+    read_arrays, problems = {}, []
     for key in keys:
         try:
-            found[key] = read(stored, key)
+            read_arrays[key] = read(stored, key)
         except InputError as error:
             problems.append(("values", FAILS, str(error)))
-    return found, problems
+    return read_arrays, problems
 
 
 def check_names(group: str, stored: Tensors) -> Found:
@@ -207,12 +207,12 @@ def check_means(rates: dict[str, np.ndarray], spikes: dict[str, np.ndarray], bin
     """Whether each neuron's mean rate is about its mean count."""
     good = bool(spikes)
     for key, counts in spikes.items():
-        known = ~np.isnan(counts)
-        number = np.where(known, counts, 0).sum(axis=(0, 1), dtype=np.float64)
+        finite = ~np.isnan(counts)
+        number = np.where(finite, counts, 0).sum(axis=(0, 1), dtype=np.float64)
         fired = np.flatnonzero(number)
         if not len(fired):
             continue
-        ratio = rates[key].sum(axis=(0, 1), where=known, dtype=np.float64)[fired] / number[fired]
+        ratio = rates[key].sum(axis=(0, 1), where=finite, dtype=np.float64)[fired] / number[fired]
         middle = float(np.median(ratio))
         off = (np.abs(np.log(ratio)) > np.log(NEURON_FACTOR)) & (number[fired] >= FEWEST_SPIKES)
         status = FAILS

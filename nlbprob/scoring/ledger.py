@@ -136,14 +136,14 @@ def holder(file: IO[bytes]) -> str:
 def of_dataset(file: IO[bytes], dataset: str) -> list[dict[str, Any]]:
     """The records of a data set, and an entry for every line that is none."""
     file.seek(0)
-    content, found = file.read(), []
+    content, matching = file.read(), []
     for number, line in enumerate(content.removesuffix(b"\n").split(b"\n") if content else [], start=1):
         entry = parsed(line)
         if entry is None:
-            found.append({"dataset": dataset, DAMAGED: number})
+            matching.append({"dataset": dataset, DAMAGED: number})
         elif entry["dataset"] == dataset:
-            found.append(entry)
-    return found
+            matching.append(entry)
+    return matching
 
 
 def parsed(line: bytes) -> dict[str, Any] | None:
@@ -152,8 +152,8 @@ def parsed(line: bytes) -> dict[str, Any] | None:
         entry = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
-    whole = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("dataset", "date"))
-    return entry if whole else None
+    complete = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("dataset", "date"))
+    return entry if complete else None
 
 
 def statement(dataset: str, earlier: list[dict[str, Any]]) -> str:

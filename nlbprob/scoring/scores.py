@@ -56,13 +56,13 @@ class Scores:
         Returns:
             The fields by name, made of dict, list, str, float and None.
         """
-        known = [None if np.isnan(value) else float(value) for value in self.by_neuron]
+        by_neuron = [None if np.isnan(value) else float(value) for value in self.by_neuron]
         return {
             "values": dict(self.values),
             "intervals": {name: None if pair is None else list(pair) for name, pair in self.intervals.items()},
             "by_neuron": [
                 {"id": identity, "co-bps": value}
-                for identity, value in zip(self.neuron_ids.tolist(), known, strict=True)
+                for identity, value in zip(self.neuron_ids.tolist(), by_neuron, strict=True)
             ],
             "bin_ms": self.bin_ms,
             "split": self.split,

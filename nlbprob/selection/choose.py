@@ -161,8 +161,12 @@ def built(build: Callable[..., Any], keywords: dict[str, Any], trials: "Trials")
         signature.bind(**keywords)
     except TypeError as error:
         unknown = [name for name in keywords if name not in signature.parameters]
-        known = [*signature.parameters, *inspect.signature(choose).parameters]
-        near = [f" Did you mean {nearest(name, known)!r}?" for name in unknown[:1] if nearest(name, known) != name]
+        keywords_known = [*signature.parameters, *inspect.signature(choose).parameters]
+        near = [
+            f" Did you mean {nearest(name, keywords_known)!r}?"
+            for name in unknown[:1]
+            if nearest(name, keywords_known) != name
+        ]
         raise InputError(f"choose: the model cannot be made with {words(keywords)}: {error}.{''.join(near)}") from None
     model = build(**keywords)
     if not isinstance(model, Model) and not callable(model):
@@ -179,11 +183,11 @@ def with_heldout(trials: "Trials", seed: int) -> "tuple[Trials, str]":
     seen = trials.seen.any((0, 1))
     if (trials.heldout & seen).any() and (trials.heldin & seen).any():
         return trials, "co-bps"
-    known = np.flatnonzero(seen)
-    if len(known) < 2:
+    seen_neurons = np.flatnonzero(seen)
+    if len(seen_neurons) < 2:
         raise InputError("choose: fewer than two neurons are seen; one has to predict the other.")
-    count = max(1, round(HIDDEN_FRACTION * len(known)))
-    hidden = np.random.default_rng(seed).choice(known, count, replace=False)
+    count = max(1, round(HIDDEN_FRACTION * len(seen_neurons)))
+    hidden = np.random.default_rng(seed).choice(seen_neurons, count, replace=False)
     neurons = trials.neurons | {"heldout": np.isin(np.arange(trials.n_neurons), hidden)}
     return trials.replace(neurons=neurons), f"bits per spike of {count} hidden neurons (drawn, seed {seed})"
 
@@ -215,10 +219,10 @@ def tabulated(candidates: list[dict[str, Any]], sums: list[list[TrialSums]], see
     """The scores of all candidates, over all trials and by fold, with standard errors from a bootstrap over trials."""
     import xarray
 
-    whole = [pooled(folds) for folds in sums]
-    count = len(whole[0].spikes)
+    pooled_sums = [pooled(folds) for folds in sums]
+    count = len(pooled_sums[0].spikes)
     weights = np.vstack([np.ones((1, count)), resamples(count, BOOTSTRAP, seed)])
-    draws = np.stack([bits(one, weights) for one in whole])
+    draws = np.stack([bits(one, weights) for one in pooled_sums])
     best = int(np.argmax(draws[:, 0]))
     difference = draws - draws[best]
     by_fold = [[total(fold) for fold in folds] for folds in sums]
@@ -230,18 +234,18 @@ def tabulated(candidates: list[dict[str, Any]], sums: list[list[TrialSums]], see
     }
     keywords = {name: ("candidate", column([one[name] for one in candidates])) for name in candidates[0]}
     units = {"units": "bits/spike"}
-    found = {name: ("candidate", value, units) for name, value in values.items()}
-    return xarray.Dataset(found | {"fold_score": (("candidate", "fold"), np.array(by_fold), units)}, keywords)
+    columns = {name: ("candidate", value, units) for name, value in values.items()}
+    return xarray.Dataset(columns | {"fold_score": (("candidate", "fold"), np.array(by_fold), units)}, keywords)
 
 
 def column(values: list[Any]) -> np.ndarray:
     """The values of a keyword as a column, whatever they are."""
     if len({type(value) for value in values}) == 1 and isinstance(values[0], int | float | str):
         return np.array(values)
-    found = np.empty(len(values), object)
+    objects = np.empty(len(values), object)
     for place, value in enumerate(values):
-        found[place] = value
-    return found
+        objects[place] = value
+    return objects
 
 
 def select(table: "xarray.Dataset", rule: str) -> int:

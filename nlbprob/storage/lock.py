@@ -106,8 +106,8 @@ def holder(folder: pathlib.Path) -> Holder | None:
             except BlockingIOError:
                 return read(path) or Holder(0, "an unknown host", "an unknown time", "an unknown command")
             except OSError:  # no locks on this file system: a process on this host can be looked for
-                found = read(path)
-                return found if found and (found.host != socket.gethostname() or alive(found.pid)) else None
+                content = read(path)
+                return content if content and (content.host != socket.gethostname() or alive(content.pid)) else None
     except OSError:
         return None
     return None

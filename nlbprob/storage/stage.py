@@ -33,8 +33,8 @@ class Stage:
 
     def add(self, *names: str) -> None:
         """Note files, or all files of folders, as whole."""
-        found = [path for name in names for path in files_under(self.path / name)]
-        entries = {path.relative_to(self.path).as_posix(): Entry.of(path) for path in found}
+        paths = [path for name in names for path in files_under(self.path / name)]
+        entries = {path.relative_to(self.path).as_posix(): Entry.of(path) for path in paths}
         self.note(files=self.manifest.files | entries)
 
     def add_live(self) -> None:

@@ -42,7 +42,7 @@ class Given:
         return any(value is not None for value in (self.trials, self.neurons, self.behavior))
 
 
-def load_session(source: Any, options: dict[str, Any], given: Given) -> Trials:
+def load_session(source: Any, options: dict[str, Any], inputs: Given) -> Trials:
     """The spikes of a recording in memory, in bins of its trials.
 
     Args:
@@ -56,14 +56,14 @@ def load_session(source: Any, options: dict[str, Any], given: Given) -> Trials:
     """
     session = session_of(source)
     with naming(session.kind):
-        units = with_columns(session.units(), given.neurons)
+        units = with_columns(session.units(), inputs.neurons)
         if options["chunk_ms"] is None:
-            table = table_of(session, given.trials, options)
+            table = table_of(session, inputs.trials, options)
         elif len(session.offsets) > 1:
             raise InputError("chunk_ms: the recording has several segments; hand over one, or give trials.")
         else:
-            table = cut(units, given.trials, options)
-        return assemble(units, table, series(session, given.behavior, options), options, None)
+            table = cut(units, inputs.trials, options)
+        return assemble(units, table, series(session, inputs.behavior, options), options, None)
 
 
 def session_of(source: Any) -> Session:
