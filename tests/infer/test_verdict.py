@@ -45,7 +45,7 @@ def test_a_fit_that_ended_by_itself_has_converged(fitted):
         ({"svi": NOISE + np.arange(40)}, "SVI bound still rose, by .* nats over the last quarter.*svi_steps=80"),
         ({"svi": NOISE - np.arange(40)}, "SVI bound fell, by .* nats.*smaller steps, optimizer="),
         ({"svi": NOISE[:7]}, "SVI was interrupted after 7 of 40 steps"),
-        ({"svi": NOISE[:7], "svi_steps": 7}, "7 SVI steps are too few to tell"),
+        ({"svi": NOISE[:7], "svi_steps": 7}, "7 SVI steps are too few to see"),
     ],
 )
 def test_a_fit_that_has_not_converged_is_told_with_its_remedy(fitted, changes, words):
