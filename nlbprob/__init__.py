@@ -6,9 +6,15 @@
 """
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0.dev0"
+
+if "jax" not in sys.modules:  # it sets a default of its own, and its libraries look once
+    # XLA's alarms of slow compilation would break progress bars; its errors come as exceptions all the same.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 #: Public name -> the module that defines it. Each is imported when first asked for, so that `nlbprob --help` is quick;
 #: type checkers and editors, which cannot see through `__getattr__`, read the imports below.
@@ -36,6 +42,7 @@ PUBLIC = {
     "Periodic": "nlbprob.blocks.kernels",
     "QuasiPeriodic": "nlbprob.blocks.kernels",
     "SwitchingLDS": "nlbprob.blocks.slds",
+    "Flow": "nlbprob.blocks.flow",
     "Gain": "nlbprob.blocks.gain",
     "Templates": "nlbprob.blocks.templates",
     "LinearReadout": "nlbprob.blocks.readout",
@@ -93,6 +100,7 @@ if TYPE_CHECKING:
     from nlbprob.blocks.calls import observe as observe
     from nlbprob.blocks.effects import History as History
     from nlbprob.blocks.effects import InputEffect as InputEffect
+    from nlbprob.blocks.flow import Flow as Flow
     from nlbprob.blocks.gain import Gain as Gain
     from nlbprob.blocks.gp import GP as GP
     from nlbprob.blocks.inputs import Covariate as Covariate

@@ -82,12 +82,10 @@ def program() -> int:
 
 
 def prepare() -> None:
-    """Set what concerns this process alone: the cache of compiled programs, the log of XLA, the garbage collector."""
+    """Set what concerns this process alone: the cache of compiled programs, the garbage collector."""
     if (cache := cache_folder()) is not None:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "jax"))
         warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
-    # XLA's alarms of slow compilation would break the progress bar; its errors come as exceptions all the same.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     gc.set_threshold(100_000, 20, 20)  # tracing models makes objects by the million, hardly any of them in cycles
 
 

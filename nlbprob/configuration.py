@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nlbprob.errors import InputError, suggestion
+from nlbprob.errors import InputError, printable, suggestion
+from nlbprob.model_file import find_model, is_path, typed_options
 from nlbprob.options import DATA, read_table
+from nlbprob.run_config import OPTIONS
 
 TABLES = ("fit", "data", "model")
 #: The record of a run's settings in its folder.
@@ -22,7 +24,7 @@ class Configuration:
 
     Args:
         where: what messages call it.
-        fit: the table [fit], as it stands there.
+        fit: the table [fit], as it stands there; each value was looked at.
         data: options of `nlbprob.load`, read.
         model: the table [model], as it stands there, its keys in snake case.
         folder: where its relative paths start; None: in the folder of work.
@@ -70,7 +72,9 @@ def read_configuration(config: Any) -> Configuration:
         path = path / RUN_FILE
     if not path.is_file():
         raise FileNotFoundError(
-            f"config: there is no file {path}; name a TOML file with options such as bin-ms = 5, or a run's folder."
+            printable(
+                f"config: there is no file {path}; name a TOML file with options such as bin-ms = 5, or a run's folder."
+            )
         )
     content = parsed(path)
     if path.suffix == ".json" and "settings" in content:
@@ -97,7 +101,8 @@ def of_run(settings: Any, where: str) -> Configuration:
         raise InputError(f"{where}: 'settings' is no table; name the config.json of a run.")
     run_tables = {"data": flat(settings.get("data_options") or {}), "model": settings.get("model_options") or {}}
     fit = {name: value for name, value in settings.items() if name not in ("data_options", "model_options")}
-    return tables(run_tables | {"fit": fit}, where)
+    read_table(fit, OPTIONS, where, "setting")
+    return dataclasses.replace(tables(run_tables, where), fit=fit)
 
 
 def tables(content: Mapping[Any, Any], where: str) -> Configuration:
@@ -121,7 +126,23 @@ def tables(content: Mapping[Any, Any], where: str) -> Configuration:
     model = {str(key).replace("-", "_"): value for key, value in content.get("model", {}).items()}
     if len(model) < len(content.get("model", {})):
         raise InputError(f"{where}, [model]: an option stands there twice, with - and with _; leave one out.")
+    read_table(content.get("fit", {}), OPTIONS, f"{where}, [fit]", "option of the fit")
     return Configuration(where, content.get("fit", {}), loose_options | data_table, model, loose=tuple(loose_options))
+
+
+def check_model(config: Configuration) -> None:
+    """Raise InputError where [model] sets what the model that [fit] names has no option for, or no such value of.
+
+    A model that cannot be found is left to whoever fits it.
+    """
+    model = config.fit.get("model")
+    if not config.model or model is None or config.run is not None:
+        return
+    try:
+        file = find_model(config.path(model) if is_path(model) else model)
+    except (FileNotFoundError, InputError):
+        return
+    typed_options(file, dict(config.model), f"{config.where}, [model]")
 
 
 def flat(data: Any) -> Any:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import IO, Any
 
+from nlbprob.errors import printable
+
 #: What to do about an error of the system that ends the writing of a file.
 REMEDIES = {
     errno.ENOSPC: "free some space, or name a folder on another disk",
@@ -74,7 +76,7 @@ def translated(path: pathlib.Path) -> Iterator[None]:
         if isinstance(error, WriteError) or error.errno not in REMEDIES:
             raise
         reason = os.strerror(error.errno).lower()
-        raise WriteError(f"{path} cannot be written: {reason}; {REMEDIES[error.errno]}.") from error
+        raise WriteError(f"{printable(str(path))} cannot be written: {reason}; {REMEDIES[error.errno]}.") from error
 
 
 def write_bytes(path: str | os.PathLike, content: bytes | bytearray | memoryview) -> None:

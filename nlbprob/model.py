@@ -9,7 +9,7 @@ import numpy as np
 import numpyro
 from jaxtyping import Array, Float
 
-from nlbprob.arguments import checked_keywords
+from nlbprob.arguments import checked_keywords, flag
 from nlbprob.blocks import composition
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.calls import spikes
@@ -177,16 +177,17 @@ class Model(Identified):
             arrays |= block.covariates(trials, context)
         return arrays
 
-    def emission(self, dynamics: Sequence[Dynamics]) -> Float[Array, "latent state"] | None:
+    def emission(self, dynamics: Sequence[Dynamics]) -> Float[Array, "*time latent state"] | None:
         """H of all blocks together, x = H state (+ templates); None where the latents are the state."""
         if self.templates is None and all(each.emission is None for each in dynamics):
             return None
         dtype = dynamics[0].chain.initial_mean.dtype
-        emission = jnp.zeros((self.dim, self.n_states), dtype)
+        times = [each.emission.shape[0] for each in dynamics if each.emission is not None and each.emission.ndim == 3]
+        emission = jnp.zeros((*times[:1], self.dim, self.n_states), dtype)
         start = 0
         for block, each in zip(self.chains, dynamics, strict=True):
             part = jnp.eye(block.n_latents, dtype=dtype) if each.emission is None else each.emission
-            emission = emission.at[self.slices[block.name], start : start + block.n_states].set(part)
+            emission = emission.at[..., self.slices[block.name], start : start + block.n_states].set(part)
             start += block.n_states
         return emission
 
@@ -229,6 +230,7 @@ class Model(Identified):
     def __call__(self, trials: "Trials", observed: bool = True):
         """The generative model of all trials. observed=False draws the counts too (for NumPyro's Predictive)."""
         check_trials(trials, "Model(...)(trials)")
+        observed = flag(observed, "Model(...)(trials)", "observed")
         model = self.resolve(trials)
         theta = model.parameters(Context.of(trials))
         x = [block.trajectories(each, trials) for block, each in zip(model.chains, theta.dynamics, strict=True)]

@@ -157,7 +157,7 @@ def find_model(name: str | os.PathLike) -> ModelFile:
     path = pathlib.Path(name) if is_path(name) else model_path(name)
     if not path.is_file():
         raise FileNotFoundError(
-            f"There is no model file {path}. `nlbprob new NAME {path.name}` copies one to start from."
+            printable(f"There is no model file {path}. `nlbprob new NAME {path.name}` copies one to start from.")
         )
     try:
         with tokenize.open(path) as file:

@@ -15,7 +15,7 @@ from nlbprob.staged_fit import fit_posterior
 from nlbprob.storage import manifest, reading, staging
 from nlbprob.storage.contents import read_config, read_metrics, read_posterior, read_test, settings_of
 from nlbprob.storage.forms import CONFIG
-from nlbprob.storage.origin import Source, check_recording, files_of
+from nlbprob.storage.origin import Source, check_recording, files_of, note_unchecked
 from nlbprob.storage.reading import check_free
 from nlbprob.storage.stage import LIVE, Origin, Stage
 
@@ -86,6 +86,7 @@ def resume(folder: str | pathlib.Path, *, progress: bool = True) -> dict:
     check_recording(left.manifest.recording, folder, left.manifest.started)
     config = reading.parsed_json(left.folder / "config.json", CONFIG)
     settings = settings_of(config, left.folder)
+    note_unchecked(settings.data)
     model = load_model(str(left.folder / "model.py"), **settings.model_options)
     trials = loaded(settings, progress)
     init = None if settings.init is None else read_posterior(settings.init, model)
@@ -226,6 +227,7 @@ def report(folder: str | pathlib.Path) -> pathlib.Path:
     from nlbprob.reporting.page import write_report
 
     settings = settings_of(config, folder)
+    note_unchecked(settings.data)
     trials = settings.load()
     model = resolve_model(load_model(str(folder / "model.py"), **settings.model_options), trials)
     posterior = read_posterior(folder, model)

@@ -9,38 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from nlbprob.configuration import of_run, tables
 from nlbprob.errors import InputError
-from nlbprob.fit_config import FitConfig, declared
+from nlbprob.fit_config import FitConfig
 from nlbprob.model_file import is_path
-from nlbprob.options import (
-    Option,
-    count,
-    entries,
-    flag,
-    joined,
-    one_of,
-    path,
-    read_table,
-    whole,
-)
+from nlbprob.options import read_table
+from nlbprob.run_config import OPTIONS, RunConfig
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
 
-def paths(value: Any) -> str | list[str]:
-    """A path, or several; one of a list stands alone."""
-    several = [path(value)] if isinstance(value, str | os.PathLike) else [path(entry) for entry in entries(value)]
-    if not several:
-        raise ValueError
-    return several if len(several) > 1 else several[0]
-
-
-MODEL = Option(None, path, "the name of a model, or the path of a model file", "the model", "MODEL")
-RECORDINGS = Option(None, paths, "the path of a recording, or a list of paths", "the recording", "DATA", several=True)
-
-
 @dataclasses.dataclass(frozen=True)
-class Settings(FitConfig):
+class Settings(RunConfig):
     """The settings of a run.
 
     Args:
@@ -48,54 +27,16 @@ class Settings(FitConfig):
         data: the recording, or several to stitch.
         model_options: keywords of the model.
         data_options: keyword arguments of `nlbprob.load`, for each recording.
-        init: the folder of a run (or of a posterior) of the same model and neurons to start from; None: from scratch.
-        draws: of the posterior, kept in posterior.nc.
-        latents: there as "summary" (mean and standard deviation) or "draws".
-        rates: how many draws have rates there; None: a few.
-        fit_on: the split to learn from; several are joined by "+".
-        score_on: that to score on, likewise.
-        shared: whether neurons of equal id are one and the same in several recordings.
-        **fit: as `FitConfig` has them.
+        **options: as `RunConfig` has them.
 
     Raises:
         InputError: a value is of the wrong kind.
     """
 
-    model: str = dataclasses.field(metadata={"option": MODEL})
-    data: str | list[str] = dataclasses.field(metadata={"option": RECORDINGS})
+    model: str = dataclasses.field(metadata={"option": OPTIONS["model"]})
+    data: str | list[str] = dataclasses.field(metadata={"option": OPTIONS["data"]})
     model_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     data_options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    init: str | None = declared(
-        None, path, "the folder of a run", "run of the same model and units to start from", "RUN"
-    )
-    draws: int = declared(200, count, "a whole number, 1 or more", "draws in posterior.nc (default 200)", "N", int)
-    latents: str = declared(
-        "summary",
-        one_of("summary", "draws"),
-        "summary or draws",
-        "latents in posterior.nc: mean and standard deviation, or all draws (default summary)",
-        "{summary,draws}",
-    )
-    rates: int | None = declared(
-        None, whole, "a whole number, 0 or more", "draws of rates in posterior.nc (default: a few)", "N", int
-    )
-    fit_on: str = declared(
-        "train",
-        joined,
-        "a split, or several joined by +, such as train+val",
-        "split to learn from, or several, such as train+val (default train)",
-        "SPLIT",
-    )
-    score_on: str = declared(
-        "val",
-        joined,
-        "a split, or several joined by +, such as val+test",
-        "split to score on, such as test, of trials that were not learned from (default val)",
-        "SPLIT",
-    )
-    shared: bool = declared(
-        False, flag, "true or false", "of several DATA: neurons of equal id are one and the same neuron"
-    )
 
     @property
     def fit_config(self) -> FitConfig:
@@ -161,12 +102,6 @@ class Settings(FitConfig):
             model=os.path.abspath(self.model) if is_path(self.model) else self.model,
             init=None if self.init is None else os.path.abspath(self.init),
         )
-
-
-#: Every option of `Settings` by name.
-OPTIONS: dict[str, Option] = {
-    field.name: field.metadata["option"] for field in dataclasses.fields(Settings) if "option" in field.metadata
-}
 
 
 def check_model_options(options: Mapping[str, Any]) -> None:

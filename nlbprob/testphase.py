@@ -11,7 +11,7 @@ from typing import Any
 from nlbprob import files
 from nlbprob.errors import InputError, RunExistsError
 from nlbprob.model_file import load_model
-from nlbprob.run import report
+from nlbprob.run import loaded, report
 from nlbprob.settings import Settings
 from nlbprob.staged_fit import fit_posterior
 from nlbprob.storage import manifest, reading, staging
@@ -154,9 +154,7 @@ def predict(
     from nlbprob.scoring.submission import write_submission
 
     model = load_model(str(folder / "model.py"), **settings.model_options)
-    trials = settings.load()
-    if progress:
-        print(trials, flush=True)
+    trials = loaded(settings, progress)
     init = None if settings.init is None else read_posterior(settings.init, model)
     posterior = fit_posterior(model, trials, settings, stage, init, progress, under=f"{FOLDER}/")
     fit, on = settings.splits

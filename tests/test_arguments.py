@@ -81,6 +81,7 @@ PARTS: dict[str, tuple[Callable[[], Any], str]] = {
     "states": (lambda: nlb.SwitchingLDS(0), "SwitchingLDS(states=0).*at least 1"),
     "k": (lambda: nlb.SwitchingLDS(k=3), "Did you mean 'states'"),
     "recurrent": (lambda: nlb.SwitchingLDS(recurrent="yes"), "recurrent='yes'.*True or False"),
+    "flow": (lambda: nlb.Flow(3, 2), "Flow: 3 is no function of a state, such as lambda x"),
     "dwell_ms": (lambda: nlb.SwitchingLDS(dwell_ms=-1), "dwell_ms=-1.*above zero"),
     "lengthscale negative": (lambda: nlb.Matern32(-3), "Matern32(lengthscale_ms=-3).*above zero"),
     "lengthscale NaN": (lambda: nlb.Matern12(np.nan), "lengthscale_ms=nan.*finite"),
@@ -110,6 +111,11 @@ PARTS: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 FITS: dict[str, tuple[Callable[[], Any], str]] = {
+    "progress": (lambda: fit(progress="no"), "fit(progress='no'): it must be True or False"),
+    "progress 0": (lambda: fit(progress=0), "fit(progress=0): it must be True or False"),
+    "kfold: progress": (lambda: nlb.kfold(model(), trials(), progress="no"), "kfold(progress='no')"),
+    "choose: progress": (lambda: nlb.choose(lambda: model(), trials(), progress="no"), "choose(progress='no')"),
+    "observed": (lambda: model()(trials(), observed="no"), "observed='no'): it must be True or False"),
     "n_iter": (lambda: fit(n_iter=3), "fit: there is no argument 'n_iter'. Did you mean 'em_iterations'?"),
     "learning_rate": (lambda: fit(learning_rate=0.1), "Did you mean 'optimizer'?"),
     "nothing to fit": (lambda: nlb.fit(model()), "fit: missing a required argument: 'trials'"),
@@ -161,6 +167,15 @@ FITS: dict[str, tuple[Callable[[], Any], str]] = {
     "check_counts": (lambda: nlb.check_counts(trials()), "posterior.to_arviz(trials)"),
 }
 
+
+def from_arrays(**fields: Any) -> Any:
+    return nlb.Trials.from_arrays(COUNTS, 20, **fields)
+
+
+def from_spike_times(spike_times: Any = ((0.1, 0.2),), **others: Any) -> Any:
+    return nlb.Trials.from_spike_times(spike_times, [0.0], [1.0], **{"bin_ms": 50} | others)
+
+
 DATA: dict[str, tuple[Callable[[], Any], str]] = {
     "load: behaviour": (lambda: nlb.load("x.nwb", bin_ms=5, behaviour="hand"), "Did you mean 'behavior'?"),
     "load: bin_size": (lambda: nlb.load("x.nwb", bin_size=5), "Did you mean 'bin_ms'?"),
@@ -177,6 +192,34 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: nlb.Trials.from_spike_times([[0.1]], [0], [1], bin_ms=5, seed=-1),
         "seed: -1 is not a whole number from 0 to 4294967295",
     ),
+    "from_arrays: condition": (lambda: from_arrays(condition=3), "condition: is of type int; give the names of trials"),
+    "from_arrays: source": (lambda: from_arrays(source=3), "Trials(source=3): give what is known of the recording"),
+    "from_arrays: channels": (lambda: from_arrays(behavior_channels=3), "Trials(behavior_channels=3): give names of"),
+    "from_arrays: behavior_name": (lambda: from_arrays(behavior_name=3), "Trials(behavior_name=3): give a name"),
+    "from_arrays: bin_ms None": (lambda: nlb.Trials.from_arrays(COUNTS, None), "from_arrays(bin_ms=None)"),
+    "spike times by id": (lambda: from_spike_times({0: [0.1]}), "spike_times: is a mapping; give a list.*nlb.load("),
+    "spike times of one unit": (
+        lambda: from_spike_times(np.arange(3.0)),
+        "spike_times of unit 0: expected a list of times in s, got a single number",
+    ),
+    "spike times: a number": (lambda: from_spike_times(3), "spike_times: is of type int; give a list with the spike"),
+    "from_spike_times: behavior": (
+        lambda: from_spike_times(behavior=np.ones((100, 2))),
+        "behavior: is an array of shape (100, 2); give behavior=(times in s",
+    ),
+    "from_spike_times: a name": (
+        lambda: from_spike_times(behavior="hand_vel"),
+        "behavior: is of type str; give behavior=(times in s, values",
+    ),
+    "from_spike_times: channels": (
+        lambda: from_spike_times(behavior_channels=3),
+        "behavior_channels: is of type int; give the names of the channels",
+    ),
+    "from_spike_times: obs_intervals": (
+        lambda: from_spike_times(obs_intervals=3),
+        "obs_intervals: is of type int; give a list with the intervals",
+    ),
+    "from_spike_times: bin_ms": (lambda: from_spike_times(bin_ms="a"), "bin_ms: 'a' is not a bin width"),
     "split: a list": (lambda: trials().split(["train"]), "one by one, split('train', 'val')"),
     "hide_heldout: a list": (lambda: trials().hide_heldout(["val"]), "one by one, hide_heldout('train', 'val')"),
     "select": (lambda: trials().select(neuron=[1]), "Trials.select: .*Did you mean 'neurons'"),
@@ -187,7 +230,21 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
         "rates: shape (2, 20, 8) is not that of the trials",
     ),
     "score: trials": (lambda: nlb.score(trials(), trials()), "rates: of type Trials; hand over rates"),
-    "score: on": (lambda: nlb.score(COUNTS + 0.1, trials(), on=3), "of type int names no split"),
+    "score: on": (lambda: nlb.score(COUNTS + 0.1, trials(), on=3), "on: of type int names no split"),
+    "score: fit": (lambda: nlb.score(COUNTS + 0.1, trials(), "train", 3), "on: of type int names no split"),
+    "compare: trials": (lambda: nlb.compare(COUNTS, COUNTS, COUNTS), "compare: trials is an array"),
+    "write_submission: trials": (
+        lambda: nlb.write_submission("a.h5", COUNTS + 0.1, COUNTS),
+        "write_submission: trials is an array",
+    ),
+    "check_counts": (lambda: nlb.check_counts(3, trials()), "check_counts(tree=3): give what posterior.to_arviz"),
+    "check_psths": (lambda: nlb.check_psths(COUNTS), "check_psths: tree is an array.*posterior.to_arviz(trials)"),
+    "check_correlations": (lambda: nlb.check_correlations(trials()), "tree is of type Trials.*posterior.to_arviz"),
+    "Posterior.load": (lambda: nlb.Posterior.load(3), "Posterior.load(folder=3): give the path of a folder"),
+    "stitch: shared": (
+        lambda: nlb.stitch({"a": trials()}, shared="no"),
+        "stitch(shared='no'): it must be True or False",
+    ),
     "score: seed": (lambda: nlb.score(COUNTS + 0.1, trials(), seed=-1), "score(seed=-1)"),
     "score: metrics": (lambda: nlb.score(COUNTS + 0.1, trials(), metrics=[max]), "metrics holds .*nlb.Metric(...)"),
     "a metric without a function": (lambda: nlb.Metric("x", "", "", 3), "statistic is of type int; give a function"),

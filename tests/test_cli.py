@@ -338,9 +338,3 @@ def test_where_no_cache_can_be_written_there_is_none(tmp_path, monkeypatch, bloc
     assert cli.cache_folder() is None
     monkeypatch.setenv("NLBPROB_CACHE", str(tmp_path / "a" / "b"))
     assert cli.cache_folder() == tmp_path / "a" / "b"
-
-
-def test_alarms_of_the_compiler_do_not_reach_the_terminal(monkeypatch):
-    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
-    main(["--version"])
-    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"

@@ -11,7 +11,7 @@ from nlbprob.configuration import read_configuration
 from nlbprob.data.options import resolve
 from nlbprob.errors import InputError
 from nlbprob.options import read_table
-from nlbprob.settings import OPTIONS
+from nlbprob.run_config import OPTIONS
 
 WHOLE = """
 [fit]
@@ -83,6 +83,23 @@ def test_a_run_s_own_record_is_a_configuration(write, tmp_path):
         assert resolve(name)["bin_ms"] == 5.0
 
 
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("dmi = 3", r"run.toml, \[model\]: .*poisson_lds.py: model\(\) has no option 'dmi'. Did you mean 'dim'"),
+        ("dim = 'x'", r"run.toml, \[model\]: dim takes a value of type int.*, not 'x'"),
+    ],
+)
+def test_load_looks_at_the_options_of_the_model_that_is_named(write, model, message):
+    data, fit = "[data]\nbin-ms = 5\n", "[fit]\nmodel = 'poisson_lds'\n"
+    with pytest.raises(InputError, match=message):
+        resolve(write(f"{fit}{data}[model]\n{model}\n"))
+    assert resolve(write(f"{data}[model]\n{model}\n"))["bin_ms"] == 5.0  # of a model that is not known here
+    assert resolve(write(f"{fit.replace('poisson_lds', './none.py')}{data}[model]\n{model}\n"))["bin_ms"] == 5.0
+    with pytest.raises(InputError, match=r"config, \[fit\]: no option of the fit 'sede'. Did you mean 'seed'"):
+        resolve({"fit": {"sede": 3}, "bin_ms": 5})
+
+
 def test_relative_paths_start_beside_the_file(write, tmp_path):
     assert read_configuration(write(WHOLE)).path("a.nwb") == str(tmp_path / "a.nwb")
     assert read_configuration(write(WHOLE)).path("/a.nwb") == "/a.nwb"
@@ -103,6 +120,11 @@ def test_relative_paths_start_beside_the_file(write, tmp_path):
         ("bin-ms = 5\n[data]\nbin_ms = 10", r"'bin_ms' stands in \[data\] and outside of it"),
         ("em-iterations = 5", r"no data option 'em-iterations' \(options of the fit stand below \[fit\]"),
         ("bin-ms = -5", "run.toml: bin-ms: -5 is not a bin width"),
+        ("[fit]\nsede = 3", r"run.toml, \[fit\]: no option of the fit 'sede'. Did you mean 'seed'"),
+        ("[fit]\nseed = 'x'", r"run.toml, \[fit\]: seed: 'x' is not a whole number from 0"),
+        ("[fit]\nseed = 3\nscore-no = 'val'", r"run.toml, \[fit\]: no option of the fit 'score_no'. Did you mean 'sc"),
+        ("[fit]\ndata = 3", r"run.toml, \[fit\]: data: 3 is not the path of a recording"),
+        ("[fit]\nbin-ms = 5", r"run.toml, \[fit\]: no option of the fit 'bin_ms'"),
         ("fit = 3", r"run.toml: fit is not a table; write \[fit\]"),
         ("model = 'poisson_lds'", "run.toml: model is not a table"),
         ("[[data]]\nbin-ms = 5", "run.toml: data is not a table"),

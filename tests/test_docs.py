@@ -57,6 +57,18 @@ def prepare_recording(folder, name, root):
     shutil.copy(path, folder / name)
 
 
+def test_what_is_code_in_a_run_is_said_and_how_to_look_without(root):
+    """SECURITY.md says it, and whoever reads the README or of saved posteriors is led there."""
+    text = " ".join((root / "SECURITY.md").read_text(encoding="utf-8").split())
+    assert re.search(r"`model.py` \| \*\*code\*\* \| `nlbprob report` and `nlbprob test` run it", text)
+    assert "on a folder or a model file of somebody else is running somebody else's program" in text
+    _, _, safe = text.partition("## To look at a stranger's run without running its code")
+    for way in ("`nlbprob check RUN`", "`nlbprob score RUN`", '`nlb.Posterior.load("RUN/posterior")`', "posterior.nc"):
+        assert way in safe.partition("## ")[0]
+    for page in (root / "README.md", DOCS / "posterior.md"):
+        assert "`SECURITY.md`" in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore:All-NaN slice")  # an area whose few neurons are silent in the few bins left
 @pytest.mark.parametrize("page", EACH, ids=lambda page: page.stem)
@@ -92,7 +104,7 @@ def test_parts_of_ones_own_are_those_that_the_tests_put_through_their_life(root)
     tests = [*(root / "tests" / "extension").glob("*.py"), root / "tests" / "scoring" / "test_own_metric.py"]
     lines = "\n".join(line.strip() for path in tests for line in path.read_text(encoding="utf-8").splitlines())
     blocks = BLOCK.findall((DOCS / "inference.md").read_text(encoding="utf-8"))
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for mark, _, _, text in blocks:
         assert mark == "shown only"
         assert "\n".join(line.strip() for line in text.strip().splitlines()) in lines, text

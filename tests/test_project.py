@@ -50,7 +50,10 @@ ROOMS = [
     "cli",
 ]
 #: Usable by all; they import none but each other.
-COMMON = {"arguments", "errors", "files", "fit_config", "resources", "model_file", "options", "configuration"}
+COMMON = {
+    *("arguments", "errors", "files", "fit_config", "run_config", "resources", "model_file", "options"),
+    "configuration",
+}
 
 SETTINGS = """
 import importlib, json, os, pkgutil, jax, numpyro
@@ -171,6 +174,22 @@ def test_importing_changes_no_global_setting():
     done = subprocess.run([sys.executable, "-c", SETTINGS], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 10
+
+
+@pytest.mark.parametrize("before", [None, "1"])
+def test_xla_tells_users_of_no_slow_compilation_unless_they_ask(before):
+    """Importing sets that one variable of the environment, before JAX comes, and nothing else."""
+    code = (
+        "import os, sys; before = dict(os.environ); import nlbprob; name = 'TF_CPP_MIN_LOG_LEVEL'; "
+        "assert not {'jax', 'jaxlib', 'numpy'} & set(sys.modules); level = os.environ.pop(name); "
+        "before.pop(name, None); assert before == dict(os.environ); os.environ[name] = level; "
+        "nlbprob.LDS; assert 'jaxlib' in sys.modules; print(os.environ[name])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    environment |= {} if before is None else {"TF_CPP_MIN_LOG_LEVEL": before}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == (before or "3")
 
 
 def test_public_names_are_there():

@@ -357,6 +357,23 @@ def test_a_torn_run_says_what_is_missing(tmp_path, capsys, damage, message):
         assert shown.count("\n") == 1
 
 
+def test_a_recording_at_an_address_is_noted_to_be_unchecked(tmp_path, monkeypatch, capsys):
+    address = "https://example.org/a.nwb"
+    config = runs.CONFIG | {"settings": {"model": "poisson_lds", "data": address, "data_options": {"bin_ms": 5}}}
+    folder = runs.make(tmp_path / "run", config=config)
+
+    def load(self):
+        raise InputError("no network")
+
+    monkeypatch.setattr(Settings, "load", load)
+    assert main(["report", str(folder)]) == 2
+    noted = f"Note: {address} is not on this disk: whether it is still the recording that was fitted cannot be checked."
+    assert capsys.readouterr().err.splitlines()[0] == noted
+    local = runs.make(tmp_path / "local", config=runs.CONFIG)
+    assert main(["report", str(local)]) == 2
+    assert "Note" not in capsys.readouterr().err
+
+
 def test_a_report_is_refused_where_the_recording_is_another_one(tmp_path, monkeypatch, capsys):
     recording = tmp_path / "a.nwb"
     recording.write_bytes(b"one")

@@ -109,6 +109,18 @@ def test_a_run_is_tested_once_and_that_is_written_down(run, target, fitted):
     assert len(ledger.entries(DATASET)) == 1
 
 
+def test_what_there_is_to_note_of_the_recording_is_said(run, target, fitted, capsys, monkeypatch):
+    load = Settings.load
+
+    def noting(self):
+        trials = load(self)
+        return trials.replace(source=trials.source | {"notes": ["one thing"]})
+
+    monkeypatch.setattr(Settings, "load", noting)
+    run_test(run, target)
+    assert "\nNote: one thing\n" in capsys.readouterr().out
+
+
 def test_a_later_test_is_marked_wherever_it_is_shown(run, target, fitted, capsys):
     assert main(["test", str(run), str(target)]) == 0
     capsys.readouterr()

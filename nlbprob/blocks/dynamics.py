@@ -1,5 +1,6 @@
 """The prior of trajectories at given parameters, and the estimates of latents from which a fit starts."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -30,17 +31,20 @@ class Dynamics(NamedTuple):
 
     Attributes:
         chain: of its state; with `regimes`, transition, offset and noise have a leading axis `regime`.
-        emission: H [latent, state]: the latents are x = H state; None where they are the state.
+        emission: H [latent, state], or of each bin [time, latent, state], the last held where trials are longer: the
+            latents are x = H state; None where they are the state.
         drive: B [state, input]: adds B u_t to the offset of every step; None without inputs.
         condition_means: [condition, state], shift of the initial mean in each condition; None where there is none.
         regimes: the Markov chain that chooses among dynamics, if any.
+        drift: f, a pytree, called with one state [state]; every step adds f(x_{t-1}). None where steps are linear.
     """
 
     chain: Chain
-    emission: Float[Array, "latent state"] | None = None
+    emission: Float[Array, "*time latent state"] | None = None
     drive: Float[Array, "state input"] | None = None
     condition_means: Float[Array, "condition state"] | None = None
     regimes: Regimes | None = None
+    drift: Callable[[Array], Array] | None = None
 
     def change_basis(self, basis: Float[Array, "state state"]) -> "Dynamics":
         """The dynamics of z, where state = basis z; of a chain without regimes and emission.

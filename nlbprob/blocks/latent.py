@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from nlbprob.arguments import whole_number
 from nlbprob.blocks import calls
@@ -19,10 +19,13 @@ from nlbprob.blocks.dynamics import InitialLatents as InitialLatents
 from nlbprob.blocks.dynamics import Regimes as Regimes
 from nlbprob.blocks.inputs import Input, designs
 from nlbprob.blocks.markov import LinearGaussianMarkov
+from nlbprob.blocks.nonlinear_markov import NonlinearMarkov
+from nlbprob.blocks.trajectory_priors.base import ChainPrior, TrajectoryPrior
+from nlbprob.blocks.trajectory_priors.linearized import LinearizedPrior
 from nlbprob.data.stitch import neurons_of_a_session
 from nlbprob.errors import InputError
-from nlbprob.numerics import moments
-from nlbprob.numerics.gaussian import Chain, Smoothed, apply
+from nlbprob.numerics import statistics
+from nlbprob.numerics.gaussian import Chain, Smoothed, apply, until
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
@@ -64,6 +67,8 @@ class Latent(Block, abc.ABC):
     closed_form: tuple[str, ...] = ()
     #: Whether its latents are constant throughout a trial: then its transition matrix is I, and has no modes to report.
     time_invariant = False
+    #: Whether its latents are coordinates that its dynamics are written in: then their signs are kept.
+    own_coordinates = False
     #: How many discrete states choose among its dynamics; 0 where it has none.
     n_regimes = 0
 
@@ -175,21 +180,36 @@ class Latent(Block, abc.ABC):
         """A simpler block whose fit this one starts from; None: the fit starts from smoothed counts."""
         return None
 
-    def statistics(self, smoothed: Smoothed, offset, condition_shift, bin_weights, path) -> Any:
-        """The sufficient statistics for `maximize` of some trials: sums, which are added up over all chunks.
+    def trajectory_prior(self, dynamics: Dynamics, chain: Chain, inside: Bool[Array, "row time"]) -> TrajectoryPrior:
+        """The prior of its state for inference: the chain itself, linearised where there is a drift.
+
+        Args:
+            dynamics: at given parameters.
+            chain: of each row, inputs and conditions taken into account.
+            inside: the bins of each row up to the last in which anything is seen.
+        """
+        return ChainPrior(chain) if dynamics.drift is None else LinearizedPrior(chain, dynamics.drift, inside)
+
+    def statistics(self, smoothed: Smoothed, prior: TrajectoryPrior, condition_shift, bin_weights, auxiliary) -> Any:
+        """The sufficient statistics for `maximize` of some rows: sums, which are added up over all chunks.
 
         Args:
             smoothed: means and covariances of the block's state.
-            offset: b_t of every step, with its inputs [trial, time - 1, state], or the same for all.
-            condition_shift: the trial's initial mean less the one that conditions share [trial, state].
-            bin_weights: [trial, time], the weight of each bin: 1 inside the trial times its responsibility, 0 after.
-            path: the posterior of its regimes; None where it has none.
+            prior: of the state; the offset of its chain includes the inputs.
+            condition_shift: the row's initial mean less the one that conditions share [row, state].
+            bin_weights: [row, time], the weight of each bin: 1 inside the trial times its responsibility, 0 after.
+            auxiliary: the block's auxiliary posterior, see `TrajectoryPrior`.
 
         Returns:
-            A pytree of sums over trials.
+            A pytree of sums over rows.
         """
-        return moments.gather(
-            smoothed.mean, smoothed.covariance, smoothed.cross_covariance, offset, condition_shift, bin_weights
+        return statistics.gather(
+            smoothed.mean,
+            smoothed.covariance,
+            smoothed.cross_covariance,
+            prior.chain.offset,
+            condition_shift,
+            bin_weights,
         )
 
     def maximize(self, stats: Any, context: Context, values: dict[str, Array]) -> tuple[dict[str, Array], Any]:
@@ -233,10 +253,15 @@ class Latent(Block, abc.ABC):
         covariates = {name: jnp.asarray(value) for name, value in self.covariates(trials, Context.of(trials)).items()}
         chain = self.for_trials(dynamics, covariates)
         with numpyro.plate("trial", trials.n_trials, dim=-1):
-            prior = LinearGaussianMarkov.from_chain(chain, trials.n_bins)
+            prior: Any = LinearGaussianMarkov.from_chain(chain, trials.n_bins)
+            if dynamics.drift is not None:
+                prior = NonlinearMarkov(chain, dynamics.drift, trials.n_bins)
             label = f"{self.name}_latent" if dynamics.emission is None else f"{self.name}_state"
-            state = numpyro.sample(self.name, prior, infer={"event_dims": ["time", label]})
-        return state if dynamics.emission is None else apply(dynamics.emission, state)
+            state: Any = numpyro.sample(self.name, prior, infer={"event_dims": ["time", label]})
+        if dynamics.emission is None:
+            return state
+        emission = dynamics.emission
+        return apply(emission if emission.ndim == 2 else until(emission, trials.n_bins, axis=0), state)
 
     def __call__(self, trials: "Trials"):
         """Sample the block's parameters and its trajectories, inside a NumPyro function.

@@ -16,7 +16,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.blocks.inputs import Input, checked_inputs, total_width
 from nlbprob.blocks.latent import Dynamics, InitialLatents, Latent
 from nlbprob.errors import InputError
-from nlbprob.numerics import matrices, moments
+from nlbprob.numerics import matrices, statistics
 from nlbprob.numerics.gaussian import Chain
 from nlbprob.numerics.modes import eigenmodes, modal_transition, mode_of_state
 
@@ -208,7 +208,7 @@ class LDS(Latent):
 
     def maximize(self, stats, context: Context, values: dict):
         """Regression of every state on the one before, for dense dynamics."""
-        return self.from_chain(moments.fit_chain(stats, context.bin_ms), context, values)
+        return self.from_chain(statistics.fit_chain(stats, context.bin_ms), context, values)
 
     def from_chain(self, chain: Chain, context: Context, values: dict):
         """Site values of dense dynamics whose chain is `chain` in another basis: (values, basis), x = basis z.

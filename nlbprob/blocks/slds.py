@@ -16,8 +16,9 @@ from nlbprob.blocks.base import Context
 from nlbprob.blocks.latent import Dynamics, InitialLatents, Latent, Regimes
 from nlbprob.blocks.lds import LDS
 from nlbprob.blocks.switching_markov import SwitchingLinearGaussian
+from nlbprob.blocks.trajectory_priors.switching import SwitchingPrior
 from nlbprob.errors import InputError
-from nlbprob.numerics import matrices, moments
+from nlbprob.numerics import matrices, statistics
 from nlbprob.numerics.gaussian import Chain
 
 #: Largest spectral radius of a regime's transition.
@@ -123,7 +124,7 @@ class SwitchingLDS(Latent):
         initial = self.sample("initial", dist.Dirichlet(2.0 * jnp.ones(states)), ("regime",))
         rows = dist.Dirichlet(jnp.asarray(self.concentration(context)))
         transition = self.sample("transition", rows, ("regime", "regime_2"))
-        persistence = math.exp(-context.bin_ms / moments.PRIOR_DECAY_MS)
+        persistence = math.exp(-context.bin_ms / statistics.PRIOR_DECAY_MS)
         matrix_prior = dist.Normal(persistence * np.eye(dim, dtype=np.float32), 0.3).expand([states, dim, dim])
         matrix = self.sample("matrix", matrix_prior, ("regime", "latent", "latent_2"))
         offset = self.sample("offset", dist.Normal(0.0, 0.1).expand([states, dim]), ("regime", "latent"))
@@ -154,8 +155,8 @@ class SwitchingLDS(Latent):
             x, y = before[labels == state], after[labels == state]
             zero = np.zeros((dim, dim))
             sums = (y.T @ y, x.T @ x, y.T @ x, y.sum(0), x.sum(0), len(x), zero, np.zeros(dim), 0.0)
-            statistics = moments.Moments._make(jnp.asarray(a, dtype) for a in sums)
-            regressions.append(moments.fit_affine(statistics, context.bin_ms))
+            sufficient = statistics.SufficientStatistics._make(jnp.asarray(a, dtype) for a in sums)
+            regressions.append(statistics.fit_affine(sufficient, context.bin_ms))
         matrix, offset, noise = (jnp.stack(parts) for parts in zip(*regressions, strict=True))
         concentration = self.concentration(context)
         values: dict[str, Any] = {
@@ -174,26 +175,30 @@ class SwitchingLDS(Latent):
         basis = normalizing_basis(chain, values["initial"], values["transition"], context)
         return {self.site(name): value for name, value in values.items()}, basis
 
-    def statistics(self, smoothed, offset, condition_shift, bin_weights, path):
+    def trajectory_prior(self, dynamics: Dynamics, chain: Chain, inside) -> SwitchingPrior:
+        assert dynamics.regimes is not None
+        return SwitchingPrior(chain, dynamics.regimes)
+
+    def statistics(self, smoothed, prior, condition_shift, bin_weights, auxiliary):
         """Sufficient statistics by regime, expected numbers of transitions [from, to], and of first bins."""
-        gathered = moments.gather(
+        gathered = statistics.gather(
             smoothed.mean,
             smoothed.covariance,
             smoothed.cross_covariance,
             0.0,
             condition_shift,
             bin_weights,
-            path.marginal,
+            auxiliary.marginal,
         )
-        pairs = jnp.einsum("bt,btij->ij", bin_weights[:, 1:], path.pair)
-        return gathered, pairs, bin_weights[:, 0] @ path.marginal[:, 0]
+        pairs = jnp.einsum("bt,btij->ij", bin_weights[:, 1:], auxiliary.pair)
+        return gathered, pairs, bin_weights[:, 0] @ auxiliary.marginal[:, 0]
 
     def maximize(self, stats, context: Context, values: dict):
         """Regression of each regime's steps; counts of transitions plus their prior."""
         gathered, pairs, firsts = stats
-        axes = moments.Moments._make((*[0] * 6, *[None] * 3))
-        matrix, offset, noise = jax.vmap(lambda m: moments.fit_affine(m, context.bin_ms), in_axes=(axes,))(gathered)
-        mean, covariance = moments.initial(gathered)
+        axes = statistics.SufficientStatistics._make((*[0] * 6, *[None] * 3))
+        matrix, offset, noise = jax.vmap(lambda m: statistics.fit_affine(m, context.bin_ms), in_axes=(axes,))(gathered)
+        mean, covariance = statistics.initial(gathered)
         initial = (firsts + 1.0) / (firsts + 1.0).sum()
         counts = pairs + jnp.asarray(self.concentration(context) - 1.0, pairs.dtype)
         transition = counts / counts.sum(1, keepdims=True)

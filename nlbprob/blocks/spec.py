@@ -9,6 +9,7 @@ import numpy as np
 import numpyro.distributions as dist
 
 from nlbprob.blocks.effects import History, InputEffect
+from nlbprob.blocks.flow import Flow
 from nlbprob.blocks.gain import Gain
 from nlbprob.blocks.gp import GP
 from nlbprob.blocks.inputs import Covariate, TrialTime
@@ -39,7 +40,7 @@ def name_of(kind: type) -> str:
 BLOCKS: dict[str, type] = {
     name_of(kind): kind
     for kind in (
-        *(LDS, SwitchingLDS, GP, Gain, Templates),
+        *(LDS, SwitchingLDS, Flow, GP, Gain, Templates),
         *(Matern12, Matern32, Matern52, Periodic, QuasiPeriodic, Sum, Product),
         *(Bernoulli, Gaussian, NegativeBinomial, Poisson, SqrtGaussian, ZeroInflatedPoisson),
         *(Ridge, ARD, Laplace, Horseshoe),

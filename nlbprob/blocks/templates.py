@@ -14,6 +14,7 @@ from nlbprob.arguments import checked_keywords, instance_of, real_number, whole_
 from nlbprob.blocks import calls
 from nlbprob.blocks.base import Block, Context
 from nlbprob.errors import InputError
+from nlbprob.numerics.gaussian import until
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
@@ -78,6 +79,7 @@ class Templates(Block):
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
     rotatable = True
+    own_coordinates = False
 
     def __post_init__(self):
         self.check_priors(("weights", "coefficients"))
@@ -197,7 +199,7 @@ class Templates(Block):
         with numpyro.plate("trial", trials.n_trials, dim=-1):
             which: Any = dist.Categorical(logits=mixture.log_weights)
             chosen = numpyro.sample(f"{self.name}.component", which)
-        return extended(mixture.trajectories, trials.n_bins)[chosen]
+        return until(mixture.trajectories, trials.n_bins, axis=1)[chosen]
 
     def __call__(self, trials: "Trials"):
         """Sample the templates and the component of each trial, for a NumPyro function.
@@ -233,20 +235,3 @@ class Templates(Block):
             self.site("weights"): np.full(self.n_components, 1 / self.n_components),
             self.site("coefficients"): np.zeros((self.n_components, count, width)),
         }
-
-
-def extended(trajectories, bins: int):
-    """Trajectories cut to a number of bins, or extended by their last values.
-
-    Args:
-        trajectories: [component, time, latent].
-        bins: the number of bins.
-
-    Returns:
-        [component, bins, latent].
-    """
-    extra = bins - trajectories.shape[1]
-    if extra <= 0:
-        return trajectories[:, :bins]
-    last = trajectories[:, -1:]
-    return jnp.concatenate([trajectories, jnp.broadcast_to(last, (last.shape[0], extra, last.shape[2]))], 1)

@@ -89,11 +89,13 @@ def predicted(folder: pathlib.Path, loaded: dict[str, "Trials"]) -> Predicted:
 
     from nlbprob.scoring.hdf5 import array, opened
     from nlbprob.storage.contents import read_config, read_metrics, settings_of
+    from nlbprob.storage.origin import check_recording
     from nlbprob.storage.reading import require
 
     metrics = read_metrics(folder)
     settings = settings_of(read_config(folder), folder)
-    require(folder, "submission.h5")
+    run = require(folder, "submission.h5")
+    check_recording(run.manifest.recording, folder, run.manifest.started)
     on = settings.splits[1]
     key = json.dumps([settings.data, settings.data_options, settings.shared, on], sort_keys=True)
     if key not in loaded:

@@ -12,7 +12,8 @@ from nlbprob.commands.terminal import say
 from nlbprob.configuration import Configuration
 from nlbprob.errors import InputError
 from nlbprob.model_file import ModelFile, find_model, typed_options
-from nlbprob.settings import OPTIONS, Settings
+from nlbprob.run_config import OPTIONS
+from nlbprob.settings import Settings
 
 
 def add_arguments(parser) -> None:

@@ -9,7 +9,7 @@ from nlbprob.errors import InputError
 from nlbprob.model_file import is_path
 from nlbprob.options import DATA, Option, flag, read_table, read_value
 from nlbprob.resources import model_names
-from nlbprob.settings import OPTIONS
+from nlbprob.run_config import OPTIONS
 
 #: Options of a run that are given by place.
 BY_PLACE = ("model", "data")

@@ -13,7 +13,16 @@ from nlbprob.data.conditions import joint_values, label
 from nlbprob.data.draws import draw_heldout, draw_split
 from nlbprob.data.expressions import evaluate
 from nlbprob.data.layout import column, lay_out, rows
-from nlbprob.data.plausible import Table, check_behavior, check_firing, check_signal, ids, stretch
+from nlbprob.data.plausible import (
+    Table,
+    check_behavior,
+    check_firing,
+    check_invalid,
+    check_signal,
+    check_silence,
+    ids,
+    stretch,
+)
 from nlbprob.data.series import Series
 from nlbprob.data.trials import Trials
 from nlbprob.data.units import Units
@@ -55,7 +64,9 @@ def assemble(units: Units, table: Table, series: Series | None, options: dict[st
     table = rows(table | {"split": split}, used)
     table, windows, inside_windows = lay_out(table, options, recording, "split" in split_seeds, notes)
     inside_windows = inside_windows & valid_bins(units, windows, inside_windows, notes)
+    check_invalid(units, windows, notes)
     counts, seen = binned(units, windows, inside_windows, notes)
+    check_silence(table, counts, seen, notes)
     some = seen.any(axis=(1, 2))
     if not some.all():
         where = "inside obs_intervals" + " and outside invalid_times" * bool(len(units.invalid))

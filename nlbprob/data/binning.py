@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, UInt
 
 from nlbprob.data.clock import is_single, step_s
 from nlbprob.data.series import HEADROOM, Series
-from nlbprob.data.windows import Windows, merge, touching_s
+from nlbprob.data.windows import Windows, any_single, merge, touching_s
 
 
 def count_spikes(spike_times: Sequence[np.ndarray], windows: Windows) -> UInt[np.ndarray, "trial time neuron"]:
@@ -17,11 +17,10 @@ def count_spikes(spike_times: Sequence[np.ndarray], windows: Windows) -> UInt[np
         spike_times: of each unit, in s, ascending.
         windows: of the trials. They may overlap: a spike counts in each that holds it.
     """
-    single = is_single(*spike_times)
     n_trials, n_bins = len(windows.start), windows.n_bins
     counts = np.zeros((len(spike_times), n_trials * n_bins), dtype=np.uint8)
     for unit, times in enumerate(spike_times):
-        trial, bins, _ = windows.locate(times, single)
+        trial, bins, _ = windows.locate(times, is_single(times))
         of_unit = np.bincount(trial * n_bins + bins, minlength=n_trials * n_bins)
         peak = of_unit.max(initial=0)
         if peak > np.iinfo(counts.dtype).max:
@@ -33,7 +32,7 @@ def count_spikes(spike_times: Sequence[np.ndarray], windows: Windows) -> UInt[np
 def covered(intervals: Float[np.ndarray, "interval 2"], windows: Windows) -> Bool[np.ndarray, "trial time"]:
     """Where a bin lies in one of the intervals (s) as a whole. Intervals that touch count as one; padding is False."""
     merged = merge(intervals)
-    slack = windows.error_s + touching_s(windows.stop, is_single(intervals))
+    slack = windows.error_s + touching_s(windows.stop, any_single(intervals))
     inside = np.arange(windows.n_bins) < windows.bins[:, None]
     part = ~within(windows.start, windows.stop, merged, slack)
     edges = windows.start[part, None] + np.arange(windows.n_bins + 1) * (windows.bin_ms / 1000)

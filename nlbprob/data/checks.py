@@ -98,7 +98,10 @@ def time_axis(time_ms: Any, n_bins: int, bin_ms: float | int) -> Float[np.ndarra
     """Left bin edges in ms. Raises InputError where they are not `n_bins` edges, `bin_ms` apart."""
     if not (np.isfinite(bin_ms) and bin_ms > 0):
         raise InputError(f"bin_ms: {bin_ms} is no bin width; give a positive number of ms.")
-    edges = np.asarray(time_ms, dtype=np.float64)
+    try:
+        edges = np.asarray(time_ms, dtype=np.float64)
+    except (TypeError, ValueError):
+        edges = np.zeros(0)
     if edges.shape != (n_bins,) or not np.allclose(np.diff(edges), bin_ms, atol=1e-6 * bin_ms):
         raise InputError(f"time_ms: expected {n_bins} left bin edges, {bin_ms:g} ms apart, as counts and bin_ms say.")
     return edges
@@ -140,7 +143,11 @@ def validated(arguments: Mapping[str, Any]) -> dict[str, Any]:
         arguments["behavior"], arguments["behavior_name"], tuple(arguments["behavior_channels"]), shape[:2]
     )
     source = jsonable(arguments["source"] or {})
-    fields["behavior"], source = finite_behavior(fields["behavior"], fields["behavior_name"], source)
+    if fields["behavior"] is not None:
+        what = f"behavior: {{}} values of {fields['behavior_name']!r}"
+        fields["behavior"], source = finite(fields["behavior"], what, source)
+    for name, values in fields["inputs"].items():
+        fields["inputs"][name], source = finite(values, f"inputs[{name!r}]: {{}} values", source, np.float32)
     return {name: frozen(value) for name, value in fields.items()} | {"source": source}
 
 
@@ -183,11 +190,22 @@ def behavior_fields(values: Any, name: str | None, channels: tuple[str, ...], sh
     return {"behavior": behavior, "behavior_name": printable(name or "behavior"), "behavior_channels": channels}
 
 
-def finite_behavior(values: Any, name: str | None, source: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Behavior with NaN where it was infinite, and the source with a note of how often."""
-    if values is None or not (infinite := np.isinf(values)).any():
+def finite(
+    values: np.ndarray, what: str, source: dict[str, Any], kind: type[np.floating] = np.float64
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """A signal with NaN where it is infinite, and the source with a note of how often.
+
+    Args:
+        values: of the signal.
+        what: begins the note; the number of values stands where it has braces.
+        source: of the trials.
+        kind: of the numbers as which they will be used.
+    """
+    with np.errstate(over="ignore"):
+        infinite = np.isinf(values.astype(kind))
+    if not infinite.any():
         return values, source
-    note = f"behavior: {infinite.sum()} values of {name!r} are infinite, and count as missing"
+    note = f"{what.format(infinite.sum())} are infinite, and count as missing"
     return np.where(infinite, np.nan, values), source | {"notes": [*source.get("notes", []), note]}
 
 

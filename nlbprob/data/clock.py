@@ -14,6 +14,8 @@ FINEST_S = 0.5e-9
 SINGLE_BITS, FEWER_BITS = 24, 29
 #: From so many times on, a share of them decides whether they were rounded to 32 bits; of fewer any one does.
 MANY = 16
+#: The share of such times that 32 bits hold exactly: a few others may have been added to them later.
+NEARLY_ALL = 0.9
 #: The last times of an array, which are the most exacting, are enough to tell.
 MOST = 1000
 
@@ -31,16 +33,19 @@ def step_s(times: Float[np.ndarray, "*shape"], single: bool = False) -> Float[np
 def is_single(*times: Float[np.ndarray, "..."]) -> bool:
     """Whether the times, taken together, were stored as 32-bit floats, though they may be 64-bit ones now.
 
-    All of them have 24 significant bits then, and arbitrary times make use of the last one half of the time, whereas
-    whole seconds, quarters or the ticks of a slow clock do not: these are exact.
+    Nearly all of them have 24 significant bits then, and arbitrary times make use of the last one half of the time,
+    whereas whole seconds, quarters or the ticks of a slow clock do not: these are exact. Times that may have been
+    stored apart, such as those of two units or of two columns, are to be asked about one by one.
     """
     values = np.concatenate([np.ravel(part)[-MOST:] for part in times]) if times else np.zeros(0)
     values = values[np.isfinite(values) & (values != 0)]
-    if not np.array_equal(as_single(values), values):
+    held = as_single(values) == values
+    if not len(values) or np.mean(held) < (NEARLY_ALL if len(values) >= MANY else 1):
         return False
+    values = values[held]
     digits = np.abs(np.frexp(values)[0] * 2**SINGLE_BITS).astype(np.int64)
     if len(digits) < MANY:
-        return bool(np.any(digits % 2**4))
+        return bool(np.any(digits[values % 1 != 0] % 2**4))  # a few whole seconds tell nothing
     return bool(np.mean(digits % 2) >= 1 / 4)
 
 

@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex
 
 import numpy as np
+from jaxtyping import Float
 
-from nlbprob.arguments import checked_keywords, real_number, seed_number
+from nlbprob.arguments import checked_keywords, instance_of, real_number, seed_number
 from nlbprob.data.assemble import assemble, heldout_of, split_of
 from nlbprob.data.checks import three_axes
+from nlbprob.data.kinds import as_given, check_spike_times, entries
+from nlbprob.data.neighbours.quantities import magnitude, seconds
 from nlbprob.data.options import resolve
 from nlbprob.data.plausible import FASTEST_HZ
 from nlbprob.data.series import Series
@@ -18,6 +21,8 @@ from nlbprob.errors import InputError
 
 #: The values that an option takes in place of a column's name: kinds of NumPy.
 KINDS = {"heldout": "bui", "split": "U"}
+INPUTS = "arrays by name, inputs={'stimulus': array}"
+COLUMNS = "the names of trials columns, ('side',)"
 
 
 @checked_keywords
@@ -64,7 +69,7 @@ def from_arrays(
     table, split = with_values(columns_of(table, "table"), "split", split, n_trials, "trials")
     columns = as_table({"id": np.arange(n_neurons), **neurons}, n_neurons, "neurons", ("id",))
     rows = as_table({"id": np.arange(n_trials), **table}, n_trials, "table", ("id",))
-    condition = (condition,) if isinstance(condition, str) else tuple(condition)
+    condition = (condition,) if isinstance(condition, str) else tuple(entries(condition, "condition", COLUMNS))
     columns["heldout"], seeds = heldout_of(columns, heldout, seed)
     rows["split"], split_seeds = split_of(rows, split, condition, seed)
     fields = {
@@ -73,9 +78,8 @@ def from_arrays(
     } | fields
     if fields.get("behavior") is not None:
         fields["behavior"] = padded(fields["behavior"], "behavior", np.nan)[0]
-    fields["inputs"] = {
-        name: padded(values, f"inputs[{name!r}]")[0] for name, values in fields.get("inputs", {}).items()
-    }
+    inputs = instance_of(fields.get("inputs"), Mapping | None, "from_arrays", "inputs", INPUTS)
+    fields["inputs"] = {name: padded(values, f"inputs[{name!r}]")[0] for name, values in (inputs or {}).items()}
     trials = Trials(array, mask, bin_ms, columns, rows, condition=condition, **fields)
     if not trials.counts.any(where=trials.seen):
         raise InputError("counts: all units are silent; hand over counts with spikes in them.")
@@ -104,11 +108,12 @@ def with_values(
     """
     if isinstance(value, str):
         return dict(columns or {}), value
-    if np.shape(value) != (number,) or np.asarray(value).dtype.kind not in KINDS[option]:
+    array = as_given(value, option)
+    if array.shape != (number,) or array.dtype.kind not in KINDS[option]:
         kind = "boolean" if option == "heldout" else "name such as 'train'"
         raise InputError(
             f"{option}: expected the name of a column, or a {kind} for each of the {number} {what}, got "
-            f"{type(value).__name__} of shape {np.shape(value)}."
+            f"{type(value).__name__} of shape {array.shape}."
         )
     return {**(columns or {}), option: value}, option
 
@@ -117,12 +122,15 @@ def padded(values: Any, field: str, fill: Any = 0) -> tuple[np.ndarray, np.ndarr
     """One array of a list of trials that differ in length, and which of its bins [trial, time] are no padding.
 
     Raises:
-        InputError: the trials differ in more than their length.
+        InputError: it is no array or list of arrays, or the trials differ in more than their length.
     """
-    if hasattr(values, "ndim"):
-        array = np.asanyarray(values)  # a mask stays
+    if getattr(values, "ndim", 0):
+        array = as_given(values, field)  # a mask stays
         return array, np.ones(array.shape[:2], dtype=bool)
-    trials = [np.asanyarray(trial) for trial in values]
+    given = entries(values, field, "an array with the axes trial and time first, or a list of arrays, one a trial")
+    trials = [as_given(trial, f"{field}: trial {number}") for number, trial in enumerate(given)]
+    if odd := [trial.dtype for trial in trials if trial.dtype.kind not in "buif"]:
+        raise InputError(f"{field}: expected numbers, got {odd[0]}.")
     if len({trial.shape[1:] for trial in trials}) != 1 or trials[0].ndim == 0:
         raise InputError(f"{field}: the trials of a list must be arrays that differ in their first axis, time, alone.")
     lengths = np.array([len(trial) for trial in trials])
@@ -134,6 +142,11 @@ def padded(values: Any, field: str, fill: Any = 0) -> tuple[np.ndarray, np.ndarr
     else:
         array[recorded] = np.concatenate(trials)
     return array, recorded
+
+
+def in_seconds(times: Any, field: str) -> Float[np.ndarray, " time"]:
+    """Times in s, as `quantities.seconds` returns them, but for masked ones, which stay in their places as NaN."""
+    return seconds(unmasked(times) if np.ma.isMaskedArray(times) else np.atleast_1d(times), field)
 
 
 @checked_keywords
@@ -173,7 +186,8 @@ def from_spike_times(
     """
     if wrong := sorted(options.keys() & {"intervals", "chunk_ms"}):
         raise InputError(f"{wrong[0]}: is for files; give start_time and stop_time of each trial instead.")
-    number, trials = len(spike_times), np.atleast_1d(unmasked(start_time).astype(np.float64))
+    check_spike_times(spike_times, start_time, stop_time, obs_intervals, behavior, behavior_channels)
+    number, trials = len(spike_times), in_seconds(start_time, "start_time")
     neurons, options["heldout"] = with_values(
         columns_of(neurons, "neurons"), "heldout", options.get("heldout", "heldout"), number, "neurons"
     )
@@ -181,7 +195,12 @@ def from_spike_times(
         columns_of(table, "table"), "split", options.get("split", "split"), len(trials), "trials"
     )
     columns = as_table({"id": np.arange(number), **neurons}, number, "neurons", ("id",))
-    trial_columns = {"id": np.arange(len(trials)), **table, "start_time": trials, "stop_time": stop_time}
+    trial_columns = {
+        "id": np.arange(len(trials)),
+        **table,
+        "start_time": trials,
+        "stop_time": in_seconds(stop_time, "stop_time"),
+    }
     rows = as_table(trial_columns, len(trials), "table", ("id",))
     observed = [None] * number if obs_intervals is None else obs_intervals
     if len(observed) != number:
@@ -189,8 +208,16 @@ def from_spike_times(
     series = None
     if behavior is not None:
         times, values = behavior
+        times = in_seconds(times, "behavior: times")
         series = Series.from_samples(behavior_name, times, unmasked(values), channels=tuple(behavior_channels))
         options["behavior"] = behavior_name
-    spike_times = [np.ma.compressed(times) if np.ma.isMaskedArray(times) else times for times in spike_times]
+    names = columns["id"]
+    spike_times = [
+        seconds(times, f"spike_times of unit {name}") for name, times in zip(names, spike_times, strict=True)
+    ]
+    observed = [
+        None if each is None else magnitude(each, f"obs_intervals of unit {name}", time=True)
+        for name, each in zip(names, observed, strict=True)
+    ]
     resolved = resolve(bin_ms=bin_ms, **options)
     return assemble(Units.from_lists(columns, spike_times, observed), rows, series, resolved, None)

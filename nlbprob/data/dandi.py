@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from nlbprob.arguments import flag
 from nlbprob.data.archive import archive, digest, fetch_asset
 from nlbprob.data.nlb.facts import DATASETS, Dataset, facts
 from nlbprob.data.places import inside
@@ -49,7 +50,7 @@ def download(dataset: str, to: str | os.PathLike, api_url: str | None = None, pr
     """
     if dataset not in DATASETS:
         raise InputError(f"{dataset!r} cannot be downloaded. {suggestion(dataset, [*DATASETS, 'test-targets'])}")
-    dataset_facts = facts(dataset)
+    dataset_facts, progress = facts(dataset), flag(progress, "download", "progress")
     folder = Path(to) / dataset_facts.dandiset
     with archive(api_url) as client:
         version = VERSIONS.get(dataset_facts.dandiset) or noted(folder, dataset) or latest(client, dataset_facts)
@@ -77,6 +78,7 @@ def download_test_targets(to: str | os.PathLike, url: str = TEST_TARGETS_URL, pr
     Raises:
         InputError: as `fetch` does.
     """
+    progress = flag(progress, "download_test_targets", "progress")
     return fetch(
         from_url(url),
         Path(to) / TEST_TARGETS,

@@ -13,7 +13,7 @@ from nlbprob.data.columns import without_index
 from nlbprob.data.foreign import extension, with_reason
 from nlbprob.data.heaps import refuse_endless_heaps
 from nlbprob.data.remote import is_address, open_address
-from nlbprob.errors import InputError, suggestion
+from nlbprob.errors import InputError, printable, suggestion
 
 # pynwb makes the attributes of its classes at run time, so that no type checker knows them.
 NWBFile = Any
@@ -55,6 +55,8 @@ def nwb_of(source: Any, opened: contextlib.ExitStack) -> NWBFile:
     if isinstance(source, NWBFile):
         return source
     if isinstance(source, HDMFIO):
+        if not getattr(source, "is_open", lambda: True)():
+            raise InputError(f"the {type(source).__name__} is closed; open it, or hand over its path.")
         return source.read()
     if isinstance(source, h5py.File):
         if not source:
@@ -91,7 +93,7 @@ def existing(path: str | os.PathLike) -> Path:
         raise InputError(f"{path}: is a folder; name a file in it. {suggestion(file.name, inside)}")
     if not file.is_file():
         beside = sorted(p.name for p in file.parent.glob("*.nwb")) if file.parent.is_dir() else []
-        raise FileNotFoundError(f"{path}: there is no such file. {suggestion(file.name, beside)}")
+        raise FileNotFoundError(printable(f"{path}: there is no such file. {suggestion(file.name, beside)}"))
     return file
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from nlbprob.configuration import read_configuration
+from nlbprob.configuration import check_model, read_configuration
 from nlbprob.errors import InputError
 from nlbprob.options import DATA, known, read_value
 
@@ -17,14 +17,17 @@ def resolve(config: str | os.PathLike | Mapping[str, Any] | None = None, **in_ca
 
     Args:
         config: a TOML file, a run's folder or its config.json, or a mapping, whose keys (or those of its table [data])
-            are options, in kebab or snake case. Its tables [fit] and [model] are for `nlbprob fit`.
+            are options, in kebab or snake case. Its tables [fit] and [model] are for `nlbprob fit`,
+            and only looked at.
         **given: values by option.
 
     Raises:
         InputError: an option is unknown or has a value of the wrong kind.
         FileNotFoundError: there is no such file.
     """
-    values: dict[str, Any] = dict.fromkeys(DATA) | dict(read_configuration(config).data)
+    found = read_configuration(config)
+    check_model(found)
+    values: dict[str, Any] = dict.fromkeys(DATA) | dict(found.data)
     values |= {
         known(option, DATA, "load", "data option"): value for option, value in in_call.items() if value is not None
     }

@@ -4,7 +4,7 @@ Each check adds a note with numbers, or raises InputError where nothing sensible
 """
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt
 
 from nlbprob.data.clock import is_single, step_s
 from nlbprob.data.series import Series
@@ -102,7 +102,7 @@ def check_lengths(table: Table, windows: Windows, n_units: int, notes: list[str]
 
 def check_clock(units: Units, windows: Windows, notes: list[str]) -> None:
     """Times too coarse for the bins. Raises InputError where they do not distinguish neighbouring bins."""
-    single = is_single(*units.spike_times)
+    single = any(map(is_single, units.spike_times))
     last = float(np.abs(windows.stop).max())
     step_ms = 1000 * float(max(step_s(windows.stop, single).max(), step_s(windows.stop, windows.single).max()))
     stored = f"are stored as {32 if single or windows.single else 64}-bit numbers, with steps of {step_ms:.2g} ms"
@@ -170,6 +170,45 @@ def check_spikes(units: Units, windows: Windows, notes: list[str]) -> None:
         notes.append(
             f"spike_times: of {astray.sum()} units hardly any spike lies between the first trial and the last {span}, "
             f"unlike those of the others; are all in s, on one clock? {ids(units.columns, astray)}"
+        )
+
+
+def check_silence(
+    table: Table,
+    counts: UInt[np.ndarray, "trial time neuron"],
+    seen: Bool[np.ndarray, "trial time neuron"],
+    notes: list[str],
+) -> None:
+    """Trials with hardly a spike, where many are expected: nothing was recorded there, though it counts as silence.
+
+    Expected are spikes at the rate of the trial in which the median spike lies.
+    """
+    spikes, entries = counts.sum((1, 2), dtype=np.int64), seen.sum((1, 2))
+    some = np.flatnonzero(spikes)
+    rate = spikes[some] / entries[some]
+    order = np.argsort(rate)
+    reached = np.cumsum(spikes[some][order])
+    expected = rate[order][np.searchsorted(reached, reached[-1] / 2)] * entries
+    silent = (expected >= NO_CHANCE) & (spikes <= (1 - NEARLY_ALL) * expected)
+    if silent.any():
+        notes.append(
+            f"{silent.sum()} of {len(silent)} trials hold {spikes[silent].sum()} spikes, where about "
+            f"{expected[silent].sum():.0f} are expected; they count as silent: say in obs_intervals or invalid_times "
+            f"when nothing was recorded, or select other trials: {ids(table, silent)}"
+        )
+
+
+def check_invalid(units: Units, windows: Windows, notes: list[str]) -> None:
+    """Invalid times all of which lie before the recording and its trials, or after them."""
+    if not len(units.invalid):
+        return
+    first, last = units.extent
+    first, last = min(first, windows.start.min()), max(last, windows.stop.max())
+    if not np.any((units.invalid[:, 0] < last) & (units.invalid[:, 1] > first)):
+        notes.append(
+            f"invalid_times: none of its {len(units.invalid)} intervals "
+            f"({stretch(units.invalid.min(), units.invalid.max())}) lies in the recording, which reaches from "
+            f"{stretch(first, last)}; are both in s, on one clock?"
         )
 
 

@@ -28,7 +28,8 @@ def read_series(nwbfile: NWBFile, name: str) -> Series:
     title = f"behavior {printable(series.name)!r}"
     if series.data is None:
         raise InputError(f"{title}: has no data in the file; name another series.")
-    values = numeric(stored(series.data, title), title)
+    values = stored(series.data, title)
+    values = numeric(values.astype(np.float64) if values.dtype.kind == "b" else values, title)
     values = flat(values) if values.ndim == 2 and values.shape[0] == 1 else values
     times = sample_times(series, len(values), title)
     refuse_transposed(values, times, title)
@@ -53,8 +54,8 @@ def find_series(nwbfile: NWBFile, name: str) -> TimeSeries:
         holders = [holder for holder in inside if f"/{holder}".endswith(f"/{wanted}")]
         matching = {place: series for place, series in places.items() if place.rpartition("/")[0] in holders}
     if not matching:
-        names = dict.fromkeys(place.rpartition("/")[2] for place in places)
-        raise InputError(f"behavior: no series {name!r} in processing or acquisition. {suggestion(name, names)}")
+        names = places if "/" in wanted else dict.fromkeys(place.rpartition("/")[2] for place in places)
+        raise InputError(f"behavior: no series {name!r} in processing or acquisition. {suggestion(wanted, names)}")
     if len({id(series) for series in matching.values()}) > 1:
         raise InputError(
             f"behavior: {len(matching)} series answer to {name!r}; name one by its place: "

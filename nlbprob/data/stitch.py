@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from nlbprob.arguments import checked_keywords
+from nlbprob.arguments import checked_keywords, flag
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
@@ -47,7 +47,7 @@ def stitch(sessions: Mapping[str, Trials], *, shared: bool = False) -> Trials:
             condition columns, behavior (channels, lag) or inputs, or a shared neuron is held out in some of them only.
     """
     parts = checked(sessions)
-    neurons, places = neuron_axis(parts, shared)
+    neurons, places = neuron_axis(parts, flag(shared, "stitch", "shared"))
     table = joined({name: part.table for name, part in parts.items()})
     owner = np.repeat(list(parts), [part.n_trials for part in parts.values()])
     table = table | {"id": np.char.add(np.char.add(owner, OF), table["id"].astype(str)), COLUMN: owner}

@@ -52,7 +52,10 @@ def columns_of(table: Any, field: str) -> dict[str, Any]:
 
 def nested(values: Any) -> bool:
     """Whether a column holds lists, arrays or tables instead of one value a row."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:  # of entries that differ in shape
+        return True
     return array.dtype.kind == "O" and any(
         hasattr(value, "__len__") and not isinstance(value, str | bytes) for value in array.ravel()
     )
@@ -68,7 +71,10 @@ def as_column(values: Any, length: int, field: str) -> np.ndarray:
     Raises:
         InputError: the length is wrong or the entries are neither numbers nor strings.
     """
-    column = unmasked(values)
+    try:
+        column = unmasked(values)
+    except (TypeError, ValueError):
+        raise InputError(f"{field}: its entries differ in shape; give one number, boolean or string each.") from None
     if column.dtype.kind == "U" and isinstance(values, Sequence) and not all(isinstance(v, str) for v in values):
         column = np.array(values, dtype=object)  # NumPy makes the text "nan" of a NaN among strings
     if column.size == length == max(column.shape, default=0):

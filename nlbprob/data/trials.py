@@ -94,6 +94,9 @@ class Trials:
         arguments["condition"] = (condition,) if isinstance(condition, str) else condition
         instance_of(arguments["condition"], list | tuple, "Trials", "condition", "names of trials columns, ('side',)")
         instance_of(inputs, Mapping | None, "Trials", "inputs", "arrays by name, inputs={'stimulus': array}")
+        instance_of(source, Mapping | None, "Trials", "source", "what is known of the recording, a dict")
+        instance_of(behavior_name, str | None, "Trials", "behavior_name", "a name, 'hand_vel'")
+        instance_of(behavior_channels, list | tuple, "Trials", "behavior_channels", "names of channels, ('x', 'y')")
         for name, value in validated(arguments).items():
             object.__setattr__(self, name, value)
 

@@ -125,8 +125,8 @@ def whole_trials(
     align_s: Float[np.ndarray, " trial"], stop_s: Float[np.ndarray, " trial"], bin_ms: float | int
 ) -> Windows:
     """All whole bins from each align event to the end of its trial; 0 where there is none."""
-    single = is_single(align_s, stop_s)
-    error_s = (step_s(align_s, single) + step_s(stop_s, single)) / 2
+    single = is_single(align_s)
+    error_s = (step_s(align_s, single) + step_s(stop_s, is_single(stop_s))) / 2
     bins = np.maximum(bin_number(1000 * (stop_s - align_s), bin_ms, 1000 * error_s), 0)
     return Windows(align_s, bins, float(bin_ms), single=single)
 
@@ -136,11 +136,16 @@ def touching_s(times: Float[np.ndarray, "*shape"], single: bool = False) -> Floa
     return np.maximum(TOUCHING_S, step_s(times, single))
 
 
+def any_single(intervals: Float[np.ndarray, "interval 2"]) -> bool:
+    """Whether the starts of intervals were stored as 32-bit floats, or their ends."""
+    return is_single(intervals[:, 0]) or is_single(intervals[:, 1])
+
+
 def merge(intervals: Float[np.ndarray, "interval 2"], gap_s: float | None = None) -> Float[np.ndarray, "merged 2"]:
     """Intervals in ascending order, those that overlap or follow within gap_s made one; by default those that touch."""
     ordered = intervals[np.argsort(intervals[:, 0], kind="stable")]
     reach = np.maximum.accumulate(ordered[:, 1])
-    gap = touching_s(reach[:-1], is_single(intervals)) if gap_s is None else gap_s
+    gap = touching_s(reach[:-1], any_single(intervals)) if gap_s is None else gap_s
     opens = np.r_[True, ordered[1:, 0] > reach[:-1] + gap][: len(ordered)]
     closes = np.r_[opens[1:], True][: len(ordered)]
     return np.column_stack([ordered[opens, 0], reach[closes]])

@@ -11,8 +11,10 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from nlbprob.numerics.gaussian import (
+    BackwardSteps,
     Chain,
     Filtered,
+    Moments,
     Sites,
     apply,
     condition,
@@ -42,30 +44,33 @@ def elements(chain: Chain, sites: Sites) -> tuple[Element, Filtered]:
     covariance = jnp.broadcast_to(chain.initial_covariance, (*batch, state, state))
     first_mean, first_covariance, centered = condition(mean, covariance, linear[0], precision[0])
 
-    def per_bin(fixed, moving, own):
-        """A step's array, whose last `own` axes are a vector's or a matrix's, for every later bin and batch entry."""
+    def per_bin(
+        fixed: Float[Array, "..."] | None, moving: Float[Array, "..."] | None, rank: int
+    ) -> Float[Array, "..."]:
+        """A step's array, a vector or a matrix by its rank, for every later bin and batch entry."""
         if moving is None:
+            assert fixed is not None
             return jnp.broadcast_to(fixed, (bins - 1, *batch, *fixed.shape))
-        if moving.ndim == 1 + own:
+        if moving.ndim == 1 + rank:
             moving = moving.reshape(bins - 1, *[1] * len(batch), *moving.shape[1:])
-        return jnp.broadcast_to(moving, (bins - 1, *batch, *moving.shape[-own:]))
+        return jnp.broadcast_to(moving, (bins - 1, *batch, *moving.shape[-rank:]))
 
-    transition, offset, noise = (per_bin(f, m, own) for f, m, own in zip(constant, varying, (2, 1, 2), strict=True))
+    transition, offset, noise = (per_bin(f, m, rank) for f, m, rank in zip(constant, varying, (2, 1, 2), strict=True))
     h, j = linear[1:], precision[1:]
     gained, gained_covariance, _ = condition(offset, noise, h, j)
     kept = jnp.eye(state, dtype=h.dtype) - gained_covariance @ j
     seen_precision = symmetrize(j @ kept)
     seen_linear = apply(kept.mT, h) - apply(seen_precision, offset)
     zero = jnp.zeros_like(first_covariance)
-    start = Element(zero, first_mean, first_covariance, jnp.zeros_like(first_mean), zero)
-    rest = Element(
+    first_bin = Element(zero, first_mean, first_covariance, jnp.zeros_like(first_mean), zero)
+    later_bins = Element(
         kept @ transition,
         gained,
         gained_covariance,
         apply(transition.mT, seen_linear),
         symmetrize(transition.mT @ seen_precision @ transition),
     )
-    joined = Element(*(jnp.concatenate([a[None], b]) for a, b in zip(start, rest, strict=True)))
+    joined = Element(*(jnp.concatenate([a[None], b]) for a, b in zip(first_bin, later_bins, strict=True)))
     return joined, Filtered(mean, covariance, first_mean, first_covariance, centered)
 
 
@@ -73,11 +78,11 @@ def combine(early: Element, late: Element) -> Element:
     """The element of two neighbouring runs of bins."""
     identity = jnp.eye(early.offset.shape[-1], dtype=early.offset.dtype)
     # (I + C_i J_j)^-1 applied from the left, and its transpose (I + J_j C_i)^-1.
-    spread = jnp.linalg.solve(
+    inverse = jnp.linalg.solve(
         identity + early.covariance @ late.precision, jnp.broadcast_to(identity, early.covariance.shape)
     )
-    forward = late.transition @ spread
-    backward = early.transition.mT @ spread.mT
+    forward = late.transition @ inverse
+    backward = early.transition.mT @ inverse.mT
     return Element(
         forward @ early.transition,
         apply(forward, early.offset + apply(early.covariance, late.linear)) + late.offset,
@@ -95,16 +100,18 @@ def filter(chain: Chain, sites: Sites) -> Filtered:
     mean = jnp.moveaxis(scanned.offset, 0, axis)
     covariance = jnp.moveaxis(scanned.covariance, 0, axis)
     ahead = predict(mean[..., :-1, :], covariance[..., :-1, :, :], chain.transition, chain.offset, chain.noise)
-    starts = (first.predicted_mean, first.predicted_covariance)
-    predicted = [jnp.concatenate([jnp.expand_dims(a, axis), b], axis) for a, b in zip(starts, ahead, strict=True)]
+    first_bin = (first.predicted_mean, first.predicted_covariance)
+    predicted = [jnp.concatenate([jnp.expand_dims(a, axis), b], axis) for a, b in zip(first_bin, ahead, strict=True)]
     _, _, centered = condition(predicted[0], predicted[1], sites.linear, sites.precision)
     return Filtered._make((*predicted, mean, covariance, centered))
 
 
-def retreat(last, steps):
-    """The backward recursion of `nlbprob.numerics.kalman.retreat`, in parallel over time."""
+def backward_pass(
+    last: Moments, steps: BackwardSteps
+) -> tuple[Float[Array, "*steps state"], Float[Array, "*steps state state"]]:
+    """The backward recursion of `nlbprob.numerics.kalman.backward_pass`, in parallel over time."""
 
-    def compose(late, early):
+    def compose(late: BackwardSteps, early: BackwardSteps) -> BackwardSteps:
         gain, shift, residual = early
         later_gain, later_shift, later_residual = late
         return (

@@ -6,11 +6,22 @@ the batch axes or none; each of A, b and Q has a time axis of length T-1 (`A_t` 
 a time axis, or neither.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
+
+#: Mean and covariance of states.
+Moments = tuple[Float[Array, "*shape state"], Float[Array, "*shape state state"]]
+#: Gain, shift and covariance of steps back in time, see `nlbprob.numerics.kalman.backward`.
+BackwardSteps = tuple[
+    Float[Array, "*steps state state"], Float[Array, "*steps state"], Float[Array, "*steps state state"]
+]
+#: Transition, offset and noise of steps; None stands for one that is kept elsewhere.
+StepArrays = tuple[Float[Array, "..."] | None, Float[Array, "..."] | None, Float[Array, "..."] | None]
+#: The same, all three at hand.
+StepValues = tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]
 
 
 class Chain(NamedTuple):
@@ -75,16 +86,21 @@ def cholesky(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
     process) all keep their digits. A state without variance gets a row of zeros.
     """
     variance = jnp.diagonal(matrix, axis1=-2, axis2=-1)
-    some = variance > 0
+    varies = variance > 0
     # The factor does not depend on the scale, but for the jitter.
-    scale = lax.stop_gradient(jnp.sqrt(jnp.where(some, variance, 1.0)))
+    scale = lax.stop_gradient(jnp.sqrt(jnp.where(varies, variance, 1.0)))
     scaled = matrix / (scale[..., :, None] * scale[..., None, :])
-    added = jnp.where(some, 4 * jnp.finfo(matrix.dtype).eps, 1.0)
+    added = jnp.where(varies, 4 * jnp.finfo(matrix.dtype).eps, 1.0)
     root = jnp.linalg.cholesky(scaled + added[..., None] * jnp.eye(matrix.shape[-1], dtype=matrix.dtype))
-    return jnp.where(some, scale, 0.0)[..., None] * root
+    return jnp.where(varies, scale, 0.0)[..., None] * root
 
 
-def condition(mean, covariance, linear, precision):
+def condition(
+    mean: Float[Array, "*batch state"],
+    covariance: Float[Array, "*batch state state"],
+    linear: Float[Array, "*batch state"],
+    precision: Float[Array, "*batch state state"],
+) -> tuple[Float[Array, "*batch state"], Float[Array, "*batch state state"], Float[Array, "*batch"]]:
     """Multiply N(mean, covariance) by one site: mean and covariance of the product, and its centred log normaliser.
 
     With P = LL' and M = I + L'JL: covariance L M^-1 L', mean m + L M^-1 L'(h - Jm), and
@@ -102,7 +118,13 @@ def condition(mean, covariance, linear, precision):
     return mean + jnp.einsum("...ij,...i->...j", half, step), half.mT @ half, centered
 
 
-def predict(mean, covariance, transition, offset, noise):
+def predict(
+    mean: Float[Array, "*batch state"],
+    covariance: Float[Array, "*batch state state"],
+    transition: Float[Array, "... state state"],
+    offset: Float[Array, "... state"],
+    noise: Float[Array, "... state state"],
+) -> Moments:
     """Moments of A x + b + N(0, Q) for x ~ N(mean, covariance)."""
     return (
         jnp.einsum("...ij,...j->...i", transition, mean) + offset,
@@ -110,12 +132,25 @@ def predict(mean, covariance, transition, offset, noise):
     )
 
 
-def apply(matrix, vector):
+def apply(matrix: Float[Array, "... n m"], vector: Float[Array, "... m"]) -> Float[Array, "... n"]:
     """Matrix times vector over any leading axes."""
     return jnp.einsum("...ij,...j->...i", matrix, vector)
 
 
-def time_leading(chain: Chain, sites: Sites):
+def until(arrays: Shaped[Array, "..."], bins: int, axis: int) -> Shaped[Array, "..."]:
+    """Arrays of so many bins: cut, or held where they end.
+
+    Args:
+        arrays: what varies in time.
+        bins: how many.
+        axis: that of time.
+    """
+    return jnp.take(arrays, jnp.minimum(jnp.arange(bins), arrays.shape[axis] - 1), axis)
+
+
+def time_leading(
+    chain: Chain, sites: Sites
+) -> tuple[StepArrays, StepArrays, tuple[Float[Array, "time *batch state"], Float[Array, "time *batch state state"]]]:
     """(constant, varying, sites): the arrays of both with the time axis first.
 
     `constant` holds the transition, offset and noise that have no time axis, `varying` those that have one; each has
@@ -123,14 +158,15 @@ def time_leading(chain: Chain, sites: Sites):
     """
     steps = (chain.transition, chain.offset, chain.noise)
     axes = (-3, -2, -3)
-    timed = [array.ndim >= -axis for array, axis in zip(steps, axes, strict=True)]
-    constant = tuple(None if t else array for array, t in zip(steps, timed, strict=True))
-    varying = tuple(
-        jnp.moveaxis(array, axis, 0) if t else None for array, axis, t in zip(steps, axes, timed, strict=True)
+    varies = [array.ndim >= -axis for array, axis in zip(steps, axes, strict=True)]
+    constant: Any = tuple(None if v else array for array, v in zip(steps, varies, strict=True))
+    varying: Any = tuple(
+        jnp.moveaxis(array, axis, 0) if v else None for array, axis, v in zip(steps, axes, varies, strict=True)
     )
     return constant, varying, (jnp.moveaxis(sites.linear, -2, 0), jnp.moveaxis(sites.precision, -3, 0))
 
 
-def merge(constant: tuple, varying: tuple) -> tuple:
+def merge(constant: StepArrays, varying: StepArrays) -> StepValues:
     """The transition, offset and noise of one step, from where `time_leading` put them."""
-    return tuple(fixed if fixed is not None else moving for fixed, moving in zip(constant, varying, strict=True))
+    step: Any = tuple(fixed if fixed is not None else moving for fixed, moving in zip(constant, varying, strict=True))
+    return step

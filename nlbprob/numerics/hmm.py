@@ -5,12 +5,12 @@ all or with batch axes, the transition with a time axis of length T-1 or without
 likelihood of each bin.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, Key
 
 
 class Path(NamedTuple):
@@ -21,68 +21,90 @@ class Path(NamedTuple):
     log_normalizer: Float[Array, "*batch"]
 
 
-def steps(transition) -> tuple[Any, Any]:
-    """The transition with its time axis first, or None and the constant transition."""
-    if transition.ndim == 2:
-        return None, transition
-    return jnp.moveaxis(transition, -3, 0), None
+def steps(
+    transition: Float[Array, "*step state state"],
+) -> Float[Array, "steps *batch state state"] | None:
+    """The transition with its time axis first; None where it is constant."""
+    return None if transition.ndim == 2 else jnp.moveaxis(transition, -3, 0)
 
 
-def forward(initial, transition, evidence):
+def forward(
+    initial: Float[Array, "... state"],
+    transition: Float[Array, "*step state state"],
+    evidence: Float[Array, "*batch time state"],
+) -> tuple[Float[Array, "time *batch state"], Float[Array, "*batch"]]:
     """log p(s_t, evidence up to t), time first, and the log normaliser."""
     leading = jnp.moveaxis(evidence, -2, 0)
-    varying, constant = steps(transition)
+    varying = steps(transition)
     first = initial + leading[0]
 
-    def advance(alpha, inputs):
+    def advance(
+        alpha: Float[Array, "*batch state"], inputs: tuple[Float[Array, "*batch state"], Array | None]
+    ) -> tuple[Float[Array, "*batch state"], Float[Array, "*batch state"]]:
         now, step = inputs
-        moved = jax.nn.logsumexp(alpha[..., :, None] + (constant if step is None else step), -2) + now
+        moved = jax.nn.logsumexp(alpha[..., :, None] + (transition if step is None else step), -2) + now
         return moved, moved
 
-    last, rest = lax.scan(advance, first, (leading[1:], varying))
-    return jnp.concatenate([first[None], rest]), jax.nn.logsumexp(last, -1)
+    last, later = lax.scan(advance, first, (leading[1:], varying))
+    return jnp.concatenate([first[None], later]), jax.nn.logsumexp(last, -1)
 
 
-def forward_backward(initial, transition, evidence) -> Path:
+def forward_backward(
+    initial: Float[Array, "... state"],
+    transition: Float[Array, "*step state state"],
+    evidence: Float[Array, "*batch time state"],
+) -> Path:
     """Marginals of s and of its neighbours given all evidence: the sum-product algorithm."""
     alpha, log_normalizer = forward(initial, transition, evidence)
     leading = jnp.moveaxis(evidence, -2, 0)
-    varying, constant = steps(transition)
+    varying = steps(transition)
 
-    def retreat(beta, inputs):
+    def backward_pass(
+        beta: Float[Array, "*batch state"], inputs: tuple[Float[Array, "*batch state"], Array | None]
+    ) -> tuple[Float[Array, "*batch state"], Float[Array, "*batch state"]]:
         later, step = inputs
-        moved = jax.nn.logsumexp((constant if step is None else step) + (beta + later)[..., None, :], -1)
+        moved = jax.nn.logsumexp((transition if step is None else step) + (beta + later)[..., None, :], -1)
         return moved, beta
 
-    first, rest = lax.scan(retreat, jnp.zeros_like(alpha[0]), (leading[1:], varying), reverse=True)
-    beta = jnp.concatenate([first[None], rest])
+    first, later = lax.scan(backward_pass, jnp.zeros_like(alpha[0]), (leading[1:], varying), reverse=True)
+    beta = jnp.concatenate([first[None], later])
     marginal = jax.nn.softmax(alpha + beta, -1)
-    after = (beta[1:] + leading[1:])[..., None, :] + (constant if varying is None else varying)
+    after = (beta[1:] + leading[1:])[..., None, :] + (transition if varying is None else varying)
     joint = alpha[:-1][..., :, None] + after
     pair = jax.nn.softmax(joint.reshape(*joint.shape[:-2], -1), -1).reshape(joint.shape)
     axis = evidence.ndim - 2
     return Path(jnp.moveaxis(marginal, 0, axis), jnp.moveaxis(pair, 0, axis), log_normalizer)
 
 
-def draw(key, initial, transition, evidence, shape=()):
+def draw(
+    key: Key[Array, ""],
+    initial: Float[Array, "... state"],
+    transition: Float[Array, "*step state state"],
+    evidence: Float[Array, "*batch time state"],
+    shape: tuple[int, ...] = (),
+) -> Int[Array, "*shape time"]:
     """Paths from the posterior given all evidence: filter forward, sample backward; [*shape, *batch, time]."""
     alpha, _ = forward(initial, transition, evidence)
-    varying, constant = steps(transition)
+    varying = steps(transition)
     keys = jax.random.split(key, alpha.shape[0])
     last = jax.random.categorical(keys[-1], alpha[-1], shape=(*shape, *alpha.shape[1:-1]))
 
-    def retreat(later, inputs):
-        own, step, key = inputs
-        chosen = jax.nn.one_hot(later, own.shape[-1], dtype=bool)[..., None, :]
-        into = jnp.where(chosen, constant if step is None else step, 0.0).sum(-1)
-        now = jax.random.categorical(key, own + into)
+    def backward_pass(
+        later: Int[Array, "*shape"], inputs: tuple[Float[Array, "*batch state"], Array | None, Key[Array, ""]]
+    ) -> tuple[Int[Array, "*shape"], Int[Array, "*shape"]]:
+        filtered, step, key = inputs
+        chosen = jax.nn.one_hot(later, filtered.shape[-1], dtype=bool)[..., None, :]
+        into = jnp.where(chosen, transition if step is None else step, 0.0).sum(-1)
+        now = jax.random.categorical(key, filtered + into)
         return now, now
 
-    _, rest = lax.scan(retreat, last, (alpha[:-1], varying, keys[:-1]), reverse=True)
-    return jnp.moveaxis(jnp.concatenate([rest, last[None]]), 0, -1)
+    _, earlier = lax.scan(backward_pass, last, (alpha[:-1], varying, keys[:-1]), reverse=True)
+    return jnp.moveaxis(jnp.concatenate([earlier, last[None]]), 0, -1)
 
 
-def divergence(path: Path, initial, transition) -> Float[Array, "*batch"]:
+def divergence(
+    path: Path, initial: Float[Array, "... state"], transition: Float[Array, "... state state"]
+) -> Float[Array, "*batch"]:
     """KL(q(s) || p(s)) of a path's marginals, q being Markov, from the prior; E[log p] with expected log potentials."""
     entropy = -jnp.sum(xlogx(path.pair), (-1, -2, -3)) + jnp.sum(xlogx(path.marginal[..., 1:-1, :]), (-1, -2))
     single = path.pair.shape[-3] == 0
@@ -90,28 +112,32 @@ def divergence(path: Path, initial, transition) -> Float[Array, "*batch"]:
     return -entropy - expected_log_prior(path, initial, transition)
 
 
-def expected_log_prior(path: Path, initial, transition) -> Float[Array, "*batch"]:
+def expected_log_prior(
+    path: Path, initial: Float[Array, "... state"], transition: Float[Array, "... state state"]
+) -> Float[Array, "*batch"]:
     """E_q[log p(s)]."""
     return jnp.sum(path.marginal[..., 0, :] * initial, -1) + jnp.sum(path.pair * transition, (-1, -2, -3))
 
 
-def xlogx(p):
+def xlogx(p: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """p log p, zero at zero."""
     return jnp.where(p > 0, p * jnp.log(jnp.where(p > 0, p, 1.0)), 0.0)
 
 
-def sample(key, path: Path):
+def sample(key: Key[Array, ""], path: Path) -> Int[Array, "*batch time"]:
     """A path [*batch, time] from the posterior whose marginals are given: a Markov chain forward in time."""
     tiny = jnp.finfo(path.marginal.dtype).tiny
     transition = jnp.log(jnp.maximum(path.pair, tiny)) - jnp.log(jnp.maximum(path.marginal[..., :-1, :, None], tiny))
     keys = jax.random.split(key, path.marginal.shape[-2])
     first = jax.random.categorical(keys[0], jnp.log(jnp.maximum(path.marginal[..., 0, :], tiny)))
 
-    def advance(now, inputs):
+    def advance(
+        now: Int[Array, "*batch"], inputs: tuple[Float[Array, "*batch state state"], Key[Array, ""]]
+    ) -> tuple[Int[Array, "*batch"], Int[Array, "*batch"]]:
         step, key = inputs
         row = jnp.take_along_axis(step, now[..., None, None], -2)[..., 0, :]
         later = jax.random.categorical(key, row)
         return later, later
 
-    _, rest = lax.scan(advance, first, (jnp.moveaxis(transition, -3, 0), keys[1:]))
-    return jnp.moveaxis(jnp.concatenate([first[None], rest]), 0, -1)
+    _, later = lax.scan(advance, first, (jnp.moveaxis(transition, -3, 0), keys[1:]))
+    return jnp.moveaxis(jnp.concatenate([first[None], later]), 0, -1)

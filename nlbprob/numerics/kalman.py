@@ -9,14 +9,17 @@ which float32 needs.
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from nlbprob.numerics import associative
 from nlbprob.numerics.gaussian import (
+    BackwardSteps,
     Chain,
     Filtered,
+    Moments,
     Sites,
     Smoothed,
+    StepArrays,
     apply,
     cholesky,
     condition,
@@ -28,7 +31,7 @@ from nlbprob.numerics.gaussian import (
 
 
 def in_parallel(parallel: bool | None) -> bool:
-    """Whether to run in O(log T) depth: as told, else on accelerators, where a long loop of small kernels is slow."""
+    """Whether to run in O(log T) depth: by default on accelerators, where a long loop of small kernels is slow."""
     return jax.default_backend() != "cpu" if parallel is None else parallel
 
 
@@ -43,7 +46,9 @@ def filter(chain: Chain, sites: Sites, parallel: bool | None = None) -> Filtered
         jnp.broadcast_to(chain.initial_covariance, (*batch, batch[-1])),
     )
 
-    def advance(moments, inputs):
+    def advance(
+        moments: Moments, inputs: tuple[Moments, StepArrays]
+    ) -> tuple[Moments, tuple[Float[Array, "..."], ...]]:
         site, step = inputs
         mean, covariance, centered = condition(*moments, *site)
         return predict(mean, covariance, *merge(constant, step)), (*moments, mean, covariance, centered)
@@ -63,8 +68,8 @@ def smooth(chain: Chain, sites: Sites, filtered: Filtered, parallel: bool | None
     axis = filtered.mean.ndim - 2
     gain, shift, residual = backward(chain, filtered)
     last = (filtered.mean[..., -1, :], filtered.covariance[..., -1, :, :])
-    steps = tuple(jnp.moveaxis(a, axis, 0) for a in (gain, shift, residual))
-    moments = associative.retreat(last, steps) if in_parallel(parallel) else retreat(last, steps)
+    steps = (jnp.moveaxis(gain, axis, 0), jnp.moveaxis(shift, axis, 0), jnp.moveaxis(residual, axis, 0))
+    moments = associative.backward_pass(last, steps) if in_parallel(parallel) else backward_pass(last, steps)
     smoothed_mean, smoothed_covariance = (
         jnp.concatenate([jnp.moveaxis(a, 0, axis), jnp.expand_dims(end, axis)], axis)
         for a, end in zip(moments, last, strict=True)
@@ -78,18 +83,18 @@ def smooth(chain: Chain, sites: Sites, filtered: Filtered, parallel: bool | None
     )
 
 
-def backward(chain: Chain, filtered: Filtered):
+def backward(chain: Chain, filtered: Filtered) -> BackwardSteps:
     """Gain G, shift g and covariance R of every step back, p(x_t | x_{t+1}, sites up to t) = N(G x_{t+1} + g, R)."""
     mean, covariance = filtered.mean[..., :-1, :], filtered.covariance[..., :-1, :, :]
     ahead_mean, ahead = filtered.predicted_mean[..., 1:, :], filtered.predicted_covariance[..., 1:, :, :]
     transition = chain.transition
     gain = jax.scipy.linalg.cho_solve((cholesky(ahead), True), transition @ covariance).mT
-    rest = jnp.eye(mean.shape[-1], dtype=mean.dtype) - gain @ transition
-    residual = symmetrize(rest @ covariance @ rest.mT + gain @ chain.noise @ gain.mT)
+    reduction = jnp.eye(mean.shape[-1], dtype=mean.dtype) - gain @ transition
+    residual = symmetrize(reduction @ covariance @ reduction.mT + gain @ chain.noise @ gain.mT)
     return gain, mean - apply(gain, ahead_mean), residual
 
 
-def sample(key, chain: Chain, filtered: Filtered) -> Float[Array, "*batch time state"]:
+def sample(key: Key[Array, ""], chain: Chain, filtered: Filtered) -> Float[Array, "*batch time state"]:
     """A trajectory from the posterior: filtered forward already, sampled backward."""
     gain, shift, residual = backward(chain, filtered)
     axis = filtered.mean.ndim - 2
@@ -97,21 +102,26 @@ def sample(key, chain: Chain, filtered: Filtered) -> Float[Array, "*batch time s
     last = filtered.mean[..., -1, :] + apply(cholesky(filtered.covariance[..., -1, :, :]), normal[..., -1, :])
     moved = shift + apply(cholesky(residual), normal[..., :-1, :])
 
-    def step(later, inputs):
+    def step(
+        later: Float[Array, "*batch state"],
+        inputs: tuple[Float[Array, "*batch state state"], Float[Array, "*batch state"]],
+    ) -> tuple[Float[Array, "*batch state"], Float[Array, "*batch state"]]:
         gain, moved = inputs
         now = apply(gain, later) + moved
         return now, now
 
-    _, rest = lax.scan(step, last, (jnp.moveaxis(gain, axis, 0), jnp.moveaxis(moved, axis, 0)), reverse=True)
-    return jnp.concatenate([jnp.moveaxis(rest, 0, axis), jnp.expand_dims(last, axis)], axis)
+    _, earlier = lax.scan(step, last, (jnp.moveaxis(gain, axis, 0), jnp.moveaxis(moved, axis, 0)), reverse=True)
+    return jnp.concatenate([jnp.moveaxis(earlier, 0, axis), jnp.expand_dims(last, axis)], axis)
 
 
-def retreat(last, steps):
+def backward_pass(
+    last: Moments, steps: BackwardSteps
+) -> tuple[Float[Array, "*steps state"], Float[Array, "*steps state state"]]:
     """Backward recursion, in sequence: m_t = G_t m_{t+1} + g_t, P_t = G_t P_{t+1} G_t' + R_t, from the moments of
     the last bin.
     """
 
-    def step(later, inputs):
+    def step(later: Moments, inputs: BackwardSteps) -> tuple[Moments, Moments]:
         gain, shift, residual = inputs
         mean = apply(gain, later[0]) + shift
         covariance = symmetrize(gain @ later[1] @ gain.mT + residual)
@@ -127,7 +137,12 @@ def log_normalizer(filtered: Filtered, sites: Sites) -> Float[Array, "*batch"]:
     return jnp.sum(jnp.sum((sites.linear - 0.5 * pulled) * mean, -1) + filtered.centered, -1)
 
 
-def divergence(sites: Sites, filtered: Filtered, mean, covariance) -> Float[Array, "*batch"]:
+def divergence(
+    sites: Sites,
+    filtered: Filtered,
+    mean: Float[Array, "*batch time state"],
+    covariance: Float[Array, "*batch time state state"],
+) -> Float[Array, "*batch"]:
     """KL(q || chain) = E_q[sites] - log Z, each bin's two terms taken relative to the predicted mean."""
     shift = mean - filtered.predicted_mean
     gap = sites.linear - apply(sites.precision, filtered.predicted_mean)

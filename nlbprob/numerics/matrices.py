@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from nlbprob.numerics.gaussian import Chain, symmetrize
+from nlbprob.numerics.gaussian import Chain, Moments, symmetrize
 
 
 def skew(entries: Float[Array, " pair"], size: int) -> Float[Array, "n n"]:
@@ -28,10 +28,18 @@ def inverse_cayley(orthogonal: Float[Array, "n n"], limit: float = 4.0) -> Float
     return jnp.clip(0.5 * (rotation - rotation.T), -limit, limit)
 
 
+def positive_part(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
+    """The symmetric matrix with its negative eigenvalues set to zero."""
+    values, vectors = jnp.linalg.eigh(matrix)
+    return (vectors * jnp.maximum(values, 0.0)[..., None, :]) @ vectors.mT
+
+
 def spectral_radius(matrix: Float[Array, "n n"], squarings: int = 12) -> Float[Array, ""]:
     """The largest |eigenvalue|, by Gelfand's formula |A^(2^s)|^(1/2^s); from above, within a factor n^(1/2^s)."""
 
-    def square(carry, power):
+    def square(
+        carry: tuple[Float[Array, "n n"], Float[Array, ""]], power: Float[Array, ""]
+    ) -> tuple[tuple[Float[Array, "n n"], Float[Array, ""]], None]:
         current, log_radius = carry
         norm = jnp.linalg.norm(current)
         current = current / norm
@@ -42,10 +50,14 @@ def spectral_radius(matrix: Float[Array, "n n"], squarings: int = 12) -> Float[A
     return jnp.exp(log_radius + jnp.log(jnp.linalg.norm(last)) * 0.5**squarings)
 
 
-def stationary_covariance(transition: Float[Array, "n n"], noise: Float[Array, "n n"], doublings: int = 24):
+def stationary_covariance(
+    transition: Float[Array, "n n"], noise: Float[Array, "n n"], doublings: int = 24
+) -> Float[Array, "n n"]:
     """P = A P A' + Q, that is sum_k A^k Q A'^k, by doubling the number of terms; needs a stable A."""
 
-    def double(carry, _):
+    def double(
+        carry: tuple[Float[Array, "n n"], Float[Array, "n n"]], _: None
+    ) -> tuple[tuple[Float[Array, "n n"], Float[Array, "n n"]], None]:
         power, total = carry
         return (power @ power, symmetrize(total + power @ total @ power.T)), None
 
@@ -56,7 +68,7 @@ def stationary_covariance(transition: Float[Array, "n n"], noise: Float[Array, "
 def average_second_moment(chain: Chain, weights: Float[Array, " time"]) -> Float[Array, "n n"]:
     """sum_t w_t E[x_t x_t'] under a chain that is constant in time."""
 
-    def advance(moments, weight):
+    def advance(moments: Moments, weight: Float[Array, ""]) -> tuple[Moments, Float[Array, "n n"]]:
         mean, covariance = moments
         second = covariance + mean[:, None] * mean[None, :]
         mean = chain.transition @ mean + chain.offset
@@ -71,7 +83,7 @@ def change_basis(chain: Chain, basis: Float[Array, "n n"]) -> Chain:
     """The chain of z, where x = basis z."""
     inverse = jnp.linalg.inv(basis)
 
-    def covariance(matrix):
+    def covariance(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
         return symmetrize(inverse @ matrix @ inverse.T)
 
     return Chain(

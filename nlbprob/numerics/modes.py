@@ -5,13 +5,15 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 #: Largest condition number of a basis of modes.
 MOST_SLANTED = 4.0
 
 
-def modal_transition(decay_ms: Float[Array, " mode"], frequency_hz: Float[Array, " pair"], bin_ms: float):
+def modal_transition(
+    decay_ms: Float[Array, " mode"], frequency_hz: Float[Array, " pair"], bin_ms: float
+) -> tuple[Float[Array, "state state"], Float[Array, "state state"]]:
     """(A, Q) of independent modes with unit stationary variance.
 
     The first modes are pairs of states, A = e^(-bin/tau) R(2 pi f bin); modes beyond the frequencies are single states
@@ -19,21 +21,23 @@ def modal_transition(decay_ms: Float[Array, " mode"], frequency_hz: Float[Array,
     """
     pairs = frequency_hz.shape[0]
     kept = jnp.exp(-bin_ms / decay_ms)
-    spread = -jnp.expm1(-2 * bin_ms / decay_ms)
+    variance = -jnp.expm1(-2 * bin_ms / decay_ms)
     angle = 2 * math.pi * frequency_hz * bin_ms / 1000
     turns = jnp.stack([jnp.cos(angle), -jnp.sin(angle), jnp.sin(angle), jnp.cos(angle)], -1).reshape(pairs, 2, 2)
     planes = kept[:pairs, None, None] * turns
     transition = jax.scipy.linalg.block_diag(*planes, *kept[pairs:].reshape(-1, 1, 1))
-    return transition, jnp.diag(jnp.concatenate([jnp.repeat(spread[:pairs], 2), spread[pairs:]]))
+    return transition, jnp.diag(jnp.concatenate([jnp.repeat(variance[:pairs], 2), variance[pairs:]]))
 
 
-def mode_of_state(dim: int, paired: bool) -> np.ndarray:
+def mode_of_state(dim: int, paired: bool) -> Int[np.ndarray, " state"]:
     """Which mode each state belongs to."""
     pairs = dim // 2 if paired else 0
     return np.concatenate([np.repeat(np.arange(pairs), 2), np.arange(pairs, dim - pairs)]).astype(int)
 
 
-def eigenmodes(transition: np.ndarray, paired: bool, bin_ms: float, slowest_ms: float):
+def eigenmodes(
+    transition: Float[np.ndarray, "state state"], paired: bool, bin_ms: float, slowest_ms: float
+) -> tuple[Float[np.ndarray, " mode"], Float[np.ndarray, " pair"], Float[np.ndarray, "state state"]]:
     """Decay times, frequencies and the real basis of the modes of a transition that decay slowest.
 
     Complex pairs of eigenvalues fill the planes first; where there are too few, neighbouring real eigenvalues share

@@ -4,13 +4,14 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 #: Terms of the series below one, and of the continued fraction above.
 SERIES, FRACTIONS = 14, 40
 
 
 @jax.custom_jvp
-def scaled_exponential_integral(x):
+def scaled_exponential_integral(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """f(x) = e^x E_1(x) = int_0^inf e^(-xu) / (1 + u) du, for x > 0; f'(x) = f(x) - 1/x.
 
     Below one the series E_1(x) = -gamma - log x - sum_k (-x)^k / (k k!), above it the continued fraction
@@ -25,7 +26,9 @@ def scaled_exponential_integral(x):
 
 
 @scaled_exponential_integral.defjvp
-def _derivative(primals, tangents):
+def _derivative(
+    primals: tuple[Float[Array, "*shape"]], tangents: tuple[Float[Array, "*shape"]]
+) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
     (x,), (change,) = primals, tangents
     value = scaled_exponential_integral(x)
     return value, (value - 1 / x) * change

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 #: Nodes of the quadrature for step noise: full float64 accuracy for steps up to four times the timescale.
 NODES = 16
@@ -27,7 +27,7 @@ class StateSpace(NamedTuple):
     emission: Float[Array, " state"]
 
 
-def matern(order: int, timescale) -> StateSpace:
+def matern(order: int, timescale: Float[ArrayLike, ""]) -> StateSpace:
     """The Matern kernel of smoothness nu = order - 1/2.
 
     With u = sqrt(2 nu) tau / lengthscale: k = e^-u for 1/2, (1 + u) e^-u for 3/2, (1 + u + u^2/3) e^-u for 5/2.
@@ -67,7 +67,7 @@ MATERN = {
 }
 
 
-def periodic(period, smoothness, harmonics: int) -> StateSpace:
+def periodic(period: Float[ArrayLike, ""], smoothness: Float[ArrayLike, ""], harmonics: int) -> StateSpace:
     """k(tau) = exp(-2 sin^2(pi tau / period) / smoothness^2) up to its first harmonics, scaled to unit variance.
 
     k = sum_j w_j cos(2 pi j tau / period) with w_0 ~ I_0(z), w_j ~ 2 I_j(z), z = smoothness^-2, sum_j w_j = 1. Harmonic
@@ -104,15 +104,16 @@ def weighted_sum(parts: list[StateSpace], weights: Float[Array, " part"]) -> Sta
     return StateSpace(block(*transitions), block(*noises), block(*stationaries), emission)
 
 
-def product(one: StateSpace, other: StateSpace) -> StateSpace:
+def product(first: StateSpace, second: StateSpace) -> StateSpace:
     """k = k_1 k_2: A = A_1 x A_2, P = P_1 x P_2 (Kronecker), Q = P - A P A' summed from terms that are all positive,
     Q = (P_1 - Q_1) x Q_2 + Q_1 x (P_2 - Q_2) + Q_1 x Q_2 with P_i - Q_i = A_i P_i A_i'.
     """
-    kept, other_kept = (form.transition @ form.stationary @ form.transition.T for form in (one, other))
-    noise = jnp.kron(kept, other.noise) + jnp.kron(one.noise, other_kept) + jnp.kron(one.noise, other.noise)
+    first_kept, second_kept = (form.transition @ form.stationary @ form.transition.T for form in (first, second))
+    noise = jnp.kron(first_kept, second.noise)
+    noise = noise + jnp.kron(first.noise, second_kept) + jnp.kron(first.noise, second.noise)
     return StateSpace(
-        jnp.kron(one.transition, other.transition),
+        jnp.kron(first.transition, second.transition),
         noise,
-        jnp.kron(one.stationary, other.stationary),
-        jnp.kron(one.emission, other.emission),
+        jnp.kron(first.stationary, second.stationary),
+        jnp.kron(first.emission, second.emission),
     )

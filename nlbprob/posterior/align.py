@@ -71,8 +71,8 @@ def align(posteriors: "Sequence[Posterior]", trials: "Trials | None" = None, *, 
     Latents: the modes of each block are assigned to those of the reference and then rotated, so that the loadings are
     as near to its own as can be, min |C - D P R|. A mode is the whole block where its prior is rotation-invariant
     (dense dynamics, regimes, templates), a pair of modal dynamics, or else a single latent, which only changes its
-    sign. Regimes and templates: assigned so that as many bins, or trials, as can be have the same label. What is
-    aligned is the same fit: its rates and evidence do not change.
+    sign; the latents of a `Flow` stay as they are. Regimes and templates: assigned so that as many bins, or trials, as
+    can be have the same label. What is aligned is the same fit: its rates and evidence do not change.
 
     Args:
         posteriors: of one model and the same neurons.
@@ -129,7 +129,10 @@ def nearest_rotation(
         start = model.slices[block.name].start
         for mode in np.unique(block.latent_modes):
             columns = start + np.flatnonzero(block.latent_modes == mode)
-            rotation[np.ix_(columns, columns)] = polar(loadings[:, columns].T @ target[:, columns])
+            if block.own_coordinates:
+                rotation[columns, columns] = 1.0
+            else:
+                rotation[np.ix_(columns, columns)] = polar(loadings[:, columns].T @ target[:, columns])
     return rotation
 
 
@@ -179,8 +182,11 @@ def matched(
     target, loadings, model = reference.own_loadings @ reference.rotation, posterior.own_loadings, posterior.model
     modes = {}
     for block in model.latents:
-        columns = model.slices[block.name]
-        modes[block.name] = mode_order(block.latent_modes, loadings[:, columns], target[:, columns])
+        if block.own_coordinates:
+            modes[block.name] = np.unique(block.latent_modes)
+        else:
+            columns = model.slices[block.name]
+            modes[block.name] = mode_order(block.latent_modes, loadings[:, columns], target[:, columns])
     match: dict[str, float] = {"loadings_r2": 0.0}
     regimes = {}
     for name, probable in labels_of(posterior, trials).items():

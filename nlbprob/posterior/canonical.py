@@ -30,6 +30,9 @@ def rotation(model: Model, loadings: Float[np.ndarray, "neuron latent"]) -> np.n
             turn[columns, columns] = axes.T
     turned = loadings @ turn
     signs = np.sign(turned[np.abs(turned).argmax(0), np.arange(turned.shape[1])])
+    for block in model.latents:
+        if block.own_coordinates:
+            signs[model.slices[block.name]] = 1
     return turn * np.where(signs == 0, 1, signs)
 
 
@@ -67,7 +70,7 @@ def parameters(posterior: "FittedModel", theta: Parameters) -> dict[str, np.ndar
     turn, model = posterior.rotation, posterior.model
     result = {"loadings": np.asarray(theta.loadings) @ turn, "baseline": np.asarray(theta.baseline)}
     for block, dynamics in zip(model.chains, theta.dynamics, strict=True):
-        if dynamics.emission is not None or block.time_invariant:
+        if dynamics.emission is not None or dynamics.drift is not None or block.time_invariant:
             continue
         columns = model.slices[block.name]
         block_turn, chain = turn[columns, columns], jax.tree.map(np.asarray, dynamics.chain)

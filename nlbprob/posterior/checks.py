@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from nlbprob.arguments import checked_keywords, real_number
+from nlbprob.arguments import checked_keywords, named, real_number
 from nlbprob.data.conditions import joint_values
 from nlbprob.errors import InputError
 
@@ -37,6 +37,7 @@ def check_counts(tree: "xarray.DataTree", interval: float = 0.9) -> "xarray.Data
         "observed", "predicted" (mean over draws), "lower" and "upper" [statistic, neuron], statistic being "mean",
         "variance" and "fano"; NaN where a neuron is not seen in two trials, or has no spike.
     """
+    check_tree(tree, "check_counts")
     return compared(tree, interval, dispersion, {"statistic": list(STATISTICS), "neuron": neurons(tree)})
 
 
@@ -54,6 +55,7 @@ def check_correlations(tree: "xarray.DataTree", interval: float = 0.9) -> "xarra
         "observed", "predicted" (mean over draws), "lower" and "upper" [neuron, neuron_2]; NaN where a count is
         constant.
     """
+    check_tree(tree, "check_correlations")
     return compared(tree, interval, correlation, {"neuron": neurons(tree), "neuron_2": neurons(tree)})
 
 
@@ -72,6 +74,7 @@ def check_psths(tree: "xarray.DataTree", interval: float = 0.9) -> "xarray.Datas
     Raises:
         InputError: the trials had no conditions.
     """
+    check_tree(tree, "check_psths")
     constant = group(tree, "constant_data")
     columns = [constant[n].values for n in constant.data_vars if constant[n].dims == ("trial",) and n != "split"]
     if not columns:
@@ -84,6 +87,12 @@ def check_psths(tree: "xarray.DataTree", interval: float = 0.9) -> "xarray.Datas
 
     coords = {"condition": labels, "time": constant["time"].values, "neuron": neurons(tree)}
     return compared(tree, interval, psth, coords)
+
+
+def check_tree(tree: Any, caller: str) -> None:
+    """Raise InputError unless it is a tree of groups."""
+    if not hasattr(tree, "children"):
+        raise InputError(f"{named(caller, 'tree', tree)}: give what posterior.to_arviz(trials) returned.")
 
 
 def group(tree: "xarray.DataTree", name: str) -> "xarray.Dataset":

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nlbprob.blocks.lds import SLOWEST_DECAY_TRIALS
-from nlbprob.infer.em.convergence import SETTLED, settled
+from nlbprob.infer.em.convergence import TOLERANCE, converged
 
 if TYPE_CHECKING:
     from nlbprob.posterior.fitted import FittedModel
@@ -50,7 +50,7 @@ def em(posterior: "FittedModel") -> Iterator[Finding]:
         return
     count, limit = len(bounds), posterior.config.get("em_iterations", len(bounds))
     rise, last = bounds[-1] - bounds[0], bounds[-1] - bounds[-2] if count > 1 else np.inf
-    if count > 1 and bounds.max() - bounds[-1] > max(SETTLED["closed"] * abs(rise), LEAST_NATS):
+    if count > 1 and bounds.max() - bounds[-1] > max(TOLERANCE["closed"] * abs(rise), LEAST_NATS):
         fall = bounds.max() - bounds[-1]
         yield Finding(False, f"EM's bound ended {fall:.3g} nats below its highest: try another seed or float64.")
     elif bits := posterior.config.get("heldout_bits"):
@@ -59,7 +59,7 @@ def em(posterior: "FittedModel") -> Iterator[Finding]:
             f"EM predicted the hidden counts best, at {max(bits):.3f} bits/spike, in iteration "
             f"{1 + int(np.argmax(bits))} of {count}, and went back to it.",
         )
-    elif posterior.config.get("em_settled", settled(bounds, "closed")):
+    elif posterior.config.get("em_settled", converged(bounds, "closed")):
         yield Finding(True, f"EM converged after {count} iterations.")
     elif count < limit:
         yield Finding(False, f"EM was interrupted after {count} of {limit} iterations: continue with init=posterior.")

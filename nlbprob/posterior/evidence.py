@@ -7,18 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from nlbprob.arguments import checked_keywords, instance_of, seed_number, whole_number
-from nlbprob.blocks.latent import Dynamics
-from nlbprob.blocks.markov import LinearGaussianMarkov
-from nlbprob.blocks.switching_markov import SwitchingLinearGaussian
+from nlbprob.arguments import checked_keywords, flag, instance_of, seed_number, whole_number
 from nlbprob.data.handed import check_trials
 from nlbprob.infer.runtime.batch import Batch, chunks, prediction_chunk
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.runtime.progress import Progress
-from nlbprob.infer.trajectories import switching
+from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.marginals import infer
-from nlbprob.infer.trajectories.problem import Problem, averaged, combined, lift, state_slices
+from nlbprob.infer.trajectories.problem import Auxiliary, TrialProblem, combined, emitted, state_slices
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed, apply
@@ -66,6 +63,7 @@ def log_evidence(
     check_trials(trials, "log_evidence")
     posterior.check(trials)
     draws, seed = whole_number(draws, "log_evidence", "draws", 1), seed_number(seed, "log_evidence")
+    progress = flag(progress, "log_evidence", "progress")
     model = posterior.model
     size = prediction_chunk(model, trials)
     bar = Progress(-(-trials.n_trials // size), progress, unit="chunk", first="evidence", delay_s=2.0)
@@ -102,23 +100,23 @@ def importance_weights(model: Model, theta: Parameters, batch: Batch, keys):
     """The bound of each trial, and log w [draw, trial] of draws from its posterior, templates summed over.
 
     q is the prior chain c times sites exp(h'x - 1/2 x'Jx) / Z, so that log w = log p(y | x) + log p(x) - log c(x) -
-    h'x + 1/2 x'Jx + log Z; c is p but for blocks that switch. Sites are taken about the mean of q, where float32 keeps
+    h'x + 1/2 x'Jx + log Z; c is p where all priors are chains. Sites are taken about the mean of q, where float32 keeps
     its digits.
     """
-    given, rows, local = infer(model, theta, batch)
-    prior = switching.prior(given, local.paths)
-    sites = prior.with_extra(lift(local.sites, given.emission))
+    problem, rows, local = infer(model, theta, batch)
+    prior = trajectory_prior.surrogate(problem, local.auxiliary)
+    sites = trajectory_prior.all_sites(prior, local.sites, problem.emission)
     filtered = kalman.filter(prior.chain, sites)
     smoothed = kalman.smooth(prior.chain, sites, filtered)
 
     def weigh(key):
         state = kalman.sample(key, prior.chain, filtered)
-        x = state if given.emission is None else apply(given.emission, state)
-        x = x if given.shift is None else x + given.shift
-        likelihood = model.observation.distribution(x @ given.loadings.T + given.offset, given.observation)
+        x = emitted(problem.emission, state)
+        x = x if problem.shift is None else x + problem.shift
+        likelihood = model.observation.distribution(x @ problem.loadings.T + problem.offset, problem.observation)
         pointwise = jnp.where(rows.seen, likelihood.log_prob(rows.counts), 0.0).sum((1, 2))
         weight = pointwise - smoothed.divergence - about_mean(sites, smoothed, state)
-        return combined(theta, weight + switched(given, local.paths, state))[0]
+        return combined(theta, weight + log_ratio(problem, local.auxiliary, state))[0]
 
     return combined(theta, local.elbo)[0], lax.map(weigh, keys, batch_size=DRAWS_TOGETHER)
 
@@ -131,13 +129,10 @@ def about_mean(sites: Sites, smoothed: Smoothed, state):
     return (slope * gap).sum((1, 2)) - 0.5 * quadratic
 
 
-def switched(given: Problem, paths, state):
-    """log p(x) - log c(x), summed over the blocks that switch; c is the chain of their averaged dynamics."""
+def log_ratio(problem: TrialProblem, auxiliary: Auxiliary, state):
+    """log p(x) - log c(x), summed over the blocks; c is the chain of the surrogate of their prior."""
     total = 0.0
-    for chain, regimes, path, place in zip(given.chains, given.regimes, paths, state_slices(given), strict=True):
-        if path is not None:
-            x, bins = state[..., place], state.shape[1]
-            prior = SwitchingLinearGaussian(Dynamics(chain, regimes=regimes), bins)
-            mean = LinearGaussianMarkov.from_chain(averaged(chain, path.marginal).chain, bins)
-            total = total + prior.log_prob(x) - mean.log_prob(x)
+    for prior, block_auxiliary, columns in zip(problem.priors, auxiliary, state_slices(problem), strict=True):
+        if block_auxiliary is not None:
+            total = total + prior.log_ratio(block_auxiliary, state[..., columns])
     return total

@@ -10,7 +10,7 @@ import numpy as np
 
 from nlbprob.errors import InputError, suggestion
 from nlbprob.infer.runtime.batch import Batch
-from nlbprob.infer.trajectories.problem import Problem
+from nlbprob.infer.trajectories.problem import TrialProblem
 from nlbprob.model import Model
 from nlbprob.posterior import predict
 from nlbprob.posterior import sampling as joint_draws
@@ -191,7 +191,7 @@ def between(ends: np.ndarray, rows: slice) -> slice:
     return slice(int(ends[rows.start]), int(ends[rows.stop]))
 
 
-def describe(model: Model, options: "Recorded", key, problem: Problem, batch: Batch, x) -> dict[str, Any]:
+def describe(model: Model, options: "Recorded", key, problem: TrialProblem, batch: Batch, x) -> dict[str, Any]:
     """What is recorded of a joint draw, for some of the fit's neurons."""
     observation, neurons = model.observation, np.asarray(options.neurons)
     predictor = x @ problem.loadings.T + problem.offset

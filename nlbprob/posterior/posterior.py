@@ -280,7 +280,7 @@ class Posterior(FittedModel):
         """
         from nlbprob.posterior import store
 
-        return store.save(self, Path(folder))
+        return store.save(self, store.place(folder, "save"))
 
     @staticmethod
     def load(folder: str | Path, model: Model | Callable | None = None) -> "Posterior":
@@ -296,4 +296,4 @@ class Posterior(FittedModel):
         """
         from nlbprob.posterior import store
 
-        return Posterior(**store.load(Path(folder), model))
+        return Posterior(**store.load(store.place(folder, "load"), model))

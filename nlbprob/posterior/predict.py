@@ -17,7 +17,7 @@ from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories.filtering import filtered_marginals
 from nlbprob.infer.trajectories.marginals import Marginals, expected_counts, mixed, smoothed_marginals
-from nlbprob.infer.trajectories.problem import problem
+from nlbprob.infer.trajectories.problem import trial_problem
 from nlbprob.model import Model, Parameters
 
 if TYPE_CHECKING:
@@ -79,25 +79,25 @@ def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator
 @program("model")
 def expected_rates(model: Model, theta: Parameters, batch: Batch, marginals: Marginals):
     """Expected counts of each trial."""
-    problem_of_batch, _ = problem(model, theta, batch)
-    return expected_counts(model, problem_of_batch, marginals)
+    problem, _ = trial_problem(model, theta, batch)
+    return expected_counts(model, problem, marginals)
 
 
 @program()
 def overall(marginals: Marginals):
     """Mean and covariance of each trial's latents over its components."""
-    mean = mixed(marginals.mean, marginals.share)
-    if marginals.share.shape[-1] == 1:
+    mean = mixed(marginals.mean, marginals.responsibility)
+    if marginals.responsibility.shape[-1] == 1:
         return mean, marginals.covariance
     second = marginals.covariance + marginals.mean[..., :, None] * marginals.mean[..., None, :]
-    return mean, mixed(second, marginals.share) - mean[..., :, None] * mean[..., None, :]
+    return mean, mixed(second, marginals.responsibility) - mean[..., :, None] * mean[..., None, :]
 
 
 @program("model")
 def regime_marginals(model: Model, marginals: Marginals):
     """p(regime | what is seen) of each bin, over each trial's components, by block."""
-    paths = zip(model.chains, marginals.paths, strict=True)
-    return {block.name: mixed(path.marginal, marginals.share) for block, path in paths if path is not None}
+    paths = zip(model.chains, marginals.auxiliary, strict=True)
+    return {block.name: mixed(path.marginal, marginals.responsibility) for block, path in paths if block.n_regimes}
 
 
 def gathered(parts: list, rows: list[slice]):
@@ -155,7 +155,7 @@ def components(posterior: "Posterior", trials: "Trials"):
     import xarray
 
     with precision(posterior.config["precision"]):
-        parts = [(rows, moments.share) for rows, _, _, moments in by_chunk(posterior, trials, causal=False)]
+        parts = [(rows, moments.responsibility) for rows, _, _, moments in by_chunk(posterior, trials, causal=False)]
         responsibility = gathered([part for _, part in parts], [rows for rows, _ in parts])
     coords = {"trial": trials.table["id"], "component": np.arange(responsibility.shape[1])}
     return xarray.DataArray(responsibility, coords, ("trial", "component"), "components")

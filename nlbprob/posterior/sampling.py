@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Key
 
 from nlbprob.blocks.base import Context
 from nlbprob.infer.parameters.sites import parameters_at
@@ -13,11 +14,13 @@ from nlbprob.infer.runtime.batch import CHUNK_NUMBERS, Batch, prediction_chunk
 from nlbprob.infer.runtime.execute import map_chunks
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.runtime.programs import program
-from nlbprob.infer.trajectories import likelihood, switching
+from nlbprob.infer.trajectories import likelihood
+from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.marginals import Marginals
-from nlbprob.infer.trajectories.problem import lift, problem
+from nlbprob.infer.trajectories.problem import Auxiliary, TrialProblem, emitted, trial_problem
 from nlbprob.model import Model
-from nlbprob.numerics import hmm, kalman
+from nlbprob.numerics import kalman, matrices
+from nlbprob.numerics.gaussian import Sites
 from nlbprob.posterior import predict
 from nlbprob.posterior.embed import embedded
 
@@ -114,26 +117,46 @@ def several(model: Model, context: Context, reading: Reading, options, keys, val
 def draw(model: Model, context: Context, reading: Reading, options, key, values, batch: Batch, marginals: Marginals):
     """One draw of every trajectory at given site values, around the converged marginals."""
     theta = parameters_at(model, context, values)
-    given, repeated = problem(model, theta, batch)
+    problem, repeated = trial_problem(model, theta, batch)
     moments = (marginals.mean, marginals.covariance)
-    _, sites = likelihood.expected_log_likelihood(given, model.observation, repeated, *moments)
+    _, sites = likelihood.expected_log_likelihood(problem, model.observation, repeated, *moments)
     first, second, third, fourth = jax.random.split(key, 4)
-    prior = switching.prior(given, marginals.paths)
-    total = prior.with_extra(lift(sites, given.emission))
-    state = kalman.sample(first, prior.chain, kalman.filter(prior.chain, total))
-    x = state if given.emission is None else state @ given.emission.T
-    x = x if given.shift is None else x + given.shift
-    trials, count = marginals.share.shape
-    chosen = jax.random.categorical(third, jnp.log(marginals.share)) + count * jnp.arange(trials)
-    offset = given.offset if given.offset.ndim == 1 else given.offset[chosen]
-    arrays = reading(model, options, second, given._replace(offset=offset), batch, x[chosen])
+    state = states(first, problem, sites, marginals.auxiliary)
+    x = emitted(problem.emission, state)
+    x = x if problem.shift is None else x + problem.shift
+    trials, count = marginals.responsibility.shape
+    chosen = jax.random.categorical(third, jnp.log(marginals.responsibility)) + count * jnp.arange(trials)
+    offset = problem.offset if problem.offset.ndim == 1 else problem.offset[chosen]
+    arrays = reading(model, options, second, problem._replace(offset=offset), batch, x[chosen])
     extra = {"component": chosen % count} if theta.mixture is not None else {}
     drawn = {
-        f"{block.name}.regime": hmm.sample(fourth, jax.tree.map(lambda a: a[chosen], path))
-        for block, path in zip(model.chains, marginals.paths, strict=True)
-        if path is not None
+        f"{block.name}.{name}": value
+        for block, prior, auxiliary in zip(model.chains, problem.priors, marginals.auxiliary, strict=True)
+        for name, value in prior.sample(fourth, jax.tree.map(lambda a: a[chosen], auxiliary)).items()
     }
     return arrays | extra | drawn
+
+
+def states(
+    key: Key[Array, ""], problem: TrialProblem, sites: Sites, auxiliary: Auxiliary
+) -> Float[Array, "row time state"]:
+    """A draw of every row's state from its chain times its sites.
+
+    The sites that stand for a nonlinear prior may have negative precisions, which are fitted to the centre of the
+    parameters: at other parameters the product may have no finite integral. There they count as zero.
+    """
+    prior = trajectory_prior.surrogate(problem, auxiliary)
+
+    def drawn(surrogate: trajectory_prior.JointSurrogate) -> Float[Array, "row time state"]:
+        total = trajectory_prior.all_sites(surrogate, sites, problem.emission)
+        return kalman.sample(key, surrogate.chain, kalman.filter(surrogate.chain, total))
+
+    state = drawn(prior)
+    if prior.sites is None or all(part.proper for part in problem.priors):
+        return state
+    flat = prior._replace(sites=Sites(prior.sites.linear, matrices.positive_part(prior.sites.precision)))
+    finite = jnp.isfinite(state).all((1, 2), keepdims=True)
+    return jnp.where(finite, state, drawn(flat))
 
 
 def trimmed(batch: Batch, marginals: Marginals, size: int) -> Any:

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nlbprob import files
+from nlbprob.arguments import instance_of
 from nlbprob.blocks import spec
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
@@ -76,6 +78,12 @@ def storable(value: Any) -> np.ndarray:
 def digest(facts: dict[str, Any]) -> str:
     """The sha256 of facts, in whatever order they stand in a file."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def place(folder: Any, caller: str) -> Path:
+    """The path of a folder. Raises InputError where a method of `Posterior` was handed no path."""
+    wanted = "the path of a folder, such as 'run/posterior'"
+    return Path(instance_of(folder, str | os.PathLike, f"Posterior.{caller}", "folder", wanted))
 
 
 def load(folder: Path, model: Model | Callable | None = None) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def baselines(
     seed, fitted = seed_number(seed, "baselines"), in_splits(trials, fit, "fit")
     if (fitted & in_splits(trials, on, "on")).any():
         raise InputError(f"on: {on!r} is among the splits to fit, {fit!r}; score on trials that were not learned from.")
-    visible = trials.hide_heldout(*split_names(on))
+    visible = trials.hide_heldout(*split_names(on, "on"))
     mean = mean_rates(visible, fitted)
     if len(members(trials)) > 1:
         return by_session(

@@ -29,7 +29,7 @@ def benchmark_target(trials: Trials, fit: str | Sequence[str], on: str | Sequenc
     dataset = options.get("dataset")
     if dataset is None or options["phase"] != "val" or dataset + suffix(trials.bin_ms) not in GROUPS:
         return None
-    if (split_names(fit), split_names(on)) != (("train",), ("val",)):
+    if (split_names(fit, "fit"), split_names(on, "on")) != (("train",), ("val",)):
         return None
     return targets(resample(read(trials.source["file"], dataset), trials.bin_ms), seed=options["seed"])
 

@@ -86,11 +86,11 @@ def compare(
     chosen = np.ix_(scored, np.arange(trials.n_bins) < trials.window_bins, trials.heldout)
     sums = []
     for name, rates in (("rates_a", rates_a), ("rates_b", rates_b)):
-        array = rate_array(rates, trials, name)
+        array = rate_array(rates, trials, name, "compare")
         check_rates(array, trials.counts, trials.bin_ms, trials.seen, name)
         sums.append(trial_sums(array[chosen], trials.counts[chosen], trials.seen[chosen]))
         if not sums[-1].spikes.any():
             raise InputError(f"on: no spike of a held-out neuron is seen in {on!r}; there is no co-bps to compare.")
     paired = PairedBits(*sums)
     bounds = interval(paired, int(scored.sum()), bootstrap, seed)
-    return Difference(paired.value, bounds, trials.bin_ms, "+".join(split_names(on)))
+    return Difference(paired.value, bounds, trials.bin_ms, "+".join(split_names(on, "on")))

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Num
 
 from nlbprob.arguments import described
 from nlbprob.data.handed import check_trials
+from nlbprob.data.tables import unmasked
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError, suggestion
 from nlbprob.scoring.metrics.limits import LARGEST_RATE
@@ -37,18 +38,21 @@ def label_rates(rates: Float[np.ndarray, "trial time neuron"], trials: Trials) -
     )
 
 
-def rate_array(rates: Any, trials: Trials, name: str = "rates") -> Float[np.ndarray, "trial time neuron"]:
+def rate_array(
+    rates: Any, trials: Trials, name: str = "rates", caller: str = "score"
+) -> Float[np.ndarray, "trial time neuron"]:
     """Rates of every trial, bin (forward ones included) and neuron of `trials`, in float64 and in that order.
 
     Args:
         rates: a DataArray as of `label_rates`, or an array [trial, time, neuron], spikes/bin.
         trials: that the rates are of.
         name: what messages call the rates.
+        caller: the function that took them, for messages.
 
     Raises:
         InputError: shape, ids, bin width or units are not those of `trials`.
     """
-    check_trials(trials, "score")
+    check_trials(trials, caller)
     if isinstance(rates, Trials) or callable(getattr(rates, "rates", None)):
         raise InputError(f"{name}: {described(rates)}; hand over rates, posterior.rates(trials.hide_heldout('val')).")
     if hasattr(rates, "dims"):
@@ -56,7 +60,7 @@ def rate_array(rates: Any, trials: Trials, name: str = "rates") -> Float[np.ndar
             raise InputError(f"{name}: dimensions are {tuple(rates.dims)}; they must be {AXES}.")
         rates = rates.transpose(*AXES)
         check_labels(rates, trials, name)
-    array = np.asarray(rates)
+    array = unmasked(rates)
     if array.shape != trials.counts.shape:
         raise InputError(
             f"{name}: shape {array.shape} is not that of the trials, {trials.counts.shape} (trial, time with "
@@ -125,17 +129,19 @@ def check_rates(
         )
 
 
-def split_names(splits: str | Sequence[str]) -> tuple[str, ...]:
-    """One split name or several, as a tuple."""
+def split_names(splits: str | Sequence[str], field: str) -> tuple[str, ...]:
+    """One split name or several, as a tuple. Raises InputError, naming `field`, on anything else."""
     names = (splits,) if isinstance(splits, str) else tuple(splits) if isinstance(splits, Iterable) else ()
     if not names or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{described(splits)} names no split; give a name or several, such as ('train', 'val').")
+        raise InputError(
+            f"{field}: {described(splits)} names no split; give a name or several, such as ('train', 'val')."
+        )
     return names
 
 
 def in_splits(trials: Trials, splits: str | Sequence[str], field: str) -> Bool[np.ndarray, " trial"]:
     """Which trials are in the named splits. Raises InputError, naming `field`, where one of them has no trial."""
-    for split in split_names(splits):
+    for split in split_names(splits, field):
         if split not in trials.splits:
             raise InputError(f"{field}: no trial is in split {split!r}. {suggestion(split, trials.splits)}")
-    return np.isin(trials.table["split"], split_names(splits))
+    return np.isin(trials.table["split"], split_names(splits, field))

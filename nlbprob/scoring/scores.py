@@ -171,7 +171,7 @@ def score(
         by_neuron=bits_per_spike_by_neuron(*heldout_entries(scored)),
         neuron_ids=trials.neurons["id"][trials.heldout],
         bin_ms=trials.bin_ms,
-        split="+".join(split_names(on)),
+        split="+".join(split_names(on, "on")),
     )
 
 

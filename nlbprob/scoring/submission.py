@@ -46,7 +46,7 @@ def write_submission(
         InputError: rates are NaN, zero, negative or in Hz, a split has no trial, or the file holds the group.
         nlbprob.files.WriteError: the system does not take the file.
     """
-    array = rate_array(rates, trials).astype(np.float32)
+    array = rate_array(rates, trials, caller="write_submission").astype(np.float32)
     check_rates(array, trials.counts, trials.bin_ms, trials.seen)
     tensors = submission_tensors(array, trials, fit, on)
     dataset = trials.source.get("options", {}).get("dataset")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nlbprob.arguments import checked_keywords, named, nearest, one_of, seed_number, whole_number
+from nlbprob.arguments import checked_keywords, flag, named, nearest, one_of, seed_number, whole_number
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
 from nlbprob.functions.model import resolve_model
@@ -113,6 +113,7 @@ def choose(
     """
     check_trials(trials, "choose")
     one_of(rule, RULES, "choose", "rule")
+    progress = flag(progress, "choose", "progress")
     seed, folds = seed_number(seed, "choose"), whole_number(folds, "choose", "folds", 2)
     options = FOLD_OPTIONS | checked_options(fit_options, "choose") | {"seed": seed, "progress": False}
     if isinstance(model, Model) or not (isinstance(model, str) or callable(model)):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nlbprob.arguments import checked_keywords, seed_number, whole_number
+from nlbprob.arguments import checked_keywords, flag, seed_number, whole_number
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
 from nlbprob.functions.model import resolve_model
@@ -63,6 +63,7 @@ def kfold(
 
     check_trials(trials, "kfold")
     folds, seed = whole_number(folds, "kfold", "folds", 2), seed_number(seed, "kfold")
+    progress = flag(progress, "kfold", "progress")
     draws, model = whole_number(draws, "kfold", "draws", 1), resolve_model(model, trials)
     options = FOLD_OPTIONS | checked_options(fit_options, "kfold") | {"seed": seed, "progress": False}
     pairs = cross_validation(trials, folds, seed)

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -80,6 +81,17 @@ def files_of(data: str | Iterable[str], dataset: str | None = None) -> list[path
 
         return list(find_pair(place, facts(dataset)))
     return []
+
+
+def note_unchecked(data: str | Iterable[str]) -> None:
+    """Say of a recording at an address that nothing tells whether it is still the one that was fitted."""
+    for address in [data] if isinstance(data, str) else data:
+        if "://" in address:
+            print(
+                f"Note: {printable(address)} is not on this disk: whether it is still the recording that was "
+                "fitted cannot be checked.",
+                file=sys.stderr,
+            )
 
 
 def check_recording(sources: Iterable[Source], run: pathlib.Path, started: str) -> None:

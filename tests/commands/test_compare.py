@@ -64,3 +64,13 @@ def test_runs_of_other_trials_are_refused(make_run, recordings, truth, capsys):
     recordings["a.nwb"] = trials.select(neurons=np.arange(8))
     assert main(["compare", "first", "first"]) == 2
     assert "the submission is of 6 trials" in capsys.readouterr().err
+
+
+def test_a_recording_that_was_replaced_is_refused(make_run, tmp_path, capsys):
+    (tmp_path / "a.nwb").write_bytes(b"the recording that was fitted")
+    make_run("sharp", 0.0)
+    make_run("blurred", 1.0)
+    (tmp_path / "a.nwb").write_bytes(b"another recording of the same shape")
+    capsys.readouterr()
+    assert main(["compare", "sharp", "blurred"]) == 2
+    assert "a.nwb: is not the recording that sharp was fitted to" in capsys.readouterr().err

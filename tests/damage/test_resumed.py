@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = """
 import nlbprob.infer.fit.checkpoint as checkpoint
 checkpoint.LEAST_SECONDS = 0.0
-checkpoint.SHARE = 1e9
+checkpoint.TIME_FRACTION = 1e9
 from nlbprob.cli import program
 raise SystemExit(program())
 """

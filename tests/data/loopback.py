@@ -15,7 +15,8 @@ class Site:
     break_after: bytes after which each of the next `breaks` connections is cut. breaking: the one path of which they
     are. requests: what was asked for, in order.
     redirects: path -> the address that is sent to instead. trickle: paths of which a byte comes every hundredth of a
-    second, without an end.
+    second, without an end; nothing of those that are silent. prompt: how many requests are answered well before.
+    sizes: whether the answer to a request for a part says how long the whole is.
     """
 
     files: dict
@@ -25,8 +26,12 @@ class Site:
     breaking: str = ""
     redirects: dict = dataclasses.field(default_factory=dict)
     trickle: tuple = ()
+    silent: tuple = ()
+    prompt: int = 0
+    sizes: bool = True
     requests: list = dataclasses.field(default_factory=list)
     url: str = ""
+    over: threading.Event = dataclasses.field(default_factory=threading.Event)
 
     def offsets(self):
         """The first byte that each request asked for."""
@@ -53,6 +58,7 @@ def serve(files, **behavior):
     try:
         yield site
     finally:
+        site.over.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -66,6 +72,9 @@ def answer(handler, site):
     first, _, last = (wanted or "bytes=0-").removeprefix("bytes=").partition("-")
     offset = int(first)
     site.requests.append((path, offset))
+    if path in site.silent and len(site.requests) > site.prompt:
+        site.over.wait()
+        return
     if isinstance(content, list):  # one answer after the other
         content = content.pop(0) if len(content) > 1 else content[0]
     if path in site.redirects:
@@ -83,8 +92,10 @@ def answer(handler, site):
     part = content[offset : int(last) + 1 if last else None] if wanted and site.ranges else content
     handler.send_response(206 if wanted and site.ranges else 200)
     handler.send_header("Content-Length", str(len(part)))
+    if wanted and site.ranges and site.sizes:
+        handler.send_header("Content-Range", f"bytes {offset}-{offset + len(part) - 1}/{len(content)}")
     handler.end_headers()
-    if path in site.trickle:
+    if path in site.trickle and len(site.requests) > site.prompt:
         with contextlib.suppress(OSError):
             for byte in part:
                 handler.wfile.write(bytes([byte]))

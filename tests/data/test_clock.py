@@ -153,3 +153,27 @@ def test_a_clock_coarser_than_the_bins_is_refused_and_one_that_is_nearly_so_note
     (note,) = [n for n in load(lambda times: single(times + 1000), 1).source["notes"] if "32-bit" in n]
     assert "0.061 ms apart" in note
     assert not any("-bit" in note for note in load(lambda times: times + EPOCH_S, 1).source["notes"])
+
+
+@pytest.mark.parametrize("first", ["start", "stop"])
+def test_a_column_of_32_bits_beside_one_of_64_loses_no_bin(first):
+    start = 1000 + np.round(0.6 * np.arange(40), 6)
+    columns = {"start": start, "stop": np.round(start + 0.5, 6)}
+    columns[first] = single(columns[first])
+    assert (whole_trials(columns["start"], columns["stop"], 10).bins == 50).all()
+    assert covered(np.column_stack(list(columns.values())), whole_trials(*columns.values(), 10)).all()
+
+
+@pytest.mark.parametrize("units", [[0], [1, 2, 3]])
+@pytest.mark.parametrize("extra", [False, True])
+def test_units_of_32_bits_beside_others_move_no_spike(units, extra):
+    rng = np.random.default_rng(1)
+    edges = [np.sort(rng.choice(1200, 300, replace=False)) / 100 for _ in range(4)]
+    start = np.round(0.6 * np.arange(20), 6)
+    expected = Trials.from_spike_times(edges, start, start + 0.5, bin_ms=10, heldout="none", split="none").counts
+    spikes = [single(1000 + times) if unit in units else 1000 + times for unit, times in enumerate(edges)]
+    if extra:  # a spike that was added later, outside the trials
+        spikes = [np.r_[times, 1012.1] for times in spikes]
+    stop = 1000 + start + 0.5
+    found = Trials.from_spike_times(spikes, 1000 + start, stop, bin_ms=10, heldout="none", split="none")
+    np.testing.assert_array_equal(found.counts, expected)

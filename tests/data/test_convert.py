@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import quantities as pq
 
+from nlbprob.blocks.inputs import Covariate
 from nlbprob.data import Trials
 from nlbprob.errors import InputError
 
@@ -76,6 +78,41 @@ def test_wrong_arrays_are_named(counts, fields, message):
         Trials.from_arrays(counts, 5, **fields)
 
 
+def test_no_inputs_may_be_said_by_none():
+    assert Trials.from_arrays(COUNTS, 5, inputs=None, behavior=None).inputs == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"inputs": ["stim"]}, "from_arrays: inputs is of type list: give arrays by name, inputs={'stimulus': array}"),
+        (
+            {"inputs": np.ones((20, 5, 1))},
+            r"from_arrays: inputs is an array of shape \(20, 5, 1\): give arrays by name",
+        ),
+        ({"inputs": 3}, r"from_arrays\(inputs=3\): give arrays by name"),
+        ({"inputs": {"a": 3}}, r"inputs\['a'\]: is of type int; give an array with the axes trial and time first"),
+        ({"inputs": {"a": "stim"}}, r"inputs\['a'\]: is of type str; give an array"),
+        ({"inputs": {"a": np.float64(3)}}, r"inputs\['a'\]: is an array of shape \(\); give an array"),
+        ({"inputs": {"a": [["x"]]}}, r"inputs\['a'\]: expected numbers, got <U1"),
+        ({"inputs": {"a": [np.array(["2020"], "M8")]}}, r"inputs\['a'\]: expected numbers, got datetime64"),
+        ({"counts": None}, "counts: is of type NoneType; give an array .*, or a list of arrays, one a trial"),
+        ({"counts": "counts"}, "counts: is of type str; give"),
+        ({"counts": {"a": COUNTS}}, "counts: is of type dict; give"),
+        ({"counts": [[[1, 2], [3]]]}, "counts: trial 0: its entries differ in shape"),
+        ({"behavior": 3}, "behavior: is of type int; give an array"),
+        ({"behavior": {"x": np.ones((20, 5, 1))}}, "behavior: is of type dict; give an array"),
+        ({"seen": True}, "seen: is of type bool; give an array"),
+        ({"heldout": [[1], [1, 2]]}, "heldout: its entries differ in shape"),
+        ({"table": {"side": [[1], [1, 2]] * 10}}, r"table\['side'\]: its entries differ in shape; give one number"),
+        ({"time_ms": "a"}, "time_ms: expected 5 left bin edges"),
+    ],
+)
+def test_other_kinds_than_arrays_are_told(fields, message):
+    with pytest.raises(InputError, match=message):
+        Trials.from_arrays(**{"counts": COUNTS, "bin_ms": 5} | fields)
+
+
 def spikes():
     rng = np.random.default_rng(0)
     return [np.sort(rng.uniform(0, 12, size=200)) for _ in range(4)]
@@ -141,6 +178,42 @@ def test_wrong_spike_times_are_named(changes, message):
         Trials.from_spike_times(**given)
 
 
+DATES = np.array(["2020-01-01T10:00:00"] * 10, dtype="datetime64[s]")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"spike_times": [0.1, 0.2]}, "spike_times of unit 0: expected a list of times in s, got a single number"),
+        ({"spike_times": ["a"]}, "spike_times of unit 0: expected times in s, got text"),
+        ({"spike_times": [["0.1"]]}, "spike_times of unit 0: expected times in s, got text"),
+        (
+            {"spike_times": [DATES]},
+            "spike_times of unit 0: expected times in s, got dates; give seconds from the start",
+        ),
+        ({"spike_times": [[[0.1], [0.2, 0.3]]]}, "spike_times of unit 0: its entries differ in shape"),
+        ({"spike_times": [[0.1, {}]]}, "spike_times of unit 0: expected times in s, and one is of type dict"),
+        ({"spike_times": [None]}, "spike_times of unit 0: "),
+        ({"spike_times": "a"}, "spike_times: is of type str; give a list"),
+        ({"start_time": "a"}, "start_time: expected times in s, got text"),
+        ({"start_time": DATES}, "start_time: expected times in s, got dates"),
+        ({"start_time": np.ones((2, 2, 2))}, r"start_time: expected a list of times in s, got of shape \(2, 2, 2\)"),
+        ({"stop_time": [str(time) for time in START]}, "stop_time: expected times in s, got text"),
+        ({"stop_time": DATES}, "stop_time: expected times in s, got dates"),
+        ({"behavior": (["a"], [1.0])}, "behavior: times: expected times in s, got text"),
+        ({"behavior": ([0.0, 1.0], [[1.0], [1.0, 2.0]])}, "behavior: values: its entries differ in shape"),
+        ({"behavior": ([0.0, 1.0], ["a", "b"])}, "behavior 'behavior': expected numbers"),
+        ({"obs_intervals": ["a"] * 4}, "obs_intervals of unit 0: expected times in s, got text"),
+        ({"obs_intervals": [[0.0, 6.0]] * 4}, r"obs_intervals of unit 0: expected a list of times in s, got of shape"),
+        ({"table": 3}, "table: expected columns by name"),
+    ],
+)
+def test_other_kinds_than_times_are_told(changes, message):
+    given = {"spike_times": spikes(), "start_time": START, "stop_time": START + 1, "bin_ms": 50} | changes
+    with pytest.raises(InputError, match=message):
+        Trials.from_spike_times(**given)
+
+
 def test_values_take_the_place_of_a_columns_name():
     heldout, split = np.arange(8) % 4 == 1, ["train"] * 15 + ["val"] * 5
     trials = Trials.from_arrays(COUNTS, 5, heldout=heldout, split=split)
@@ -178,3 +251,44 @@ def test_rates_that_no_neuron_has_are_noted():
     (note,) = Trials.from_arrays(COUNTS, 0.02).source["notes"]
     assert "Hz on average; are bins 0.02 ms wide, and not s?" in note
     assert Trials.from_arrays(COUNTS, 5).source["notes"] == []
+
+
+def test_times_with_units_are_those_in_seconds():
+    rng = np.random.default_rng(2)
+    spikes = [np.sort(rng.integers(0, 8000, 200)) / 1000 for _ in range(3)]
+    start, stop = 0.6 * np.arange(10), 0.6 * np.arange(10) + 0.5
+    options = {"bin_ms": 10, "heldout": "none", "split": "none"}
+    intervals = [np.array([[0.0, 3.0]])] * 3
+    wave = np.linspace(0, 8, 4001), np.sin(np.linspace(0, 8, 4001))
+    expected = Trials.from_spike_times(spikes, start, stop, obs_intervals=intervals, behavior=wave, **options)
+
+    def ms(values):
+        return 1000 * np.asarray(values) * pq.ms
+
+    def duration(values):
+        return np.round(1e9 * np.asarray(values)).astype("timedelta64[ns]")
+
+    for unit in (ms, duration):
+        found = Trials.from_spike_times(
+            list(map(unit, spikes)),
+            unit(start),
+            unit(stop),
+            obs_intervals=list(map(unit, intervals)),
+            behavior=(unit(wave[0]), wave[1]),
+            **options,
+        )
+        np.testing.assert_array_equal(found.counts, expected.counts)
+        np.testing.assert_array_equal(found.seen, expected.seen)
+        np.testing.assert_allclose(found.behavior, expected.behavior, rtol=1e-6)
+    with pytest.raises(InputError, match="spike_times of unit 0: is in .*V, not in a unit of time"):
+        Trials.from_spike_times([spikes[0] * pq.V, *spikes[1:]], start, stop, **options)
+
+
+def test_inputs_that_are_not_finite_are_missing():
+    stimulus = np.zeros((4, 5, 1))
+    stimulus[0, :2, 0] = np.inf, 1e300
+    counts = np.ones((4, 5, 3), int)
+    trials = Trials.from_arrays(counts, 10, inputs={"stimulus": stimulus}, heldout="none", split="none")
+    assert np.isnan(trials.inputs["stimulus"]).sum() == 2
+    assert any("inputs['stimulus']: 2 values are infinite" in note for note in trials.source["notes"])
+    assert not Covariate("stimulus").design(trials).any()

@@ -3,17 +3,20 @@
 import datetime
 import io
 import os
+import socket
 import subprocess
 import sys
+import threading
 
 import h5py
 import numpy as np
 import pytest
 from pynwb import NWBHDF5IO, NWBFile, TimeSeries
 
-from nlbprob.data import load
+from nlbprob.data import load, remote, transfer
 from nlbprob.data.foreign import clause, remedy
 from nlbprob.errors import InputError
+from nlbprob.model_file import find_model
 from tests.data.loopback import serve
 
 OPTIONS = {"bin_ms": 10, "behavior": "hand_vel", "condition": "side"}
@@ -39,6 +42,10 @@ def test_an_open_nwb_file_stays_open(example_nwb, expected):
             same(trials, expected)
             assert trials.source["file"] == str(example_nwb)
         assert len(file.units["spike_times"][0])
+    with pytest.raises(InputError, match="the NWBHDF5IO is closed; open it, or hand over its path"):
+        load(reader, **OPTIONS)
+    with pytest.raises(InputError, match="Hand over the NWBFile that holds it"):
+        load(file.units, **OPTIONS)
 
 
 def test_a_file_that_was_never_written_loads(recipe, expected):
@@ -87,6 +94,17 @@ def test_an_open_binary_file_stays_open(example_nwb, expected):
     assert not memory.closed
 
 
+def test_a_path_that_is_none_does_not_write_to_the_terminal():
+    for read in (lambda path: load(path, bin_ms=10), lambda path: load("a.nwb", config=path)):
+        with pytest.raises(FileNotFoundError, match=r"a\\x1b\[2Jb") as caught:
+            read("a\x1b[2Jb")
+        assert str(caught.value).isprintable()
+    with pytest.raises(FileNotFoundError, match=r"a\\x1b\[2Jb"):
+        load("a\x1b[2Jb", dataset="mc_maze_small", bin_ms=5)
+    with pytest.raises(FileNotFoundError, match=r"a\\x1b\[2Jb"):
+        find_model("./a\x1b[2Jb.py")
+
+
 @pytest.mark.parametrize("source", [3, None, b"session.nwb", ["session.nwb"]])
 def test_what_is_no_recording_is_told(source):
     with pytest.raises(InputError, match="a recording is a path, an address, an open binary file, .*, not a"):
@@ -104,6 +122,51 @@ def test_an_address_is_read_in_parts(example_nwb, expected):
         same(trials, expected)
         assert trials.source["file"] == f"{site.url}/session.nwb"
         assert len(site.requests) > 1
+
+
+def test_an_address_whose_server_tells_no_size_with_a_part_is_read(example_nwb, expected):
+    with serve({"/session.nwb": example_nwb.read_bytes()}, sizes=False) as site:
+        same(load(f"{site.url}/session.nwb", **OPTIONS), expected)
+
+
+@pytest.mark.parametrize("prompt", [0, 1, 2])
+def test_a_server_that_falls_silent_is_given_up(example_nwb, monkeypatch, prompt):
+    monkeypatch.setattr(remote, "TIMEOUT_S", 0.2)
+    content = {"/session.nwb": example_nwb.read_bytes()}
+    with serve(content, silent=("/session.nwb",), prompt=prompt, sizes=prompt < 2) as site:
+        words = "does not answer" if prompt == 0 else "fell silent for 0.2 s, twice; try again later, or download"
+        with pytest.raises(InputError, match=rf"^{site.url}/session.nwb: the server {words}"):
+            load(f"{site.url}/session.nwb", bin_ms=10)
+        assert len(site.requests) <= prompt + 2
+
+
+@pytest.mark.parametrize("prompt", [0, 1])
+def test_a_server_that_gives_byte_after_byte_is_given_up(example_nwb, monkeypatch, prompt):
+    monkeypatch.setattr(transfer, "WINDOW_S", 0.3)
+    with serve({"/session.nwb": example_nwb.read_bytes()}, trickle=("/session.nwb",), prompt=prompt) as site:
+        with pytest.raises(InputError, match=r"the server is too slow: it brought \d+ bytes in .*; try again later"):
+            load(f"{site.url}/session.nwb", bin_ms=10)
+        assert len(site.requests) == 2
+
+
+def test_headers_that_come_by_the_byte_are_not_waited_for(monkeypatch):
+    monkeypatch.setattr(remote, "TIMEOUT_S", 0.2)
+    over = threading.Event()
+
+    def drip(listener):
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 206 Partial Content\r\n")
+            while not over.wait(0.05):
+                connection.sendall(b"X-Header: 1\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,), daemon=True)
+        thread.start()
+        with pytest.raises(InputError, match=r"the server does not answer \(timed out\)"):
+            load(f"http://127.0.0.1:{listener.getsockname()[1]}/session.nwb", bin_ms=10)
+        over.set()
+        thread.join()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 
 from nlbprob.data import Trials
 from nlbprob.data.nwb import load
+from nlbprob.data.plausible import check_invalid
+from nlbprob.data.units import Units
+from nlbprob.data.windows import Windows
 from nlbprob.errors import InputError
 
 START = np.round(2 + 0.6 * np.arange(20), 6)
@@ -27,7 +30,7 @@ def trials_of(spikes, start=START, stop=STOP, bin_ms=10, heldout="none", table=N
 def notes_of(*arguments, **options):
     """What is said of times; not that there are no obs_intervals, nor what was drawn."""
     said = trials_of(*arguments, **options).source["notes"]
-    return [note for note in said if "obs_intervals" not in note and "drawn with seed" not in note]
+    return [note for note in said if "no obs_intervals" not in note and "drawn with seed" not in note]
 
 
 def test_ordinary_sessions_raise_no_alarm():
@@ -244,3 +247,31 @@ def test_infinite_behavior_is_missing_with_a_note():
     trials = trials_of(trains(), behavior=(times, values), behavior_name="x")
     assert "behavior: 2 values of 'x' are infinite, and count as missing" in trials.source["notes"]
     assert not np.isinf(trials.behavior).any()
+
+
+def test_trials_in_a_gap_of_the_recording_are_noted():
+    spikes = [times[(times < 5) | (times > 9)] for times in trains()]
+    (note,) = notes_of(spikes)
+    silent = (START >= 5) & (STOP < 9)
+    assert f"{silent.sum()} of 20 trials hold 0 spikes, where about" in note
+    assert "they count as silent" in note
+    part = np.array([[0.0, 5.0], [9.0, 16.0]])
+    assert not [note for note in notes_of(spikes, obs_intervals=[part] * 8) if "silent" in note]
+
+
+def test_pieces_far_from_nearly_all_spikes_are_noted():
+    spikes = [np.r_[times, 3000 + 50 * np.arange(3) + unit] for unit, times in enumerate(trains())]
+    trials = load(dict(enumerate(spikes)), chunk_ms=500, bin_ms=10)
+    assert trials.n_trials > 6000
+    assert any("trials hold 23 spikes, where about" in note for note in trials.source["notes"])
+
+
+@pytest.mark.parametrize("to", ["ms", "another clock"])
+def test_invalid_times_that_touch_nothing_are_noted(to):
+    units = Units.from_lists(
+        {"id": np.arange(8)}, trains(), [None] * 8, {"ms": [[3000.0, 3500.0]], "another clock": [[-90.0, -80.0]]}[to]
+    )
+    notes = []
+    check_invalid(units, Windows(START, np.full(20, 50), 10.0), notes)
+    assert "invalid_times: none of its 1 intervals" in notes[0]
+    assert "are both in s, on one clock?" in notes[0]

@@ -303,6 +303,23 @@ def test_any_place_chooses_a_series(two_series, place, value):
     assert trials.behavior_name == place.rpartition("/")[2].replace("Position", "SpatialSeries")
 
 
+def test_a_place_that_is_none_is_told_with_the_places_that_there_are(two_series):
+    places = ".* There are: .*'behavior/EyeTracking/SpatialSeries', 'behavior/Position/SpatialSeries'"
+    with pytest.raises(InputError, match=f"no series 'position/SpatialSeries' .*Did you mean '.*Position/.*{places}"):
+        load(two_series, bin_ms=10, behavior="position/SpatialSeries")
+
+
+def test_a_series_of_booleans_is_one_of_zeros_and_ones(write_nwb, recipe):
+    path = write_nwb(recipe)
+    licks = np.arange(720) % 20 < 10
+    series = TimeSeries(name="licking", data=licks, rate=100.0, unit="none")
+    path = edit(path, lambda file: file.add_acquisition(series))
+    found = load(path, bin_ms=100, behavior="licking")
+    signal = (0.01 * np.arange(720), licks)
+    np.testing.assert_array_equal(found.behavior, load(path, bin_ms=100, behavior={"licking": signal}).behavior)
+    assert set(np.unique(found.behavior)) <= {0.0, 0.5, 1.0}
+
+
 def test_a_place_that_is_none_is_told(two_series):
     for name in ("Positions/SpatialSeries", "sition/SpatialSeries", "Series"):
         with pytest.raises(InputError, match=f"behavior: no series '{name}'"):
@@ -411,9 +428,11 @@ def test_invalid_times_of_all_trials_or_without_sense_are_told(write_nwb, recipe
         load(invalid(write_nwb(recipe, "other.nwb"), (3.0, 2.0)), bin_ms=10)
 
 
-def test_invalid_times_elsewhere_say_nothing(write_nwb, recipe):
+def test_invalid_times_elsewhere_are_noted_and_change_nothing(write_nwb, recipe):
     path = write_nwb(recipe)
     expected = load(path, bin_ms=10)
     trials = load(invalid(path, (100.0, 200.0)), bin_ms=10)
-    assert trials.source["notes"] == expected.source["notes"]
+    first, *others = trials.source["notes"]
+    assert first.startswith("invalid_times: none of its 1 intervals (100 to 200 s) lies in the recording")
+    assert others == expected.source["notes"]
     np.testing.assert_array_equal(trials.seen, expected.seen)

@@ -13,8 +13,8 @@ from nlbprob.blocks.base import Context
 from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import bound as bound_of
-from nlbprob.infer.trajectories import cvi as local_inference
-from nlbprob.infer.trajectories.problem import problem as problem_of
+from nlbprob.infer.trajectories import cvi
+from nlbprob.infer.trajectories.problem import trial_problem
 from nlbprob.simulation import simulate
 from tests.conftest import holes
 
@@ -26,14 +26,14 @@ class Programs:
 
     def __init__(self, model, context):
         def find(values, batch):
-            return problem_of(model, parameters.parameters_at(model, context, values), batch)[0]
+            return trial_problem(model, parameters.parameters_at(model, context, values), batch)[0]
 
         def solve(given, batch, sites, steps):
-            local = local_inference.begin(given, sites)
-            return local_inference.iterate(given, model.observation, batch, local, steps)
+            local = cvi.init(given, sites)
+            return cvi.iterate(given, model.observation, batch, local, steps)
 
         def step(given, batch, local):
-            return local_inference.step(given, model.observation, batch, local)
+            return cvi.step(given, model.observation, batch, local)
 
         def bound(values, batch, local):
             return bound_of.bound(find(values, batch), model.observation, batch, local).sum()
@@ -74,7 +74,7 @@ class Case:
         return Batch(jnp.asarray(self.trials.counts), jnp.asarray(self.trials.seen), covariates)
 
     def sites(self):
-        return local_inference.empty_sites(*self.trials.counts.shape[:2], self.model.dim, jnp.result_type(float))
+        return cvi.empty_sites(*self.trials.counts.shape[:2], self.model.dim, jnp.result_type(float))
 
     def converged(self, steps=60):
         return self.programs.solve(self.given(), self.batch(), self.sites(), steps)
@@ -82,7 +82,7 @@ class Case:
     def bounds(self, steps):
         """The bound of each trial after each of so many steps from the prior: [step, trial]."""
         given, batch, found = self.given(), self.batch(), []
-        local = local_inference.begin(given, self.sites())
+        local = cvi.init(given, self.sites())
         for _ in range(steps):
             local = self.programs.step(given, batch, local)
             found.append(np.asarray(local.elbo))

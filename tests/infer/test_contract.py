@@ -1,26 +1,56 @@
 """What every model must do, whatever blocks it is made of: one line in MODELS gives a model the whole suite."""
 
+import dataclasses
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
+import numpyro.distributions as dist
 import pytest
 from numpyro.infer import Predictive
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
+from nlbprob.blocks.latent import Dynamics, Latent
 from nlbprob.infer.em import steps as em
-from nlbprob.infer.em.fisher import Ascent
+from nlbprob.infer.em.fisher import FisherScoring
 from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.parameters.flat import Entries
 from nlbprob.infer.runtime.batch import Batch
-from nlbprob.infer.trajectories import cvi as local_inference
-from nlbprob.infer.trajectories.problem import Rows, combined, problem
+from nlbprob.infer.trajectories import cvi
+from nlbprob.infer.trajectories.problem import SiteState, combined, trial_problem
 from nlbprob.infer.vi import widths as information
+from nlbprob.numerics.gaussian import Chain
 from nlbprob.simulation import simulate
 from tests.conftest import holes
+
+
+def pendulum(x):
+    """What a step of 20 ms adds to an angle and its velocity."""
+    stiffness = numpyro.sample("stiffness", dist.LogNormal(-1.0, 0.5))
+    return 0.3 * jnp.stack([x[1], -stiffness * jnp.sin(x[0])])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fading(Latent):
+    """x_t = exp(-fade t / T) s_t, s_t = .9 s_{t-1} + N(0, .19): an emission that varies in time."""
+
+    name: str = "fading"
+    priors: dict = dataclasses.field(default_factory=dict)
+
+    dim = 1
+
+    def prior(self, context):
+        fade = self.sample("fade", dist.Normal(1.0, 0.5), ())
+        zero, eye = jnp.zeros(1), jnp.eye(1)
+        time = jnp.arange(context.n_bins) / context.n_bins
+        return Dynamics(Chain(zero, eye, 0.9 * eye, zero, 0.19 * eye), jnp.exp(-fade * time)[:, None, None])
+
+    def start(self, initial, context):
+        return {self.site("fade"): jnp.asarray(1.0)}, jnp.eye(1)
+
 
 MODELS = {
     "dense": lambda: nlb.Model(latents=[nlb.LDS(2, inputs=[nlb.TrialTime(3)], initial="condition")]),
@@ -39,7 +69,11 @@ MODELS = {
         readout=nlb.LinearReadout("laplace"),
         observation=nlb.NegativeBinomial(),
     ),
+    "flow": lambda: nlb.Model(latents=[nlb.Flow(pendulum, 2), nlb.GP(nlb.Matern32(), 1)]),
+    "fading": lambda: nlb.Model(latents=[Fading(), nlb.LDS(1)]),
 }
+#: Models with something that is not saved: it has to be handed over.
+OWN = ("flow", "fading")
 #: Models all of whose parameters have updates in closed form: their bound rises in every iteration.
 MONOTONE = ("switching",)
 #: Models that go through the second stage, too: it takes longest to compile, and these two have all that it meets.
@@ -69,7 +103,8 @@ def name(request):
 @functools.cache
 def fitted(name):
     steps = 10 if name in BOTH_STAGES else 0
-    return nlb.fit(MODELS[name](), recording(), em_iterations=6, svi_steps=steps, progress=False)
+    iterations = 25 if name == "flow" else 6  # its sites follow gradients: the bound falls before it rises
+    return nlb.fit(MODELS[name](), recording(), em_iterations=iterations, svi_steps=steps, progress=False)
 
 
 def test_it_is_a_numpyro_model_with_named_dimensions(name):
@@ -111,7 +146,8 @@ def test_what_is_not_seen_changes_nothing(name):
 
 def test_a_saved_posterior_is_the_same(name, tmp_path):
     posterior = fitted(name)
-    found = nlb.Posterior.load(posterior.save(tmp_path))
+    saved = posterior.save(tmp_path)  # no function and no class is saved
+    found = nlb.Posterior.load(saved, model=MODELS[name]()) if name in OWN else nlb.Posterior.load(saved)
     assert found.model == posterior.model
     np.testing.assert_array_equal(found.rates(recording()), posterior.rates(recording()))
 
@@ -138,7 +174,8 @@ def test_trials_that_lack_a_condition_keep_the_meaning_of_the_others():
 
 
 @pytest.mark.parametrize(
-    "name", ["dense", "stacked", *(pytest.param(name, marks=pytest.mark.slow) for name in ("templates", "effects"))]
+    "name",
+    ["dense", "stacked", *(pytest.param(name, marks=pytest.mark.slow) for name in ("templates", "effects", "flow"))],
 )
 def test_slopes_match_finite_differences_of_the_optimised_bound(name):
     """Those that EM and the posterior's scales are made of: of each trial's bound, in the latents' scales too."""
@@ -147,7 +184,7 @@ def test_slopes_match_finite_differences_of_the_optimised_bound(name):
         model = MODELS[name]().resolve(trials)
         context = Context.of(trials)
         entries = Entries(parameters.parameter_sites(model, context))
-        ascent = Ascent(model, context, entries, np.arange(model.dim))
+        scoring = FisherScoring(model, context, entries, np.arange(model.dim))
         traced = numpyro.handlers.trace(numpyro.handlers.seed(model.parameters, 1)).get_trace(context)
         raw = 0.3 * entries.of({site: traced[site]["value"] for site in entries.sites})  # nothing extreme
         covariates = jax.tree.map(jnp.asarray, model.covariates(trials))
@@ -157,24 +194,24 @@ def test_slopes_match_finite_differences_of_the_optimised_bound(name):
         @jax.jit
         def converged(step):
             theta = parameters.parameters_at(model, context, entries.into({}, raw + step * direction))
-            theta = theta._replace(loadings=theta.loadings * ascent.factors(step * scale))
-            given, rows = problem(model, theta, batch)
-            sites = local_inference.empty_sites(len(rows.counts), trials.n_bins, model.dim, given.loadings.dtype)
-            begun = local_inference.begin(given, sites)
-            local = local_inference.iterate(given, model.observation, rows, begun, 300)
+            theta = theta._replace(loadings=theta.loadings * scoring.factors(step * scale))
+            problem, rows = trial_problem(model, theta, batch)
+            sites = cvi.empty_sites(len(rows.counts), trials.n_bins, model.dim, problem.loadings.dtype)
+            begun = cvi.init(problem, sites)
+            local = cvi.iterate(problem, model.observation, rows, begun, 300)
             return local, *combined(theta, local.elbo)
 
         @jax.jit
-        def slopes(local, share):
-            rows = Rows(local.sites, local.step_size, local.paths)
+        def slopes(local, responsibility):
+            rows = SiteState(local.sites, local.step_size, local.auxiliary)
             moments = local.smoothed.mean, local.smoothed.covariance
-            found = ascent.slopes(entries.into({}, raw), batch, rows, share.reshape(-1), moments)
-            chunk = em.Chunk(rows, local.elbo, share.reshape(-1), moments, (), None)
-            return found, information.readout(ascent, entries.into({}, raw), batch, chunk)
+            found = scoring.scores(entries.into({}, raw), batch, rows, responsibility.reshape(-1), moments)
+            chunk = em.EStep(rows, local.elbo, responsibility.reshape(-1), moments, (), None)
+            return found, information.readout(scoring, entries.into({}, raw), batch, chunk)
 
-        local, _, share = converged(0.0)
-        found, readout = slopes(local, share)
-        slope = entries.join(found.slope) @ direction + found.scale @ scale
+        local, _, responsibility = converged(0.0)
+        found, readout = slopes(local, responsibility)
+        slope = entries.join(found.score) @ direction + found.scale @ scale
         difference = (converged(1e-4)[1].sum() - converged(-1e-4)[1].sum()) / 2e-4
     assert float(slope) == pytest.approx(float(difference), rel=1e-3)
     assert found.information.shape == (raw.size + model.dim,) * 2

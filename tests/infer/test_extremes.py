@@ -12,9 +12,8 @@ import nlbprob as nlb
 from nlbprob.blocks.base import Context
 from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.runtime.batch import Batch
-from nlbprob.infer.trajectories import cvi as local_inference
-from nlbprob.infer.trajectories import likelihood, marginals
-from nlbprob.infer.trajectories.problem import latent_moments, problem
+from nlbprob.infer.trajectories import cvi, likelihood, marginals
+from nlbprob.infer.trajectories.problem import latent_moments, trial_problem
 
 #: Of each case: latents, trials, bins, neurons, typical count of a bin.
 SIZES = {
@@ -64,16 +63,16 @@ def found(name, wide):
     context = Context.of(trials)
 
     def infer(values, latents, batch):
-        given, rows = problem(model, parameters.parameters_at(model, context, values), batch)
-        sites, steps = local_inference.empty_sites(*latents.shape, latents.dtype), marginals.COLD_STEPS
+        problem, rows = trial_problem(model, parameters.parameters_at(model, context, values), batch)
+        sites, steps = cvi.empty_sites(*latents.shape, latents.dtype), marginals.COLD_STEPS
         if name in LARGE:
             certain = latents, jnp.zeros((*latents.shape, model.dim), latents.dtype)
-            sites, steps = likelihood.expected_log_likelihood(given, model.observation, rows, *certain)[1], 0
-        local = local_inference.begin(given, sites)
-        local = local_inference.iterate(given, model.observation, rows, local, steps)
-        moments = latent_moments(given, local.smoothed.mean, local.smoothed.covariance)
-        location, variance = likelihood.predictor(given, *moments)
-        return local.elbo, model.observation.expected_count(location, variance, given.observation)
+            sites, steps = likelihood.expected_log_likelihood(problem, model.observation, rows, *certain)[1], 0
+        local = cvi.init(problem, sites)
+        local = cvi.iterate(problem, model.observation, rows, local, steps)
+        moments = latent_moments(problem, local.smoothed.mean, local.smoothed.covariance)
+        location, variance = likelihood.predictor(problem, *moments)
+        return local.elbo, model.observation.expected_count(location, variance, problem.observation)
 
     with jax.enable_x64(wide):
         values = {site: jnp.asarray(value, jnp.result_type(float)) for site, value in values.items()}

@@ -14,8 +14,8 @@ from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.infer.parameters import sites as parameters
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import bound as bound_of
-from nlbprob.infer.trajectories import cvi as local_inference
-from nlbprob.infer.trajectories.problem import problem
+from nlbprob.infer.trajectories import cvi
+from nlbprob.infer.trajectories.problem import trial_problem
 
 BIN_MS, BINS, NEURONS = 5.0, 60, 8
 KERNELS = {
@@ -64,13 +64,13 @@ def compiled(name, kind="Poisson"):
 
     def given(values):
         batch = Batch(jnp.asarray(trials.counts), jnp.asarray(trials.seen), {})
-        return problem(model, parameters.parameters_at(model, context, values), batch)
+        return trial_problem(model, parameters.parameters_at(model, context, values), batch)
 
     def solve(values):
         one, batch = given(values)
-        sites = local_inference.empty_sites(6, BINS, 2, one.loadings.dtype)
-        start = local_inference.begin(one, sites)
-        return local_inference.iterate(one, model.observation, batch, start, 60)
+        sites = cvi.empty_sites(6, BINS, 2, one.loadings.dtype)
+        start = cvi.init(one, sites)
+        return cvi.iterate(one, model.observation, batch, start, 60)
 
     def bound(values, local):
         one, batch = given(values)

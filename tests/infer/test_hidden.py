@@ -7,7 +7,7 @@ import pytest
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
 from nlbprob.infer.em.early_stopping import PATIENCE, Hidden
-from nlbprob.infer.em.steps import EM, e_step, empty_rows
+from nlbprob.infer.em.steps import EM, e_step, empty_site_state
 from nlbprob.infer.runtime.batch import chunks
 from nlbprob.infer.trajectories.marginals import COLD_STEPS
 
@@ -26,7 +26,8 @@ def batches_of(trials):
 def test_what_is_hidden_is_scored_as_a_prediction(made):
     trials, context = made.trials, Context.of(made.trials)
     hidden, values = Hidden(MODEL, context, batches_of(trials), 0.3, 0), jax.tree.map(np.asarray, made.parameters)
-    em, rows = EM(MODEL, context), empty_rows(MODEL, 12, 12, np.float32)
+    em = EM(MODEL, context)
+    rows = empty_site_state(em, hidden.batches[0])
     found = [e_step(em, values, batch, rows, COLD_STEPS, True) for batch in hidden.batches]
     bits = hidden.score(values, found)
     shown = np.concatenate([batch.seen for batch in hidden.batches])[:20]

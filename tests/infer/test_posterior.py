@@ -313,6 +313,13 @@ def test_a_process_of_its_own_predicts_the_same(fitted, recording):
         np.testing.assert_array_equal(pool.submit(rates_of, fitted, recording).result(), fitted.rates(recording))
 
 
+def test_joblib_carries_a_posterior(fitted, recording, tmp_path):
+    joblib = pytest.importorskip("joblib")
+    joblib.dump(fitted, tmp_path / "posterior.joblib")
+    again = joblib.load(tmp_path / "posterior.joblib")
+    np.testing.assert_array_equal(again.rates(recording), fitted.rates(recording))
+
+
 def own_function(trials):
     """A NumPyro function as a model."""
     x = nlb.LDS(2)(trials)

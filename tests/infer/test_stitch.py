@@ -33,8 +33,8 @@ def test_sessions_share_the_subspace(seed):
 
 def test_the_start_of_one_stitched_session_is_that_of_the_session(recording):
     model = nlb.Model(latents=[nlb.LDS(2)])
-    one = initialize.start_from(model, recording)
-    other = initialize.start_from(model, nlb.stitch({"only": recording}))
+    one = initialize.initial_guess(model, recording)
+    other = initialize.initial_guess(model, nlb.stitch({"only": recording}))
     np.testing.assert_allclose(other.loadings, one.loadings, rtol=1e-3, atol=1e-4)
 
 
@@ -112,7 +112,7 @@ def test_sessions_of_few_neurons_or_without_spikes_do_no_harm():
     few = trials.select(neurons=np.r_[0:12, 12:13])
     for case in (silent, few):
         model = nlb.Model(latents=[nlb.LDS(DIM)])
-        start = initialize.start_from(model, case)
+        start = initialize.initial_guess(model, case)
         values = initialize.site_values(model, Context.of(case), start)
         assert all(np.isfinite(value).all() for value in values.values())
 

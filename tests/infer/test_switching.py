@@ -42,7 +42,7 @@ def given_path(given, path):
 def log_evidence(one, trial):
     """log p(y) of a trial: every path of regimes in turn."""
     given = one.given()
-    regimes, bins = given.regimes[0], one.trials.n_bins
+    regimes, bins = given.priors[0].regimes, one.trials.n_bins
     initial, transition = np.asarray(regimes.initial, float), np.asarray(regimes.transition, float)
     design, offset, counts, neurons = seen_design(given, one.trials, trial)
     noise = np.diag(one.values["noise_scale"][neurons] ** 2)
@@ -83,7 +83,7 @@ def test_the_recurrent_bound_is_below_quadrature(double):
     one = case(recurrent=True, dim=1, bins=2)
     one = dataclasses.replace(one, values=one.values | {"slds.recurrence": np.array([[-1.5], [1.5]])})
     given, elbo = one.given(), np.asarray(one.converged(300).elbo)
-    chain, regimes = given.chains[0], given.regimes[0]
+    chain, regimes = given.chains[0], given.priors[0].regimes
     grid = np.linspace(-7, 7, 561)
     first, second = np.meshgrid(grid, grid, indexing="ij")
     initial = stats.norm(chain.initial_mean[0], np.sqrt(chain.initial_covariance[0, 0])).logpdf(first)

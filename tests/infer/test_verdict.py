@@ -9,8 +9,8 @@ import optax
 import pytest
 
 import nlbprob as nlb
+from nlbprob.infer.em.convergence import converged
 from nlbprob.infer.fit import errors as failures
-from nlbprob.posterior.diagnostics import settled
 from tests.conftest import SHORT
 
 NOISE = np.random.default_rng(0).standard_normal(40)
@@ -80,8 +80,8 @@ def test_em_settles_where_the_bound_hardly_rises():
     bounds = [-(0.5**k) for k in range(20)]
     shares = [(bounds[k] - bounds[k - 1]) / (bounds[k] - bounds[0]) for k in range(1, 20)]
     for count in range(2, 21):
-        assert settled(bounds[:count], "closed") == (count >= 10 and shares[count - 2] < 0.005)
-        assert settled(bounds[:count], "gradual") == (count >= 10 and shares[count - 2] < 0.00005)
+        assert converged(bounds[:count], "closed") == (count >= 10 and shares[count - 2] < 0.005)
+        assert converged(bounds[:count], "gradual") == (count >= 10 and shares[count - 2] < 0.00005)
 
 
 def test_several_seeds_keep_the_best_which_is_that_of_its_own_fit(fitted, recording):
@@ -104,8 +104,8 @@ def test_several_seeds_keep_the_best_which_is_that_of_its_own_fit(fitted, record
 
 @pytest.mark.parametrize("pace", ["closed", "mixture", "gradual"])
 def test_a_bound_that_falls_has_not_settled(pace):
-    assert settled(np.append(RISING[:12], RISING[11] + 0.001), pace)
-    assert not settled(np.append(RISING[:12], RISING[11] - 5.0), pace)
+    assert converged(np.append(RISING[:12], RISING[11] + 0.001), pace)
+    assert not converged(np.append(RISING[:12], RISING[11] - 5.0), pace)
 
 
 def test_a_fit_without_iterations_is_shown(fitted):
@@ -133,7 +133,7 @@ def test_a_gradient_or_a_trial_that_is_not_finite_is_named(recording):
     trials = trials.replace(counts=counts, seen=np.ones_like(trials.seen))
     chunk = types.SimpleNamespace(
         elbo=np.array([-10.0, -20.0]),
-        slopes=types.SimpleNamespace(slope={"a": np.ones(2), "gp.lengthscale_ms": np.nan}),
+        scores=types.SimpleNamespace(score={"a": np.ones(2), "gp.lengthscale_ms": np.nan}),
     )
     with pytest.raises(nlb.InputError, match=r"gradient of the bound in gp\.lengthscale_ms is not finite after 7 EM"):
         failures.check_expectation({"a": np.ones(2)}, [chunk], trials, 7)

@@ -3,10 +3,12 @@
 import html
 import html.parser
 import re
+import signal
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from nlbprob.errors import InputError
 from nlbprob.reporting.page import write_report
@@ -79,6 +81,28 @@ def test_the_page_is_well_formed_and_points_nowhere_outside(page):
     assert "http" + "://" not in page
     assert "https" not in page
     assert len(page) < 3e6
+
+
+@pytest.mark.parametrize("drawing", [1, 7])
+def test_ctrl_c_inside_a_drawing_is_ctrl_c_and_leaves_no_page(case, tmp_path, monkeypatch, drawing):
+    drawn = []
+
+    def print_svg(canvas, *arguments, **options):
+        drawn.append(canvas)
+        if len(drawn) == drawing:
+            signal.raise_signal(signal.SIGINT)
+        return draw(canvas, *arguments, **options)
+
+    draw = FigureCanvasSVG.print_svg
+    monkeypatch.setattr(FigureCanvasSVG, "print_svg", print_svg)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            case.write(tmp_path / "report.html")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(drawn) == drawing
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_drawings_follow_the_theme(page):

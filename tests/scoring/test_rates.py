@@ -3,6 +3,7 @@ import pytest
 
 from nlbprob.errors import InputError
 from nlbprob.scoring.rates import check_rates, in_splits, label_rates, rate_array
+from nlbprob.scoring.scores import score
 
 
 def test_labels_go_on_and_come_off(make_trials):
@@ -78,3 +79,12 @@ def test_splits_are_found_by_name(make_trials):
     assert in_splits(trials, ["train", "val"], "on").all()
     with pytest.raises(InputError, match="on: no trial is in split 'vall'. Did you mean 'val'?"):
         in_splits(trials, "vall", "on")
+
+
+def test_masked_rates_are_missing_rates(make_trials):
+    trials, rates = make_trials()
+    rates = np.ma.masked_array(rates, np.zeros(rates.shape, bool))
+    rates[1, 2, 0] = np.ma.masked
+    assert np.isnan(rate_array(rates, trials)[1, 2, 0])
+    with pytest.raises(InputError, match="1 rates are not finite"):
+        score(rates, trials)

@@ -1,6 +1,7 @@
 """One call for whatever holds a recording in memory: found by its kind, and binned as a file is."""
 
 import dataclasses
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
@@ -68,16 +69,28 @@ def load_session(source: Any, options: dict[str, Any], inputs: Given) -> Trials:
 
 def session_of(source: Any) -> Session:
     """The object as a `Session`. Raises InputError where it is of no kind that is known."""
+    if hasattr(source, "parent") and hasattr(source, "file"):
+        raise InputError(
+            f"a {type(source).__name__} is a part of a file, and its trials may lie in another; hand over the whole "
+            "file, group.file, or its path."
+        )
     for neighbour in NEIGHBOURS:
         if neighbour.takes(source):
             return neighbour.session(source)
-    raise InputError(f"a recording is {FORMS}, not a {type(source).__name__}. {advice(source)}".rstrip())
+    what = type(source).__name__
+    if isinstance(source, list | tuple) and source:
+        what += f" of {type(source[0]).__name__}"
+    raise InputError(f"a recording is {FORMS}, not a {what}. {advice(source)}".rstrip())
 
 
 def advice(source: Any) -> str:
     """What to do with an object that holds no spikes of units, where that is known."""
     if isinstance(source, Trials):
         return "These are Trials already."
+    if isinstance(source, Iterable) and any(hasattr(entry, "spiketrains") for entry in source):
+        return "Hand over the neo Block that holds the segments, or one segment."
+    if hasattr(source, "get_ancestor"):
+        return "Hand over the NWBFile that holds it."
     if isinstance(source, list | tuple):
         return "Load each file, and join the recordings with nlb.stitch."
     if hasattr(source, "get_traces"):

@@ -1,5 +1,6 @@
 """Spike times in plain containers: a mapping of ids to times, a list of times, or a table of units."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,12 +12,20 @@ from nlbprob.data.neighbours.session import Session
 from nlbprob.data.neighbours.tables import index_of
 from nlbprob.errors import InputError
 
+#: What objects of neo, pynwb and others have that hold the spikes of many units.
+HOLDERS = ("spiketrains", "segments", "acquisition", "get_unit_spike_train")
+
 
 def takes(source: Any) -> bool:
     """Whether it is a mapping or list of spike times, or a table with a column of them."""
     if isinstance(source, Mapping) or (hasattr(source, "iloc") and hasattr(source, "columns")):
         return True
-    return isinstance(listed(source), list) and not any(isinstance(entry, str) for entry in source)
+    return isinstance(listed(source), list) and not any(is_recording(entry) for entry in source)
+
+
+def is_recording(entry: Any) -> bool:
+    """Whether it is a path, or an object that holds the spikes of many units: no spike times of one."""
+    return isinstance(entry, str | os.PathLike) or any(hasattr(entry, name) for name in HOLDERS)
 
 
 def listed(source: Any) -> Any:

@@ -5,27 +5,47 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from nlbprob.arguments import described
+from nlbprob.data.tables import is_missing, of_objects, unmasked
 from nlbprob.errors import InputError
 
 
-def seconds(values: Any, field: str) -> Float[np.ndarray, " time"]:
+def seconds(values: Any, field: str, aligned: bool = False) -> Float[np.ndarray, " time"]:
     """Times in s from plain numbers (s), quantities with a unit, time differences, or an object with times `t` (s).
 
-    Masked times are left out.
+    Args:
+        values: the times.
+        field: what messages call them.
+        aligned: they belong to the rows of a table, or to samples: masked and missing ones become NaN. Otherwise masked
+            ones are left out.
 
     Raises:
         InputError: they are not one list of times.
     """
     values = getattr(values, "t", values)
+    if aligned:
+        values = in_place(values, field)
     array = magnitude(values, field, time=True)
     if array.dtype.kind == "M":
         raise InputError(f"{field}: holds dates; hand over seconds since the start of the recording.")
     if array.size == 0:
         return np.zeros(0)
     array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    if array.dtype.kind == "O" and array.ndim == 0:
+        raise InputError(f"{field}: expected one list of times in s, got something {described(values)}.")
     if array.ndim != 1 or array.dtype.kind not in "uif":
         raise InputError(f"{field}: expected one list of times in s, got {array.dtype} of shape {array.shape}.")
     return array.astype(np.float64)
+
+
+def in_place(times: Any, field: str) -> Any:
+    """Times in which masked and missing ones are NaN; as they are where there are none of these."""
+    if isinstance(times, np.ma.MaskedArray) and not hasattr(times, "rescale"):
+        return unmasked(times)
+    plain = isinstance(times, list | tuple) or str(getattr(times, "dtype", "")) == "object"
+    if plain and any(is_missing(time) for time in times):
+        return of_objects(list(times), field)
+    return times
 
 
 def magnitude(values: Any, field: str, time: bool = False) -> np.ndarray:

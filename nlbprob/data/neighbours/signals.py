@@ -33,7 +33,7 @@ def series_of(signal: Any, name: str) -> Series:
         values = np.ma.filled(values.astype(np.float64), np.nan)
     if len(channels) != (values.shape[1] if values.ndim > 1 else 1) or channels == counted(len(channels)):
         channels = ()
-    return Series.from_samples(name, seconds(times, "behavior"), values, channels)
+    return Series.from_samples(name, seconds(times, "behavior", aligned=True), values, channels)
 
 
 def unnamed(signal: Any) -> Any:

@@ -33,9 +33,9 @@ def trial_table(trials: Any) -> Columns:
         start_stop = pair(trials)
         columns = {"start_time": start_stop[0], "stop_time": start_stop[1]}
     start = first_of(columns, STARTS)
-    begin = seconds(columns.pop(start), f"trials {start!r}")
+    begin = seconds(columns.pop(start), f"trials {start!r}", aligned=True)
     stop = first_of(columns, (*STOPS, "duration"))
-    end = seconds(columns.pop(stop), f"trials {stop!r}")
+    end = seconds(columns.pop(stop), f"trials {stop!r}", aligned=True)
     if len(begin) != len(end) or not len(begin):
         raise InputError(f"trials: {len(begin)} starts and {len(end)} ends; give one of each for at least one trial.")
     end = begin + end if stop == "duration" else end

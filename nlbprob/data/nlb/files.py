@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from nlbprob.data.nlb.facts import DATASETS, Dataset
-from nlbprob.errors import InputError
+from nlbprob.errors import InputError, printable
 
 #: A folder may hold the files themselves, {subject}/{file} or {dandiset}/{subject}/{file}.
 DEPTHS = ("*.nwb", "*/*.nwb", "*/*/*.nwb")
@@ -27,10 +27,12 @@ def find_pair(folder: str | os.PathLike, dataset: Dataset) -> tuple[Path, Path]:
             "or leave out the dataset to read this file alone."
         )
     if not place.is_dir():
-        raise FileNotFoundError(f"{folder}: there is no such folder; name the one with the files of {dataset.name}.")
+        raise FileNotFoundError(
+            f"{printable(str(folder))}: there is no such folder; name the one with the files of {dataset.name}."
+        )
     present = [path for depth in DEPTHS for path in sorted(place.glob(depth)) if path.is_file()]
     if not present:
-        raise FileNotFoundError(f"{folder}: holds no NWB file; {wanted(dataset)}.")
+        raise FileNotFoundError(f"{printable(str(folder))}: holds no NWB file; {wanted(dataset)}.")
     train, test = ([path for path in present if belongs(path, dataset, kind)] for kind in ("train", "test"))
     if not train and not test:
         raise InputError(f"{folder}: holds {described(present)}, not {dataset.name}; {wanted(dataset)}.")

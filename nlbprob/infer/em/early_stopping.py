@@ -6,16 +6,17 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float
 
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
-from nlbprob.infer.em.steps import Chunk
+from nlbprob.infer.em.steps import EStep
 from nlbprob.infer.parameters.sites import parameters_at
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.execute import map_chunks
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import marginals
-from nlbprob.infer.trajectories.problem import latent_moments, problem
+from nlbprob.infer.trajectories.problem import latent_moments, trial_problem
 from nlbprob.model import Model
 
 #: EM ends after so many iterations without a better prediction.
@@ -23,14 +24,14 @@ PATIENCE = 5
 
 
 class Hidden:
-    """A share of all pairs of trial and neuron, hidden from EM; `batches` is what it sees.
+    """A fraction of all pairs of trial and neuron, hidden from EM; `batches` is what it sees.
 
     The prediction is scored as co-smoothing is: bits per spike over the neuron's mean count in what is seen.
     """
 
-    def __init__(self, model: Model, context: Context, batches: Sequence[Batch], share: float, seed: int):
+    def __init__(self, model: Model, context: Context, batches: Sequence[Batch], fraction: float, seed: int):
         random = np.random.default_rng([seed, 1])
-        pairs = [random.random((len(batch.seen), 1, batch.seen.shape[2])) < share for batch in batches]
+        pairs = [random.random((len(batch.seen), 1, batch.seen.shape[2])) < fraction for batch in batches]
         both = list(zip(batches, pairs, strict=True))
         self.batches = tuple(batch._replace(seen=batch.seen & ~pair) for batch, pair in both)
         self.targets = tuple(batch.seen & pair for batch, pair in both)
@@ -40,14 +41,14 @@ class Hidden:
         self.spikes = sum(float(jnp.where(t, b.counts, 0).sum()) for b, t in zip(batches, self.targets, strict=True))
         if not self.spikes:
             raise InputError(
-                f"fit(early_stopping={share:g}): no spike is among what is hidden. Hide more, or go without."
+                f"fit(early_stopping={fraction:g}): no spike is among what is hidden. Hide more, or go without."
             )
         self.model, self.context, self.mean = model, context, mean
 
-    def score(self, values: dict[str, Any], chunks: Sequence[Chunk]) -> float:
-        """Bits per spike of what is hidden, predicted from what an E-step found at these values."""
+    def score(self, values: dict[str, Any], chunks: Sequence[EStep]) -> float:
+        """Bits per spike of what is hidden, predicted from an E-step at these values."""
 
-        def gained(part):
+        def gained(part: tuple[Batch, Bool[Array, "trial time neuron"], EStep]) -> Float[Array, ""]:
             return nats(self.model, self.context, values, self.mean, *part)
 
         parts = zip(self.batches, self.targets, chunks, strict=True)
@@ -55,13 +56,21 @@ class Hidden:
 
 
 @program("model", "context")
-def nats(model: Model, context: Context, values, mean, batch: Batch, target, chunk: Chunk):
+def nats(
+    model: Model,
+    context: Context,
+    values: dict[str, Any],
+    mean: Float[Array, " neuron"],
+    batch: Batch,
+    target: Bool[Array, "trial time neuron"],
+    chunk: EStep,
+) -> Float[Array, ""]:
     """The log likelihood of the hidden counts of a chunk over that of the mean counts."""
     theta = parameters_at(model, context, values)
-    given, _ = problem(model, theta, batch)
-    share = chunk.share.reshape(len(batch.seen), -1)
-    found = marginals.Marginals(*latent_moments(given, *chunk.moments), share)
-    expected = jnp.maximum(marginals.expected_counts(model, given, found), 1e-9)
+    problem, _ = trial_problem(model, theta, batch)
+    responsibility = chunk.responsibility.reshape(len(batch.seen), -1)
+    latents = marginals.Marginals(*latent_moments(problem, *chunk.moments), responsibility)
+    expected = jnp.maximum(marginals.expected_counts(model, problem, latents), 1e-9)
     gained = batch.counts * jnp.log(expected / mean) - (expected - mean)
     return jnp.where(target, gained, 0.0).sum()
 

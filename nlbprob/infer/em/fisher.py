@@ -1,6 +1,7 @@
-"""Steps uphill for the parameters that have no update in closed form: Fisher scoring with what single trials say.
+"""Fisher scoring for the parameters that have no update in closed form.
 
-The slopes of single trials' bounds give the gradient, and their outer products the empirical Fisher information
+The scores of single trials, the gradients of their bounds, add up to the gradient, and their outer products to the
+empirical Fisher information
 (Berndt, Hall, Hall and Hausman 1974). The scales of latents take part, through their loadings: updates at fixed
 trajectories let them creep where counts are few, and timescales with them.
 """
@@ -11,45 +12,45 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from nlbprob.blocks.base import Context
 from nlbprob.infer.parameters.flat import Entries
 from nlbprob.infer.parameters.sites import log_prior, parameters_at
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import bound as bound_of
-from nlbprob.infer.trajectories import cvi as local_inference
-from nlbprob.infer.trajectories.problem import Rows, combined, problem
+from nlbprob.infer.trajectories import cvi
+from nlbprob.infer.trajectories.problem import Auxiliary, SiteState, combined, trial_problem
 from nlbprob.model import Model, Parameters
-from nlbprob.numerics.gaussian import Smoothed
+from nlbprob.numerics.gaussian import Moments, Sites, Smoothed
 
 #: Longest step of an entry, in unconstrained space.
 LONGEST_STEP = 0.25
-#: Share of a whole step that is taken at most: updates in closed form move the same way, and together they overshoot.
+#: Largest fraction of a whole step: updates in closed form move the same way, and together they overshoot.
 LARGEST_SIZE = 0.7
 #: Most entries whose information matrix is kept whole; of more, its diagonal is.
 MOST_JOINT = 1000
 
 
-class Slopes(NamedTuple):
+class TrialScores(NamedTuple):
     """Sums over trials of d bound / d entry by site, and of its outer products [entry, entry] (or squares [entry]).
 
-    scale: the slope in the logs of the scales of latents, which come after the sites.
+    scale: the score in the logs of the scales of latents, which come after the sites.
     """
 
-    slope: dict[str, Array]
+    score: dict[str, Array]
     scale: Float[Array, " group"]
     information: Float[Array, "..."]
 
 
-class Stride(NamedTuple):
-    """How far to go along the next step, and the bound at the last."""
+class StepSize(NamedTuple):
+    """The fraction of the next step to take, and the bound at the last."""
 
     size: Float[Array, ""]
     bound: Float[Array, ""]
 
 
-def scale_groups(model: Model) -> np.ndarray:
+def scale_groups(model: Model) -> Int[np.ndarray, " latent"]:
     """The modes of latents whose scale no update in closed form moves, numbered by latent; -1 for all others."""
     groups = np.full(model.dim, -1)
     for block in model.chains:
@@ -58,95 +59,124 @@ def scale_groups(model: Model) -> np.ndarray:
     return groups
 
 
-class Ascent(NamedTuple):
+class FisherScoring(NamedTuple):
     """The entries to move, of a model in its context, and the groups of latents whose scale moves with them."""
 
     model: Model
     context: Context
     entries: Entries
-    groups: np.ndarray
+    groups: Int[np.ndarray, " latent"]
 
     @property
     def n_scales(self) -> int:
         """How many scales move."""
         return int(self.groups.max()) + 1
 
-    def begin(self, trials: int) -> Stride:
-        """The stride before the first step: short where the entries outnumber the trials that have to tell of them."""
+    def init(self, trials: int) -> StepSize:
+        """The size of the first step: small where the entries outnumber the trials."""
         count = sum(math.prod(shape) for shape in self.entries.shapes) + self.n_scales
-        return Stride(jnp.full((), LARGEST_SIZE * trials / (trials + count)), jnp.full((), -jnp.inf))
+        return StepSize(jnp.full((), LARGEST_SIZE * trials / (trials + count)), jnp.full((), -jnp.inf))
 
-    def factors(self, scales):
+    def factors(self, scales: Float[Array, " group"]) -> Float[Array, " latent"]:
         """What each latent's loadings are multiplied with, from the logs of the scales."""
         return jnp.exp(jnp.concatenate([scales, jnp.zeros(1, scales.dtype)]))[self.groups]
 
-    def slopes(self, values: dict[str, Any], batch: Batch, rows: Rows, share, moments) -> Slopes:
-        """What the trials of a chunk say, from what the E-step found at these values."""
+    def scores(
+        self,
+        values: dict[str, Any],
+        batch: Batch,
+        site_state: SiteState,
+        responsibility: Float[Array, " row"],
+        moments: Moments,
+    ) -> TrialScores:
+        """The scores of a chunk's trials at these values, from the E-step's sites and moments there."""
         model, entries = self.model, self.entries
 
-        def one(batch: Batch, sites, paths, share, mean, covariance):
+        def of_trial(
+            batch: Batch,
+            sites: Sites,
+            auxiliary: Auxiliary,
+            responsibility: Float[Array, " row"],
+            mean: Float[Array, "row time state"],
+            covariance: Float[Array, "row time state state"],
+        ) -> Float[Array, " entry"]:
             theta = parameters_at(model, self.context, values)
-            given, _ = problem(model, theta, batch)
+            problem, _ = trial_problem(model, theta, batch)
             bins, size = mean.shape[-2:]
             crosses = jnp.zeros((mean.shape[0], bins - 1, size, size), mean.dtype)
-            found = Smoothed(mean, covariance, crosses, jnp.zeros(mean.shape[0], mean.dtype))
-            # Of a row's bound only its share among the components of its trial matters here.
-            known = jnp.log(share) if theta.mixture is None else jnp.log(share) - theta.mixture.log_weights
-            local = local_inference.begin(given, sites, None, paths)._replace(smoothed=found, elbo=known)
+            smoothed = Smoothed(mean, covariance, crosses, jnp.zeros(mean.shape[0], mean.dtype))
+            # Of a row's bound only its responsibility within its trial matters here.
+            elbo = jnp.log(responsibility)
+            elbo = elbo if theta.mixture is None else elbo - theta.mixture.log_weights
+            local = cvi.init(problem, sites, None, auxiliary)._replace(smoothed=smoothed, elbo=elbo)
 
-            def bound(at, scales):
+            def bound(at: Float[Array, " entry"], scales: Float[Array, " group"]) -> Float[Array, ""]:
                 theta = parameters_at(model, self.context, entries.into(values, at))
                 theta = theta._replace(loadings=theta.loadings * self.factors(scales))
-                given, repeated = problem(model, theta, batch)
-                return combined(theta, bound_of.bound(given, model.observation, repeated, local))[0].sum()
+                problem, repeated = trial_problem(model, theta, batch)
+                return combined(theta, bound_of.bound(problem, model.observation, repeated, local))[0].sum()
 
             return jnp.concatenate(jax.grad(bound, (0, 1))(entries.of(values), jnp.zeros(self.n_scales, mean.dtype)))
 
         trials = batch.counts.shape[0]
         batches = jax.tree.map(lambda a: a[:, None], batch)
-        own = (rows.sites, rows.paths, share, *moments)
-        own = jax.tree.map(lambda a: a.reshape(trials, model.n_components, *a.shape[1:]), own)
-        each = jax.vmap(one)(batches, *own)
-        # Trials that fill up a chunk have seen nothing.
+        by_row = (site_state.sites, site_state.auxiliary, responsibility, *moments)
+        by_trial = jax.tree.map(lambda a: a.reshape(trials, model.n_components, *a.shape[1:]), by_row)
+        each = jax.vmap(of_trial)(batches, *by_trial)
+        # Nothing is seen of the trials that pad a chunk.
         each = jnp.where(batch.seen.any((1, 2))[:, None], each, 0.0)
         finite = jnp.nan_to_num(each)
         information = finite.T @ finite if each.shape[1] <= MOST_JOINT else (finite**2).sum(0)
-        slope, scale = jnp.split(each.sum(0), [each.shape[1] - self.n_scales])
-        return Slopes(entries.split(slope), scale, information)
+        score, scale = jnp.split(each.sum(0), [each.shape[1] - self.n_scales])
+        return TrialScores(entries.split(score), scale, information)
 
-    def climb(self, values: dict[str, Any], theta: Parameters, slopes: Slopes, trials, stride: Stride, bound):
+    def step(
+        self,
+        values: dict[str, Any],
+        theta: Parameters,
+        scores: TrialScores,
+        trials: int | Int[Array, ""],
+        previous: StepSize,
+        bound: Float[Array, ""],
+    ) -> tuple[dict[str, Any], Float[Array, " latent"], StepSize]:
         """A step uphill on bound plus log prior; by half as much where the bound has fallen since the last step.
 
-        theta: the parameters at these values. Returns the values, the factors of the loadings, and the next stride.
+        theta: the parameters at these values. Returns the values, the loadings' factors, and the next step's size.
         """
-        here = jnp.concatenate([self.entries.of(values), jnp.zeros_like(slopes.scale)])
+        here = jnp.concatenate([self.entries.of(values), jnp.zeros_like(scores.scale)])
         parts = [here.size - self.n_scales]
 
-        def prior(at):
+        def prior(at: Float[Array, " entry"]) -> Float[Array, ""]:
             at, scales = jnp.split(at, parts)
             loadings = self.model.readout.values(theta.baseline, theta.loadings * self.factors(scales))
             return log_prior(self.model, self.context, self.entries.into(values, at) | loadings)
 
         prior_slope, prior_curvature = jax.jvp(jax.grad(prior), (here,), (jnp.ones_like(here),))
-        slope = jnp.concatenate([self.entries.join(slopes.slope), slopes.scale]) + prior_slope
-        precision = shrunk(slopes.information, jnp.maximum(-prior_curvature, 0.0), trials)
+        slope = jnp.concatenate([self.entries.join(scores.score), scores.scale]) + prior_slope
+        precision = shrunk(scores.information, jnp.maximum(-prior_curvature, 0.0), trials)
         change = slope / precision if precision.ndim == 1 else jnp.linalg.solve(precision, slope)
         change = jnp.where(jnp.isfinite(change).all(), change, 0.0)
-        slack = local_inference.tolerance(bound.dtype) * jnp.abs(bound)
-        size = jnp.where(bound < stride.bound - slack, 0.5 * stride.size, jnp.minimum(LARGEST_SIZE, 1.1 * stride.size))
+        slack = cvi.tolerance(bound.dtype) * jnp.abs(bound)
+        size = jnp.where(
+            bound < previous.bound - slack, 0.5 * previous.size, jnp.minimum(LARGEST_SIZE, 1.1 * previous.size)
+        )
         at = here + size * change * jnp.minimum(1.0, LONGEST_STEP / jnp.abs(change).max())
         at, scales = jnp.split(at, parts)
-        return self.entries.into(values, at), self.factors(scales), Stride(size, bound)
+        return self.entries.into(values, at), self.factors(scales), StepSize(size, bound)
 
 
-def shrunk(information, prior, trials):
+def shrunk(
+    information: Float[Array, "entry entry"] | Float[Array, " entry"],
+    prior: Float[Array, " entry"],
+    trials: int | Int[Array, ""],
+) -> Float[Array, "entry entry"] | Float[Array, " entry"]:
     """The precision that so many trials and a prior of independent entries give: [entry, entry], or its diagonal.
 
     The empirical Fisher information is shrunk towards its diagonal by p / (p + trials) for p entries: fewer trials than
-    entries tell little of how they go together.
+    entries hardly show correlations.
     """
     if information.ndim == 1:
         return information + prior + 1e-6
-    own = jnp.diagonal(information)
-    share = own.size / (own.size + trials)
-    return (1 - share) * information + jnp.diag(share * own + prior + 1e-6)
+    diagonal = jnp.diagonal(information)
+    fraction = diagonal.size / (diagonal.size + trials)
+    return (1 - fraction) * information + jnp.diag(fraction * diagonal + prior + 1e-6)

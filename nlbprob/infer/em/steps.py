@@ -2,61 +2,47 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int, PyTree
+from numpyro.distributions.constraints import Constraint
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.identity import Identified
 from nlbprob.infer.em import updates as maximize
-from nlbprob.infer.em.fisher import Ascent, Slopes, Stride, scale_groups
+from nlbprob.infer.em.fisher import FisherScoring, StepSize, TrialScores, scale_groups
 from nlbprob.infer.parameters.flat import Entries
 from nlbprob.infer.parameters.sites import Site, parameter_sites, parameters_at
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
-from nlbprob.infer.trajectories import cvi as local_inference
-from nlbprob.infer.trajectories.problem import Rows, combined, problem
+from nlbprob.infer.trajectories import cvi
+from nlbprob.infer.trajectories import prior as trajectory_prior
+from nlbprob.infer.trajectories.problem import Auxiliary, SiteState, combined, trial_problem
 from nlbprob.model import Model
 from nlbprob.numerics import matrices
-from nlbprob.numerics.gaussian import Sites
-from nlbprob.numerics.hmm import Path
+from nlbprob.numerics.gaussian import Moments, Sites
 
-#: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is not known.
+#: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is unknown.
 START_SCALE = 0.05
 
 
-def empty_rows(model: Model, trials: int, bins: int, dtype) -> Rows:
-    """The rows of so many trials before anything is known of them."""
-    count = trials * model.n_components
-    paths = tuple(
-        Path(
-            jnp.zeros((count, bins, block.n_regimes), dtype),
-            jnp.zeros((count, bins - 1, block.n_regimes, block.n_regimes), dtype),
-            jnp.zeros(count, dtype),
-        )
-        if block.n_regimes
-        else None
-        for block in model.chains
-    )
-    return Rows(local_inference.empty_sites(count, bins, model.dim, dtype), jnp.ones(count, dtype), paths)
+class EStep(NamedTuple):
+    """The E-step of a chunk of trials.
 
-
-class Chunk(NamedTuple):
-    """What the E-step says of a chunk of trials.
-
-    elbo: of each trial; share: responsibilities of each trial's components, by row; moments: mean and covariance of
-    the state; statistics: for the updates; slopes: of the bound in the free sites, where there are some.
+    site_state: what the next one starts from; elbo: of each trial; responsibility: of each trial's components, by row;
+    moments: mean and covariance of the state; statistics: for the updates; scores: gradients of the bound in the free
+    sites, where there are some.
     """
 
-    rows: Rows
+    site_state: SiteState
     elbo: Float[Array, " trial"]
-    share: Float[Array, " row"]
-    moments: tuple[Array, Array]
+    responsibility: Float[Array, " row"]
+    moments: Moments
     statistics: tuple[Any, ...]
-    slopes: Slopes | None
+    scores: TrialScores | None
 
 
 class EMState(NamedTuple):
@@ -68,19 +54,19 @@ class EMState(NamedTuple):
 
     values: dict[str, Any]
     curvature: Float[Array, "neuron width width"]
-    rows: tuple[Rows, ...]
-    stride: Stride
+    rows: tuple[SiteState, ...]
+    stride: StepSize
 
 
-def free_sites(model: Model, context: Context, supports: dict[str, Any]) -> list[str]:
+def free_sites(model: Model, context: Context, names: Collection[str]) -> list[str]:
     """The sites that no update in closed form moves: these follow the gradient of the bound."""
-    settled = set(model.readout.closed_form)
-    settled |= {name for name in supports if name in maximize.observation_sites(model, context)}
+    closed_form = set(model.readout.closed_form)
+    closed_form |= {name for name in names if name in maximize.observation_sites(model, context)}
     for latent in model.chains:
-        settled |= {latent.site(name) for name in model.closed_form(latent)}
+        closed_form |= {latent.site(name) for name in model.closed_form(latent)}
     if model.templates is not None:
-        settled |= {model.templates.site(name) for name in ("weights", "coefficients")}
-    return [name for name in supports if name not in settled]
+        closed_form |= {model.templates.site(name) for name in ("weights", "coefficients")}
+    return [name for name in names if name not in closed_form]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -91,7 +77,7 @@ class EM(Identified):
     context: Context
 
     @functools.cached_property
-    def supports(self) -> dict[str, Any]:
+    def supports(self) -> dict[str, Constraint]:
         """The support of every parameter site."""
         return {name: site.support for name, site in parameter_sites(self.model, self.context).items()}
 
@@ -101,18 +87,20 @@ class EM(Identified):
         return parameter_sites(self.model, self.context)
 
     @property
-    def ascent(self) -> Ascent:
+    def scoring(self) -> FisherScoring:
         """Steps for the sites that no update in closed form moves."""
         free = free_sites(self.model, self.context, self.supports)
         sites = self.sites
-        return Ascent(self.model, self.context, Entries({name: sites[name] for name in free}), scale_groups(self.model))
+        return FisherScoring(
+            self.model, self.context, Entries({name: sites[name] for name in free}), scale_groups(self.model)
+        )
 
     @property
     def pace(self) -> str:
-        """How fast EM converges, as `verdict.SETTLED` has it: "gradual" where some parameters have no update in closed
+        """How fast EM converges, see `convergence.TOLERANCE`: "gradual" where some parameters have no update in closed
         form, or a scale of the readout falls little by little to zero.
         """
-        if self.ascent.entries.sites or len(self.model.readout.closed_form) > len(self.model.readout.names):
+        if self.scoring.entries.sites or len(self.model.readout.closed_form) > len(self.model.readout.names):
             return "gradual"
         return "closed" if self.model.templates is None else "mixture"
 
@@ -125,56 +113,78 @@ class EM(Identified):
             trials: how many these are without padding.
         """
         model, dtype = self.model, jnp.result_type(float)
-        size, bins, neurons = batches[0].counts.shape
-        rows, width = empty_rows(model, size, bins, dtype), 1 + model.dim
+        site_state, width, neurons = empty_site_state(self, batches[0]), 1 + model.dim, batches[0].counts.shape[2]
         curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / START_SCALE**2, (neurons, width, width))
-        return EMState(values, curvature, (rows,) * len(batches), self.ascent.begin(trials))
+        return EMState(values, curvature, (site_state,) * len(batches), self.scoring.init(trials))
+
+
+def empty_site_state(em: EM, batch: Batch) -> SiteState:
+    """The state of a chunk before the first E-step."""
+    model, dtype = em.model, jnp.result_type(float)
+
+    def init(values: dict[str, Any], batch: Batch) -> Auxiliary:
+        problem, repeated = trial_problem(model, parameters_at(model, em.context, values), batch)
+        return trajectory_prior.init(problem, *repeated.counts.shape[:2])
+
+    shapes = jax.eval_shape(init, {name: site.shape for name, site in em.sites.items()}, batch)
+    auxiliary = jax.tree.map(lambda array: jnp.zeros(array.shape, array.dtype), shapes)
+    count = batch.counts.shape[0] * model.n_components
+    sites = cvi.empty_sites(count, batch.counts.shape[1], model.dim, dtype)
+    return SiteState(sites, jnp.ones(count, dtype), auxiliary)
 
 
 @program("em")
-def e_step(em: EM, values, batch: Batch, rows: Rows, steps, cold) -> Chunk:
-    """The E-step of one chunk: `steps` natural-gradient steps. cold: discrete paths start from their prior."""
-    model, ascent = em.model, em.ascent
+def e_step(
+    em: EM,
+    values: dict[str, Any],
+    batch: Batch,
+    site_state: SiteState,
+    steps: int | Int[Array, ""],
+    cold: bool | Bool[Array, ""],
+) -> EStep:
+    """The E-step of one chunk: `steps` natural-gradient steps. cold: auxiliary posteriors start from the prior."""
+    model, scoring = em.model, em.scoring
     theta = parameters_at(model, em.context, values)
-    given, repeated = problem(model, theta, batch)
-    start = local_inference.begin(given, rows.sites, rows.step_size)
-    paths = jax.tree.map(lambda fresh, kept: jnp.where(cold, fresh, kept), start.paths, rows.paths)
-    local = local_inference.iterate(given, model.observation, repeated, start._replace(paths=paths), steps)
-    elbo, share = combined(theta, local.elbo)
-    share = share.reshape(-1)
+    problem, repeated = trial_problem(model, theta, batch)
+    initial = cvi.init(problem, site_state.sites, site_state.step_size)
+    auxiliary = jax.tree.map(lambda fresh, kept: jnp.where(cold, fresh, kept), initial.auxiliary, site_state.auxiliary)
+    initial = initial._replace(auxiliary=auxiliary, held=auxiliary)
+    local = cvi.iterate(problem, model.observation, repeated, initial, steps)
+    elbo, responsibility = combined(theta, local.elbo)
+    responsibility = responsibility.reshape(-1)
     smoothed = local.smoothed
     moments = (smoothed.mean, smoothed.covariance)
-    found = maximize.statistics(model, theta, given, repeated, local, share)
-    step_size = jnp.minimum(1.0, local_inference.GROW * local.step_size)
-    kept = Rows(local.sites, step_size, local.paths)
-    slopes = ascent.slopes(values, batch, kept, share, moments) if ascent.entries.sites else None
-    return Chunk(kept, elbo, share, moments, found, slopes)
+    statistics = maximize.statistics(model, theta, problem, repeated, local, responsibility)
+    step_size = jnp.minimum(1.0, cvi.GROW * local.step_size)
+    next_state = SiteState(local.sites, step_size, local.auxiliary)
+    scores = scoring.scores(values, batch, next_state, responsibility, moments) if scoring.entries.sites else None
+    return EStep(next_state, elbo, responsibility, moments, statistics, scores)
 
 
 @program("em")
-def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[Chunk, ...]) -> EMState:
+def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[EStep, ...]) -> EMState:
     """The M-step: templates, readout, observation, dynamics, the change of basis, then the free sites."""
-    model, context, values, ascent = em.model, em.context, dict(state.values), em.ascent
+    model, context, values, scoring = em.model, em.context, dict(state.values), em.scoring
     total = jax.tree.map(lambda *parts: sum(parts), *[chunk.statistics for chunk in chunks])
     values |= maximize.templates(model, context, values, total)
     data = stacked(batches)
-    rows = stacked([(chunk.moments, chunk.share) for chunk in chunks])
+    marginals = stacked([(chunk.moments, chunk.responsibility) for chunk in chunks])
     theta = parameters_at(model, context, values)
     curvature = state.curvature
     if model.readout.names:
         penalty = model.penalty(context, theta, values)
-        theta, curvature = maximize.readout(model, theta, data, rows, penalty)
+        theta, curvature = maximize.readout(model, theta, data, marginals, penalty)
         values |= model.readout.maximize(theta.loadings, curvature, values)
-    values |= maximize.observation(model, context, em.supports, values, theta, data, rows)
-    stride, scale = state.stride, jnp.ones(())
-    if ascent.entries.sites:
-        slopes = jax.tree.map(lambda *parts: sum(parts), *[chunk.slopes for chunk in chunks])
-        bound = sum(chunk.elbo.sum() for chunk in chunks)
+    values |= maximize.observation(model, context, em.supports, values, theta, data, marginals)
+    step_size, scale = state.stride, jnp.ones(())
+    if scoring.entries.sites:
+        scores = jax.tree.map(lambda *parts: sum(parts), *[chunk.scores for chunk in chunks])
+        elbo: Any = sum(chunk.elbo.sum() for chunk in chunks)
         trials = sum(batch.seen.any((1, 2)).sum() for batch in batches)
-        values, scale, stride = ascent.climb(values, theta, slopes, trials, stride, bound)
+        values, scale, step_size = scoring.step(values, theta, scores, trials, step_size, elbo)
         theta = theta._replace(loadings=theta.loadings * scale)
-    found, basis = maximize.latents(model, context, values, total)
-    values |= found
+    latent_sites, basis = maximize.latents(model, context, values, total)
+    values |= latent_sites
     values |= model.readout.values(theta.baseline, theta.loadings @ basis)
     inverse = matrices.diagonal_blocks([jnp.eye(1, dtype=basis.dtype), jnp.linalg.inv(basis)])
     if model.templates is not None and model.templates.on is not None:
@@ -182,28 +192,30 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[Chu
         values[site] = values[site] @ jnp.linalg.inv(basis[place, place]).T
     turn = basis * scale[..., None]
     rows = tuple(
-        chunk.rows._replace(sites=Sites(chunk.rows.sites.linear @ turn, turn.T @ chunk.rows.sites.precision @ turn))
+        chunk.site_state._replace(
+            sites=Sites(chunk.site_state.sites.linear @ turn, turn.T @ chunk.site_state.sites.precision @ turn)
+        )
         for chunk in chunks
     )
-    return EMState(values, inverse @ curvature @ inverse.T, rows, stride)
+    return EMState(values, inverse @ curvature @ inverse.T, rows, step_size)
 
 
-def bound(chunks: Iterable[Chunk]) -> float:
-    """The bound of all trials, nats; trials that fill the last chunk have seen nothing, and theirs is zero."""
+def bound(chunks: Iterable[EStep]) -> float:
+    """The bound of all trials, nats; that of the trials that pad the last chunk is zero."""
     return float(sum(chunk.elbo.sum() for chunk in chunks))
 
 
 @program()
-def flat(batches: tuple[Batch, ...], rows: tuple[Rows, ...]) -> tuple[Batch, Rows]:
-    """Data and rows of all chunks with one axis of trials; those that pad the last chunk come last."""
+def flat(batches: tuple[Batch, ...], site_states: tuple[SiteState, ...]) -> tuple[Batch, SiteState]:
+    """Data and states of all chunks with one axis of trials; those that pad the last chunk come last."""
 
-    def joined(parts):
+    def joined(parts: tuple[PyTree[Array], ...]) -> PyTree[Array]:
         return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
 
-    found = joined(rows)
-    return joined(batches), found._replace(step_size=jnp.ones_like(found.step_size))
+    site_state: Any = joined(site_states)
+    return joined(batches), site_state._replace(step_size=jnp.ones_like(site_state.step_size))
 
 
-def stacked(trees):
+def stacked(trees: Sequence[PyTree[Array]]) -> Any:
     """Trees of arrays as one, with a leading axis `chunk`."""
     return jax.tree.map(lambda *arrays: jnp.stack(arrays), *trees)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 #: The newest checkpoint in a folder, and the one before it.
 NAMES = ("checkpoint.npz", "checkpoint.previous.npz")
-#: Share of a fit's time that its checkpoints may take, and the least time between two of them.
-SHARE, LEAST_SECONDS = 0.02, 10.0
+#: Fraction of a fit's time that its checkpoints may take, and the least time between two of them.
+TIME_FRACTION, LEAST_SECONDS = 0.02, 10.0
 #: Packages whose versions decide a fit's numbers.
 PACKAGES = ("jax", "jaxlib", "numpyro", "optax", "numpy")
 #: Changes whenever what is written does.
@@ -51,10 +51,10 @@ class Checkpoints:
 
     def write(self) -> None:
         """Write the present state."""
-        started, state = time.perf_counter(), restartable(self.running.setup, self.running.state)
+        started_at, state = time.perf_counter(), restartable(self.running.setup, self.running.state)
         write(self.folder, state, self.facts)
         now = time.perf_counter()
-        self.due, self.stage = now + max(LEAST_SECONDS, (now - started) / SHARE), state.stage
+        self.due, self.stage = now + max(LEAST_SECONDS, (now - started_at) / TIME_FRACTION), state.stage
 
 
 def write(folder: pathlib.Path, state: FitState, facts: dict[str, Any]) -> None:
@@ -116,8 +116,8 @@ def static_names(kind: Any) -> list[str]:
 
 def read_statics(kind: type, facts: dict[str, Any]) -> dict[str, Any]:
     """The fields of a dataclass that are no arrays, from JSON."""
-    found = {name: facts[name] for name in static_names(kind)}
-    return found | {"log": tuple(FitInfo(**{**row, "elbos": tuple(row["elbos"])}) for row in found["log"])}
+    fields = {name: facts[name] for name in static_names(kind)}
+    return fields | {"log": tuple(FitInfo(**{**row, "elbos": tuple(row["elbos"])}) for row in fields["log"])}
 
 
 def fingerprint(setup: Setup) -> dict[str, Any]:
@@ -158,9 +158,9 @@ def read(folder: str | os.PathLike, setup: Setup) -> FitState | None:
     return None
 
 
-def check_same(path: pathlib.Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+def check_same(path: pathlib.Path, facts: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Raise InputError where a checkpoint is not of this fit."""
-    other = [name for name in wanted if found.get(name) != wanted[name]]
+    other = [name for name in wanted if facts.get(name) != wanted[name]]
     if other:
         words = {"format": "a format of another nlbprob", "data": "other trials", "model": "another model"}
         words |= {"config": "another configuration", "versions": "other versions of packages"}
@@ -174,15 +174,15 @@ def state_of(path: pathlib.Path, setup: Setup, arrays: dict[str, np.ndarray], fa
     """The state from its arrays and words. Raises InputError where arrays are missing or of another shape."""
     wanted = template(setup, facts)
     leaves, structure = jax.tree_util.tree_flatten_with_path(wanted)
-    found = []
-    for place, leaf in leaves:
-        name = jax.tree_util.keystr(place)
+    values = []
+    for key_path, leaf in leaves:
+        name = jax.tree_util.keystr(key_path)
         shape = jax.eval_shape(jax.random.key_data, leaf) if is_key(leaf) else leaf
         value = arrays.get(name)
         if value is None or value.shape != shape.shape or value.dtype != shape.dtype:
             raise InputError(f"{path}: {name} is missing or of another shape; delete the file to start again.")
-        found.append(jax.random.wrap_key_data(jnp.asarray(value)) if is_key(leaf) else jnp.asarray(value))
-    return jax.tree_util.tree_unflatten(structure, found)
+        values.append(jax.random.wrap_key_data(jnp.asarray(value)) if is_key(leaf) else jnp.asarray(value))
+    return jax.tree_util.tree_unflatten(structure, values)
 
 
 def template(setup: Setup, facts: dict[str, Any]) -> FitState:
@@ -192,9 +192,9 @@ def template(setup: Setup, facts: dict[str, Any]) -> FitState:
     if facts["stage"] == "warm start" and setup.warm is not None:
         values = {name: site.shape for name, site in setup.warm.sites.items()}
         em = setup.warm.init(values, setup.batches, setup.n_trials)
-    found, result, parts = facts["result"], None, facts["parts"]
-    if found is not None:
-        result = EMResult(em=sites, **read_statics(EMResult, found))
+    result, parts = None, facts["parts"]
+    if facts["result"] is not None:
+        result = EMResult(em=sites, **read_statics(EMResult, facts["result"]))
     _, frames, state = setup.svi_shapes() if "frames" in parts or "svi" in parts else (None, None, None)
     kept = guides.KEPT_DRAWS
     draws = {name: jax.ShapeDtypeStruct((kept, *v.shape), v.dtype) for name, v in sites.values.items()}

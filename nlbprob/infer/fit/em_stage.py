@@ -1,79 +1,87 @@
 """The first stage, variational EM, step by step: a warm start where the model asks for one, then EM from each seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 
 from nlbprob.infer.em import convergence
 from nlbprob.infer.em.early_stopping import should_stop
-from nlbprob.infer.em.steps import EM, Chunk, EMState, bound, e_step, m_step
+from nlbprob.infer.em.steps import EM, EMState, EStep, bound, e_step, m_step
 from nlbprob.infer.fit import errors
 from nlbprob.infer.fit.setup import FIRST_STEPS, LATER_STEPS, Setup
 from nlbprob.infer.fit.state import BestHeldout, EMResult, FitInfo, FitState
+from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.execute import map_chunks
 from nlbprob.infer.start import warm_start
-from nlbprob.infer.start.initial import from_pilot, site_values, start_from
+from nlbprob.infer.start.initial import from_warm_start, initial_guess, site_values
 from nlbprob.infer.trajectories.marginals import COLD_STEPS
+from nlbprob.infer.trajectories.problem import SiteState
 
 #: (stage, iteration, elbos, heldout_bits) -> the step's FitInfo.
-Told = Callable[..., FitInfo]
+MakeInfo = Callable[..., FitInfo]
 
 
 def init(setup: Setup, seed_index: int = 0) -> FitState:
     """The state before the first step from one seed."""
     seed, dtype = setup.config.seeds[seed_index], jnp.result_type(float)
     stage, em = "em", setup.em
-    if setup.start is not None:
-        values = {name: jnp.asarray(value, dtype) for name, value in setup.start.items()}
+    if setup.init_values is not None:
+        values = {name: jnp.asarray(value, dtype) for name, value in setup.init_values.items()}
     else:
         if setup.warm is not None and warm_start.ITERATIONS:
             stage, em = "warm start", setup.warm
-        values = site_values(em.model, setup.context, start_from(em.model, setup.trials, seed))
+        values = site_values(em.model, setup.context, initial_guess(em.model, setup.trials, seed))
     return FitState(stage, em.init(values, setup.batches, setup.n_trials), seed_index=seed_index)
 
 
 def iterate(
-    setup: Setup, em: EM, state: EMState, batches, *, steps: int, cold: bool, iteration: int, **options: Any
-) -> tuple[EMState, tuple[Chunk, ...]]:
+    setup: Setup,
+    em: EM,
+    state: EMState,
+    batches: Sequence[Batch],
+    *,
+    steps: int,
+    cold: bool,
+    iteration: int,
+    **options: Any,
+) -> tuple[EMState, tuple[EStep, ...]]:
     """An E-step of all chunks and, where EM has iterations at all, the M-step."""
 
-    def update(pair):
-        batch, rows = pair
-        return e_step(em, state.values, batch, rows, steps, cold)
+    def update(pair: tuple[Batch, SiteState]) -> EStep:
+        batch, site_state = pair
+        return e_step(em, state.values, batch, site_state, steps, cold)
 
     chunks = tuple(map_chunks(update, zip(batches, state.rows, strict=True), **options))
     errors.check_expectation(state.values, chunks, setup.trials, iteration)
     if setup.em_iterations or em is setup.warm:
         return m_step(em, state, batches, chunks), chunks
-    return state._replace(rows=tuple(chunk.rows for chunk in chunks)), chunks
+    return state._replace(rows=tuple(chunk.site_state for chunk in chunks)), chunks
 
 
-def warm_step(setup: Setup, state: FitState, told: Told) -> tuple[FitState, FitInfo]:
+def warm_step(setup: Setup, state: FitState, make_info: MakeInfo) -> tuple[FitState, FitInfo]:
     """One iteration of the simpler model; after the last one EM starts from its values and latents."""
     assert setup.warm is not None
     cold, number, seed = state.iteration == 0, state.iteration + 1, setup.config.seeds[state.seed_index]
     steps = FIRST_STEPS if cold else LATER_STEPS
-    found, chunks = iterate(
-        setup, setup.warm, state.em, setup.batches, steps=steps, cold=cold, iteration=state.iteration
-    )
-    info = told("warm start", number, (bound(chunks),))
+    em, chunks = iterate(setup, setup.warm, state.em, setup.batches, steps=steps, cold=cold, iteration=state.iteration)
+    info = make_info("warm start", number, (bound(chunks),))
     state = state.replace(log=(*state.log, info))
     if number < warm_start.ITERATIONS:
-        return state.replace(em=found, iteration=number), info
+        return state.replace(em=em, iteration=number), info
     before = state.em.values
     latents = warm_start.latent_means(setup.warm, before, chunks, setup.n_trials)
-    values = from_pilot(setup.model, setup.context, setup.trials, before, latents, seed)
+    values = from_warm_start(setup.model, setup.context, setup.trials, before, latents, seed)
     return state.replace(stage="em", iteration=0, em=setup.em.init(values, setup.batches, setup.n_trials)), info
 
 
-def em_step(setup: Setup, state: FitState, told: Told, meanwhile: Callable | None) -> tuple[FitState, FitInfo]:
+def em_step(setup: Setup, state: FitState, make_info: MakeInfo, meanwhile: Callable | None) -> tuple[FitState, FitInfo]:
     """One iteration of EM; after the last one the next seed starts, or the second stage.
 
     Args:
         setup: the fit, but for its state.
         state: in the stage "em".
-        told: makes the `FitInfo` of a step.
+        make_info: makes the `FitInfo` of a step.
         meanwhile: what to do while the first E-step is compiled and runs.
     """
     seed, cold, number = setup.config.seeds[state.seed_index], state.iteration == 0, state.iteration + 1
@@ -87,12 +95,12 @@ def em_step(setup: Setup, state: FitState, told: Told, meanwhile: Callable | Non
     if hidden is not None:
         bits = hidden.score(before.values, chunks)
         if bits >= max(bits_of(state, seed), default=bits):
-            heldout = BestHeldout(before.values, tuple(chunk.rows for chunk in chunks))
-    info = told("em", number, (bound(chunks),), bits)
+            heldout = BestHeldout(before.values, tuple(chunk.site_state for chunk in chunks))
+    info = make_info("em", number, (bound(chunks),), bits)
     log = (*state.log, info) if count else state.log
     state = state.replace(em=em, iteration=number, heldout=heldout, log=log)
     history = state.of_stage("em", seed)
-    converged = convergence.settled([one.elbo for one in history], setup.em.pace)
+    converged = convergence.converged([info.elbo for info in history], setup.em.pace)
     converged |= hidden is not None and should_stop(bits_of(state, seed))
     if converged or number >= count:
         return ended(setup, state, chunks, bool(converged)), info
@@ -104,13 +112,13 @@ def bits_of(state: FitState, seed: int) -> list[float]:
     return [info.heldout_bits for info in state.of_stage("em", seed) if info.heldout_bits is not None]
 
 
-def ended(setup: Setup, state: FitState, chunks: tuple[Chunk, ...], converged: bool) -> FitState:
+def ended(setup: Setup, state: FitState, chunks: tuple[EStep, ...], converged: bool) -> FitState:
     """The state after the last iteration from a seed.
 
     Args:
         setup: the fit, but for its state.
         state: after that iteration.
-        chunks: what its E-step found.
+        chunks: its E-step.
         converged: whether EM ended because its bound has converged, or by early stopping.
     """
     seed, em = setup.config.seeds[state.seed_index], state.em
@@ -120,7 +128,7 @@ def ended(setup: Setup, state: FitState, chunks: tuple[Chunk, ...], converged: b
     errors.check_values(em.values, f"in the last of {state.iteration} EM iterations")
     occupancy = convergence.occupancy(setup.model, setup.batches, chunks)
     result = EMResult(
-        em, seed, bound(chunks), converged, occupancy, tuple(one for one in state.log if one.seed == seed)
+        em, seed, bound(chunks), converged, occupancy, tuple(info for info in state.log if info.seed == seed)
     )
     seeds = (*state.seeds, (seed, result.elbo))
     if state.result is not None and state.result.elbo >= result.elbo:

@@ -1,4 +1,4 @@
-"""What to say where a fit breaks down: which site, which neuron, and what helps."""
+"""Messages of fits that break down: which site, which neuron, and what helps."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from nlbprob.infer.vi.guides import Guide
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
-    from nlbprob.infer.em.steps import Chunk
+    from nlbprob.infer.em.steps import EStep
 
 REMEDY = "Try precision='float64', another seed, or a narrower prior"
 
@@ -30,7 +30,7 @@ def check_values(values: Mapping[str, Any], when: str) -> None:
         )
 
 
-def check_expectation(values: Mapping[str, Any], chunks: "Sequence[Chunk]", trials: "Trials", iteration: int) -> None:
+def check_expectation(values: Mapping[str, Any], chunks: "Sequence[EStep]", trials: "Trials", iteration: int) -> None:
     """Raise InputError where an E-step found a bound or a gradient that is not finite.
 
     Names the sites whose values or gradients are to blame; else the trials, and the neuron with the largest count.
@@ -42,20 +42,20 @@ def check_expectation(values: Mapping[str, Any], chunks: "Sequence[Chunk]", tria
         counts = np.where(trials.seen, trials.counts, 0).max((0, 1))
         worst = int(counts.argmax())
         lost = np.flatnonzero(~np.isfinite(bounds))
-        ids = ", ".join(str(trials.table["id"][place]) for place in lost[:5]) + ", ..." * (len(lost) > 5)
+        ids = ", ".join(str(trials.table["id"][index]) for index in lost[:5]) + ", ..." * (len(lost) > 5)
         raise InputError(
             f"fit: the bound of {len(lost)} of {trials.n_trials} trials (id {ids}) is not finite {when}. The largest "
             f"count is {counts[worst]} in one bin, of neuron {trials.neurons['id'][worst]}: leave it out, "
             "trials.select(neurons=...), if it is extreme; or try precision='float64'."
         )
     for chunk in chunks:
-        if chunk.slopes is not None and (sites := not_finite(chunk.slopes.slope)):
+        if chunk.scores is not None and (sites := not_finite(chunk.scores.score)):
             raise InputError(
                 f"fit: the gradient of the bound in {', '.join(sites)} is not finite {when}. {REMEDY} for {sites[0]}."
             )
 
 
-def check_steps(losses: np.ndarray, params: Mapping[str, Any], guide: Guide, frames: Any) -> None:
+def check_steps(losses: np.ndarray, params: dict[str, Any], guide: Guide, frames: Any) -> None:
     """Raise InputError where SVI diverged, naming the sites, or what else the guide names."""
     blamed = not_finite(params)
     if blamed:

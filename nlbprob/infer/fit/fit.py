@@ -11,6 +11,7 @@ import optax
 
 from nlbprob.arguments import (
     checked_keywords,
+    flag,
     instance_of,
     nearest,
     one_of,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
 
-#: Called after every step of a fit with its state and what it told.
+#: Called after every step of a fit with its state and info.
 Watcher = Callable[[FitState, FitInfo], object]
 
 
@@ -113,6 +114,7 @@ def fit(
     """
     check_trials(trials, "fit")
     check_objects(posterior, guide, optimizer, init)
+    progress = flag(progress, "fit", "progress")
     config = FitConfig(
         seed=several(seed),
         posterior=posterior,
@@ -123,7 +125,7 @@ def fit(
         precision=one_of(precision, PRECISIONS, "fit", "precision"),
     )
     running = steps(model, trials, config, init=init, guide=guide, optimizer=optimizer, checkpoint=checkpoint)
-    return drive(running, bool(progress), [] if checkpoint is None else [Checkpoints(running, checkpoint)])
+    return drive(running, progress, [] if checkpoint is None else [Checkpoints(running, checkpoint)])
 
 
 def check_objects(posterior: Any, guide: Any, optimizer: Any, init: Any) -> None:
@@ -142,7 +144,7 @@ def check_objects(posterior: Any, guide: Any, optimizer: Any, init: Any) -> None
 def several(seed: Any) -> list[int]:
     """The seeds to begin from, as Python's numbers. Raises InputError where there is none, or one comes twice."""
     if isinstance(seed, Iterable) and not isinstance(seed, str) and getattr(seed, "ndim", 1) == 1:
-        seeds = [seed_number(one, "fit", f"seed[{place}]") for place, one in enumerate(seed)]
+        seeds = [seed_number(value, "fit", f"seed[{index}]") for index, value in enumerate(seed)]
         if not seeds or len(set(seeds)) < len(seeds):
             raise InputError(f"fit(seed={seeds}): give a whole number, or several that differ, as in seed=[0, 1, 2].")
         return seeds
@@ -152,12 +154,12 @@ def several(seed: Any) -> list[int]:
 def checked_options(options: Any, caller: str) -> dict[str, Any]:
     """Keywords of `fit` for the fits of folds. Raises InputError where `fit` has none of a name, or it is the seed."""
     instance_of(options, Mapping | None, caller, "fit_options", "keywords of nlb.fit, such as {'em_iterations': 20}")
-    known = [name for name in inspect.signature(fit).parameters if name not in ("model", "trials")]
+    keywords = [name for name in inspect.signature(fit).parameters if name not in ("model", "trials")]
     for name in options or {}:
         if name == "seed":
             raise InputError(f"{caller}(fit_options={{'seed': ...}}): the fits take the seed of {caller}(seed=...).")
-        if name not in known:
-            close = suggestion(nearest(str(name), known), known)
+        if name not in keywords:
+            close = suggestion(nearest(str(name), keywords), keywords)
             raise InputError(f"{caller}(fit_options={{{name!r}: ...}}): nlb.fit has no such argument. {close}")
     return dict(options or {})
 
@@ -208,6 +210,6 @@ def drive(running: Steps, progress: bool, watchers: Sequence[Watcher] = ()) -> P
         raise Interrupted(running.posterior()) from stop
     finally:
         bar.close()
-    found = running.posterior()
-    assert found is not None
-    return found
+    fitted = running.posterior()
+    assert fitted is not None
+    return fitted

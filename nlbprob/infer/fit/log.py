@@ -1,6 +1,8 @@
 """A fit's log: one line of JSON for each step, for programs that look on."""
 
+import contextlib
 import json
+import math
 import os
 import pathlib
 import resource
@@ -12,7 +14,7 @@ from nlbprob.infer.fit.state import FitInfo, FitState
 
 
 class Log:
-    """Watches a fit and writes what each step tells to a file of JSON lines.
+    """Watches a fit and writes the info of each step to a file of JSON lines.
 
     A line has "stage", "step" (from 1 in its stage), "seed", "elbo" (nats), "seconds" since the fit started and
     "peak_memory_mb" of the process; with early stopping "heldout_bits", too (bits per spike).
@@ -25,7 +27,7 @@ class Log:
     def __init__(self, path: str | os.PathLike, state: FitState):
         self.path = pathlib.Path(path)
         until = state.log[-1].seconds if state.log else -1.0
-        write_text(self.path, "".join(line for line in lines(self.path) if json.loads(line)["seconds"] <= until))
+        write_text(self.path, "".join(line for line in lines(self.path) if seconds_of(line) <= until))
 
     def __call__(self, state: FitState, info: FitInfo) -> None:
         """Add the line of a step."""
@@ -34,7 +36,7 @@ class Log:
 
 
 def line_of(info: FitInfo) -> dict[str, Any]:
-    """What the log's line says of a step."""
+    """The log's line of a step."""
     line = {"stage": info.stage, "step": info.iteration, "seed": info.seed, "elbo": info.elbo, "seconds": info.seconds}
     line |= {} if info.heldout_bits is None else {"heldout_bits": info.heldout_bits}
     return line | {"peak_memory_mb": peak_memory_mb()}
@@ -42,8 +44,15 @@ def line_of(info: FitInfo) -> dict[str, Any]:
 
 def lines(path: pathlib.Path) -> list[str]:
     """The lines of a log that are whole; none where there is no log."""
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     return [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]
+
+
+def seconds_of(line: str) -> float:
+    """When a line was written, in seconds since the fit started; infinite where the line is damaged."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        return float(json.loads(line)["seconds"])
+    return math.inf
 
 
 def peak_memory_mb() -> float:

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +39,7 @@ class Steps:
     """The steps of a fit: an iterator of (state, info), see `steps`.
 
     Attributes:
-        state: what is known so far.
+        state: after the last step.
         setup: what stays the same throughout.
     """
 
@@ -47,10 +48,10 @@ class Steps:
         programs.make_room()
         with self.precision():
             setup.compile_em()
-            found = None if folder is None else checkpoints.read(folder, setup)
-            self.state: FitState = em_stage.init(setup) if found is None else found
+            resumed = None if folder is None else checkpoints.read(folder, setup)
+            self.state: FitState = em_stage.init(setup) if resumed is None else resumed
         self.svi: SVIStage | None = None
-        self.started = time.perf_counter()
+        self.started_at = time.perf_counter()
 
     def __iter__(self) -> Iterator[tuple[FitState, FitInfo]]:
         return self
@@ -64,24 +65,26 @@ class Steps:
         raise StopIteration
 
     def step(self, state: FitState) -> tuple[FitState, FitInfo | None]:
-        """One step from a state; None where it had nothing to tell."""
+        """One step from a state; no info where no iteration was done."""
         if state.stage == "warm start":
-            return em_stage.warm_step(self.setup, state, self.told)
+            return em_stage.warm_step(self.setup, state, self.make_info)
         if state.stage == "em":
-            return em_stage.em_step(self.setup, state, self.told, self.setup.compile_svi)
+            return em_stage.em_step(self.setup, state, self.make_info, self.setup.compile_svi)
         if self.svi is None:
             self.svi = SVIStage(self.setup, state)
-        return self.svi.step(state, self.told)
+        return self.svi.step(state, self.make_info)
 
-    def told(self, stage: str, iteration: int, elbos: tuple[float, ...], heldout_bits: float | None = None) -> FitInfo:
-        """What to tell of a step."""
+    def make_info(
+        self, stage: str, iteration: int, elbos: tuple[float, ...], heldout_bits: float | None = None
+    ) -> FitInfo:
+        """The info of a step that has just ended."""
         before = self.state.log[-1].seconds if self.state.log else 0.0
         now = time.perf_counter()
-        seconds, self.started = before + now - self.started, now
+        seconds, self.started_at = before + now - self.started_at, now
         seed = self.setup.config.seeds[self.state.seed_index]
         return FitInfo(stage, iteration, seed, elbos[-1], elbos, seconds, heldout_bits)
 
-    def precision(self):
+    def precision(self) -> AbstractContextManager:
         """The width of numbers that the fit is asked for, for the time of a step."""
         return precision(self.setup.config.precision)
 
@@ -93,7 +96,7 @@ class Steps:
             return 0
         if state.stage == "svi":
             return setup.config.svi_steps - sum(len(info.elbos) for info in state.log if info.stage == "svi")
-        warm = warm_start.ITERATIONS if setup.warm is not None and setup.start is None else 0
+        warm = warm_start.ITERATIONS if setup.warm is not None and setup.init_values is None else 0
         later = (len(setup.config.seeds) - state.seed_index - 1) * (warm + setup.em_iterations)
         this = setup.em_iterations + (warm if state.stage == "warm start" else 0) - state.iteration
         return this + later + setup.config.svi_steps
@@ -130,14 +133,14 @@ def history(state: FitState) -> dict[str, np.ndarray]:
     rows = [(info.stage, elbo, info.seconds) for info in log for elbo in info.elbos]
     columns: list[Any] = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
     names = ("stage", "elbo", "seconds")
-    found = {name: np.asarray(column) for name, column in zip(names, columns, strict=True)}
-    return found | {"iteration": np.arange(1, len(rows) + 1)}
+    arrays = {name: np.asarray(column) for name, column in zip(names, columns, strict=True)}
+    return arrays | {"iteration": np.arange(1, len(rows) + 1)}
 
 
 def facts(setup: Setup, state: FitState) -> dict[str, Any]:
-    """What is kept of a fit beside its numbers: what it was asked, and how it ended."""
+    """What is kept of a fit beside its numbers: its settings, and how it ended."""
     config, result, family = setup.config, state.result, setup.family
-    found: dict[str, Any] = {
+    kept: dict[str, Any] = {
         "model": spec.to_json(setup.model),
         "posterior": family.name,
         "posterior_words": family.words or family.name,
@@ -149,12 +152,12 @@ def facts(setup: Setup, state: FitState) -> dict[str, Any]:
         "seed": config.seeds[state.seed_index] if result is None else result.seed,
     }
     if result is not None:
-        found |= {"em_settled": result.converged, "occupancy": result.occupancy}
+        kept |= {"em_settled": result.converged, "occupancy": result.occupancy}
         bits = [info.heldout_bits for info in result.log if info.heldout_bits is not None]
-        found |= {"heldout_bits": bits} if bits else {}
+        kept |= {"heldout_bits": bits} if bits else {}
     if len(config.seeds) > 1:
-        found["seeds"] = [{"seed": seed, "elbo": elbo} for seed, elbo in state.seeds]
-    return found
+        kept["seeds"] = [{"seed": seed, "elbo": elbo} for seed, elbo in state.seeds]
+    return kept
 
 
 @checked_keywords
@@ -209,19 +212,19 @@ def steps(
             check_init(init, model)
         context = init.context
     context = context or Context.of(trials)
-    start = None if init is None else init.values
-    return Steps(Setup(model, context, trials, config, start, optimizer, room), checkpoint)
+    values = None if init is None else init.values
+    return Steps(Setup(model, context, trials, config, values, optimizer, room), checkpoint)
 
 
 def check_init(init: Posterior, model: Model) -> None:
     """Raise InputError unless this model can start from the values of `init`: the same sites, of the same shapes."""
     needed = {name: site.shape.shape for name, site in parameter_sites(model, init.context).items()}
-    given = {name: np.shape(value) for name, value in init.values.items()}
-    for name in sorted(needed.keys() | given.keys()):
-        if needed.get(name) != given.get(name):
-            shapes = (given.get(name), needed.get(name))
-            own, other = ("absent" if shape is None else f"of shape {shape}" for shape in shapes)
+    present = {name: np.shape(value) for name, value in init.values.items()}
+    for name in sorted(needed.keys() | present.keys()):
+        if needed.get(name) != present.get(name):
+            shapes = (present.get(name), needed.get(name))
+            found, expected = ("absent" if shape is None else f"of shape {shape}" for shape in shapes)
             raise InputError(
-                f"fit: init is a fit of another model: its site {name!r} is {own}, that of this model is {other}. "
+                f"fit: init is a fit of another model: its site {name!r} is {found}, that of this model is {expected}. "
                 "Start from a fit of the same blocks and dimensions, or leave init out."
             )

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Array, Key
 
 from nlbprob.blocks.base import Context
 from nlbprob.fit_config import FitConfig
@@ -45,7 +46,7 @@ class Setup:
         context: of these trials, or of a fit that this one goes on from.
         trials: to learn from.
         config: the settings of the fit.
-        start: values of all sites to start EM from; None finds them in the trials.
+        init_values: values of all sites to start EM from; None estimates them from the trials.
         optimizer: the user's own, or None.
         room: how many trials the arrays have room for at least, so that fits to a few trials less share their programs.
         hidden_by_seed: what early stopping hides, by the seeds that were asked for.
@@ -55,7 +56,7 @@ class Setup:
     context: Context
     trials: "Trials"
     config: FitConfig
-    start: dict[str, Any] | None = None
+    init_values: dict[str, Any] | None = None
     optimizer: optax.GradientTransformation | None = None
     room: int = 0
     hidden_by_seed: dict[int, Hidden] = dataclasses.field(default_factory=dict)
@@ -96,8 +97,8 @@ class Setup:
         if not (self.config.early_stopping and self.em_iterations):
             return None
         if seed not in self.hidden_by_seed:
-            made = Hidden(self.model, self.context, self.batches, self.config.early_stopping, seed)
-            self.hidden_by_seed[seed] = made
+            hidden = Hidden(self.model, self.context, self.batches, self.config.early_stopping, seed)
+            self.hidden_by_seed[seed] = hidden
         return self.hidden_by_seed[seed]
 
     @functools.cached_property
@@ -106,12 +107,12 @@ class Setup:
         return family_of(self.config.posterior)
 
     @property
-    def starts_wide(self) -> bool:
-        """Whether the second stage starts with the widths that single trials tell."""
+    def uses_trial_widths(self) -> bool:
+        """Whether the second stage starts with the widths that single trials imply."""
         return self.family.known_ahead and self.family.has_width
 
     @functools.cached_property
-    def rest(self) -> tuple[str, ...]:
+    def other_sites(self) -> tuple[str, ...]:
         """The sites that are not the readout's."""
         return tuple(name for name in self.em.sites if name not in self.model.readout.names)
 
@@ -135,7 +136,7 @@ class Setup:
         """Which trials the steps of the first call see, with any seed: for its shape."""
         return jnp.asarray(self.minibatches(0)[0])
 
-    def keys(self, seed: int):
+    def keys(self, seed: int) -> Key[Array, " sample"]:
         """Of the draws that are kept."""
         return jax.random.split(jax.random.key(seed), guides.KEPT_DRAWS)
 
@@ -147,9 +148,9 @@ class Setup:
     def compile_em(self) -> None:
         """Start to compile the first stage."""
         state = self.shapes()
-        found = e_step.ahead(self.em, state.values, self.batches[0], state.rows[0], FIRST_STEPS, True)
+        chunk = e_step.ahead(self.em, state.values, self.batches[0], state.rows[0], FIRST_STEPS, True)
         if self.em_iterations:
-            m_step.ahead(self.em, state, self.batches, (found,) * len(self.batches))
+            m_step.ahead(self.em, state, self.batches, (chunk,) * len(self.batches))
 
     def compile_svi(self) -> None:
         """Start to compile the second stage, where its guide is known beforehand."""
@@ -171,11 +172,11 @@ class Setup:
         """
         state, widths, loop = self.shapes(), (None, None), self.loop()
         data, store = trace(flat, self.batches, state.rows)
-        if self.starts_wide:
+        if self.uses_trial_widths:
             chunk = e_step.shapes(self.em, state.values, self.batches[0], state.rows[0], LATER_STEPS, False)
-            found = trace(information.gather, self.em, self.rest, state.values, self.batches[0], chunk)
-            widths = trace(information.widths, self.em, self.rest, state.values, found, self.n_trials)
-        frames = trace(guides.start_frames, loop.guide, state.values, state.curvature, widths)
+            gathered = trace(information.gather, self.em, self.other_sites, state.values, self.batches[0], chunk)
+            widths = trace(information.widths, self.em, self.other_sites, state.values, gathered, self.n_trials)
+        frames = trace(guides.initial_frames, loop.guide, state.values, state.curvature, widths)
         if not self.config.svi_steps:
             return data, frames, None
         key = jax.random.key(0)
@@ -187,7 +188,7 @@ class Setup:
         guides.centre_sites.ahead(guide, params, frames)
         model, trials, sites = self.model, self.trials, self.shapes().values
         theta = jax.eval_shape(functools.partial(parameters_at, model, self.context), sites)
-        if self.starts_wide:
+        if self.uses_trial_widths:
             neurons, width = theta.loadings.shape[0], 1 + theta.loadings.shape[1]
             covariance = jax.ShapeDtypeStruct((neurons, width, width), theta.loadings.dtype)
             theta = theta._replace(uncertainty=covariance)

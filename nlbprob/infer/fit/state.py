@@ -1,4 +1,4 @@
-"""What a fit knows at any moment, and what it tells of a step."""
+"""The state of a fit, and the info of a step."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 
 from nlbprob.infer.em.steps import EMState
-from nlbprob.infer.trajectories.problem import Rows
+from nlbprob.infer.trajectories.problem import SiteState
 
 #: The stages of a fit in their order. A warm start is taken where the model asks for one.
 STAGES = ("warm start", "em", "svi", "done")
@@ -40,7 +40,7 @@ class FitInfo:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class EMResult:
-    """What EM found from one seed.
+    """The result of EM from one seed.
 
     Attributes:
         em: values of all parameter sites and the trials' posteriors.
@@ -64,7 +64,7 @@ class BestHeldout(NamedTuple):
     """Where early stopping goes back to: the values and rows that predicted best what is hidden."""
 
     values: dict[str, Any]
-    rows: tuple[Rows, ...]
+    rows: tuple[SiteState, ...]
 
 
 @jax.tree_util.register_dataclass

@@ -6,12 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nlbprob.infer.em.fisher import TrialScores
 from nlbprob.infer.em.steps import e_step, flat
 from nlbprob.infer.fit import errors
-from nlbprob.infer.fit.em_stage import Told
+from nlbprob.infer.fit.em_stage import MakeInfo
 from nlbprob.infer.fit.setup import LATER_STEPS, Setup
 from nlbprob.infer.fit.state import FitInfo, FitState
+from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.execute import map_chunks
+from nlbprob.infer.trajectories.problem import SiteState
 from nlbprob.infer.vi import svi
 from nlbprob.infer.vi import widths as information
 
@@ -31,27 +34,29 @@ class SVIStage:
         self.guide = self.loop.guide
 
     def frames(self, state: FitState) -> Any:
-        """Where the guide starts: at EM's values, as wide as the trials tell."""
+        """Where the guide starts: at EM's values, with the widths that single trials imply."""
         setup, values, widths = self.setup, state.em.values, (None, None)
-        if setup.starts_wide:
+        if setup.uses_trial_widths:
 
-            def gather(pair):
-                batch, rows = pair
-                chunk = e_step(setup.em, values, batch, rows, LATER_STEPS, False)
-                return information.gather(setup.em, setup.rest, values, batch, chunk)
+            def gather(
+                pair: tuple[Batch, SiteState],
+            ) -> tuple[information.ReadoutInformation | None, TrialScores | None]:
+                batch, site_state = pair
+                chunk = e_step(setup.em, values, batch, site_state, LATER_STEPS, False)
+                return information.gather(setup.em, setup.other_sites, values, batch, chunk)
 
             parts = map_chunks(gather, zip(setup.batches, state.em.rows, strict=True), compiled=True)
-            found = jax.tree.map(lambda *each: sum(each), *parts)
-            widths = information.widths(setup.em, setup.rest, values, found, setup.n_trials)
-        return self.guide.start(values, state.em.curvature, widths)
+            total = jax.tree.map(lambda *each: sum(each), *parts)
+            widths = information.widths(setup.em, setup.other_sites, values, total, setup.n_trials)
+        return self.guide.init(values, state.em.curvature, widths)
 
-    def begin(self, frames: Any) -> Any:
+    def init(self, frames: Any) -> Any:
         """NumPyro's state before the first step; a guide of NumPyro's is set up with real arrays."""
         start = svi.init if self.setup.family.known_ahead else svi.init.function
         key, trials = jax.random.key(self.seed), self.setup.n_trials
         return start(self.loop, key, self.index[0], self.data, frames, self.store, trials)
 
-    def step(self, state: FitState, told: Told) -> tuple[FitState, FitInfo | None]:
+    def step(self, state: FitState, make_info: MakeInfo) -> tuple[FitState, FitInfo | None]:
         """The next call of the loop; after the last one the posterior's centre and draws."""
         setup = self.setup
         if state.frames is None:
@@ -60,18 +65,18 @@ class SVIStage:
         if not setup.config.svi_steps:
             return self.finish(state, self.guide.initial_params(frames)), None
         if state.svi is None:
-            state = state.replace(svi=self.begin(frames))
+            state = state.replace(svi=self.init(frames))
             if setup.family.known_ahead:
                 params = jax.eval_shape(self.loop.svi.get_params, state.svi)
                 setup.compile_readings(self.guide, params, frames, setup.keys(self.seed))
         index = self.index[state.iteration]
-        found, losses = svi.advance(self.loop, state.svi, index, self.data, frames, setup.n_trials)
+        next_state, losses = svi.advance(self.loop, state.svi, index, self.data, frames, setup.n_trials)
         bounds = -np.asarray(losses, float)
-        params = self.loop.svi.get_params(found)
+        params = self.loop.svi.get_params(next_state)
         errors.check_steps(-bounds, params, self.guide, frames)
-        number, together = state.iteration + 1, len(bounds)
-        info = told("svi", number * together, tuple(bounds.tolist()))
-        state = state.replace(svi=found, iteration=number, log=(*state.log, info))
+        number = state.iteration + 1
+        info = make_info("svi", number * len(bounds), tuple(bounds.tolist()))
+        state = state.replace(svi=next_state, iteration=number, log=(*state.log, info))
         return (self.finish(state, params) if number == len(self.index) else state), info
 
     def finish(self, state: FitState, params: Any) -> FitState:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 from numpyro.distributions import biject_to
 
 from nlbprob.infer.parameters.sites import Site
@@ -26,23 +26,24 @@ class Entries(NamedTuple):
         return self.join({name: biject_to(site.support).inv(values[name]) for name, site in self.sites.items()})
 
     def join(self, raw: dict[str, Any]) -> Float[Array, " entry"]:
-        """The entries from what is given by site, in whatever order, in unconstrained space."""
+        """The entries from arrays by site, in any order, in unconstrained space."""
         return jnp.concatenate([raw[name].reshape(-1) for name in self.sites])
 
-    def split(self, entries) -> dict[str, Any]:
+    def split(self, entries: Num[Array, " entry"]) -> dict[str, Any]:
         """The entries by site, still in unconstrained space."""
         shapes = self.shapes
         ends = np.cumsum([math.prod(shape) for shape in shapes])
         parts = zip(self.sites, jnp.split(entries, ends[:-1]), shapes, strict=True)
         return {name: part.reshape(shape) for name, part, shape in parts}
 
-    def into(self, values: dict[str, Any], entries) -> dict[str, Any]:
-        """The values with these sites where the entries say."""
+    def into(self, values: dict[str, Any], entries: Float[Array, " entry"]) -> dict[str, Any]:
+        """The values, those of these sites replaced by the entries."""
         raw = self.split(entries)
         return values | {name: biject_to(self.sites[name].support)(value) for name, value in raw.items()}
 
-    def log_volume(self, entries):
+    def log_volume(self, entries: Float[Array, " entry"]) -> Float[Array, ""]:
         """log |d values / d entries|."""
         raw = self.split(entries)
         transforms = {name: biject_to(self.sites[name].support) for name in raw}
-        return sum(t.log_abs_det_jacobian(raw[name], t(raw[name])).sum() for name, t in transforms.items())
+        total: Any = sum(t.log_abs_det_jacobian(raw[name], t(raw[name])).sum() for name, t in transforms.items())
+        return total

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpyro.handlers
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
+from numpyro.distributions.constraints import Constraint
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.calls import HANDLERS
@@ -21,32 +22,34 @@ def parameters_at(model: Model, context: Context, values: dict[str, Array]) -> P
 
 
 class Site(NamedTuple):
-    """What is known of a parameter site without any value: its shape, its support, the names of its axes."""
+    """A parameter site without its value: its shape, its support, the names of its axes."""
 
     shape: jax.ShapeDtypeStruct
-    support: Any
+    support: Constraint
     dims: tuple[str, ...]
 
 
 def parameter_sites(model: Model, context: Context) -> dict[str, Site]:
     """Every parameter site of a model."""
-    return dict(known_sites(model, context, bool(jax.config.jax_enable_x64)))
+    return dict(traced_sites(model, context, bool(jax.config.jax_enable_x64)))
 
 
 @functools.lru_cache(maxsize=64)
-def known_sites(model: Model, context: Context, wide: bool) -> dict[str, Site]:
+def traced_sites(model: Model, context: Context, wide: bool) -> dict[str, Site]:
     """The sites by a trace of the model, once for each model, context and width of numbers."""
-    found = {}
+    described = {}
 
-    def sample(key):
+    def sample(key: Key[Array, ""]) -> dict[str, Any]:
         sites = numpyro.handlers.trace(numpyro.handlers.seed(model.parameters, key)).get_trace(context)
         sites = {name: site for name, site in sites.items() if site["type"] == "sample"}
-        found.update({n: (site["fn"].support, tuple(site["infer"].get("event_dims", ()))) for n, site in sites.items()})
+        described.update(
+            {n: (site["fn"].support, tuple(site["infer"].get("event_dims", ()))) for n, site in sites.items()}
+        )
         return {name: site["value"] for name, site in sites.items()}
 
     with HANDLERS:
         shapes = jax.eval_shape(sample, jax.random.key(0))
-    return {name: Site(shapes[name], *rest) for name, rest in found.items()}
+    return {name: Site(shapes[name], support, dims) for name, (support, dims) in described.items()}
 
 
 def log_prior(model: Model, context: Context, values: dict[str, Array]) -> Float[Array, ""]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Num
+from jaxtyping import Array, Bool, Num, Shaped
 
 from nlbprob.blocks.base import Context
 from nlbprob.model import Model
@@ -23,7 +23,7 @@ PREDICTION_TRIALS = 32
 
 
 class Batch(NamedTuple):
-    """The counts of some trials, which of them are seen, and what else the model knows of each trial."""
+    """The counts of some trials, which of them are seen, and the covariates of each trial."""
 
     counts: Num[Array, "trial time neuron"]
     seen: Bool[Array, "trial time neuron"]
@@ -54,7 +54,7 @@ def chunks(
     """The trials in chunks of `size`, the last padded with trials of which nothing is seen.
 
     Args:
-        model: says which covariates it needs.
+        model: whose covariates are needed.
         context: of the fit.
         trials: to be cut.
         size: trials in a chunk.
@@ -69,7 +69,9 @@ def chunks(
         rows = slice(min(start, trials.n_trials), min(start + size, trials.n_trials))
         padding = size - (rows.stop - rows.start)
 
-        def cut(a, rows=rows, padding=padding):
+        def cut(
+            a: Shaped[np.ndarray, "trial ..."], rows: slice = rows, padding: int = padding
+        ) -> Shaped[Array, "padded ..."]:
             return jnp.asarray(np.pad(a[rows], ((0, padding), *[(0, 0)] * (a.ndim - 1))))
 
         yield rows, jax.tree.map(cut, arrays)

@@ -30,7 +30,7 @@ def map_chunks(
     remaining = iter(chunks)
     wide = bool(jax.config.jax_enable_x64)  # a setting of each thread
 
-    def run(chunk):
+    def run(chunk: Any) -> Any:
         with jax.enable_x64(wide):
             return jax.block_until_ready(function(chunk))
 
@@ -44,6 +44,6 @@ def map_chunks(
         if meanwhile is not None:
             meanwhile()
         while waiting:
-            found = waiting.popleft().result()
+            value = waiting.popleft().result()
             waiting.extend(pool.submit(run, chunk) for chunk in itertools.islice(remaining, 1))
-            yield found
+            yield value

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-#: Share of the mappings of memory that a process may have at which compiled programs are let go.
+#: Fraction of the mappings of memory that a process may have at which compiled programs are let go.
 FULL = 0.4
 #: Where Linux tells how many it may have, and which it has.
 MOST_MAPPINGS, MAPPINGS = pathlib.Path("/proc/sys/vm/max_map_count"), pathlib.Path("/proc/self/maps")
@@ -33,7 +33,7 @@ class Program:
         functools.update_wrapper(self, function)
         self.function, self.static = function, static
         names = list(inspect.signature(function).parameters)
-        self.places = frozenset(names.index(name) for name in static)
+        self.static_positions = frozenset(names.index(name) for name in static)
         self.pending: dict[Hashable, concurrent.futures.Future] = {}
 
     @functools.cached_property
@@ -43,12 +43,12 @@ class Program:
         """
         quick = jax.default_backend() == "cpu" and not jax.config.read("jax_disable_most_optimizations")
         options = {"xla_backend_optimization_level": 1} if quick else None
-        return jax.jit(self.function, static_argnums=tuple(sorted(self.places)), compiler_options=options)
+        return jax.jit(self.function, static_argnums=tuple(sorted(self.static_positions)), compiler_options=options)
 
     def __call__(self, *arguments: Any) -> Any:
         """The function's value; waits for a compilation that is under way."""
-        if self.pending and (found := self.pending.pop(self.key(arguments), None)) is not None:
-            found.result()
+        if self.pending and (compilation := self.pending.pop(self.key(arguments), None)) is not None:
+            compilation.result()
         return self.jitted(*arguments)
 
     def ahead(self, *arguments: Any) -> Any:
@@ -69,8 +69,10 @@ class Program:
 
     def key(self, arguments: tuple[Any, ...]) -> Hashable:
         """What decides whether a compiled program fits the arguments."""
-        described = tuple(one for place, one in enumerate(arguments) if place in self.places)
-        leaves, structure = jax.tree.flatten([a for place, a in enumerate(arguments) if place not in self.places])
+        described = tuple(a for position, a in enumerate(arguments) if position in self.static_positions)
+        leaves, structure = jax.tree.flatten(
+            [a for position, a in enumerate(arguments) if position not in self.static_positions]
+        )
         shapes = tuple((jax.numpy.shape(leaf), str(jax.numpy.result_type(leaf))) for leaf in leaves)
         return described, structure, shapes, bool(jax.config.jax_enable_x64)
 

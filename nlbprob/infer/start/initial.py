@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
-from jaxtyping import Float
+from jaxtyping import Array, Bool, Float, Int
 from scipy.ndimage import gaussian_filter1d
 
 from nlbprob.blocks.base import Context
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 SMOOTHING_MS, SMOOTHING_BINS = 30.0, 0.5
 
 
-def smoothed_log_counts(trials: "Trials"):
+def smoothed_log_counts(
+    trials: "Trials",
+) -> tuple[Float[np.ndarray, "trial time neuron"], Float[np.ndarray, " neuron"]]:
     """Log of the smoothed counts relative to their mean [trial, time, neuron], and the mean count of each neuron.
 
     Where a neuron is not seen nearby, it stands at its mean. A quarter of the mean is added before the logarithm.
@@ -39,21 +41,21 @@ def smoothed_log_counts(trials: "Trials"):
     return np.log((rate + 0.25 * mean) / (1.25 * mean)), mean
 
 
-class Start(NamedTuple):
-    """Where the parameters begin: for each latent block its latents, and what the readout makes of all of them.
+class InitialGuess(NamedTuple):
+    """Rough values to start from: the latents of each block, and the loadings of all of them.
 
     trajectories: what each template adds to its latents, where there are templates; mean and variance: of every
     neuron's counts.
     """
 
-    begins: list[InitialLatents]
+    latents: list[InitialLatents]
     loadings: Float[np.ndarray, "neuron latent"]
     trajectories: Float[np.ndarray, "component time latent"] | None
     mean: Float[np.ndarray, " neuron"]
     variance: Float[np.ndarray, " neuron"]
 
 
-def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
+def initial_guess(model: Model, trials: "Trials", seed: int = 0) -> InitialGuess:
     """Where to start variational EM.
 
     Rate-weighted principal components of the smoothed log counts, scaled to unit second moment, are the latents; their
@@ -71,7 +73,7 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
     weighted = logs * weight
     if "sessions" in trials.source:
         weighted = sessions.filled(weighted, trials, inside, model.dim, random)
-    groups = None
+    groups = np.zeros(trials.n_trials, int)
     if model.templates is not None:
         groups = template_groups(model.templates.n_components, trials, weighted, inside, random)
     loadings = np.zeros((trials.n_neurons, model.dim))
@@ -84,25 +86,27 @@ def start_from(model: Model, trials: "Trials", seed: int = 0) -> Start:
         loadings[:, place] = directions * scale / weight[:, None]
         trajectories = average @ directions / scale
         weighted = weighted - (trajectories[groups] * scale) @ directions.T
-    rest = np.concatenate([np.arange(model.dim)[model.slices[block.name]] for block in model.chains])
-    directions, scale = components(weighted[inside], len(rest), random)
-    if len(model.chains) > 1:  # which block begins with which direction is anybody's guess
-        order = random.permutation(len(rest))
+    columns = np.concatenate([np.arange(model.dim)[model.slices[block.name]] for block in model.chains])
+    directions, scale = components(weighted[inside], len(columns), random)
+    if len(model.chains) > 1:  # which block gets which direction is arbitrary: draw it
+        order = random.permutation(len(columns))
         directions, scale = directions[:, order], scale[order]
-    loadings[:, rest] = directions * scale / weight[:, None]
-    latents[:, :, rest] = weighted @ directions / scale
+    loadings[:, columns] = directions * scale / weight[:, None]
+    latents[:, :, columns] = weighted @ directions / scale
     if model.templates is not None and model.templates.on is not None:
         place = model.template_slice
         trajectories = group_means(latents[:, :, place], inside, groups, model.templates.n_components)
         latents[:, :, place] -= trajectories[groups]
-    begins = [begin(latents[:, :, model.slices[block.name]], inside, random) for block in model.chains]
+    by_block = [initial_latents(latents[:, :, model.slices[block.name]], inside, random) for block in model.chains]
     counts = np.where(trials.seen, trials.counts, np.nan)
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore", category=RuntimeWarning):
-        spread = np.nan_to_num(np.nanvar(counts, axis=(0, 1)))
-    return Start(begins, loadings, trajectories, mean, spread)
+        variance = np.nan_to_num(np.nanvar(counts, axis=(0, 1)))
+    return InitialGuess(by_block, loadings, trajectories, mean, variance)
 
 
-def components(rows: np.ndarray, dim: int, random: np.random.Generator):
+def components(
+    rows: Float[np.ndarray, "point neuron"], dim: int, random: np.random.Generator
+) -> tuple[Float[np.ndarray, "neuron latent"], Float[np.ndarray, " latent"]]:
     """Principal directions [neuron, dim] of rows [point, neuron], jittered, and the deviation of the rows there."""
     _, vectors = np.linalg.eigh(rows.T.astype(np.float64) @ rows)
     vectors = vectors[:, ::-1]
@@ -114,7 +118,13 @@ def components(rows: np.ndarray, dim: int, random: np.random.Generator):
     return directions, np.maximum((rows @ directions).std(0), 1e-3)
 
 
-def template_groups(components: int, trials: "Trials", weighted, inside, random) -> np.ndarray:
+def template_groups(
+    components: int,
+    trials: "Trials",
+    weighted: Float[np.ndarray, "trial time neuron"],
+    inside: Bool[np.ndarray, "trial time"],
+    random: np.random.Generator,
+) -> Int[np.ndarray, " trial"]:
     """Which template each trial starts with: its condition, or a cluster of trials where these do not match."""
     index = trials.condition_index if trials.condition else np.full(trials.n_trials, -1)
     if trials.condition and len(trials.condition_labels) == components:
@@ -130,89 +140,108 @@ def template_groups(components: int, trials: "Trials", weighted, inside, random)
         return kmeans2(features, components, minit="++", rng=random)[1]
 
 
-def group_means(values, inside, groups, count: int) -> np.ndarray:
+def group_means(
+    values: Float[np.ndarray, "trial time channel"],
+    inside: Bool[np.ndarray, "trial time"],
+    groups: Int[np.ndarray, " trial"],
+    count: int,
+) -> Float[np.ndarray, "group time channel"]:
     """Mean trajectory of each group of trials [group, time, channel]; of all trials where a group has none."""
     weight = inside.astype(float)
     overall = (values * weight[..., None]).sum(0) / np.maximum(weight.sum(0), 1.0)[:, None]
-    found = np.zeros((count, *values.shape[1:]))
+    means = np.zeros((count, *values.shape[1:]))
     for group in range(count):
-        own = weight[groups == group]
-        total = (values[groups == group] * own[..., None]).sum(0) + overall
-        found[group] = total / (own.sum(0) + 1.0)[:, None]
-    return found
+        weights = weight[groups == group]
+        total = (values[groups == group] * weights[..., None]).sum(0) + overall
+        means[group] = total / (weights.sum(0) + 1.0)[:, None]
+    return means
 
 
-def site_values(model: Model, context: Context, start: Start) -> dict[str, jnp.ndarray]:
-    """The values of all sites at which the model is where the start says."""
+def site_values(model: Model, context: Context, guess: InitialGuess) -> dict[str, jnp.ndarray]:
+    """The values of all sites at the initial guess."""
     dtype = jnp.result_type(float)
     values: dict[str, Any] = {}
     bases: list[Any] = []
-    begins = iter(start.begins)
+    latents = iter(guess.latents)
     for block in model.latents:
         basis = np.eye(block.n_latents)
         if isinstance(block, Latent):
-            found, basis = block.start(next(begins), context)
-            values |= found
+            block_values, basis = block.start(next(latents), context)
+            values |= block_values
         bases.append(np.asarray(basis, float))
     whole: Any = scipy.linalg.block_diag(*bases)
     if model.templates is not None:
         place = model.template_slice
         values |= model.templates.start(context, place.stop - place.start)
-        if start.trajectories is not None:
-            trajectories = start.trajectories
+        if guess.trajectories is not None:
+            trajectories = guess.trajectories
             if model.templates.on is not None:
                 trajectories = trajectories @ np.linalg.inv(whole[place, place]).T
             values[model.templates.site("coefficients")] = on_basis(model.templates.basis(context), trajectories)
     for effect in model.effects:
         values |= effect.start(context)
     values |= model.readout.start(model.dim)
-    mean = jnp.asarray(start.mean, dtype)
-    for name, value in model.observation.start(mean, jnp.asarray(start.variance, dtype)).items():
+    mean = jnp.asarray(guess.mean, dtype)
+    for name, value in model.observation.start(mean, jnp.asarray(guess.variance, dtype)).items():
         values[model.observation.site(name)] = value
     # The latents are found in log rates: d predictor / d log mean turns their loadings into those of the predictor.
     baseline, gain = jax.jvp(model.observation.predictor_of_mean, (mean,), (mean,))
-    values |= model.start_readout(context, values, baseline, np.asarray(gain)[:, None] * start.loadings @ whole)
+    values |= model.start_readout(context, values, baseline, np.asarray(gain)[:, None] * guess.loadings @ whole)
     return {name: jnp.asarray(value, dtype) for name, value in values.items()}
 
 
-def on_basis(basis: np.ndarray, trajectories: np.ndarray) -> np.ndarray:
-    """Coefficients [component, basis, latent] of trajectories, by ridge regression on a basis [time, basis]."""
+def on_basis(
+    basis: Float[np.ndarray, "time basis"], trajectories: Float[np.ndarray, "component time latent"]
+) -> Float[np.ndarray, "component basis latent"]:
+    """Coefficients of trajectories, by ridge regression on a basis."""
     gram = basis.T @ basis + 0.1 * np.eye(basis.shape[1])
     return np.einsum("ij,tj,ktl->kil", np.linalg.inv(gram), basis, trajectories)
 
 
-def from_pilot(model: Model, context: Context, trials: "Trials", values: dict[str, Any], latents, seed: int):
-    """Site values where a fit goes on that a simpler model began: its values, and its latents for the other blocks.
+def from_warm_start(
+    model: Model,
+    context: Context,
+    trials: "Trials",
+    values: dict[str, Any],
+    latents: Float[np.ndarray, "trial time latent"],
+    seed: int,
+) -> dict[str, Array]:
+    """Site values that continue the fit of a simpler model: its values, and the blocks that it replaced from its
+    latents.
 
-    latents [trial, time, latent]: the pilot's posterior means, templates left out.
+    latents: the simpler model's posterior means, templates left out.
     """
     inside = np.arange(trials.n_bins) < trials.lengths[:, None]
     random = np.random.default_rng(seed)
-    found, bases = dict(values), []
+    continued, bases = dict(values), []
     for block in model.latents:
         basis = np.eye(block.n_latents)
         if isinstance(block, Latent) and (simple := block.warm_start()) is not None:
-            for name in [name for name in found if name.startswith(f"{simple.name}.")]:
-                del found[name]
-            own, basis = block.start(begin(latents[:, :, model.slices[block.name]], inside, random), context)
-            found |= own
+            for name in [name for name in continued if name.startswith(f"{simple.name}.")]:
+                del continued[name]
+            block_values, basis = block.start(
+                initial_latents(latents[:, :, model.slices[block.name]], inside, random), context
+            )
+            continued |= block_values
         bases.append(np.asarray(basis, float))
     whole: Any = scipy.linalg.block_diag(*bases)
     loadings = np.asarray(model.readout.loadings(values), float) @ whole
-    found |= model.readout.values(values[model.readout.names[0]], loadings)
+    continued |= model.readout.values(values[model.readout.names[0]], loadings)
     if model.templates is not None and model.templates.on is not None:
         place, site = model.template_slice, model.templates.site("coefficients")
-        found[site] = np.asarray(values[site], float) @ np.linalg.inv(whole[place, place]).T
-    return {name: jnp.asarray(value, jnp.result_type(float)) for name, value in found.items()}
+        continued[site] = np.asarray(values[site], float) @ np.linalg.inv(whole[place, place]).T
+    return {name: jnp.asarray(value, jnp.result_type(float)) for name, value in continued.items()}
 
 
-def begin(latents: np.ndarray, inside: np.ndarray, random: np.random.Generator) -> InitialLatents:
-    """What a block begins with: its latents [trial, time, latent], and a regression of each bin on the one before."""
+def initial_latents(
+    latents: Float[np.ndarray, "trial time latent"], inside: Bool[np.ndarray, "trial time"], random: np.random.Generator
+) -> InitialLatents:
+    """Rough latents of a block, and a regression of each bin on the one before."""
     pairs = inside[:, 1:]
     return InitialLatents(regression(latents[:, :-1][pairs], latents[:, 1:][pairs]), latents, inside, random)
 
 
-def regression(before: np.ndarray, after: np.ndarray) -> Chain:
+def regression(before: Float[np.ndarray, "pair latent"], after: Float[np.ndarray, "pair latent"]) -> Chain:
     """Dynamics from pairs of neighbouring latents [pair, latent]: ridge towards 0.98 I, noise from the residuals."""
     dim, ridge = before.shape[1], 100.0
     gram = before.T @ before + ridge * np.eye(dim)

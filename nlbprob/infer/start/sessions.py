@@ -2,7 +2,8 @@
 
 Principal components over the neurons of all sessions would be components of one session each, since no trial sees the
 neurons of two. So every session gets components of its own, which are then turned into those of the others, and what
-they say of the neurons that a trial does not see is filled in. All that follows takes the result for one recording.
+they predict for the neurons that a trial does not see is filled in. All that follows takes the result for one
+recording.
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -60,26 +61,26 @@ def filled(
     The session with the most spikes gives the latents; the others are turned to fit, one by one, in the order of their
     spikes. weighted: of every neuron, about any mean; inside: the bins of each trial.
     """
-    found, known = weighted.copy(), None
+    complete, aligned = weighted.copy(), None
     latents, groups = np.zeros((*weighted.shape[:2], dim)), conditions(trials)
     sessions = [(np.flatnonzero(rows), np.flatnonzero(units)) for rows, units in members(trials).values()]
     spikes = [int(trials.counts[rows].sum(where=trials.seen[rows])) for rows, _ in sessions]
-    sessions = [sessions[place] for place in np.argsort(spikes)[::-1] if spikes[place]]
+    sessions = [sessions[index] for index in np.argsort(spikes)[::-1] if spikes[index]]
     for rows, units in sessions:
         block = np.ix_(rows, np.arange(trials.n_bins), units)
-        found[block] -= weighted[block][inside[rows]].mean(0)
-        scores, own = own_components(found[block], inside[rows], dim)
+        complete[block] -= weighted[block][inside[rows]].mean(0)
+        scores, session_loadings = session_components(complete[block], inside[rows], dim)
         loadings = np.zeros((trials.n_neurons, dim))
-        loadings[units] = own
+        loadings[units] = session_loadings
         moved = movement(scores, inside[rows], groups[:, rows], loadings)
-        turn = np.eye(dim) if known is None else alignment(known, moved, random)
-        known = moved if known is None else known.joined(moved.turned(turn))
+        turn = np.eye(dim) if aligned is None else alignment(aligned, moved, random)
+        aligned = moved if aligned is None else aligned.joined(moved.turned(turn))
         latents[rows] = scores @ turn.T
-    assert known is not None  # `fit` demands a spike
+    assert aligned is not None  # `fit` demands a spike
     for rows, units in sessions:
         others = np.setdiff1d(np.arange(trials.n_neurons), units)
-        found[np.ix_(rows, np.arange(trials.n_bins), others)] = latents[rows] @ known.loadings[others].T
-    return found
+        complete[np.ix_(rows, np.arange(trials.n_bins), others)] = latents[rows] @ aligned.loadings[others].T
+    return complete
 
 
 def conditions(trials: "Trials") -> Float[np.ndarray, "condition trial"]:
@@ -89,14 +90,16 @@ def conditions(trials: "Trials") -> Float[np.ndarray, "condition trial"]:
     return (trials.condition_index == np.arange(len(trials.condition_labels))[:, None]).astype(float)
 
 
-def own_components(rows: Float[np.ndarray, "trial time own"], inside: Bool[np.ndarray, "trial time"], dim: int):
+def session_components(
+    rows: Float[np.ndarray, "trial time own"], inside: Bool[np.ndarray, "trial time"], dim: int
+) -> tuple[Float[np.ndarray, "trial time latent"], Float[np.ndarray, "own latent"]]:
     """Principal components of a session on unit scale, 0 outside its trials, and loadings; `dim` of them, at most that
     many not 0.
     """
-    within = rows[inside].astype(np.float64)
-    _, vectors = np.linalg.eigh(within.T @ within)
+    points = rows[inside].astype(np.float64)
+    _, vectors = np.linalg.eigh(points.T @ points)
     vectors = vectors[:, ::-1][:, :dim]
-    scale = np.maximum((within @ vectors).std(0), 1e-3)
+    scale = np.maximum((points @ vectors).std(0), 1e-3)
     scores = np.where(inside[..., None], rows @ vectors / scale, 0.0)
     lacking = dim - vectors.shape[1]
     return np.pad(scores, ((0, 0), (0, 0), (0, lacking))), np.pad(vectors * scale, ((0, 0), (0, lacking)))
@@ -111,40 +114,40 @@ def movement(
     """How the latents of a session move; they are 0 outside its trials. groups: 1 where a trial is of a condition."""
     trials = groups @ inside
     mean = np.einsum("ck,ktl->ctl", groups, latents) / np.maximum(trials, 1)[..., None]
-    rest = np.where(inside[..., None], latents - np.einsum("ck,ctl->ktl", groups, mean), 0.0)
-    bins = rest.shape[1]
+    deviation = np.where(inside[..., None], latents - np.einsum("ck,ctl->ktl", groups, mean), 0.0)
+    bins = deviation.shape[1]
     lagged = [
-        np.einsum("kti,ktj->ij", rest[:, lag:], rest[:, : bins - lag]) / max(inside[:, lag:].sum(), 1)
+        np.einsum("kti,ktj->ij", deviation[:, lag:], deviation[:, : bins - lag]) / max(inside[:, lag:].sum(), 1)
         for lag in LAGS
         if lag < bins
     ]
     return Movement(mean, trials, np.stack(lagged), float(inside.sum()), loadings)
 
 
-def alignment(known: Movement, own: Movement, random: np.random.Generator) -> Float[np.ndarray, "latent latent"]:
-    """The orthogonal T for which T x of the session `own` moves most like the latents `known`.
+def alignment(aligned: Movement, session: Movement, random: np.random.Generator) -> Float[np.ndarray, "latent latent"]:
+    """The orthogonal T for which T x of a session moves most like the latents of those that are aligned already.
 
     It maximises sum_ct w_ct m_ct'T n_ct + tr(T'C'D) dim / |D|^2 + mean over lags of tr(G'T H T'): averages m and n of
     each condition and bin, loadings C and D of the neurons that both have, lagged covariances G and H. Each step goes
     to the nearest orthogonal matrix of the gradient plus a multiple of T that makes the objective convex, so that it
-    never falls. The search starts from what averages and loadings say alone, and from random turns.
+    never falls. The search starts from averages and loadings alone, and from random turns.
     """
-    weight = known.trials * own.trials / np.maximum(known.trials + own.trials, 1)
-    averages = np.einsum("ct,cti,ctj->ij", weight, known.mean, own.mean) / max(weight.sum(), 1e-9)
-    loadings = known.loadings.T @ own.loadings * (len(averages) / max((own.loadings**2).sum(), 1e-9))
-    linear, first, second = averages + loadings, known.lagged, own.lagged
+    weight = aligned.trials * session.trials / np.maximum(aligned.trials + session.trials, 1)
+    averages = np.einsum("ct,cti,ctj->ij", weight, aligned.mean, session.mean) / max(weight.sum(), 1e-9)
+    loadings = aligned.loadings.T @ session.loadings * (len(averages) / max((session.loadings**2).sum(), 1e-9))
+    linear, first, second = averages + loadings, aligned.lagged, session.lagged
     convex = 2 * np.mean(np.linalg.norm(first, 2, axis=(1, 2)) * np.linalg.norm(second, 2, axis=(1, 2)))
 
-    def pull(turn):
+    def pull(turn: Float[np.ndarray, "latent latent"]) -> Float[np.ndarray, "latent latent"]:
         return (first @ turn @ second.mT + first.mT @ turn @ second).mean(0)
 
-    def climb(turn):
+    def ascend(turn: Float[np.ndarray, "latent latent"]) -> Float[np.ndarray, "latent latent"]:
         for _ in range(STEPS):
             turn = polar(linear + pull(turn) + convex * turn)
         return turn
 
     starts = [polar(linear), *(polar(random.standard_normal(linear.shape)) for _ in range(STARTS - 1))]
-    return max(map(climb, starts), key=lambda turn: ((linear + 0.5 * pull(turn)) * turn).sum())
+    return max(map(ascend, starts), key=lambda turn: ((linear + 0.5 * pull(turn)) * turn).sum())
 
 
 def polar(matrix: Float[np.ndarray, "latent latent"]) -> Float[np.ndarray, "latent latent"]:

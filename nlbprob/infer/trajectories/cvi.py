@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped
 
 from nlbprob.infer.runtime.batch import Batch
-from nlbprob.infer.trajectories import switching
+from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.likelihood import expected_log_likelihood
-from nlbprob.infer.trajectories.problem import Problem, latent_moments, lift
+from nlbprob.infer.trajectories.problem import Auxiliary, TrialProblem, latent_moments
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed
-from nlbprob.numerics.hmm import Path
 
 if TYPE_CHECKING:
     from nlbprob.blocks.observations import Observation
@@ -28,58 +28,65 @@ if TYPE_CHECKING:
 SHRINK, GROW = 0.3, 2.0
 
 
-class Local(NamedTuple):
+class TrajectoryPosterior(NamedTuple):
     """The posterior of some rows: sites, moments, bound (nats, of each), next target and step size.
 
-    calm: the last step hardly raised the bound; done: nor did the one after it.
-    paths: the posterior of the discrete states of each block that switches, None for others.
+    nearly_converged: the last gain in the bound was below tolerance; converged: so was the one after it.
+    auxiliary: the posterior of each block's discrete states, or the like, where it has one (see `TrajectoryPrior`):
+    what it becomes by a full step from `smoothed`; held: what gave `smoothed`.
     """
 
     sites: Sites
-    paths: tuple[Path | None, ...]
+    auxiliary: Auxiliary
+    held: Auxiliary
     smoothed: Smoothed
     elbo: Float[Array, " row"]
     target: Sites
     step_size: Float[Array, " row"]
-    calm: Bool[Array, " row"]
-    done: Bool[Array, " row"]
+    nearly_converged: Bool[Array, " row"]
+    converged: Bool[Array, " row"]
 
 
-def tolerance(dtype) -> float:
-    """A trial is done when two full steps raise its bound by less than this share of it: what the float width can see.
+def tolerance(dtype: np.dtype | type) -> float:
+    """A trial has converged when two full steps raise its bound by less than this fraction of it: what floats of the
+    width can resolve.
 
-    (The second squares the error that the first left. Of a long trial's bound the share is large.)
+    (The second squares the error that the first left. Of a long trial's bound the fraction is large.)
     """
     return 1e-6 if dtype == jnp.float32 else 1e-12
 
 
-def empty_sites(trials: int, bins: int, state: int, dtype=jnp.float32) -> Sites:
+def empty_sites(trials: int, bins: int, state: int, dtype: np.dtype | type = np.float32) -> Sites:
     """The sites of a trial of which nothing has been seen: q is the prior."""
     return Sites(jnp.zeros((trials, bins, state), dtype), jnp.zeros((trials, bins, state, state), dtype))
 
 
-def evaluate(given: Problem, observation: "Observation", batch: Batch, sites: Sites, paths=None):
-    """Moments, bound, target and fresh paths of given sites. A row's bound is E_q[log p(y | x)] - KL(q || prior)."""
-    paths = switching.no_paths(given) if paths is None else paths
-    prior = switching.prior(given, paths)
-    total = prior.with_extra(lift(sites, given.emission))
+def evaluate(
+    problem: TrialProblem, observation: "Observation", batch: Batch, sites: Sites, auxiliary: Auxiliary
+) -> tuple[Smoothed, Float[Array, " row"], Sites]:
+    """Moments, bound and target of given sites. A row's bound is E_q[log p(y | x)] - KL(q || prior)."""
+    prior = trajectory_prior.surrogate(problem, auxiliary)
+    total = trajectory_prior.all_sites(prior, sites, problem.emission)
     smoothed = kalman.smooth(prior.chain, total, kalman.filter(prior.chain, total))
-    mean, covariance = latent_moments(given, smoothed.mean, smoothed.covariance)
-    likelihood, target = expected_log_likelihood(given, observation, batch, mean, covariance)
-    elbo = likelihood - smoothed.divergence
-    if prior.extra is not None:
-        gained, pull = switching.correction(given, paths, prior, smoothed)
-        elbo = elbo + gained
-        if pull is not None:
-            target = Sites(target.linear + pull.linear, target.precision + pull.precision)
+    mean, covariance = latent_moments(problem, smoothed.mean, smoothed.covariance)
+    likelihood, target = expected_log_likelihood(problem, observation, batch, mean, covariance)
+    elbo = likelihood - smoothed.divergence + trajectory_prior.gain(problem, auxiliary, prior, smoothed)
+    added = trajectory_prior.target(problem, auxiliary, smoothed)
+    if added is not None:
+        target = Sites(target.linear + added.linear, target.precision + added.precision)
     return smoothed, jnp.where(jnp.isfinite(elbo), elbo, -jnp.inf), target
 
 
-def begin(given: Problem, sites: Sites, step_size=None, paths=None) -> Local:
+def init(
+    problem: TrialProblem,
+    sites: Sites,
+    step_size: Float[Array, " row"] | None = None,
+    auxiliary: Auxiliary | None = None,
+) -> TrajectoryPosterior:
     """The state before anything is known of the sites: the first `step` evaluates them, later ones improve them."""
     *batch, bins, latents = sites.linear.shape
     dtype = sites.linear.dtype
-    state = latents if given.emission is None else given.emission.shape[1]
+    state = latents if problem.emission is None else problem.emission.shape[-1]
     unknown = Smoothed(
         jnp.zeros((*batch, bins, state), dtype),
         jnp.zeros((*batch, bins, state, state), dtype),
@@ -87,48 +94,69 @@ def begin(given: Problem, sites: Sites, step_size=None, paths=None) -> Local:
         jnp.zeros(batch, dtype),
     )
     step_size = jnp.ones(batch, dtype) if step_size is None else step_size
-    paths = switching.first_paths(given, batch[0], bins) if paths is None else paths
-    no = jnp.zeros(batch, bool)
-    return Local(sites, paths, unknown, jnp.full(batch, -jnp.inf, dtype), sites, step_size, no, no)
+    auxiliary = trajectory_prior.init(problem, batch[0], bins) if auxiliary is None else auxiliary
+    elbo, false = jnp.full(batch, -jnp.inf, dtype), jnp.zeros(batch, bool)
+    return TrajectoryPosterior(sites, auxiliary, auxiliary, unknown, elbo, sites, step_size, false, false)
 
 
-def select(condition: Bool[Array, " trial"], yes, no):
-    """Trial by trial, the arrays of one tree or the other."""
+def select(condition: Bool[Array, " row"], yes: PyTree[Array], no: PyTree[Array]) -> PyTree[Array]:
+    """Row by row, the arrays of one tree or the other."""
 
-    def pick(a, b):
+    def pick(a: Shaped[Array, "row ..."], b: Shaped[Array, "row ..."]) -> Shaped[Array, "row ..."]:
         return jnp.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
     return jax.tree.map(pick, yes, no)
 
 
-def step(given: Problem, observation: "Observation", batch: Batch, local: Local) -> Local:
-    """One natural-gradient step of every row that is not done, kept where that row's bound rises; then its paths."""
+def step(
+    problem: TrialProblem, observation: "Observation", batch: Batch, local: TrajectoryPosterior
+) -> TrajectoryPosterior:
+    """One natural-gradient step of each row not yet converged, kept where that row's bound rises."""
 
-    def move(current, target):
+    def move(current: Float[Array, "row ..."], target: Float[Array, "row ..."]) -> Float[Array, "row ..."]:
         size = local.step_size.reshape(-1, *[1] * (current.ndim - 1))
         return current + size * (target - current)
 
     sites = jax.tree.map(move, local.sites, local.target)
-    smoothed, elbo, target = evaluate(given, observation, batch, sites, local.paths)
+    held = trajectory_prior.move(problem, local.held, local.auxiliary, local.step_size)
+    smoothed, elbo, target = evaluate(problem, observation, batch, sites, held)
     slack = jnp.where(jnp.isfinite(local.elbo), tolerance(elbo.dtype) * jnp.abs(local.elbo), 0.0)
     better = (elbo >= local.elbo - slack) & jnp.isfinite(elbo)
     size = jnp.where(better, jnp.minimum(1.0, GROW * local.step_size), SHRINK * local.step_size)
-    settled = better & (local.step_size >= 1.0) & (elbo - local.elbo < slack)
-    paths = switching.update(given, smoothed, local.paths)
-    moved = Local(sites, paths, smoothed, elbo, target, size, settled, (settled & local.calm) | (size < 1e-6))
-    stayed = local._replace(step_size=size, done=size < 1e-6)
-    return select(local.done, local, select(better, moved, stayed))
+    below_tolerance = better & (local.step_size >= 1.0) & (elbo - local.elbo < slack)
+    auxiliary = trajectory_prior.update(problem, smoothed, local.auxiliary)
+    moved = TrajectoryPosterior(
+        sites,
+        auxiliary,
+        held,
+        smoothed,
+        elbo,
+        target,
+        size,
+        below_tolerance,
+        (below_tolerance & local.nearly_converged) | (size < 1e-6),
+    )
+    stayed = local._replace(step_size=size, converged=size < 1e-6)
+    return select(local.converged, local, select(better, moved, stayed))
 
 
-def iterate(given: Problem, observation: "Observation", batch: Batch, local: Local, iterations) -> Local:
-    """Evaluate, then step until every row is done, at most `iterations` times; each row stops by itself."""
+def iterate(
+    problem: TrialProblem,
+    observation: "Observation",
+    batch: Batch,
+    local: TrajectoryPosterior,
+    iterations: int | Int[Array, ""],
+) -> TrajectoryPosterior:
+    """Evaluate, then step until every row has converged, at most `iterations` times; each row stops by itself."""
 
-    def unfinished(carry):
+    def unfinished(carry: tuple[int | Int[Array, ""], TrajectoryPosterior]) -> Bool[Array, ""]:
         count, local = carry
-        return (count <= iterations) & ~jnp.all(local.done)
+        return (count <= iterations) & ~jnp.all(local.converged)
 
-    def advance(carry):
+    def advance(
+        carry: tuple[int | Int[Array, ""], TrajectoryPosterior],
+    ) -> tuple[int | Int[Array, ""], TrajectoryPosterior]:
         count, local = carry
-        return count + 1, step(given, observation, batch, local)
+        return count + 1, step(problem, observation, batch, local)
 
     return lax.while_loop(unfinished, advance, (0, local))[1]

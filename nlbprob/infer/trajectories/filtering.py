@@ -2,16 +2,21 @@
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree, Shaped
 
+from nlbprob.blocks.trajectory_priors.base import ChainPrior
 from nlbprob.errors import InputError
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
-from nlbprob.infer.trajectories import cvi as local_inference
+from nlbprob.infer.trajectories import cvi
 from nlbprob.infer.trajectories.marginals import COLD_STEPS, Marginals
-from nlbprob.infer.trajectories.problem import combined, joined, latent_moments, problem
+from nlbprob.infer.trajectories.problem import TrialProblem, combined, joined, latent_moments, trial_problem
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import gaussian
 from nlbprob.numerics.gaussian import Chain
+
+#: Mean and covariance of the state in a bin, and the evidence of the bins so far.
+Bin = tuple[Float[Array, "row state"], Float[Array, "row state state"], Float[Array, " row"]]
 
 
 @program("model")
@@ -20,9 +25,9 @@ def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Margina
 
     The evidence that the bins so far give for each component is summed as they come.
     """
-    check_causal(model)
-    given, repeated = problem(model, theta, batch)
-    chain, bins = joined(list(given.chains)), batch.counts.shape[1]
+    problem, repeated = trial_problem(model, theta, batch)
+    check_causal(model, problem)
+    chain, bins = joined(list(problem.chains)), batch.counts.shape[1]
     rows, state = repeated.counts.shape[0], chain.initial_mean.shape[-1]
     first = (
         jnp.broadcast_to(chain.initial_mean, (rows, state)),
@@ -30,44 +35,44 @@ def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Margina
         jnp.zeros(rows, chain.initial_mean.dtype),
     )
 
-    def per_step(array, own):
-        lead = array.shape[:-own]
-        whole = jnp.broadcast_to(array, (*(lead or (bins - 1,)), *array.shape[-own:]))
-        moved = jnp.moveaxis(whole, -own - 1, 0)
+    def per_step(array: Float[Array, "..."], rank: int) -> Float[Array, "..."]:
+        lead = array.shape[:-rank]
+        every = jnp.broadcast_to(array, (*(lead or (bins - 1,)), *array.shape[-rank:]))
+        moved = jnp.moveaxis(every, -rank - 1, 0)
         return jnp.concatenate([moved, moved[-1:]])
 
     steps = (per_step(chain.transition, 2), per_step(chain.offset, 1), per_step(chain.noise, 2))
 
     identity = jnp.eye(state, dtype=chain.initial_mean.dtype)
 
-    def advance(carry, inputs):
+    def advance(carry: Bin, inputs: tuple[PyTree[Array], ...]) -> tuple[Bin, Bin]:
         mean, covariance, evidence = carry
         counts, seen, offset, shift, step = inputs
-        alone = Chain(mean, covariance, identity, jnp.zeros(state, mean.dtype), identity)
-        now = given._replace(chains=(alone,), regimes=(None,), offset=offset, shift=shift)
-        sites = local_inference.empty_sites(rows, 1, theta.loadings.shape[1], mean.dtype)
+        one_bin = Chain(mean, covariance, identity, jnp.zeros(state, mean.dtype), identity)
+        now = problem._replace(priors=(ChainPrior(one_bin),), offset=offset, shift=shift)
+        sites = cvi.empty_sites(rows, 1, theta.loadings.shape[1], mean.dtype)
         here = Batch(counts[:, None], seen[:, None], {})
-        found = local_inference.iterate(now, model.observation, here, local_inference.begin(now, sites), COLD_STEPS)
-        mean, covariance = found.smoothed.mean[:, 0], found.smoothed.covariance[:, 0]
-        evidence = evidence + found.elbo
+        local = cvi.iterate(now, model.observation, here, cvi.init(now, sites), COLD_STEPS)
+        mean, covariance = local.smoothed.mean[:, 0], local.smoothed.covariance[:, 0]
+        evidence = evidence + local.elbo
         return (*gaussian.predict(mean, covariance, *step), evidence), (mean, covariance, evidence)
 
-    def leading(array):
+    def leading(array: Shaped[Array, "row time ..."]) -> Shaped[Array, "time row ..."]:
         return jnp.moveaxis(array, 1, 0)
 
-    neurons = given.offset.shape[-1]
-    whole = jnp.broadcast_to(given.offset, (rows, bins, neurons)) if given.offset.ndim == 1 else given.offset
-    offset = leading(whole)[:, :, None]
-    shift = None if given.shift is None else leading(given.shift)[:, :, None]
+    neurons = problem.offset.shape[-1]
+    offset = jnp.broadcast_to(problem.offset, (rows, bins, neurons)) if problem.offset.ndim == 1 else problem.offset
+    offset = leading(offset)[:, :, None]
+    shift = None if problem.shift is None else leading(problem.shift)[:, :, None]
     inputs = (leading(repeated.counts), leading(repeated.seen), offset, shift, steps)
     _, (mean, covariance, evidence) = jax.lax.scan(advance, first, inputs)
     mean, covariance = jnp.moveaxis(mean, 0, 1), jnp.moveaxis(covariance, 0, 1)
-    share = jax.vmap(lambda bounds: combined(theta, bounds)[1], out_axes=1)(evidence)
-    return Marginals(*latent_moments(given, mean, covariance), share)
+    responsibility = jax.vmap(lambda bounds: combined(theta, bounds)[1], out_axes=1)(evidence)
+    return Marginals(*latent_moments(problem, mean, covariance), responsibility)
 
 
-def check_causal(model: Model) -> None:
+def check_causal(model: Model, problem: TrialProblem) -> None:
     """Raise InputError where a block has no filter."""
-    for block in model.chains:
-        if block.n_regimes:
+    for block, prior in zip(model.chains, problem.priors, strict=True):
+        if not isinstance(prior, ChainPrior):
             raise InputError(f"causal=True: {type(block).__name__} has no filter of its own; leave causal out.")

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nlbprob.infer.runtime.batch import Batch
-from nlbprob.infer.trajectories.problem import Problem
+from nlbprob.infer.trajectories.problem import TrialProblem
 from nlbprob.numerics.gaussian import Sites
 
 if TYPE_CHECKING:
@@ -18,49 +18,59 @@ def outer_products(loadings: Float[Array, "neuron state"]) -> Float[Array, "neur
     return (loadings[:, :, None] * loadings[:, None, :]).reshape(loadings.shape[0], -1)
 
 
-def predictor(given: Problem, mean, covariance):
+def predictor(
+    problem: TrialProblem, mean: Float[Array, "*batch latent"], covariance: Float[Array, "*batch latent latent"]
+) -> tuple[Float[Array, "*batch neuron"], Float[Array, "*batch neuron"]]:
     """Mean and variance of every neuron's predictor eta = c'x + offset: [..., neuron], from moments of the latents.
 
     The mean is c'm + d, the variance c'Pc; where (d, c) are uncertain with covariance S, plus E[(1, x) S (1, x)'],
     which takes eta, a product of two normal vectors, for normal.
     """
     flat = covariance.reshape(*mean.shape[:-1], -1)
-    variance = flat @ outer_products(given.loadings).T
-    if given.uncertainty is not None:
-        constant, cross, quadratic = split_uncertainty(given)
+    variance = flat @ outer_products(problem.loadings).T
+    if problem.uncertainty is not None:
+        constant, cross, quadratic = split_uncertainty(problem)
         second = flat + (mean[..., :, None] * mean[..., None, :]).reshape(flat.shape)
         variance = variance + constant + 2 * mean @ cross.T + second @ quadratic.T
-    return mean @ given.loadings.T + given.offset, variance
+    return mean @ problem.loadings.T + problem.offset, variance
 
 
-def split_uncertainty(given: Problem):
+def split_uncertainty(
+    problem: TrialProblem,
+) -> tuple[Float[Array, " neuron"], Float[Array, "neuron latent"], Float[Array, "neuron pair"]]:
     """The covariance of (d, c) of each neuron: of d [neuron], of c with d [neuron, latent], of c [neuron, pair]."""
-    covariance = given.uncertainty
+    covariance = problem.uncertainty
     assert covariance is not None
     return covariance[:, 0, 0], covariance[:, 1:, 0], covariance[:, 1:, 1:].reshape(covariance.shape[0], -1)
 
 
-def expected_log_likelihood(given: Problem, observation: "Observation", batch: Batch, mean, covariance):
+def expected_log_likelihood(
+    problem: TrialProblem,
+    observation: "Observation",
+    batch: Batch,
+    mean: Float[Array, "row time latent"],
+    covariance: Float[Array, "row time latent latent"],
+) -> tuple[Float[Array, " row"], Sites]:
     """E_q[log p(y | x)] of each row, and the sites on the latents that a full natural-gradient step leads to.
 
     mean, covariance: of the latents, templates included.
     """
-    location, variance = predictor(given, mean, covariance)
-    terms = observation.expected_log_prob(location, variance, batch.counts, given.observation)
+    location, variance = predictor(problem, mean, covariance)
+    terms = observation.expected_log_prob(location, variance, batch.counts, problem.observation)
     value, slope, weight = (jnp.where(batch.seen, term, 0.0) for term in terms)
     weight = jnp.maximum(weight, 0.0)
-    outer = outer_products(given.loadings)
-    pulled = mean @ given.loadings.T
-    if given.shift is not None:
-        pulled = pulled - given.shift @ given.loadings.T
-    linear = (slope + weight * pulled) @ given.loadings
-    if given.uncertainty is not None:
-        _, cross, quadratic = split_uncertainty(given)
+    outer = outer_products(problem.loadings)
+    pulled = mean @ problem.loadings.T
+    if problem.shift is not None:
+        pulled = pulled - problem.shift @ problem.loadings.T
+    linear = (slope + weight * pulled) @ problem.loadings
+    if problem.uncertainty is not None:
+        _, cross, quadratic = split_uncertainty(problem)
         outer = outer + quadratic
         linear = linear - weight @ cross
-        if given.shift is not None:
+        if problem.shift is not None:
             size = mean.shape[-1]
-            own = (weight @ quadratic).reshape(*mean.shape, size)
-            linear = linear - jnp.einsum("...ij,...j->...i", own, jnp.broadcast_to(given.shift, mean.shape))
+            added = (weight @ quadratic).reshape(*mean.shape, size)
+            linear = linear - jnp.einsum("...ij,...j->...i", added, jnp.broadcast_to(problem.shift, mean.shape))
     precision = (weight @ outer).reshape(*mean.shape, mean.shape[-1])
     return value.sum((-1, -2)), Sites(linear, precision)

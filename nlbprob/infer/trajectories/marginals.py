@@ -1,15 +1,14 @@
 """The posterior marginals of trials' latents given what is seen, and the counts expected under them."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
-from nlbprob.infer.trajectories import cvi as local_inference
-from nlbprob.infer.trajectories import likelihood
-from nlbprob.infer.trajectories.problem import Problem, combined, latent_moments, problem
+from nlbprob.infer.trajectories import cvi, likelihood
+from nlbprob.infer.trajectories.problem import Auxiliary, TrialProblem, combined, latent_moments, trial_problem
 from nlbprob.model import Model, Parameters
 
 #: Natural-gradient steps for a trial that starts from its prior; each stops by itself, most after about ten.
@@ -17,47 +16,49 @@ COLD_STEPS = 50
 
 
 class Marginals(NamedTuple):
-    """Moments of the latents of each trial-component pair, templates included, and the share of each in its trial.
+    """Moments of the latents of each trial-component pair, templates included, and the pair's responsibility.
 
-    share [trial, component], or [trial, time, component] from a filter; paths: of the blocks that switch.
+    responsibility [trial, component], or [trial, time, component] from a filter; auxiliary: see `TrajectoryPrior`.
     """
 
     mean: Float[Array, "row time latent"]
     covariance: Float[Array, "row time latent latent"]
-    share: Float[Array, "trial *time component"]
-    paths: tuple[Any, ...] = ()
+    responsibility: Float[Array, "trial *time component"]
+    auxiliary: Auxiliary = ()
 
 
-def infer(model: "Model", theta: Parameters, batch: Batch):
+def infer(model: Model, theta: Parameters, batch: Batch) -> tuple[TrialProblem, Batch, cvi.TrajectoryPosterior]:
     """The local posterior given everything seen: (problem, rows of the batch, converged posterior)."""
-    given, repeated = problem(model, theta, batch)
+    problem, repeated = trial_problem(model, theta, batch)
     rows, bins = repeated.counts.shape[:2]
-    sites = local_inference.empty_sites(rows, bins, theta.loadings.shape[1], theta.loadings.dtype)
-    local = local_inference.begin(given, sites)
-    return given, repeated, local_inference.iterate(given, model.observation, repeated, local, COLD_STEPS)
+    sites = cvi.empty_sites(rows, bins, theta.loadings.shape[1], theta.loadings.dtype)
+    local = cvi.init(problem, sites)
+    return problem, repeated, cvi.iterate(problem, model.observation, repeated, local, COLD_STEPS)
 
 
 @program("model")
-def smoothed_marginals(model: "Model", theta: Parameters, batch: Batch) -> Marginals:
+def smoothed_marginals(model: Model, theta: Parameters, batch: Batch) -> Marginals:
     """Marginals of the latents given everything seen."""
-    given, _, local = infer(model, theta, batch)
-    _, share = combined(theta, local.elbo)
-    moments = latent_moments(given, local.smoothed.mean, local.smoothed.covariance)
-    return Marginals(*moments, share, local.paths)
+    problem, _, local = infer(model, theta, batch)
+    _, responsibility = combined(theta, local.elbo)
+    moments = latent_moments(problem, local.smoothed.mean, local.smoothed.covariance)
+    return Marginals(*moments, responsibility, local.auxiliary)
 
 
-def mixed(values, share):
-    """The mean over each trial's components of values [row, time, ...], by their share [trial, (time,) component]."""
-    if share.shape[-1] == 1:
+def mixed(
+    values: Float[Array, "row time ..."], responsibility: Float[Array, "trial *time component"]
+) -> Float[Array, "trial time ..."]:
+    """The mean over each trial's components, weighted by their responsibilities."""
+    if responsibility.shape[-1] == 1:
         return values
-    trials, count = share.shape[0], share.shape[-1]
+    trials, count = responsibility.shape[0], responsibility.shape[-1]
     grouped = values.reshape(trials, count, *values.shape[1:])
-    weights = share[:, None] if share.ndim == 2 else share
+    weights = responsibility[:, None] if responsibility.ndim == 2 else responsibility
     weights = jnp.moveaxis(weights, -1, 1).reshape(trials, count, -1, *[1] * (values.ndim - 2))
     return (weights * grouped).sum(1)
 
 
-def expected_counts(model: "Model", given: Problem, moments: Marginals):
+def expected_counts(model: Model, problem: TrialProblem, marginals: Marginals) -> Float[Array, "trial time neuron"]:
     """Expected counts [trial, time, neuron] over the posterior of the latents and their components."""
-    location, variance = likelihood.predictor(given, moments.mean, moments.covariance)
-    return mixed(model.observation.expected_count(location, variance, given.observation), moments.share)
+    location, variance = likelihood.predictor(problem, marginals.mean, marginals.covariance)
+    return mixed(model.observation.expected_count(location, variance, problem.observation), marginals.responsibility)

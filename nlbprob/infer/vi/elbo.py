@@ -1,6 +1,10 @@
 """The bound that the second stage raises, at one draw of the parameters."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
+from jaxtyping import Array, Key
 from numpyro import handlers
 from numpyro.infer import ELBO
 from numpyro.infer.util import log_density
@@ -13,7 +17,15 @@ class OneDraw(ELBO):
     name under which a compiled program is kept.)
     """
 
-    def loss_with_mutable_state(self, rng_key, param_map, model, guide, *args, **kwargs):
+    def loss_with_mutable_state(
+        self,
+        rng_key: Key[Array, ""],
+        param_map: dict[str, Array],
+        model: Callable[..., object],
+        guide: Callable[..., object],
+        *args: Any,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
         keys = jax.random.split(rng_key)
         log_q, drawn = log_density(handlers.seed(guide, keys[1]), args, kwargs, param_map)
         log_p, traced = log_density(handlers.replay(handlers.seed(model, keys[0]), drawn), args, kwargs, param_map)

@@ -1,6 +1,7 @@
 """What a variational family over the parameters is."""
 
 import abc
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,7 +11,9 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from nlbprob.blocks.identity import Identified
-from nlbprob.infer.vi.guides import Frame, Guide, few_entries, parameter_guide
+from nlbprob.infer.em.fisher import MOST_JOINT
+from nlbprob.infer.parameters.flat import Entries
+from nlbprob.infer.vi.guides import Guide, LocationScale, parameter_guide
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
@@ -50,7 +53,7 @@ class Family(Identified, abc.ABC):
         return f"{type(self).__name__}()"
 
     @abc.abstractmethod
-    def sample(self, frames: dict[str, Frame], enough_trials: bool) -> Iterator[tuple[str, Any, Any]]:
+    def sample(self, frames: dict[str, LocationScale], enough_trials: bool) -> Iterator[tuple[str, Any, Any]]:
         """Draw the parameters inside a NumPyro guide, group by group, in units of the frames.
 
         Args:
@@ -63,7 +66,7 @@ class Family(Identified, abc.ABC):
             frame, and log |d e / d what was sampled|.
         """
 
-    def mean(self, params: dict[str, Array], frames: dict[str, Frame]) -> dict[str, Any]:
+    def mean(self, params: dict[str, Array], frames: dict[str, LocationScale]) -> dict[str, Any]:
         """The centre of the fitted family; by default what `shift` has made.
 
         Args:
@@ -85,7 +88,7 @@ class Family(Identified, abc.ABC):
         """
         return parameter_guide(em, self, few_entries(em, trials.n_trials))
 
-    def shift(self, group: str, frame: Frame) -> Float[Array, "row width"]:
+    def shift(self, group: str, frame: LocationScale) -> Float[Array, "row width"]:
         """The variational parameter that moves the centre of a group; it starts at zero.
 
         Args:
@@ -95,7 +98,7 @@ class Family(Identified, abc.ABC):
         shift: Any = numpyro.param(f"{group}.shift", jnp.zeros_like(frame.centre))
         return shift
 
-    def log_scale(self, group: str, frame: Frame) -> Float[Array, "row width"]:
+    def log_scale(self, group: str, frame: LocationScale) -> Float[Array, "row width"]:
         """The variational parameter that stretches each entry of a group; it starts at zero.
 
         Args:
@@ -114,7 +117,7 @@ class Family(Identified, abc.ABC):
         """
         return numpyro.sample(f"_{group}", distribution, infer={"is_auxiliary": True})
 
-    def standard_normal(self, group: str, frame: Frame) -> Float[Array, "row width"]:
+    def standard_normal(self, group: str, frame: LocationScale) -> Float[Array, "row width"]:
         """A draw of a standard normal for each entry of a group.
 
         Args:
@@ -122,3 +125,10 @@ class Family(Identified, abc.ABC):
             frame: where the group starts.
         """
         return self.auxiliary(group, dist.Normal(jnp.zeros_like(frame.centre), 1.0).to_event(2))
+
+
+def few_entries(em: "EM", trials: int) -> bool:
+    """Whether the parameters besides the readout have fewer entries than there are trials."""
+    sites = em.sites
+    others = Entries({name: site for name, site in sites.items() if name not in em.model.readout.names})
+    return sum(map(math.prod, others.shapes)) < min(trials, MOST_JOINT)

@@ -7,20 +7,23 @@ One unit of e is one posterior standard deviation of EM's curvature, so that one
 import abc
 import functools
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, Key
 from numpyro.distributions import biject_to
+from numpyro.distributions.constraints import Constraint
 from numpyro.infer import ELBO
 
 from nlbprob.infer.em.fisher import MOST_JOINT
 from nlbprob.infer.em.steps import EM, START_SCALE
-from nlbprob.infer.parameters.flat import Entries
+from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
+from nlbprob.infer.trajectories.problem import SiteState
 from nlbprob.infer.vi.elbo import OneDraw
 
 if TYPE_CHECKING:
@@ -30,7 +33,16 @@ if TYPE_CHECKING:
 KEPT_DRAWS = 400
 
 
-class Frame(NamedTuple):
+#: Of the arguments that SVI calls model and guide with: which trials a step takes, and how many there are.
+Index = Int[Array, " draw"] | None
+Count = int | Int[Array, ""] | None
+#: A root of the covariance of the entries of all sites but the readout's, or its diagonal; None if unknown.
+RootOfRest = Float[Array, "entry entry"] | Float[Array, " entry"] | None
+#: The covariance of each neuron's readout, and `RootOfRest`; see `nlbprob.infer.vi.widths.widths`.
+Widths = tuple[Float[Array, "neuron width width"] | None, RootOfRest]
+
+
+class LocationScale(NamedTuple):
     """Where a group of parameters starts: `centre` [row, width] and a lower-triangular `root` [row, width, width]."""
 
     centre: Float[Array, "row width"]
@@ -40,14 +52,14 @@ class Frame(NamedTuple):
 class Part(NamedTuple):
     """One site's place in a group: which rows and columns, and its shape in unconstrained space."""
 
-    support: Any
+    support: Constraint
     rows: slice
     columns: slice
     shape: tuple[int, ...]
 
 
 class Guide(abc.ABC):
-    """What the second stage of a fit asks of a family, for one model.
+    """A family for one model, as the second stage of a fit needs it.
 
     Calling it, with (index, data, frames, store, trials) as SVI calls the model, samples every parameter site.
     """
@@ -58,11 +70,13 @@ class Guide(abc.ABC):
         return OneDraw()
 
     @abc.abstractmethod
-    def __call__(self, index, data, frames, store, trials=None) -> None:
+    def __call__(
+        self, index: Index, data: Batch | None, frames: Any, store: SiteState | None, trials: Count = None
+    ) -> None:
         """Sample all parameter sites."""
 
     @abc.abstractmethod
-    def start(self, values, curvature, widths) -> Any:
+    def init(self, values: dict[str, Any], curvature: Float[Array, "neuron width width"], widths: Widths) -> Any:
         """The frames: where the guide starts.
 
         Args:
@@ -73,18 +87,18 @@ class Guide(abc.ABC):
         """
 
     @abc.abstractmethod
-    def initial_params(self, frames) -> dict[str, Any]:
+    def initial_params(self, frames: Any) -> dict[str, Any]:
         """The variational parameters before any step."""
 
     @abc.abstractmethod
-    def draws(self, params, frames, keys) -> dict[str, Any]:
+    def draws(self, params: dict[str, Any], frames: Any, keys: Key[Array, " sample"]) -> dict[str, Any]:
         """A draw of every site from the fitted guide for each of the keys [sample, ...]."""
 
     @abc.abstractmethod
-    def centre(self, params, frames, draws) -> dict[str, Any]:
+    def centre(self, params: dict[str, Any], frames: Any, draws: dict[str, Any]) -> dict[str, Any]:
         """The value of every site at the centre of the fitted guide, of which these are draws."""
 
-    def named(self, params, frames) -> dict[str, Any]:
+    def named(self, params: dict[str, Any], frames: Any) -> dict[str, Any]:
         """What a message on numbers that are not finite may name: the variational parameters."""
         return params
 
@@ -99,10 +113,17 @@ class ParameterGuide(Guide):
     entries of the rest.
     """
 
-    def __init__(self, family: "Family", shapes, supports, neuron_sites: tuple[str, ...], enough_trials: bool):
+    def __init__(
+        self,
+        family: "Family",
+        shapes: dict[str, Any],
+        supports: dict[str, Constraint],
+        neuron_sites: tuple[str, ...],
+        enough_trials: bool,
+    ):
         self.family, self.enough_trials = family, enough_trials
         neuron: dict[str, Part] = {}
-        rest: dict[str, Part] = {}
+        others: dict[str, Part] = {}
         start = 0
         for name in neuron_sites:
             shape = shapes[name].shape
@@ -113,33 +134,41 @@ class ParameterGuide(Guide):
         for name in shapes:
             if name not in neuron_sites:
                 shape = biject_to(supports[name]).inverse_shape(shapes[name].shape)
-                rest[name] = Part(supports[name], slice(None), slice(start, start + math.prod(shape)), shape)
+                others[name] = Part(supports[name], slice(None), slice(start, start + math.prod(shape)), shape)
                 start += math.prod(shape)
         self.joint = family.joint and start <= MOST_JOINT
         if not self.joint:
-            rest = {name: part._replace(rows=part.columns, columns=slice(None)) for name, part in rest.items()}
-        self.groups = {name: parts for name, parts in (("neuron", neuron), ("rest", rest)) if parts}
+            others = {name: part._replace(rows=part.columns, columns=slice(None)) for name, part in others.items()}
+        self.groups = {name: parts for name, parts in (("neuron", neuron), ("rest", others)) if parts}
 
-    def start(self, values, curvature, widths) -> dict[str, Frame]:
-        return start_frames(self, values, curvature, widths)
+    def init(
+        self, values: dict[str, Any], curvature: Float[Array, "neuron width width"], widths: Widths
+    ) -> dict[str, LocationScale]:
+        return initial_frames(self, values, curvature, widths)
 
-    def initial_params(self, frames) -> dict[str, Array]:
+    def initial_params(self, frames: dict[str, LocationScale]) -> dict[str, Array]:
         return initial_params(self, frames)
 
-    def draws(self, params, frames, keys) -> dict[str, Array]:
+    def draws(
+        self, params: dict[str, Any], frames: dict[str, LocationScale], keys: Key[Array, " sample"]
+    ) -> dict[str, Array]:
         return sample_sites(self, params, frames, keys)
 
-    def centre(self, params, frames, draws) -> dict[str, Array]:
+    def centre(
+        self, params: dict[str, Any], frames: dict[str, LocationScale], draws: dict[str, Any]
+    ) -> dict[str, Array]:
         return centre_sites(self, params, frames)
 
-    def named(self, params, frames) -> dict[str, Any]:
+    def named(self, params: dict[str, Any], frames: dict[str, LocationScale]) -> dict[str, Any]:
         return self.locations(params, frames)
 
-    def frames(self, values, covariance, rest=None) -> dict[str, Frame]:
+    def frames(
+        self, values: dict[str, Any], covariance: Float[Array, "neuron width width"], root_of_rest: RootOfRest = None
+    ) -> dict[str, LocationScale]:
         """The start at given values of all sites.
 
-        covariance [neuron, width, width]: of each neuron's row; rest: a root of the covariance of the other entries,
-        or its diagonal, where it is known.
+        covariance: of each neuron's row; root_of_rest: a root of the covariance of the other entries, or its diagonal,
+        if known.
         """
         raw = {
             name: biject_to(part.support).inv(values[name])
@@ -154,16 +183,23 @@ class ParameterGuide(Guide):
                 root = root if self.family.joint else conditional_scale(root)
             else:
                 entries = jnp.concatenate([raw[name].reshape(-1) for name in parts])
-                known = jnp.full(entries.shape, START_SCALE) if rest is None else rest
+                scale = jnp.full(entries.shape, START_SCALE) if root_of_rest is None else root_of_rest
                 if self.joint:
-                    centre, root = entries[None], (known if known.ndim == 2 else jnp.diag(known))[None]
+                    centre, root = entries[None], (scale if scale.ndim == 2 else jnp.diag(scale))[None]
                 else:
-                    known = known if known.ndim == 1 else jnp.diagonal(conditional_scale(known[None])[0])
-                    centre, root = entries[:, None], known[:, None, None]
-            frames[group] = Frame(centre, root)
+                    scale = scale if scale.ndim == 1 else jnp.diagonal(conditional_scale(scale[None])[0])
+                    centre, root = entries[:, None], scale[:, None, None]
+            frames[group] = LocationScale(centre, root)
         return frames
 
-    def __call__(self, index, data, frames, store, trials=None):
+    def __call__(
+        self,
+        index: Index,
+        data: Batch | None,
+        frames: dict[str, LocationScale],
+        store: SiteState | None,
+        trials: Count = None,
+    ) -> None:
         for group, rows, log_volume in self.family.sample(frames, self.enough_trials):
             frame, z = frames[group], unconstrained(frames[group], rows)
             log_volume = log_volume + jnp.log(jnp.diagonal(frame.root, axis1=-2, axis2=-1)).sum()
@@ -175,7 +211,7 @@ class ParameterGuide(Guide):
                 numpyro.sample(name, dist.Delta(value, log_density=density, event_dim=value.ndim))
                 log_volume = 0.0
 
-    def locations(self, params, frames) -> dict[str, Array]:
+    def locations(self, params: dict[str, Any], frames: dict[str, LocationScale]) -> dict[str, Array]:
         """The value of every site at the centre of the fitted guide."""
         values = {}
         for group, rows in self.family.mean(params, frames).items():
@@ -191,66 +227,66 @@ def parameter_guide(em: EM, family: "Family", enough_trials: bool) -> ParameterG
     return ParameterGuide(family, shapes, em.supports, em.model.readout.names, enough_trials)
 
 
-def few_entries(em: EM, trials: int) -> bool:
-    """Whether the parameters besides the readout have fewer entries than there are trials to tell them."""
-    sites = em.sites
-    rest = Entries({name: site for name, site in sites.items() if name not in em.model.readout.names})
-    return sum(map(math.prod, rest.shapes)) < min(trials, MOST_JOINT)
-
-
 @program("guide")
-def initial_params(guide: ParameterGuide, frames) -> dict[str, Array]:
+def initial_params(guide: ParameterGuide, frames: dict[str, LocationScale]) -> dict[str, Array]:
     """The guide's parameters before any step: the posterior that the widths of its start suggest."""
     return params_of(guide, frames)
 
 
 @program("guide")
-def sample_sites(guide: ParameterGuide, params, frames, keys) -> dict[str, Array]:
+def sample_sites(
+    guide: ParameterGuide, params: dict[str, Any], frames: dict[str, LocationScale], keys: Key[Array, " sample"]
+) -> dict[str, Array]:
     """A draw of every site from the fitted guide for each of the keys [sample, ...]."""
     names = [name for parts in guide.groups.values() for name in parts]
     return draws_of(guide, names, params, frames, keys)
 
 
 @program("guide")
-def centre_sites(guide: ParameterGuide, params, frames) -> dict[str, Array]:
+def centre_sites(guide: ParameterGuide, params: dict[str, Any], frames: dict[str, LocationScale]) -> dict[str, Array]:
     """The value of every site at the centre of the fitted guide."""
     return guide.locations(params, frames)
 
 
 @program("guide")
-def start_frames(guide: ParameterGuide, values, curvature, widths) -> dict[str, Frame]:
-    """Where the guide starts: the values that EM found, with the uncertainty that the trials tell.
+def initial_frames(
+    guide: ParameterGuide, values: dict[str, Any], curvature: Float[Array, "neuron width width"], widths: Widths
+) -> dict[str, LocationScale]:
+    """Where the guide starts: EM's values, with the uncertainty that single trials imply.
 
     widths: of the readout and of the rest, see `widths.widths`; None where the curvature has to do.
     """
-    readout, rest = widths
-    return guide.frames(values, jnp.linalg.inv(curvature) if readout is None else readout, rest)
+    readout, root_of_rest = widths
+    covariance = jnp.linalg.inv(curvature) if readout is None else readout
+    return guide.frames(values, covariance, root_of_rest)
 
 
-def params_of(guide: Guide, frames) -> dict[str, Any]:
+def params_of(guide: Guide, frames: Any) -> dict[str, Any]:
     """The variational parameters that a guide makes when it is called for the first time."""
     seeded = numpyro.handlers.trace(numpyro.handlers.seed(guide, jax.random.key(0)))
     sites = seeded.get_trace(None, None, frames, None)
     return {name: site["value"] for name, site in sites.items() if site["type"] == "param"}
 
 
-def draws_of(guide: Guide, names, params, frames, keys) -> dict[str, Any]:
+def draws_of(
+    guide: Guide, names: Sequence[str], params: dict[str, Any], frames: Any, keys: Key[Array, " sample"]
+) -> dict[str, Any]:
     """A draw of these sites from a guide for each of the keys [sample, ...]."""
     substituted = numpyro.handlers.substitute(guide, data=params)
 
-    def one(key):
+    def draw(key: Key[Array, ""]) -> dict[str, Any]:
         sites = numpyro.handlers.trace(numpyro.handlers.seed(substituted, key)).get_trace(None, None, frames, None)
         return {name: sites[name]["value"] for name in names}
 
-    return jax.lax.map(one, keys)
+    return jax.lax.map(draw, keys)
 
 
-def unconstrained(frame: Frame, rows):
+def unconstrained(frame: LocationScale, rows: Float[Array, "row width"]) -> Float[Array, "row width"]:
     """The rows of a group, drawn in units of its frame, in unconstrained space."""
     return frame.centre + jnp.einsum("rij,rj->ri", frame.root, rows)
 
 
-def constrained(z, part: Part):
+def constrained(z: Float[Array, "row width"], part: Part) -> tuple[Float[Array, "..."], Any]:
     """A site's part of a group's rows, in unconstrained space and as the site's value."""
     raw = z[part.rows, part.columns].reshape(part.shape)
     return raw, biject_to(part.support)(raw)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from jaxtyping import Array
 
 from nlbprob.arguments import checked_keywords, whole_number
 from nlbprob.infer.vi.family import Family
-from nlbprob.infer.vi.guides import Frame
+from nlbprob.infer.vi.guides import LocationScale
 
 #: The standard deviation along the shared directions at the start (at zero they would stay).
 START_FACTOR = 0.1
@@ -37,12 +38,12 @@ class LowRank(Family, name="lowrank"):
     def __post_init__(self) -> None:
         object.__setattr__(self, "rank", whole_number(self.rank, "LowRank", "rank", 1))
 
-    def sample(self, frames, enough_trials):
+    def sample(self, frames: dict[str, LocationScale], enough_trials: bool) -> Iterator[tuple[str, Any, Any]]:
         parts = self.sample_joint(frames)
         for group in frames:
             yield group, parts[group], 0.0
 
-    def sample_joint(self, frames: dict[str, Frame]) -> dict[str, Array]:
+    def sample_joint(self, frames: dict[str, LocationScale]) -> dict[str, Array]:
         """Draw the rows of all groups together."""
         shifts = [self.shift(group, frame) for group, frame in frames.items()]
         location = jnp.concatenate([shift.reshape(-1) for shift in shifts])

@@ -1,6 +1,7 @@
 """The default family: the parameters of one neuron depend on each other."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpyro
 
 from nlbprob.arguments import checked_keywords
 from nlbprob.infer.vi.family import Family
+from nlbprob.infer.vi.guides import LocationScale
 
 
 @checked_keywords
@@ -22,7 +24,7 @@ class Neuron(Family, name="neuron"):
     words = "a normal for each neuron's baseline and loadings, one for the rest"
     joint = True
 
-    def sample(self, frames, enough_trials):
+    def sample(self, frames: dict[str, LocationScale], enough_trials: bool) -> Iterator[tuple[str, Any, Any]]:
         for group, frame in frames.items():
             shift, log_scale = self.shift(group, frame), jnp.zeros_like(frame.centre)
             if group == "neuron" or not enough_trials:

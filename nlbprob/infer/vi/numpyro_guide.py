@@ -2,20 +2,24 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import jax
+from jaxtyping import Array, Float, Key
 from numpyro.infer import ELBO, Trace_ELBO, init_to_value
 from numpyro.infer.autoguide import AutoGuide
 
 from nlbprob.arguments import checked_keywords, named
 from nlbprob.errors import InputError
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories.problem import SiteState
 from nlbprob.infer.vi.family import Family
-from nlbprob.infer.vi.guides import Guide, draws_of, params_of
+from nlbprob.infer.vi.guides import Count, Guide, Index, LocationScale, Widths, draws_of, params_of
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
+    from nlbprob.infer.em.steps import EM
 
 
 @checked_keywords
@@ -37,15 +41,15 @@ class NumPyroGuide(Family):
             raise InputError(f"{named('NumPyroGuide', 'guide', self.guide)}: give {example}.")
         object.__setattr__(self, "name", getattr(self.guide, "__name__", repr(self.guide)))
 
-    def sample(self, frames, enough_trials):
+    def sample(self, frames: dict[str, LocationScale], enough_trials: bool) -> Iterator[tuple[str, Any, Any]]:
         raise AssertionError("It is drawn as NumPyro draws it, see `WrittenGuide`.")
 
-    def guide_for(self, em, trials, values) -> Guide:
+    def guide_for(self, em: "EM", trials: "Trials", values: dict[str, Any] | None) -> Guide:
         build, context = self.guide, em.context
         if isinstance(build, type) and issubclass(build, AutoGuide):
             build = functools.partial(build, init_loc_fn=init_to_value(values=values))
 
-        def prior(trials: "Trials"):
+        def prior(trials: "Trials") -> None:
             em.model.parameters(context)
 
         return WrittenGuide(build(prior), trials, tuple(em.sites))
@@ -62,19 +66,23 @@ class WrittenGuide(Guide):
         """NumPyro's own, which checks that the guide has the right sites."""
         return Trace_ELBO()
 
-    def __call__(self, index, data, frames, store, trials=None) -> None:
+    def __call__(
+        self, index: Index, data: Batch | None, frames: Any, store: SiteState | None, trials: Count = None
+    ) -> None:
         self.written(self.trials)
 
-    def start(self, values, curvature, widths) -> dict[str, Any]:
+    def init(
+        self, values: dict[str, Any], curvature: Float[Array, "neuron width width"], widths: Widths
+    ) -> dict[str, Any]:
         return {}
 
-    def initial_params(self, frames) -> dict[str, Any]:
+    def initial_params(self, frames: Any) -> dict[str, Any]:
         return params_of(self, frames)
 
-    def draws(self, params, frames, keys) -> dict[str, Any]:
+    def draws(self, params: dict[str, Any], frames: Any, keys: Key[Array, " sample"]) -> dict[str, Any]:
         return draws_of(self, self.sites, params, frames, keys)
 
-    def centre(self, params, frames, draws) -> dict[str, Any]:
+    def centre(self, params: dict[str, Any], frames: Any, draws: dict[str, Any]) -> dict[str, Any]:
         """The medians, where the guide knows them, else the means of its draws."""
         if hasattr(self.written, "median"):
             return self.written.median(params)

@@ -1,9 +1,12 @@
 """Point estimates: no uncertainty of the parameters."""
 
 import dataclasses
+from collections.abc import Iterator
+from typing import Any
 
 from nlbprob.arguments import checked_keywords
 from nlbprob.infer.vi.family import Family
+from nlbprob.infer.vi.guides import LocationScale
 
 
 @checked_keywords
@@ -14,6 +17,6 @@ class Point(Family, name="map"):
     words = "point estimates"
     has_width = False
 
-    def sample(self, frames, enough_trials):
+    def sample(self, frames: dict[str, LocationScale], enough_trials: bool) -> Iterator[tuple[str, Any, Any]]:
         for group, frame in frames.items():
             yield group, self.shift(group, frame), 0.0

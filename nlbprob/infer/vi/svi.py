@@ -11,16 +11,17 @@ import numpyro
 import numpyro.primitives
 import optax
 from jax import lax
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int, Key
 from numpyro.infer import SVI
+from numpyro.infer.svi import SVIState
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.identity import Identified
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import bound as bound_of
-from nlbprob.infer.trajectories import cvi as local_inference
-from nlbprob.infer.trajectories.problem import Rows, combined, problem
+from nlbprob.infer.trajectories import cvi
+from nlbprob.infer.trajectories.problem import SiteState, combined, trial_problem
 from nlbprob.infer.vi.guides import Guide
 from nlbprob.model import Model
 
@@ -28,30 +29,38 @@ from nlbprob.model import Model
 LOCAL_STEPS = 1
 
 
-def collapsed(model: Model, context: Context, index: Int[Array, " draw"], data: Batch, frames, store: Rows, trials):
+def collapsed(
+    model: Model,
+    context: Context,
+    index: Int[Array, " draw"],
+    data: Batch,
+    frames: Any,
+    store: SiteState,
+    trials: int | Int[Array, ""],
+) -> None:
     """The model with trajectories integrated out: its joint density is the bound at drawn parameters.
 
     At each draw the sites of the trials in `index` take a natural-gradient step at that very draw (sites of an earlier
     draw would make the posterior of the parameters too narrow), then the factor "trials" adds their bound, scaled to
-    all `trials` (`data` may hold more, for padding). `store` is where the rows of all trials start, and NumPyro carries
-    them as mutable state; `frames` is the guide's.
+    all `trials` (`data` may hold more, for padding). `store` holds the sites of all trials, which NumPyro carries
+    as mutable state; `frames` is the guide's.
     """
     theta = model.parameters(context)
     state: Any = numpyro.primitives.mutable("local", {"store": store})  # pyright: ignore[reportArgumentType]
-    current: Rows = state["store"]
+    current: SiteState = state["store"]
     batch = jax.tree.map(lambda a: a[index], data)
     components = model.n_components
     rows = (index[:, None] * components + jnp.arange(components)).reshape(-1)
-    own: Rows = jax.tree.map(lambda a: a[rows], current)
-    given, repeated = problem(model, theta, batch)
-    fixed = lax.stop_gradient(given)
-    local = local_inference.begin(fixed, own.sites, own.step_size, own.paths)
-    local = local_inference.iterate(fixed, model.observation, repeated, local, LOCAL_STEPS)
-    value, _ = combined(theta, bound_of.bound(given, model.observation, repeated, local))
-    share = trials / index.shape[0]
-    numpyro.factor("trials", share * jnp.where(jnp.isfinite(value), value, 0.0).sum())
-    fresh = Rows(local.sites, jnp.maximum(local.step_size, 0.1), local.paths)
-    state["store"] = jax.tree.map(lambda a, b: a.at[rows].set(lax.stop_gradient(b)), current, fresh)
+    drawn: SiteState = jax.tree.map(lambda a: a[rows], current)
+    problem, repeated = trial_problem(model, theta, batch)
+    fixed = lax.stop_gradient(problem)
+    local = cvi.init(fixed, drawn.sites, drawn.step_size, drawn.auxiliary)
+    local = cvi.iterate(fixed, model.observation, repeated, local, LOCAL_STEPS)
+    value, _ = combined(theta, bound_of.bound(problem, model.observation, repeated, local))
+    scale = trials / index.shape[0]
+    numpyro.factor("trials", scale * jnp.where(jnp.isfinite(value), value, 0.0).sum())
+    updated = SiteState(local.sites, jnp.maximum(local.step_size, 0.1), local.auxiliary)
+    state["store"] = jax.tree.map(lambda a, b: a.at[rows].set(lax.stop_gradient(b)), current, updated)
 
 
 def minibatches(trials: int, size: int, steps: int, seed: int) -> Int[np.ndarray, "call step draw"]:
@@ -59,8 +68,8 @@ def minibatches(trials: int, size: int, steps: int, seed: int) -> Int[np.ndarray
     random = np.random.default_rng(seed)
     epochs = -(-steps * size // trials)
     order = np.concatenate([random.permutation(trials) for _ in range(epochs)])
-    stride = max(step for step in range(1, 11) if steps % step == 0)
-    return order[: steps * size].reshape(-1, stride, size)
+    per_call = max(step for step in range(1, 11) if steps % step == 0)
+    return order[: steps * size].reshape(-1, per_call, size)
 
 
 def default_optimizer(steps: int) -> optax.GradientTransformation:
@@ -98,7 +107,15 @@ def svi_program(
 
 
 @program("loop")
-def init(loop: SVIProgram, key, index, data: Batch, frames, store: Rows, trials):
+def init(
+    loop: SVIProgram,
+    key: Key[Array, ""],
+    index: Int[Array, "step draw"],
+    data: Batch,
+    frames: Any,
+    store: SiteState,
+    trials: int | Int[Array, ""],
+) -> SVIState:
     """The state before the first step; index [step, draw]: trials of the first call."""
     # The state after a pass through the model is thrown away, so that the compiler need not build that pass.
     state = loop.svi.init(key, index[0], data, frames, store, trials)
@@ -106,10 +123,17 @@ def init(loop: SVIProgram, key, index, data: Batch, frames, store: Rows, trials)
 
 
 @program("loop")
-def advance(loop: SVIProgram, state, index, data: Batch, frames, trials):
+def advance(
+    loop: SVIProgram,
+    state: SVIState,
+    index: Int[Array, "step draw"],
+    data: Batch,
+    frames: Any,
+    trials: int | Int[Array, ""],
+) -> tuple[SVIState, Float[Array, " step"]]:
     """A step for each row of index [step, draw]: the state after them, and the loss of each."""
 
-    def step(state, row):
-        return loop.svi.update(state, row, data, frames, state.mutable_state["local"]["store"], trials)
+    def step(state: SVIState, trials_of_step: Int[Array, " draw"]) -> tuple[SVIState, Float[Array, ""]]:
+        return loop.svi.update(state, trials_of_step, data, frames, state.mutable_state["local"]["store"], trials)
 
     return lax.scan(step, state, index)

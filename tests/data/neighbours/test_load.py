@@ -1,5 +1,9 @@
 """One call for whatever holds a recording: what it says of objects that it cannot take, and of what is missing."""
 
+import pathlib
+
+import h5py
+import neo
 import numpy as np
 import pandas as pd
 import pynapple as nap
@@ -14,6 +18,8 @@ SPIKES = {unit: np.sort(RNG.uniform(0, 12, 200)) for unit in ("a", "b", "c", "d"
 START = np.arange(10) * 1.2
 TRIALS = (START, START + 1)
 SUPPORT = nap.IntervalSet(0, 12)
+BLOCK = neo.Block()
+BLOCK.segments.append(neo.Segment())
 
 
 @pytest.mark.parametrize(
@@ -21,7 +27,12 @@ SUPPORT = nap.IntervalSet(0, 12)
     [
         (None, "a recording is a path, .*, not a NoneType"),
         (3, "not a int"),
-        (["a.nwb", "b.nwb"], "not a list. Load each file, and join the recordings with nlb.stitch"),
+        (["a.nwb", "b.nwb"], "not a list of str. Load each file, and join the recordings with nlb.stitch"),
+        ([neo.Segment()], "not a list of Segment. Hand over the neo Block that holds the segments, or one segment"),
+        (BLOCK.segments, "not a ObjectList. Hand over the neo Block that holds the segments"),
+        ([BLOCK], "not a list of Block. Load each file, and join the recordings with nlb.stitch"),
+        ([pathlib.Path("a.nwb")], "Load each file, and join the recordings"),
+        ({0: neo.Segment()}, "spike times of unit 0: expected one list of times in s, got something of type Segment"),
         (np.zeros((3, 4, 5)), "not a ndarray. Counts that are in bins already are taken by Trials.from_arrays"),
         (nap.Ts([0.5, 1.0], time_support=SUPPORT), "not a Ts. Put the spikes of each unit into a TsGroup"),
         (nap.Tsd(t=np.arange(3.0), d=np.arange(3.0)), "not a Tsd. Put the spikes"),
@@ -81,6 +92,38 @@ def test_what_cannot_be_taken_is_told(source, message):
 def test_what_is_missing_or_wrong_beside_the_spikes_is_told(changes, message):
     with pytest.raises(nlb.InputError, match=message):
         nlb.load(SPIKES, **({"trials": TRIALS, "bin_ms": 20} | changes))
+
+
+@pytest.mark.parametrize("missing", [np.ma.masked, None, np.nan, pd.NA], ids=str)
+def test_a_trial_without_a_time_is_left_out_and_the_others_keep_theirs(missing):
+    start, stop = START.tolist(), (START + 1).tolist()
+    first, last = [missing, *start[1:]], [*stop[:-1], missing]
+    if missing is np.ma.masked:
+        first, last = np.ma.array(start, mask=start[0] == START), np.ma.array(stop, mask=start[-1] == START)
+    whole = nlb.load(SPIKES, trials=TRIALS, bin_ms=20, split="none", heldout="none")
+    for trials in ((first, last), pd.DataFrame({"start": first, "stop": last}), {"start_time": first, "end": last}):
+        found = nlb.load(SPIKES, trials=trials, bin_ms=20, split="none", heldout="none")
+        np.testing.assert_array_equal(found.table["id"], np.arange(1, 9))
+        np.testing.assert_array_equal(found.counts, whole.counts[1:-1])
+        assert any("2 trials left out, without a time" in note for note in found.source["notes"])
+
+
+def test_a_sample_without_a_time_is_left_out_and_the_others_keep_theirs():
+    times = np.arange(0, 12, 0.01)
+    masked = np.ma.array(times, mask=np.arange(1200) % 10 == 3)
+    found = nlb.load(SPIKES, trials=TRIALS, bin_ms=20, behavior=(masked, 5 * times))
+    whole = nlb.load(SPIKES, trials=TRIALS, bin_ms=20, behavior=(times, 5 * times))
+    np.testing.assert_allclose(found.behavior, whole.behavior, atol=0.06)
+    assert any("120 of 1200 samples of 'behavior' have no time" in note for note in found.source["notes"])
+
+
+def test_a_part_of_a_file_is_told_from_the_file(example_nwb):
+    with h5py.File(example_nwb) as file:
+        for part in (file["units"], file["units/spike_times"]):
+            with pytest.raises(
+                nlb.InputError, match=r"is a part of a file.*; hand over the whole file, group.file, or"
+            ):
+                nlb.load(part, bin_ms=20)
 
 
 def test_messages_say_which_object_they_are_about():
