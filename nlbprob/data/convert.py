@@ -202,22 +202,25 @@ def from_spike_times(
         "stop_time": in_seconds(stop_time, "stop_time"),
     }
     rows = as_table(trial_columns, len(trials), "table", ("id",))
-    observed = [None] * number if obs_intervals is None else obs_intervals
-    if len(observed) != number:
-        raise InputError(f"obs_intervals: {len(observed)} entries for {number} units; give one for each.")
     series = None
     if behavior is not None:
         times, values = behavior
         times = in_seconds(times, "behavior: times")
         series = Series.from_samples(behavior_name, times, unmasked(values), channels=tuple(behavior_channels))
         options["behavior"] = behavior_name
-    names = columns["id"]
-    spike_times = [
-        seconds(times, f"spike_times of unit {name}") for name, times in zip(names, spike_times, strict=True)
-    ]
-    observed = [
-        None if each is None else magnitude(each, f"obs_intervals of unit {name}", time=True)
-        for name, each in zip(names, observed, strict=True)
-    ]
     resolved = resolve(bin_ms=bin_ms, **options)
-    return assemble(Units.from_lists(columns, spike_times, observed), rows, series, resolved, None)
+    return assemble(units_of(columns, spike_times, obs_intervals), rows, series, resolved, None)
+
+
+def units_of(columns: dict[str, np.ndarray], spike_times: Sequence[Any], obs_intervals: Sequence[Any] | None) -> Units:
+    """Units from their times, which may have units. Raises InputError where the intervals are not one entry a unit."""
+    names = [f"unit {name}" for name in columns["id"]]
+    spikes = [seconds(times, f"spike_times of {name}") for name, times in zip(names, spike_times, strict=True)]
+    given = [None] * len(names) if obs_intervals is None else obs_intervals
+    if len(given) != len(names):
+        raise InputError(f"obs_intervals: {len(given)} entries for {len(names)} units; give one for each.")
+    observed = [
+        None if intervals is None else magnitude(intervals, f"obs_intervals of {name}", time=True)
+        for name, intervals in zip(names, given, strict=True)
+    ]
+    return Units.from_lists(columns, spikes, observed)
