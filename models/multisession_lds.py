@@ -19,7 +19,7 @@ import nlbprob as nlb
 def model(
     *,
     dim: int | None = None,  # number of latents; by default the root of the largest session's neurons, at most 24
-    initial: Literal["shared", "condition"] = "shared",  # where trials start; "condition" is told each trial's
+    initial: Literal["shared", "condition"] = "shared",  # where trials start; "condition": by each trial's condition
     link: str = "exp",  # rate = link(loadings x + baseline): "exp" or "softplus"
 ):
     """Poisson counts of several sessions driven by one linear dynamical system."""

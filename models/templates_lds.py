@@ -1,7 +1,7 @@
 """Spike counts that follow one of a few canonical trajectories, with linear dynamics for how trials deviate from it.
 
 In tasks with repeated conditions most of the structure is one mean trajectory a condition; the rest is what makes each
-trial its own. A trial's template is inferred from its spikes: the conditions only say where the fit starts.
+trial its own. A trial's template is inferred from its spikes: the conditions only set where the fit starts.
 """
 
 import nlbprob as nlb
@@ -11,9 +11,9 @@ def model(
     *,
     components: int | None = None,  # number of templates; by default that of the conditions, or 8
     template_dim: int | None = None,  # latents of the templates; by default 0.8 sqrt(neurons), at most 10
-    dim: int = 5,  # latents of the deviations, which are simpler than what all trials of a kind share
+    dim: int = 5,  # latents of the deviations, which are simpler than the templates
     smoothness_ms: float = 120.0,  # timescale of the templates
-    loading_scale: float = 0.25,  # size of one latent's effect on a log rate: the latents share the work
+    loading_scale: float = 0.25,  # size of one latent's effect on a log rate: the effects of all latents add up
 ):
     """Poisson counts driven by templates, and by a linear dynamical system with latents of its own."""
     templates = nlb.Templates(components, dim=template_dim, smoothness_ms=smoothness_ms)

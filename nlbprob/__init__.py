@@ -17,7 +17,7 @@ if "jax" not in sys.modules:  # it sets a default of its own, and its libraries 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 #: Public name -> the module that defines it. Each is imported when first asked for, so that `nlbprob --help` is quick;
-#: type checkers and editors, which would see a `__getattr__` that knows every name, are told by imports below.
+#: type checkers and editors, which cannot see through `__getattr__`, read the imports below.
 PUBLIC = {
     "Trials": "nlbprob.data.trials",
     "load": "nlbprob.data.nwb",
@@ -58,7 +58,7 @@ PUBLIC = {
     "Bernoulli": "nlbprob.blocks.observations",
     "Gaussian": "nlbprob.blocks.observations",
     "NegativeBinomial": "nlbprob.blocks.negative_binomial",
-    "Observation": "nlbprob.blocks.observation",
+    "Observation": "nlbprob.blocks.observation_base",
     "Poisson": "nlbprob.blocks.poisson",
     "SqrtGaussian": "nlbprob.blocks.observations",
     "ZeroInflatedPoisson": "nlbprob.blocks.poisson",
@@ -112,7 +112,7 @@ if TYPE_CHECKING:
     from nlbprob.blocks.kernels import QuasiPeriodic as QuasiPeriodic
     from nlbprob.blocks.lds import LDS as LDS
     from nlbprob.blocks.negative_binomial import NegativeBinomial as NegativeBinomial
-    from nlbprob.blocks.observation import Observation as Observation
+    from nlbprob.blocks.observation_base import Observation as Observation
     from nlbprob.blocks.observations import Bernoulli as Bernoulli
     from nlbprob.blocks.observations import Gaussian as Gaussian
     from nlbprob.blocks.observations import SqrtGaussian as SqrtGaussian

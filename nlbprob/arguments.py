@@ -1,4 +1,4 @@
-"""What is handed to public functions and classes: of the wrong kind, it is told there, with the remedy."""
+"""Checks of the arguments of public functions and classes, whose messages name the remedy."""
 
 import difflib
 import functools
@@ -62,7 +62,7 @@ SYNONYMS = {
 
 
 def checked_keywords[F: Callable[..., Any]](function: F) -> F:
-    """A function, or a class with its constructor and public methods, that tells of arguments it does not take.
+    """A function, or a class with its constructor and public methods, that raises InputError on unknown arguments.
 
     What does not fit the signature raises InputError, with the nearest name, where Python raises TypeError. The
     signature, which editors and type checkers show, stays what it is.
@@ -106,7 +106,7 @@ def decorated_class(cls: Any) -> Any:
 
 
 def misfit(name: str, signature: inspect.Signature, keywords: dict[str, Any], error: TypeError) -> str:
-    """What to say of arguments that do not fit a signature."""
+    """The message about arguments that do not fit a signature."""
     known = [parameter.name for parameter in signature.parameters.values() if parameter.kind in NAMED]
     unknown = [keyword for keyword in keywords if keyword not in known]
     if not unknown:
@@ -118,12 +118,12 @@ NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
 
 def unknown_keyword(caller: str, keyword: str, known: Sequence[str]) -> str:
-    """What to say of a keyword that is none of those known: the nearest, and all."""
+    """The message about an unknown keyword: the nearest one, and all."""
     return f"{caller}: there is no argument {keyword!r}. {suggestion(nearest(keyword, known), known)}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Of the known names the one that is meant by another, where there is one that may be; else that other."""
+    """The known name nearest to another, if one is near; else that other name."""
     known = list(known)
     plain = {one.lower().replace("_", ""): one for one in known}
     also = [one for one in SYNONYMS.get(name.lower(), ()) if one in known]
@@ -132,7 +132,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def named(caller: str, name: str, value: Any) -> str:
-    """How a message about an argument begins: "fit(seed=-1)", or "fit: seed is an array of shape (3,)"."""
+    """The first words of a message about an argument: "fit(seed=-1)", or "fit: seed is an array of shape (3,)"."""
     if value is None or isinstance(value, str | numbers.Number) or is_truth(value):
         shown = repr(value)
         short = shown if len(shown) <= LONGEST_VALUE else f"{shown[:LONGEST_VALUE]}..."
@@ -141,7 +141,7 @@ def named(caller: str, name: str, value: Any) -> str:
 
 
 def described(value: Any) -> str:
-    """What kind of thing a value is, in words."""
+    """The kind of a value, in words."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
     if isinstance(getattr(value, "shape", None), tuple):

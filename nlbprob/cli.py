@@ -117,7 +117,7 @@ def dispatch(words: list[str]) -> int:
 
         print(f"nlbprob {__version__}")
         return 0
-    verb, *rest = words
+    verb, *arguments = words
     if verb not in VERBS:
         raise InputError(f"There is no verb {verb!r}. {suggestion(verb, VERBS)}")
 
@@ -126,7 +126,7 @@ def dispatch(words: list[str]) -> int:
     module = importlib.import_module(f"nlbprob.commands.{verb}")
     parser = Parser(prog=f"nlbprob {verb}", description=module.__doc__)
     module.add_arguments(parser)
-    return module.run(parser.parse_args(rest))
+    return module.run(parser.parse_args(arguments))
 
 
 def overview() -> str:
@@ -138,5 +138,5 @@ Generative models of spiking activity: write one from blocks, fit it in minutes,
 
 {verbs}
 
-`nlbprob VERB --help` says more of each, `nlbprob --version` prints the version, and `--debug` after any verb shows
+`nlbprob VERB --help` describes each, `nlbprob --version` prints the version, and `--debug` after any verb shows
 where an error came from. Start with `nlbprob demo`."""

@@ -99,10 +99,10 @@ def of_run(settings: Any, where: str) -> Configuration:
     """The configuration that repeats a run, from the settings in its config.json."""
     if not isinstance(settings, Mapping):
         raise InputError(f"{where}: 'settings' is no table; name the config.json of a run.")
-    own = {"data": flat(settings.get("data_options") or {}), "model": settings.get("model_options") or {}}
+    run_tables = {"data": flat(settings.get("data_options") or {}), "model": settings.get("model_options") or {}}
     fit = {name: value for name, value in settings.items() if name not in ("data_options", "model_options")}
     read_table(fit, OPTIONS, where, "setting")
-    return dataclasses.replace(tables(own, where), fit=fit)
+    return dataclasses.replace(tables(run_tables, where), fit=fit)
 
 
 def tables(content: Mapping[Any, Any], where: str) -> Configuration:
@@ -119,15 +119,15 @@ def tables(content: Mapping[Any, Any], where: str) -> Configuration:
                 f"{where}: no data option {key!r} (options of the fit stand below [fit], those of the model below "
                 f"[model]). {suggestion(str(key).replace('-', '_'), DATA)}"
             )
-    found = read_table(loose, DATA, where, "data option")
-    own = read_table(content.get("data", {}), DATA, f"{where}, [data]", "data option")
-    if twice := sorted(found.keys() & own.keys()):
+    loose_options = read_table(loose, DATA, where, "data option")
+    data_table = read_table(content.get("data", {}), DATA, f"{where}, [data]", "data option")
+    if twice := sorted(loose_options.keys() & data_table.keys()):
         raise InputError(f"{where}: {twice[0]!r} stands in [data] and outside of it; leave one out.")
     model = {str(key).replace("-", "_"): value for key, value in content.get("model", {}).items()}
     if len(model) < len(content.get("model", {})):
         raise InputError(f"{where}, [model]: an option stands there twice, with - and with _; leave one out.")
     read_table(content.get("fit", {}), OPTIONS, f"{where}, [fit]", "option of the fit")
-    return Configuration(where, content.get("fit", {}), found | own, model, loose=tuple(found))
+    return Configuration(where, content.get("fit", {}), loose_options | data_table, model, loose=tuple(loose_options))
 
 
 def check_model(config: Configuration) -> None:
@@ -150,6 +150,10 @@ def flat(data: Any) -> Any:
     inner = data.get("config") if isinstance(data, Mapping) else None
     if not isinstance(inner, Mapping):
         return data
-    known = inner.get("data", inner)
-    known = {str(key).replace("-", "_"): value for key, value in known.items()} if isinstance(known, Mapping) else {}
-    return known | {key: value for key, value in data.items() if key != "config"}
+    inner_options = inner.get("data", inner)
+    inner_options = (
+        {str(key).replace("-", "_"): value for key, value in inner_options.items()}
+        if isinstance(inner_options, Mapping)
+        else {}
+    )
+    return inner_options | {key: value for key, value in data.items() if key != "config"}

@@ -14,11 +14,11 @@ def printable(text: str) -> str:
     >>> printable("unit\x1b[2J")
     'unit\\x1b[2J'
     """
-    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 class InputError(ValueError):
-    """Something handed to nlbprob cannot be used; the message names what, where, and what to do."""
+    """An argument or a file cannot be used; the message names it, the fault, and the remedy."""
 
     def __init__(self, message: object = "") -> None:
         super().__init__("\n".join(map(printable, str(message).split("\n"))))
@@ -29,20 +29,20 @@ class RunExistsError(InputError):
 
 
 def suggestion(name: str, choices: Iterable[object]) -> str:
-    """What to say after "no such `name`": the closest choice, if any, and the whole list.
+    """The end of a message about an unknown `name`: the closest choice, if any, and the list of all.
 
     >>> suggestion("hand_vle", ["hand_vel", "hand_pos"])
     "Did you mean 'hand_vel'? There are: 'hand_vel', 'hand_pos'."
     """
-    known = [str(choice) for choice in choices]
-    if not known:
+    names = [str(choice) for choice in choices]
+    if not names:
         return "There are none."
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return (f"Did you mean {close[0]!r}? " if close else "") + "There are: " + ", ".join(map(repr, known)) + "."
+    close = difflib.get_close_matches(str(name), names, n=1)
+    return (f"Did you mean {close[0]!r}? " if close else "") + "There are: " + ", ".join(map(repr, names)) + "."
 
 
 def was_interrupted(error: BaseException | None) -> bool:
-    """Whether an error is Ctrl-C, or came of it: code that catches everything may make another error of it."""
+    """Whether an error is Ctrl-C or was caused by it; code that catches all exceptions may raise another one."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
             return True

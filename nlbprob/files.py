@@ -140,7 +140,7 @@ def flush_folder(folder: pathlib.Path) -> None:
 
 
 def umask() -> int:
-    """The permissions that new files do not get; the system tells them only as it sets them."""
+    """The permissions that new files do not get; the system returns them only when they are set."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

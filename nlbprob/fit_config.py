@@ -1,11 +1,11 @@
-"""What a fit is asked to do; light, so that the command line and configuration files can read it."""
+"""The options of a fit, in a module that the command line and configuration files import quickly."""
 
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from nlbprob.arguments import checked_keywords
-from nlbprob.options import SEEDS, Option, count, one_of, read_value, seeds, share, whole
+from nlbprob.options import SEEDS, Option, count, fraction, one_of, read_value, seeds, whole
 
 #: Forms of the parameters' posterior.
 FAMILIES = ("neuron", "normal", "lowrank", "map")
@@ -13,22 +13,22 @@ PRECISIONS = ("float32", "float64")
 
 
 def family(value: Any) -> Any:
-    """One of `FAMILIES`, or an object that is a family: this module is light, and does not know that class."""
+    """One of `FAMILIES`, or an object that is a family: this module does not import that class."""
     return value if hasattr(value, "known_ahead") else one_of(*FAMILIES)(value)
 
 
 def declared(*option: Any, **more: Any) -> Any:
     """A keyword-only field that is declared as an `Option`, which takes these arguments."""
-    found = Option(*option, **more)
-    return dataclasses.field(default=found.default, metadata={"option": found}, kw_only=True)
+    option_of_field = Option(*option, **more)
+    return dataclasses.field(default=option_of_field.default, metadata={"option": option_of_field}, kw_only=True)
 
 
 @checked_keywords
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FitConfig:
-    """How a model is fitted: keywords of `nlbprob.fit`; None leaves a value to it.
+    """How a model is fitted: keywords of `nlbprob.fit`; None takes its default.
 
-    The fields are the one declaration of these options, from which configuration files and the command line are read.
+    Configuration files and the command line are read by the declarations of these fields.
 
     Raises:
         InputError: a value is of the wrong kind.
@@ -38,7 +38,7 @@ class FitConfig:
         0,
         seeds,
         f"a whole number from 0 to {SEEDS - 1}, or several that differ, as in 0 1 2",
-        "seed of the fit (default 0); of several the one that EM brings to the highest bound goes on",
+        "seed of the fit (default 0); of several, the one with the highest bound after EM is used",
         "N",
         int,
         several=True,
@@ -83,10 +83,10 @@ class FitConfig:
     )
     early_stopping: float = declared(
         0.0,
-        share,
-        "a share; give a number from 0 to below 1, for example 0.1",
-        "share of (trial, neuron) pairs to hide from EM, which goes back to where it predicted them best (default 0)",
-        "SHARE",
+        fraction,
+        "a fraction; give a number from 0 to below 1, for example 0.1",
+        "fraction of (trial, neuron) pairs hidden from EM, which ends where it predicted them best (default 0)",
+        "FRACTION",
         float,
     )
 
@@ -100,7 +100,7 @@ class FitConfig:
 
     @property
     def fit_options(self) -> dict[str, Any]:
-        """The keyword arguments of `nlbprob.fit`, without those that are left to it."""
+        """The keyword arguments of `nlbprob.fit`, without those that are None."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(FitConfig)}
         return {option: value for option, value in values.items() if value is not None}
 

@@ -90,7 +90,7 @@ class Option:
 
 @dataclasses.dataclass(frozen=True)
 class ModelFile:
-    """A model's file, what its `model` function says it is, and its options by name."""
+    """A model's file, the first line of its docstring, and its options by name."""
 
     path: pathlib.Path
     help: str
@@ -200,7 +200,7 @@ def load_model(name: str | os.PathLike, **options: Any) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where a dataclass in the file looks itself up
+    sys.modules[spec.name] = module  # where a dataclass in the file finds its module
     with _errors_of(file.path):
         spec.loader.exec_module(module)
         if not callable(getattr(module, "model", None)):
@@ -216,7 +216,7 @@ def load_model(name: str | os.PathLike, **options: Any) -> Any:
 
 @contextlib.contextmanager
 def _errors_of(path: pathlib.Path) -> Iterator[None]:
-    """Tell of an error of a model file's own code in one line, with the line of the file that led to it."""
+    """Turn an error of a model file's own code into one line, with the line of the file that raised it."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -281,7 +281,7 @@ def _alternatives(annotation: ast.expr) -> list[str]:
 
 
 def _notes(function: ast.FunctionDef, source: str, arguments: list[ast.arg]) -> dict[str, str]:
-    """What the source says of each argument: the comment on its line, else its `name: ...` line of the docstring."""
+    """The help of each argument: the comment on its line, else its `name: ...` line of the docstring."""
     comments = {
         token.start[0]: printable(token.string.lstrip("# "))
         for token in tokenize.generate_tokens(io.StringIO(source).readline)

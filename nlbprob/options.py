@@ -1,4 +1,4 @@
-"""What may be set, declared once: `nlbprob.load`, configuration files and the command line read the same table."""
+"""The options of `nlbprob.load`, configuration files and the command line, each declared once."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ SEEDS = 2**32
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """One thing that may be set.
+    """An option.
 
     Args:
         default: its value where nothing is set; None where there is none, or where it is left to what is called.
@@ -68,7 +68,7 @@ def length(value: Any) -> float:
     return number(value)
 
 
-def share(value: Any) -> float:
+def fraction(value: Any) -> float:
     """A number from 0 to below 1."""
     if not 0 <= number(value) < 1:
         raise ValueError
@@ -107,10 +107,10 @@ def seeds(value: Any) -> int | list[int]:
     """A seed, or several that differ."""
     if isinstance(value, str) or not hasattr(value, "__iter__") or getattr(value, "ndim", None) == 0:
         return seed(value)
-    found = [seed(entry) for entry in entries(value)]
-    if not found or len(set(found)) < len(found):
+    several = [seed(entry) for entry in entries(value)]
+    if not several or len(set(several)) < len(several):
         raise ValueError
-    return found if len(found) > 1 else found[0]
+    return several if len(several) > 1 else several[0]
 
 
 def name(value: Any) -> str:
@@ -132,10 +132,10 @@ def path(value: Any) -> str:
 
 def joined(value: Any) -> str:
     """Names joined by "+", which may come as a list."""
-    found = [part for entry in names(value) for part in entry.split("+")]
-    if not found or "" in found:
+    parts = [part for entry in names(value) for part in entry.split("+")]
+    if not parts or "" in parts:
         raise ValueError
-    return "+".join(found)
+    return "+".join(parts)
 
 
 def flag(value: Any) -> bool:
@@ -163,7 +163,7 @@ def entries(value: Any) -> list[Any]:
 
 
 def read_value(value: Any, option: Option, what: str) -> Any:
-    """The value of an option in its JSON type. Raises InputError, which says `what`, where it is of the wrong kind."""
+    """The value of an option in its JSON type. Raises InputError with `what` where it is of the wrong kind."""
     try:
         return option.read(value)
     except (TypeError, ValueError, KeyError, OverflowError):

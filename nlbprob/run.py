@@ -21,21 +21,21 @@ from nlbprob.storage.stage import LIVE, Origin, Stage
 
 #: What a run writes to its folder, beside its manifest.
 FILES = ("config.json", "model.py", *LIVE, "posterior", "metrics.json", "submission.h5", "posterior.nc", "report.html")
-#: What a fit that goes on takes over from the unfinished run.
+#: Files that a resumed fit takes over from the unfinished run.
 TAKEN_OVER = ("config.json", "model.py", *LIVE)
 
 
 def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False, progress: bool = True) -> dict:
     """Load, fit, score, and write config, posterior, metrics, submission and report to the folder `out`.
 
-    The files are written aside and take their places together, so that a run which `out` holds stays until the new one
-    is whole. Where the fit is interrupted or fails, its manifest says so, and what was found until then is kept.
+    The files are written aside and take their places together, so that a run in `out` stays until the new one is
+    complete. Where the fit is interrupted or fails, its manifest records that, and the results until then are kept.
 
     Args:
         settings: what to fit to what, and how.
         out: the run's folder.
         force: replace the run that the folder holds.
-        progress: say what is read, and show a bar.
+        progress: print what is read, and show a bar.
 
     Returns:
         The content of metrics.json.
@@ -56,8 +56,8 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
     init = None if settings.init is None else read_posterior(settings.init, model)
     config = describe(settings, trials)
 
-    found = reading.examine(folder)
-    with begun(folder, found is not None and found.kept) as stage:
+    existing_run = reading.examine(folder)
+    with begun(folder, existing_run is not None and existing_run.kept) as stage:
         stage.note(recording=recording)
         files.write_bytes(stage.path / "model.py", source)
         files.write_json(stage.path / "config.json", config)
@@ -66,20 +66,20 @@ def perform(settings: Settings, out: str | pathlib.Path, *, force: bool = False,
 
 
 def resume(folder: str | pathlib.Path, *, progress: bool = True) -> dict:
-    """Go on with an unfinished run from its last checkpoint, or from the start where it has none.
+    """Continue an unfinished run from its last checkpoint, or from the start where it has none.
 
-    What it ends with is what it would have ended with in one go, to the last bit, on one machine with the same
-    versions. The model is the copy in the run.
+    The result is that of an uninterrupted run, to the last bit, on one machine with the same versions. The
+    model is the copy in the run.
 
     Args:
         folder: of the run.
-        progress: say what is read, and show a bar.
+        progress: print what is read, and show a bar.
 
     Returns:
         The content of metrics.json.
 
     Raises:
-        InputError: there is nothing to go on with, or the recording or a package is no longer the same.
+        InputError: there is nothing to continue, or the recording or a package is no longer the same.
     """
     folder = pathlib.Path(folder)
     left = reading.resumable(folder)
@@ -106,7 +106,7 @@ def loaded(settings: Settings, progress: bool):
 
 @contextlib.contextmanager
 def begun(folder: pathlib.Path, keep: bool, origin: Origin | None = None) -> Iterator[Stage]:
-    """A run that is written aside, see `staging.new_run`; Ctrl-C in the block says how to go on."""
+    """A run that is written aside, see `staging.new_run`; the message of Ctrl-C has the command to continue."""
     try:
         with staging.new_run(folder, FILES, keep, origin) as stage:
             yield stage
@@ -169,7 +169,7 @@ def side_work() -> Iterator[concurrent.futures.ThreadPoolExecutor]:
 
 
 def write_draws(path: pathlib.Path, posterior, trials, settings: Settings) -> bool:
-    """Write posterior.nc, and say whether; too large a file is no reason to lose the run, and is told."""
+    """Write posterior.nc, and return whether; a file that is too large is left out, with a message."""
     options = {"draws": settings.draws, "latents": settings.latents, "rates": settings.rates}
     try:
         posterior.to_netcdf(path, trials, **options)
@@ -180,7 +180,7 @@ def write_draws(path: pathlib.Path, posterior, trials, settings: Settings) -> bo
 
 
 def interruption(folder: pathlib.Path) -> str:
-    """What to say where a fit was interrupted."""
+    """The message about an interrupted fit."""
     run = reading.existing(folder)
     if run.manifest.state == "done":  # the run that the new one was to replace, or the new one itself
         return reading.remark(run) or f"interrupted; the run in {folder} is whole"
@@ -223,13 +223,13 @@ def report(folder: str | pathlib.Path) -> pathlib.Path:
     check_recording(run.manifest.recording, folder, run.manifest.started)
     config, metrics, tested = read_config(folder), read_metrics(folder), read_test(folder)
 
-    from nlbprob.functions.model import resolved
+    from nlbprob.functions.model import resolve_model
     from nlbprob.reporting.page import write_report
 
     settings = settings_of(config, folder)
     note_unchecked(settings.data)
     trials = settings.load()
-    model = resolved(load_model(str(folder / "model.py"), **settings.model_options), trials)
+    model = resolve_model(load_model(str(folder / "model.py"), **settings.model_options), trials)
     posterior = read_posterior(folder, model)
     with staging.additions(folder, ["report.html"]) as stage:
         write_report(

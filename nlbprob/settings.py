@@ -1,4 +1,4 @@
-"""What a run is made from: the model, the recording, and how the one is fitted to the other."""
+"""The settings of a run: the model, the recording, and the options of the fit."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Settings(RunConfig):
-    """What a run is made from.
+    """The settings of a run.
 
     Args:
         model: the name of a model that comes with nlbprob, or the path of a model file.
@@ -117,7 +117,7 @@ def check_model_options(options: Mapping[str, Any]) -> None:
 
 
 def session_names(recordings: Sequence[str]) -> list[str]:
-    """Names for recordings that are stitched: those of the files, with the folders above that tell them apart.
+    """Names for recordings that are stitched: those of the files, with as many folders above as make them unique.
 
     Raises:
         InputError: one comes twice.
@@ -133,10 +133,10 @@ def session_names(recordings: Sequence[str]) -> list[str]:
     parts = [pathlib.Path(os.path.abspath(recording)).parts for recording in recordings]
     longest = max(map(len, parts))
     for depth in range(1, longest + 1):
-        found = [session_name("-".join(part[-depth:])) for part in parts]
-        if len(set(found)) == len(found):
-            return found
-    return [f"{name}-{number}" for number, name in enumerate(found, 1)]
+        names = [session_name("-".join(part[-depth:])) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{name}-{number}" for number, name in enumerate(names, 1)]
 
 
 def session_name(text: str) -> str:

@@ -17,7 +17,7 @@ from nlbprob.arguments import checked_keywords, instance_of, nearest, real_numbe
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError, suggestion
-from nlbprob.functions.model import resolved
+from nlbprob.functions.model import resolve_model
 from nlbprob.model import Model
 
 if TYPE_CHECKING:
@@ -73,15 +73,17 @@ def simulate(
     """
     seed = seed_number(seed, "simulate")
     design = trials if isinstance(trials, Trials) else new_design(trials, bins, neurons, bin_ms, seed)
-    model = resolved(model, design)
+    model = resolve_model(model, design)
     fixed = fixed_sites(model, design, values)
 
     @jax.jit
     def draw(key, fixed):
         program = numpyro.handlers.substitute(numpyro.handlers.seed(model, key), data=fixed)
-        found = numpyro.handlers.trace(program).get_trace(design, observed=False)
-        values = {name: site["value"] for name, site in found.items() if site["type"] in ("sample", "deterministic")}
-        return values | regimes(jax.random.fold_in(key, 1), model, found)
+        sites_in_trace = numpyro.handlers.trace(program).get_trace(design, observed=False)
+        values = {
+            name: site["value"] for name, site in sites_in_trace.items() if site["type"] in ("sample", "deterministic")
+        }
+        return values | regimes(jax.random.fold_in(key, 1), model, sites_in_trace)
 
     sites = jax.tree.map(np.asarray, draw(jax.random.key(seed), fixed))
     counts = sites["spikes"]

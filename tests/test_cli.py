@@ -87,7 +87,10 @@ def test_overview_and_version(capsys):
         (["fit", "mine.py", "a.nwb", "--out", "run", "--em-iterations", "-3"], "--em-iterations: -3 is not a whole"),
         (["fit", "mine.py", "a.nwb", "--out", "run", "--batch-size", "0"], "--batch-size: 0 is not a whole number"),
         (["fit", "mine.py", "a.nwb", "--out", "run", "--precision", "half"], "--precision: 'half' is not a precision"),
-        (["fit", "mine.py", "a.nwb", "--out", "run", "--early-stopping", "1"], "--early-stopping: 1.0 is not a share"),
+        (
+            ["fit", "mine.py", "a.nwb", "--out", "run", "--early-stopping", "1"],
+            "--early-stopping: 1.0 is not a frac",
+        ),
         (["fit", "mine.py", "a.nwb", "--out", "run", "--fit-on", "train+"], "--fit-on: 'train+' is not a split"),
         (["fit", "mine.py", "a.nwb", "--out", "run", "--bin-ms", "nan"], "--bin-ms: nan is not a bin width"),
         (

@@ -15,7 +15,7 @@ import sys
 import time
 
 import nlbprob as nlb
-from nlbprob.posterior.diagnostics import SMALL_LATENT, loading_shares
+from nlbprob.posterior.diagnostics import SMALL_LATENT, loading_fractions
 
 RECORDINGS = {
     "maze_large_subset": {"bin_ms": 20, "behavior": "hand_vel", "condition": ("condition",)},
@@ -69,7 +69,7 @@ def fitted(model: str, trials: nlb.Trials):
     options = {key: int(value) for key, value in (option.split("=") for option in options)}
     posterior = nlb.fit(nlb.load_model(name, **options), trials.split("train"), progress=False)
     rates = posterior.rates(trials.hide_heldout("val"))
-    used = int((loading_shares(posterior) >= SMALL_LATENT).sum())
+    used = int((loading_fractions(posterior) >= SMALL_LATENT).sum())
     return rates, {"latents": used, "of": posterior.model.dim, "verdict": posterior.verdict}
 
 

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.posterior.diagnostics import SMALL_LATENT, loading_shares
+from nlbprob.posterior.diagnostics import SMALL_LATENT, loading_fractions
 from nlbprob.simulation import Simulated, blank
 
 BIN_MS, MEAN_HZ = 25.0, 8.0
@@ -182,7 +182,7 @@ def pruning(seed: int, trials: int = 80, bins: int = 60, neurons: int = 30, true
     truth = nlb.simulate(drawn, trials, neurons=neurons, bins=bins, bin_ms=BIN_MS, seed=seed, values=values)
     model = nlb.Model(latents=[nlb.LDS(dim, dynamics="diagonal")], readout=nlb.LinearReadout(shrinkage="ard"))
     posterior = nlb.fit(model, truth.trials, seed=seed, em_iterations=GRADIENT_ITERATIONS, **POINT)
-    share = np.sort(loading_shares(posterior))[::-1]
+    share = np.sort(loading_fractions(posterior))[::-1]
     left = int((share >= SMALL_LATENT).sum())
     return {"left": [float(left)], "too_many": [float(left - true)], "next_share": [float(share[true])]}
 

@@ -1,4 +1,4 @@
-"""What every block knows of the data, and how it samples its parameters."""
+"""Facts of the data that every block reads, and how a block samples its parameters."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class Context(Identified):
         """The context of these trials.
 
         Args:
-            trials: to be learned from; each counts its bins up to the last in which anything is seen.
+            trials: the training data; a trial's bins count up to the last in which anything is seen.
         """
         inside = (np.arange(trials.n_bins) < trials.lengths[:, None]).sum(0)
         weights = inside if inside.any() else np.ones(trials.n_bins)
@@ -59,9 +59,9 @@ class Context(Identified):
         """
         if not trials.condition:
             return np.full(trials.n_trials, -1)
-        places = {label: place for place, label in enumerate(self.conditions)}
-        known = [places.get(label, -1) for label in trials.condition_labels]
-        return np.array([*known, -1])[trials.condition_index]
+        index_of = {label: index for index, label in enumerate(self.conditions)}
+        indices = [index_of.get(label, -1) for label in trials.condition_labels]
+        return np.array([*indices, -1])[trials.condition_index]
 
     @property
     def n_bins(self) -> int:
@@ -88,20 +88,20 @@ class Block(Identified):
         """Sample a parameter from its prior, or from the one given for it in `priors`, with its dimensions named."""
         chosen = self.priors.get(parameter, prior)
         shape = prior.batch_shape + prior.event_shape
-        given = chosen.batch_shape + chosen.event_shape
-        if given != shape:
+        chosen_shape = chosen.batch_shape + chosen.event_shape
+        if chosen_shape != shape:
             try:
                 chosen = chosen.expand(shape[: len(shape) - len(chosen.event_shape)])
             except ValueError as error:
                 raise InputError(
-                    f"priors[{parameter!r}] of block {self.name!r} has shape {given}, "
+                    f"priors[{parameter!r}] of block {self.name!r} has shape {chosen_shape}, "
                     f"which does not fit {shape} {dims}."
                 ) from error
         chosen = chosen.to_event(len(chosen.batch_shape))
         return numpyro.sample(self.site(parameter), chosen, infer={"event_dims": list(dims)})
 
-    def settle(self, **values: Any) -> None:
-        """Set fields of the block, which is frozen, to what `__post_init__` makes of the arguments given."""
+    def set_fields(self, **values: Any) -> None:
+        """Set fields of the block, which is frozen, to the checked arguments of `__post_init__`."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
 

@@ -10,7 +10,7 @@ import numpyro.primitives
 
 from nlbprob.arguments import checked_keywords
 from nlbprob.blocks.base import Context
-from nlbprob.blocks.observation import Observation
+from nlbprob.blocks.observation_base import Observation
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HANDLERS = threading.RLock()
 
 
-def announced(kind: str, function: Callable, *arguments: Any) -> Any:
+def send_message(kind: str, function: Callable, *arguments: Any) -> Any:
     """function(*arguments), unless a handler around it answers the message of this kind with a value."""
     message: Any = {"type": kind, "fn": function, "args": arguments, "kwargs": {}, "value": None}
     return numpyro.primitives.apply_stack(message)["value"]
@@ -29,10 +29,10 @@ def announced(kind: str, function: Callable, *arguments: Any) -> Any:
 
 def latents(block: Any, trials: "Trials"):
     """The latents x [trial, time, latent] that a block samples when it is called, its parameters before them."""
-    return announced("latent", sampled, block, trials)
+    return send_message("latent", sample_latents, block, trials)
 
 
-def sampled(block: Any, trials: "Trials"):
+def sample_latents(block: Any, trials: "Trials"):
     """What a call of a block samples where no handler stands in for it."""
     check_trials(trials, f"{type(block).__name__}(...)(trials)")
     block = block.resolve(trials)
@@ -62,8 +62,8 @@ def observe(observation: Any, predictor: Any, trials: "Trials"):
     Raises:
         InputError: the shapes do not fit each other.
     """
-    forgotten = isinstance(observation, type) and issubclass(observation, Observation)  # the parentheses
-    if forgotten or not (isinstance(observation, Observation) or callable(observation)):
+    is_class = isinstance(observation, type) and issubclass(observation, Observation)  # the parentheses
+    if is_class or not (isinstance(observation, Observation) or callable(observation)):
         raise InputError(
             f"observe: {observation!r} is no observation. Give one, such as nlb.Poisson(), or a function from "
             "predictors to NumPyro distributions, lambda eta: dist.Poisson(jnp.exp(eta))."
@@ -78,10 +78,10 @@ def observe(observation: Any, predictor: Any, trials: "Trials"):
             f"observe: a predictor of shape {jnp.shape(predictor)} is not [trial, time, neuron], here {shape}. "
             "Loadings are [neuron, latent]: write x @ loadings.T + baseline."
         ) from error
-    return announced("observe", observed, observation, predictor, trials)
+    return send_message("observe", sample_counts, observation, predictor, trials)
 
 
-def observed(observation: Observation | Callable, predictor, trials: "Trials"):
+def sample_counts(observation: Observation | Callable, predictor, trials: "Trials"):
     """The sites of `observe` where no handler stands in for them."""
     if not isinstance(observation, Observation):
         return spikes(observation(predictor), trials)
@@ -89,10 +89,10 @@ def observed(observation: Observation | Callable, predictor, trials: "Trials"):
     return spikes(observation.distribution(predictor, observation.parameters(Context.of(trials))), trials)
 
 
-def spikes(likelihood: Any, trials: "Trials", known: bool = True):
+def spikes(likelihood: Any, trials: "Trials", observed: bool = True):
     """The site "spikes" of counts given their distribution, masked by what is seen, and its mean "rates"."""
     rates: Any = numpyro.deterministic("rates", likelihood.mean)
-    counts = jnp.asarray(trials.counts).astype(rates.dtype) if known else None
+    counts = jnp.asarray(trials.counts).astype(rates.dtype) if observed else None
     with (
         numpyro.plate("trial", trials.n_trials, dim=-3),
         numpyro.plate("time", trials.n_bins, dim=-2),

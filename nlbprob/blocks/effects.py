@@ -1,4 +1,4 @@
-"""Effects: what adds to a neuron's predictor besides the latents and its baseline."""
+"""Effects: terms of a neuron's predictor besides the latents and its baseline."""
 
 import abc
 import dataclasses
@@ -20,23 +20,55 @@ if TYPE_CHECKING:
 
 
 class Effect(Block, abc.ABC):
-    """A term of the predictor, eta = c'x + d + effect, known given its parameters."""
+    """A term of the predictor, eta = c'x + d + effect, a function of its parameters and of covariates or counts."""
 
     def covariates(self, trials: "Trials", context: Context) -> dict[str, Any]:
-        """What it has to know of each trial besides its counts, by name."""
+        """The covariates of each trial that it needs besides the counts.
+
+        Args:
+            trials: to be fitted or predicted.
+            context: facts of the training data.
+
+        Returns:
+            Arrays [trial, ...] by name; none by default.
+        """
         return {}
 
     @abc.abstractmethod
     def parameters(self, context: Context) -> Any:
-        """Sample its parameters."""
+        """Sample its parameters.
+
+        Args:
+            context: facts of the training data.
+
+        Returns:
+            The parameters, as `offset` takes them.
+        """
 
     @abc.abstractmethod
     def offset(self, parameters: Any, covariates: dict[str, Any], counts, seen):
-        """Its value [trial, time, neuron] (axes of length one may stand for all)."""
+        """Its value in each predictor.
+
+        Args:
+            parameters: as `parameters` returned them.
+            covariates: arrays [trial, ...] by name.
+            counts: [trial, time, neuron], spikes/bin.
+            seen: [trial, time, neuron], which of the counts may be used.
+
+        Returns:
+            [trial, time, neuron], in units of the predictor; an axis may have length one where the value is constant.
+        """
 
     @abc.abstractmethod
     def start(self, context: Context) -> dict[str, Any]:
-        """Site values at which it adds nothing."""
+        """Site values at which it adds nothing, where a fit starts.
+
+        Args:
+            context: facts of the training data.
+
+        Returns:
+            Arrays by the names of the sites.
+        """
 
 
 @checked_keywords
@@ -60,10 +92,10 @@ class InputEffect(Effect):
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        self.settle(inputs=checked_inputs(self.inputs, "InputEffect"))
+        self.set_fields(inputs=checked_inputs(self.inputs, "InputEffect"))
         if not self.inputs:
             raise InputError("InputEffect(inputs=[]): give at least one input, such as nlb.Covariate('stimulus').")
-        self.settle(scale=real_number(self.scale, "InputEffect", "scale", above=0))
+        self.set_fields(scale=real_number(self.scale, "InputEffect", "scale", above=0))
         self.check_priors(("weights",))
 
     def covariates(self, trials, context):
@@ -74,7 +106,7 @@ class InputEffect(Effect):
         return self.sample("weights", dist.Normal(0.0, self.scale).expand(shape), ("neuron", f"{self.name}_input"))
 
     def offset(self, parameters, covariates, counts, seen):
-        values = jnp.concatenate([covariates[one.name] for one in self.inputs], -1)
+        values = jnp.concatenate([covariates[item.name] for item in self.inputs], -1)
         return values @ parameters.T
 
     def start(self, context):
@@ -112,7 +144,7 @@ class History(Effect):
 
     def __post_init__(self):
         self.check_priors(("own", "coupling"))
-        self.settle(
+        self.set_fields(
             filters=whole_number(self.filters, "History", "filters", 1),
             longest_ms=real_number(self.longest_ms, "History", "longest_ms", above=0),
             coupling=flag(self.coupling, "History", "coupling"),
@@ -122,17 +154,17 @@ class History(Effect):
     def parameters(self, context):
         neurons = context.n_neurons
         prior = dist.Normal(0.0, self.scale).expand([neurons, self.filters])
-        own = self.sample("own", prior, ("neuron", f"{self.name}_filter"))
-        found: dict[str, Any] = {"own": own, "keep": self.keep(context)}
+        filter_weights = self.sample("own", prior, ("neuron", f"{self.name}_filter"))
+        result: dict[str, Any] = {"own": filter_weights, "keep": self.keep(context)}
         if self.coupling:
             # The sum over other neurons has the scale that one filter has.
             prior = dist.Normal(0.0, self.scale / math.sqrt(neurons)).expand([neurons, neurons])
             weights = self.sample("coupling", prior, ("neuron", "neuron_2"))
-            found["coupling"] = weights * (1 - jnp.eye(neurons, dtype=weights.dtype))
-        return found
+            result["coupling"] = weights * (1 - jnp.eye(neurons, dtype=weights.dtype))
+        return result
 
     def keep(self, context: Context):
-        """What remains of each filter after a bin."""
+        """The factor by which each filter decays in a bin."""
         longest = max(self.longest_ms, context.bin_ms)
         constants = np.geomspace(context.bin_ms, longest, self.filters) if self.filters > 1 else np.array([longest])
         return jnp.asarray(np.exp(-context.bin_ms / constants), jnp.result_type(float))
@@ -157,5 +189,5 @@ class History(Effect):
 
     def start(self, context):
         neurons = context.n_neurons
-        found = {self.site("own"): np.zeros((neurons, self.filters))}
-        return found | ({self.site("coupling"): np.zeros((neurons, neurons))} if self.coupling else {})
+        result = {self.site("own"): np.zeros((neurons, self.filters))}
+        return result | ({self.site("coupling"): np.zeros((neurons, neurons))} if self.coupling else {})

@@ -13,7 +13,7 @@ from nlbprob.arguments import checked_keywords
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.drift import Drift, sampled_sites
 from nlbprob.blocks.flow_start import coordinates
-from nlbprob.blocks.latent import Begin, Dynamics, Latent
+from nlbprob.blocks.latent import Dynamics, InitialLatents, Latent
 from nlbprob.blocks.lds import LDS
 from nlbprob.blocks.trajectory_priors.linearized import LinearizedPrior
 from nlbprob.errors import InputError
@@ -61,14 +61,14 @@ class Flow(Latent):
     name: str = "flow"
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
-    settled = ("noise", "initial_mean", "initial_covariance")
+    closed_form = ("noise", "initial_mean", "initial_covariance")
     own_coordinates = True
 
     def __post_init__(self):
         if not callable(self.function) or isinstance(self.function, type):
             raise InputError(f"Flow: {self.function!r} is no function of a state, such as lambda x: 0.1 * (x - x**3).")
         self.check_dim()
-        self.check_priors(self.settled)
+        self.check_priors(self.closed_form)
 
     def prior(self, context: Context) -> Dynamics:
         """Sample the parameters; return the chain without f, and f."""
@@ -88,31 +88,31 @@ class Flow(Latent):
         drift = Drift({name: site["value"] for name, site in sites.items()}, self.function, self.name)
         return Dynamics(Chain(mean, covariance, jnp.eye(dim), zero, noise), drift=drift)
 
-    def pilot(self) -> LDS:
+    def warm_start(self) -> LDS:
         return LDS(self.dim, name=self.name)
 
-    def start(self, begin: Begin, context: Context):
-        """The linear map of the given latents, and the parameters of f, at which f best foretells their next bin."""
-        initial = coordinates(self.function, self.name, begin)
-        mean, identity = initial.first.mean(0), np.eye(self.n_latents)
-        centred = initial.first - mean
+    def start(self, initial: InitialLatents, context: Context):
+        """The linear map of the given latents, and the parameters of f, at which f best predicts their next bin."""
+        start = coordinates(self.function, self.name, initial)
+        mean, identity = start.first.mean(0), np.eye(self.n_latents)
+        centred = start.first - mean
         values = {
-            "noise": initial.noise + 0.02 * identity,
+            "noise": start.noise + 0.02 * identity,
             "initial_mean": mean,
             "initial_covariance": centred.T @ centred / len(centred) + 0.1 * identity,
         }
         dtype = jnp.result_type(float)
         values = {self.site(name): jnp.asarray(value, dtype) for name, value in values.items()}
-        return values | initial.parameters, jnp.asarray(initial.basis, dtype)
+        return values | start.parameters, jnp.asarray(start.basis, dtype)
 
-    def statistics(self, smoothed, prior, apart, within, auxiliary):
+    def statistics(self, smoothed, prior, condition_shift, bin_weights, auxiliary):
         """Sums of E[(x_t - x_{t-1} - f)(...)'] and of steps; moments of the first bin."""
         assert isinstance(prior, LinearizedPrior)
         residual = jax.vmap(jax.vmap(lambda *step: squared_residual(prior.drift, *step)))
         mean, covariance, cross = smoothed.mean, smoothed.covariance, smoothed.cross_covariance
         squares = residual(mean[:, :-1], covariance[:, :-1], mean[:, 1:], covariance[:, 1:], cross)
-        gathered = statistics.gather(mean, covariance, cross, 0.0, apart, within)
-        later = within[:, 1:]
+        gathered = statistics.gather(mean, covariance, cross, 0.0, condition_shift, bin_weights)
+        later = bin_weights[:, 1:]
         return jnp.einsum("bt,btij->ij", later, squares), later.sum(), gathered
 
     def maximize(self, stats, context: Context, values: dict):

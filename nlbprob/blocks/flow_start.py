@@ -1,4 +1,4 @@
-"""Where the fit of a flow starts: coordinates in which its function foretells the next bin of given latents."""
+"""Where the fit of a flow starts: coordinates in which its function predicts the next bin of given latents."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 
 from nlbprob.blocks.calls import HANDLERS
 from nlbprob.blocks.drift import Drift, sampled_sites
-from nlbprob.blocks.latent import Begin
+from nlbprob.blocks.latent import InitialLatents
 
 #: Searches for the coordinates, steps of each, and the most pairs of bins that they look at.
 SEARCHES, STEPS, MOST_PAIRS = 8, 80, 2000
@@ -36,17 +36,17 @@ class Coordinates(NamedTuple):
     parameters: dict[str, Array]
 
 
-def coordinates(function: Callable, prefix: str, begin: Begin) -> Coordinates:
+def coordinates(function: Callable, prefix: str, initial: InitialLatents) -> Coordinates:
     """The linear map x = W z of latents z, and the values of f's sites, that make the next bins most probable.
 
     It maximises log |det W| - log |S| / 2, S the covariance of W z_{t+1} - W z_t - f(W z_t), times the number of pairs,
     plus the log prior of the sites, from several random maps.
     """
-    dim = begin.latents.shape[2]
-    kept = np.argwhere(begin.inside[:, 1:])
+    dim = initial.latents.shape[2]
+    kept = np.argwhere(initial.inside[:, 1:])
     if len(kept) > MOST_PAIRS:
-        kept = kept[begin.random.choice(len(kept), MOST_PAIRS, replace=False)]
-    before, after = (jnp.asarray(begin.latents[kept[:, 0], kept[:, 1] + later], float) for later in (0, 1))
+        kept = kept[initial.random.choice(len(kept), MOST_PAIRS, replace=False)]
+    before, after = (jnp.asarray(initial.latents[kept[:, 0], kept[:, 1] + later], float) for later in (0, 1))
     sites = medians(function, prefix, dim)
     support = {name: biject_to(site["fn"].support) for name, site in sites.items()}
     start = {name: np.asarray(support[name].inv(site["value"]), float) for name, site in sites.items()}
@@ -77,7 +77,7 @@ def coordinates(function: Callable, prefix: str, begin: Begin) -> Coordinates:
         return (float(value), np.asarray(gradient, float)) if finite else (1e10, np.zeros(len(entries)))
 
     def search(number: int):
-        turn, _ = np.linalg.qr(begin.random.standard_normal((dim, dim)))
+        turn, _ = np.linalg.qr(initial.random.standard_normal((dim, dim)))
         scale = (1.0, 0.5, 2.0)[number % 3]
         entries = np.concatenate([scale * turn.ravel(), *(value.ravel() for value in start.values())])
         return minimize(objective, entries, jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
@@ -86,7 +86,7 @@ def coordinates(function: Callable, prefix: str, begin: Begin) -> Coordinates:
     turn, values = split(jnp.asarray(best, before.dtype))
     left = np.asarray(residuals(jnp.asarray(best, before.dtype)), float)
     turn = np.asarray(turn, float)
-    first = begin.latents[:, 0][begin.inside[:, 0]] @ turn.T
+    first = initial.latents[:, 0][initial.inside[:, 0]] @ turn.T
     return Coordinates(np.linalg.inv(turn), left.T @ left / len(left), first, values)
 
 

@@ -10,7 +10,7 @@ import numpyro.distributions as dist
 
 from nlbprob.arguments import checked_keywords, instance_of
 from nlbprob.blocks.base import Context
-from nlbprob.blocks.latent import Begin, Dynamics, Latent
+from nlbprob.blocks.latent import Dynamics, InitialLatents, Latent
 from nlbprob.numerics.gaussian import Chain
 
 if TYPE_CHECKING:
@@ -36,26 +36,26 @@ class Gain(Latent):
     name: str = "gain"
 
     rotatable = True
-    constant = True
+    time_invariant = True
 
     def __post_init__(self):
         self.check_dim()
         instance_of(self.name, str, "Gain", "name", "text, such as name='gain'")
 
     def prior(self, context: Context) -> Dynamics:
-        """The chain that stays where it starts."""
+        """The constant chain: A = I, Q = 0."""
         identity, zero = jnp.eye(self.n_latents), jnp.zeros(self.n_latents)
         return Dynamics(Chain(zero, identity, identity, zero, jnp.zeros_like(identity)))
 
-    def start(self, begin: Begin, context: Context):
-        """Gains are what the means of trials share out: the basis takes their covariance to the identity."""
-        inside = begin.inside[..., None]
-        mean = (begin.latents * inside).sum(1) / np.maximum(inside.sum(1), 1)
+    def start(self, initial: InitialLatents, context: Context):
+        """A basis in which the trial means of the latents have covariance I."""
+        inside = initial.inside[..., None]
+        mean = (initial.latents * inside).sum(1) / np.maximum(inside.sum(1), 1)
         covariance = mean.T @ mean / max(len(mean), 1) + 1e-2 * np.eye(self.n_latents)
         return {}, jnp.asarray(np.linalg.cholesky(covariance), jnp.result_type(float))
 
     def trajectories(self, dynamics: Dynamics, trials: "Trials"):
-        """Sample g of all trials, one site of numbers: a trajectory that does not move has no density."""
+        """Sample g of all trials, one site of numbers: a constant trajectory has no density."""
         prior = dist.Normal(0.0, 1.0).expand([self.n_latents]).to_event(1)
         with numpyro.plate("trial", trials.n_trials, dim=-1):
             gain = numpyro.sample(self.name, prior, infer={"event_dims": [f"{self.name}_latent"]})

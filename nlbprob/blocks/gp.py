@@ -11,8 +11,9 @@ import numpyro.distributions as dist
 
 from nlbprob.arguments import checked_keywords, instance_of
 from nlbprob.blocks.base import Context
-from nlbprob.blocks.kernels import Hyperparameter, Kernel, Matern32
-from nlbprob.blocks.latent import Begin, Dynamics, Latent
+from nlbprob.blocks.hyperparameters import Hyperparameter
+from nlbprob.blocks.kernels import Kernel, Matern32
+from nlbprob.blocks.latent import Dynamics, InitialLatents, Latent
 from nlbprob.errors import InputError
 from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Chain
@@ -26,7 +27,7 @@ LEAST_BINS = {"lengthscale_ms": 1.0, "period_ms": 2.0}
 #: The kernels that are public.
 KERNELS = ("Matern12", "Matern32", "Matern52", "Periodic", "QuasiPeriodic")
 #: Each further one of several hyper-parameters of a kind starts this many times shorter: equal ones would stay equal.
-APART = 4.0
+START_RATIO = 4.0
 
 
 @checked_keywords
@@ -38,8 +39,8 @@ class GP(Latent):
 
     Args:
         kernel: one of Matern12, Matern32, Matern52, Periodic, QuasiPeriodic, their sums and products. Each latent has
-            hyper-parameters of its own; one that is given, as in Matern32(lengthscale_ms=50.0), is the same for all and
-            fixed.
+            hyper-parameters of its own; a value in the call, as in Matern32(lengthscale_ms=50.0), is fixed and the same
+            for all.
         dim: number of latents; None takes the square root of the number of neurons, at most 24.
         name: prefix of its sites.
         priors: other priors of its sites, by name.
@@ -76,23 +77,24 @@ class GP(Latent):
     def hyperparameters(self) -> dict[str, Hyperparameter]:
         """The free hyper-parameters of the kernel by the name of their site, numbered where a name is not unique."""
         free = self.kernel.hyperparameters()
-        total, seen, found = Counter(one.name for one in free), Counter(), {}
-        for one in free:
-            seen[one.name] += 1
-            found[one.name if total[one.name] == 1 else f"{one.name}_{seen[one.name]}"] = one
-        return found
+        total, seen, named = Counter(parameter.name for parameter in free), Counter(), {}
+        for parameter in free:
+            seen[parameter.name] += 1
+            number = "" if total[parameter.name] == 1 else f"_{seen[parameter.name]}"
+            named[parameter.name + number] = parameter
+        return named
 
     def check(self, trials: "Trials") -> None:
         for name, value in self.kernel.fixed():
             self.check_timescale(f"{name} is {value:g} ms", name, value, trials.bin_ms)
-        for site, one in self.hyperparameters.items():
-            middle = one.median
+        for site, parameter in self.hyperparameters.items():
+            median = parameter.median
             if site in self.priors:
                 # A model is checked wherever it is called, also where something else is being compiled or traced.
                 with jax.ensure_compile_time_eval():
-                    middle = float(np.median(self.priors[site].sample(jax.random.key(0), (501,))))
+                    median = float(np.median(self.priors[site].sample(jax.random.key(0), (501,))))
             self.check_timescale(
-                f"the prior of {site} has its median at {middle:.3g} ms", one.name, middle, trials.bin_ms
+                f"the prior of {site} has its median at {median:.3g} ms", parameter.name, median, trials.bin_ms
             )
 
     def check_timescale(self, what: str, name: str, value: float, bin_ms: float) -> None:
@@ -108,26 +110,29 @@ class GP(Latent):
         """Sample the hyper-parameters; return the chain of the latents' states, one latent after the other."""
         dim = self.n_latents
         values = []
-        for name, one in self.hyperparameters.items():
-            dims = ("latent", f"{self.name}_part") if one.parts else ("latent",)
-            values.append(self.sample(name, one.prior(dim), dims))
-        forms = jax.vmap(lambda own: self.kernel.form(own, context.bin_ms), axis_size=dim)(values)
+        for name, parameter in self.hyperparameters.items():
+            dims = ("latent", f"{self.name}_part") if parameter.parts else ("latent",)
+            values.append(self.sample(name, parameter.prior(dim), dims))
+        forms = jax.vmap(lambda latent_values: self.kernel.form(latent_values, context.bin_ms), axis_size=dim)(values)
         return joined(forms)
 
-    def start(self, begin: Begin, context: Context):
-        """Timescales spread over the latents, slowest first, and the rotation that orders what is there so.
+    def start(self, initial: InitialLatents, context: Context):
+        """Timescales spread log-evenly over the latents, slowest first, and a rotation that orders the directions so.
 
-        The rotation diagonalises the covariance of neighbouring bins: of all directions, the first changes least.
+        The rotation diagonalises A + A' of the regression of each bin on the one before: the first direction changes
+        least.
         """
         dim, least, seen = self.n_latents, 2 * context.bin_ms, Counter()
-        transition = np.asarray(begin.chain.transition, float)
+        transition = np.asarray(initial.chain.transition, float)
         _, rotation = np.linalg.eigh(transition + transition.T)
         values = {}
-        for name, one in self.hyperparameters.items():
-            timescale = one.name in LEAST_BINS
-            value = one.start(dim, least if timescale else 0.0)
-            values[self.site(name)] = np.maximum(value / APART ** seen[one.name], least) if timescale else value
-            seen[one.name] += 1
+        for name, parameter in self.hyperparameters.items():
+            timescale = parameter.name in LEAST_BINS
+            value = parameter.start(dim, least if timescale else 0.0)
+            if timescale:
+                value = np.maximum(value / START_RATIO ** seen[parameter.name], least)
+            values[self.site(name)] = value
+            seen[parameter.name] += 1
         dtype = jnp.result_type(float)
         values = {name: jnp.asarray(value, dtype) for name, value in values.items()}
         return values, jnp.asarray(rotation[:, ::-1], dtype)

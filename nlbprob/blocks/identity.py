@@ -1,4 +1,4 @@
-"""What a block, a model or a context is, as a value that can be compared and hashed: programs are compiled for it."""
+"""Equality and hashes of blocks, models and contexts by content: the keys of compiled programs."""
 
 import dataclasses
 import functools
@@ -14,8 +14,8 @@ def identity(value: Any) -> Hashable:
     """A hashable value that is equal for two values of the same type and content.
 
     Dataclasses are taken field by field, mappings and sequences entry by entry, arrays by dtype, shape and content,
-    NumPyro's distributions by their class and parameters. Functions, and objects of other kinds, are what they are:
-    two of them are equal if they say so themselves.
+    NumPyro's distributions by their class and parameters. Functions and objects of
+    other kinds are compared by their own `==`.
     """
     if isinstance(value, Identified):
         return value._identity[0]
@@ -57,8 +57,8 @@ class Identified:
     @functools.cached_property
     def _identity(self) -> tuple[Hashable, int]:
         names = [field.name for field in dataclasses.fields(self)] if dataclasses.is_dataclass(self) else vars(self)
-        found = type(self), tuple(identity(getattr(self, name)) for name in names if name != "_identity")
-        return found, hash(found)
+        content = type(self), tuple(identity(getattr(self, name)) for name in names if name != "_identity")
+        return content, hash(content)
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Identified) and self._identity[0] == other._identity[0])

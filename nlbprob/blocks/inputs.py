@@ -1,4 +1,4 @@
-"""Known covariates of a trial, for the dynamics of a latent or for the predictor of a neuron."""
+"""Covariates of a trial, for the dynamics of a latent or for the predictor of a neuron."""
 
 import abc
 import dataclasses
@@ -25,11 +25,31 @@ class Input(Identified, abc.ABC):
 
     @abc.abstractmethod
     def width(self, context: "Context") -> int:
-        """How many inputs it has."""
+        """The number of inputs of the covariate.
+
+        Args:
+            context: facts of the training data.
+
+        Returns:
+            The length of the last axis of `design`.
+
+        Raises:
+            InputError: the training data have no such covariate.
+        """
 
     @abc.abstractmethod
     def design(self, trials: "Trials") -> Float[np.ndarray, "trial time input"]:
-        """Its values, zero where they are not recorded."""
+        """The values of the covariate.
+
+        Args:
+            trials: to be fitted or predicted.
+
+        Returns:
+            [trial, time, input], zero where it is not recorded.
+
+        Raises:
+            InputError: the trials have no such covariate.
+        """
 
 
 @checked_keywords
@@ -89,16 +109,16 @@ class TrialTime(Input):
 
     def design(self, trials):
         last = trials.window_bins - 1
-        place = np.minimum(np.arange(trials.n_bins), last) / max(last, 1)
-        values = raised_cosines(place, self.bumps)
+        position = np.minimum(np.arange(trials.n_bins), last) / max(last, 1)
+        values = raised_cosines(position, self.bumps)
         return np.broadcast_to(values.astype(np.float32), (trials.n_trials, *values.shape)).copy()
 
 
-def raised_cosines(place: np.ndarray, bumps: int) -> np.ndarray:
+def raised_cosines(position: np.ndarray, bumps: int) -> np.ndarray:
     """Bumps [point, bump] over places from 0 to 1; they sum to one."""
     if bumps == 1:
-        return np.ones((len(place), 1))
-    distance = np.abs(place[:, None] * (bumps - 1) - np.arange(bumps))
+        return np.ones((len(position), 1))
+    distance = np.abs(position[:, None] * (bumps - 1) - np.arange(bumps))
     return np.where(distance < 1, 0.5 * (1 + np.cos(math.pi * np.minimum(distance, 1))), 0.0)
 
 
@@ -107,19 +127,19 @@ def checked_inputs(inputs: Any, caller: str) -> tuple[Input, ...]:
     for name in [inputs] if isinstance(inputs, str) else inputs if isinstance(inputs, list | tuple) else []:
         if isinstance(name, str):
             raise InputError(f"{caller}: inputs holds the name {name!r}; give inputs=[nlb.Covariate({name!r})].")
-    found = sequence_of(inputs, Input, caller, "inputs", "nlb.Covariate('stimulus') or nlb.TrialTime()")
-    names = [one.name for one in found]
+    checked = sequence_of(inputs, Input, caller, "inputs", "nlb.Covariate('stimulus') or nlb.TrialTime()")
+    names = [item.name for item in checked]
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"{caller}: two inputs are named {name!r}; give each once, under a name of its own.")
-    return found
+    return checked
 
 
 def designs(inputs: Sequence[Input], trials: "Trials") -> dict[str, Any]:
     """The values of all inputs by name."""
-    return {one.name: one.design(trials) for one in inputs}
+    return {item.name: item.design(trials) for item in inputs}
 
 
 def total_width(inputs: Iterable[Input], context: "Context") -> int:
     """How many inputs there are in all."""
-    return sum(one.width(context) for one in inputs)
+    return sum(item.width(context) for item in inputs)

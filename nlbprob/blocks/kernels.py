@@ -4,53 +4,16 @@ import abc
 import dataclasses
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
-import numpyro.distributions as dist
 from jaxtyping import Array
 
 from nlbprob.arguments import checked_keywords, instance_of, real_number, whole_number
+from nlbprob.blocks.hyperparameters import LENGTHSCALE, PERIOD, SMOOTHNESS, Hyperparameter
 from nlbprob.blocks.identity import Identified
 from nlbprob.numerics import state_space
 from nlbprob.numerics.state_space import StateSpace
-
-
-class Hyperparameter(NamedTuple):
-    """A free parameter of a kernel, one value a latent: its name, prior, and the range over which latents start.
-
-    Attributes:
-        name: of its site.
-        median, spread: of the LogNormal prior.
-        first, last: where the first and the last latent start.
-        parts: of weights on the simplex, how many; 0 for others.
-    """
-
-    name: str
-    median: float = 1.0
-    spread: float = 1.0
-    first: float = 1.0
-    last: float = 1.0
-    parts: int = 0
-
-    def prior(self, dim: int) -> dist.Distribution:
-        """The prior of all latents' values."""
-        if self.parts:
-            return dist.Dirichlet(jnp.full(self.parts, 2.0)).expand([dim])
-        return dist.LogNormal(math.log(self.median), self.spread).expand([dim])
-
-    def start(self, dim: int, least: float) -> np.ndarray:
-        """Values spread log-evenly over the latents, none below `least`; one latent gets the middle."""
-        if self.parts:
-            return np.full((dim, self.parts), 1 / self.parts)
-        place = (np.arange(dim) + 0.5) / dim if dim == 1 else np.linspace(0, 1, dim)
-        return np.maximum(self.first ** (1 - place) * self.last**place, least)
-
-
-LENGTHSCALE = Hyperparameter("lengthscale_ms", 100.0, 1.0, 500.0, 20.0)
-PERIOD = Hyperparameter("period_ms", 300.0, 1.0, 600.0, 150.0)
-SMOOTHNESS = Hyperparameter("smoothness", 1.5, 0.3, 1.5, 1.5)
 
 
 class Kernel(Identified, abc.ABC):
@@ -72,10 +35,18 @@ class Kernel(Identified, abc.ABC):
 
     @abc.abstractmethod
     def form(self, values: Iterable[Array], bin_ms: float) -> StateSpace:
-        """The state-space form for steps of one bin."""
+        """The state-space form for steps of one bin.
+
+        Args:
+            values: of the free hyper-parameters of one latent, each a scalar (weights: [part]).
+            bin_ms: width of a bin in ms.
+
+        Returns:
+            Transition, noise and stationary covariance of its state, and the emission of the process.
+        """
 
     def fixed(self) -> list[tuple[str, float]]:
-        """Names and values of the hyper-parameters that are given."""
+        """Names and values of the hyper-parameters that are fixed, in the order of the parts."""
         return []
 
     def __add__(self, other: "Kernel") -> "Sum":
@@ -92,36 +63,52 @@ class Kernel(Identified, abc.ABC):
     __rmul__ = __radd__
 
     def terms(self, kind: type["Composed"]) -> Sequence["Kernel"]:
-        """Its parts, if it is made by this kind of composition, else itself."""
+        """Its parts, if it is a composition of this kind, else itself.
+
+        Args:
+            kind: `Sum` or `Product`.
+
+        Returns:
+            Kernels, of which the composition is flat.
+        """
         return self.parts if isinstance(self, kind) else (self,)
 
 
 def check_operand(other: Any) -> None:
     """Raise InputError unless a kernel is added to, or multiplied by, another kernel."""
-    remedy = "a kernel, such as nlb.Matern32(); all have unit variance, the loadings say how much a latent does"
+    remedy = "a kernel, such as nlb.Matern32(); all have unit variance, and the loadings scale the latents"
     instance_of(other, Kernel, "kernel + other, kernel * other", "other", remedy)
 
 
 class Simple(Kernel):
-    """A kernel with hyper-parameters of its own: each a field that is None where it is free."""
+    """A kernel that is no composition: each of its hyper-parameters is a field, None where it is free."""
 
-    own: tuple[Hyperparameter, ...] = ()
+    declared: tuple[Hyperparameter, ...] = ()
 
     def __post_init__(self):
         for name, value in self.fixed():
             object.__setattr__(self, name, real_number(value, type(self).__name__, name, above=0))
 
     def hyperparameters(self):
-        return [one for one in self.own if getattr(self, one.name) is None]
+        return [each for each in self.declared if getattr(self, each.name) is None]
 
     def fixed(self):
-        return [(one.name, getattr(self, one.name)) for one in self.own if getattr(self, one.name) is not None]
+        values = [(each.name, getattr(self, each.name)) for each in self.declared]
+        return [(name, value) for name, value in values if value is not None]
 
     def resolved(self, values: Iterable[Array]) -> list[Any]:
-        """The value of each hyper-parameter: the given one, or the next of `values`."""
-        # The caller goes on with the same iterator after this kernel has taken what is its own.
-        given, free = dict(self.fixed()), iter(values)
-        return [jnp.asarray(given[one.name], float) if one.name in given else next(free) for one in self.own]
+        """The value of each hyper-parameter: its field, or the next of `values` where the field is None.
+
+        Args:
+            values: of the free hyper-parameters, in order.
+
+        Returns:
+            Values in the order of `declared`.
+        """
+        # The caller's iterator continues after the values that this kernel takes.
+        fixed, free = dict(self.fixed()), iter(values)
+        names = [each.name for each in self.declared]
+        return [jnp.asarray(fixed[name], float) if name in fixed else next(free) for name in names]
 
 
 @checked_keywords
@@ -134,7 +121,7 @@ class Matern12(Simple):
     """
 
     lengthscale_ms: float | None = None
-    own = (LENGTHSCALE,)
+    declared = (LENGTHSCALE,)
     order = 1
 
     @property
@@ -188,7 +175,7 @@ class Periodic(Simple):
     period_ms: float | None = None
     smoothness: float | None = None
     harmonics: int = 6
-    own = (PERIOD, SMOOTHNESS)
+    declared = (PERIOD, SMOOTHNESS)
 
     def __post_init__(self):
         super().__post_init__()
@@ -221,29 +208,29 @@ class QuasiPeriodic(Kernel):
     harmonics: int = 6
 
     def __post_init__(self):
-        # Its factors check what they are given, and have it as Python's numbers.
-        periodic, matern = self.whole.parts
-        for one in (periodic, matern):
-            for field in dataclasses.fields(one):  # pyright: ignore[reportArgumentType]
-                object.__setattr__(self, field.name, getattr(one, field.name))
+        # Its factors check the arguments, and hold them as Python's numbers.
+        periodic, matern = self.product.parts
+        for factor in (periodic, matern):
+            for field in dataclasses.fields(factor):  # pyright: ignore[reportArgumentType]
+                object.__setattr__(self, field.name, getattr(factor, field.name))
 
     @property
-    def whole(self) -> "Product":
+    def product(self) -> "Product":
         """The product that it stands for."""
         return Product((Periodic(self.period_ms, self.smoothness, self.harmonics), Matern32(self.lengthscale_ms)))
 
     @property
     def n_states(self):
-        return self.whole.n_states
+        return self.product.n_states
 
     def hyperparameters(self):
-        return self.whole.hyperparameters()
+        return self.product.hyperparameters()
 
     def fixed(self):
-        return self.whole.fixed()
+        return self.product.fixed()
 
     def form(self, values, bin_ms):
-        return self.whole.form(values, bin_ms)
+        return self.product.form(values, bin_ms)
 
 
 class Composed(Kernel):
@@ -252,19 +239,27 @@ class Composed(Kernel):
     parts: Sequence[Kernel]
 
     def hyperparameters(self):
-        return [one for part in self.parts for one in part.hyperparameters()]
+        return [parameter for part in self.parts for parameter in part.hyperparameters()]
 
     def fixed(self):
-        return [one for part in self.parts for one in part.fixed()]
+        return [parameter for part in self.parts for parameter in part.fixed()]
 
     def forms(self, values, bin_ms: float) -> list[StateSpace]:
-        """The forms of the parts, each taking its values in turn."""
+        """The forms of the parts.
+
+        Args:
+            values: an iterator over the free hyper-parameters of all parts, in order.
+            bin_ms: width of a bin in ms.
+
+        Returns:
+            One form for each part.
+        """
         return [part.form(values, bin_ms) for part in self.parts]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sum(Composed):
-    """k = sum_i w_i k_i, weight [latent, part] ~ Dirichlet(2, ...): the share of the variance of each part."""
+    """k = sum_i w_i k_i, weight [latent, part] ~ Dirichlet(2, ...): the fraction of the variance of each part."""
 
     parts: Sequence[Kernel]
 
@@ -292,7 +287,7 @@ class Product(Composed):
         return math.prod(part.n_states for part in self.parts)
 
     def form(self, values, bin_ms):
-        first, *rest = self.forms(iter(values), bin_ms)
-        for form in rest:
+        first, *others = self.forms(iter(values), bin_ms)
+        for form in others:
             first = state_space.product(first, form)
         return first

@@ -3,8 +3,8 @@
 import abc
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +14,9 @@ from jaxtyping import Array, Bool, Float, Int
 from nlbprob.arguments import whole_number
 from nlbprob.blocks import calls
 from nlbprob.blocks.base import Block, Context
+from nlbprob.blocks.dynamics import Dynamics as Dynamics
+from nlbprob.blocks.dynamics import InitialLatents as InitialLatents
+from nlbprob.blocks.dynamics import Regimes as Regimes
 from nlbprob.blocks.inputs import Input, designs
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.blocks.nonlinear_markov import NonlinearMarkov
@@ -21,88 +24,27 @@ from nlbprob.blocks.trajectory_priors.base import ChainPrior, TrajectoryPrior
 from nlbprob.blocks.trajectory_priors.linearized import LinearizedPrior
 from nlbprob.data.stitch import neurons_of_a_session
 from nlbprob.errors import InputError
-from nlbprob.numerics import matrices, statistics
+from nlbprob.numerics import statistics
 from nlbprob.numerics.gaussian import Chain, Smoothed, apply, until
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
 
-#: The most latents that a block takes by itself, where it is not told how many.
+#: The largest default number of latents.
 MOST_LATENTS = 24
 
 
-class Regimes(NamedTuple):
-    """A hidden Markov chain that chooses among dynamics.
-
-    Attributes:
-        initial: [regime], log p(s_1 = k).
-        transition: [regime, regime], log p(s_t = k | s_{t-1} = j) in row j; unnormalised where there is a recurrence.
-        recurrence: R [regime, state]: log p(s_t = k | s_{t-1} = j, x_{t-1}) = transition_jk + R_k'x_{t-1} up to its
-            normaliser; None where the transitions do not depend on the state.
-    """
-
-    initial: Float[Array, " regime"]
-    transition: Float[Array, "regime regime"]
-    recurrence: Float[Array, "regime state"] | None = None
-
-
-class Dynamics(NamedTuple):
-    """The prior of a block's trajectories at given parameters.
-
-    Attributes:
-        chain: of its state; with `regimes`, transition, offset and noise have a leading axis `regime`.
-        emission: H [latent, state], or of each bin [time, latent, state], the last held where trials are longer: the
-            latents are x = H state; None where they are the state.
-        drive: B [state, input]: adds B u_t to the offset of every step; None without inputs.
-        starts: [condition, state], what each condition adds to the initial mean; None where they share it.
-        regimes: the Markov chain that chooses among dynamics, if any.
-        drift: f, a pytree, called with one state [state]; every step adds f(x_{t-1}). None where steps are linear.
-    """
-
-    chain: Chain
-    emission: Float[Array, "*time latent state"] | None = None
-    drive: Float[Array, "state input"] | None = None
-    starts: Float[Array, "condition state"] | None = None
-    regimes: Regimes | None = None
-    drift: Callable[[Array], Array] | None = None
-
-    def change_basis(self, basis: Float[Array, "state state"]) -> "Dynamics":
-        """The dynamics of z, where state = basis z; of a chain without regimes and emission."""
-        inverse = jnp.linalg.inv(basis)
-        return self._replace(
-            chain=matrices.change_basis(self.chain, basis),
-            drive=None if self.drive is None else inverse @ self.drive,
-            starts=None if self.starts is None else self.starts @ inverse.T,
-        )
-
-
-class Begin(NamedTuple):
-    """What a fit begins with for a block: its latents, roughly, and the chain that a regression finds in them.
-
-    Attributes:
-        chain: of the latents, by a regression of each bin on the one before.
-        latents: [trial, time, latent], of unit second moment.
-        inside: [trial, time], the bins of each trial up to the last in which anything is seen.
-        random: the source of random numbers for what a block draws.
-    """
-
-    chain: Chain
-    latents: np.ndarray
-    inside: np.ndarray
-    random: np.random.Generator
-
-
 def conditioned(dynamics: Dynamics, inputs, condition) -> Chain:
-    """The chain of each trial: its inputs [trial, time, input] and its condition [trial] taken into account."""
+    """The chain of each trial, given its inputs [trial, time, input] and its condition [trial] (-1: none)."""
     chain = dynamics.chain
     if dynamics.drive is not None:
-        pushed = inputs[:, 1:] @ dynamics.drive.T
-        chain = chain._replace(offset=chain.offset + pushed)
-    if dynamics.starts is not None:
-        known = (condition >= 0)[:, None]
-        own = jnp.where(known, dynamics.starts[jnp.maximum(condition, 0)], 0.0)
-        chain = chain._replace(initial_mean=chain.initial_mean + own)
+        driven = inputs[:, 1:] @ dynamics.drive.T
+        chain = chain._replace(offset=chain.offset + driven)
+    if dynamics.condition_means is not None:
+        has_condition = (condition >= 0)[:, None]
+        shift = jnp.where(has_condition, dynamics.condition_means[jnp.maximum(condition, 0)], 0.0)
+        chain = chain._replace(initial_mean=chain.initial_mean + shift)
     return chain
 
 
@@ -113,25 +55,25 @@ class Latent(Block, abc.ABC):
     the trajectories of all trials as one site named after the block.
 
     Attributes:
-        dim: number of latents; None until the block meets a recording, see `resolve`.
+        dim: number of latents; None: `resolve` sets it from a recording.
     """
 
     dim: int | None
-    #: Known covariates that push the state.
+    #: Covariates that drive the state, x_t = A x_{t-1} + B u_t + noise.
     inputs: Sequence[Input] = ()
     #: Whether the prior and the readout do not change when the latents are rotated among themselves.
     rotatable = False
-    #: The parameters that `maximize` finds in closed form; all others follow the gradient of the bound.
-    settled: tuple[str, ...] = ()
-    #: Whether its latents stay as they are throughout a trial: then its dynamics tell nothing.
-    constant = False
+    #: The parameters that `maximize` updates in closed form; all others follow the gradient of the bound.
+    closed_form: tuple[str, ...] = ()
+    #: Whether its latents are constant throughout a trial: then its transition matrix is I, and has no modes to report.
+    time_invariant = False
     #: Whether its latents are coordinates that its dynamics are written in: then their signs are kept.
     own_coordinates = False
     #: How many discrete states choose among its dynamics; 0 where it has none.
     n_regimes = 0
 
     def resolve(self, trials: "Trials") -> "Latent":
-        """The same block with its number of latents settled for these trials.
+        """The same block with its number of latents set, by default from these trials.
 
         Args:
             trials: to be learned from.
@@ -147,10 +89,12 @@ class Latent(Block, abc.ABC):
 
     @property
     def n_latents(self) -> int:
-        """The number of latents, once it is settled."""
+        """The number of latents, once it is known."""
         if self.dim is None:
             kind = type(self).__name__
-            raise InputError(f"The number of latents is not settled before the model meets a recording: {kind}(dim).")
+            raise InputError(
+                f"The number of latents depends on the recording; to know it before, give it: {kind}(dim)."
+            )
         return self.dim
 
     @property
@@ -160,21 +104,21 @@ class Latent(Block, abc.ABC):
 
     @property
     def latent_modes(self) -> Int[np.ndarray, " latent"]:
-        """Which mode each latent belongs to: those of one may be rotated among themselves, modes may be exchanged."""
+        """The mode of each latent: latents of one mode may be rotated among themselves, and modes may be exchanged."""
         return np.zeros(self.n_latents, int) if self.rotatable else np.arange(self.n_latents)
 
     @property
     def latent_names(self) -> list[str]:
-        """What its latents are called in labels."""
+        """The labels of its latents."""
         return [f"{self.name}[{number}]" for number in range(self.n_latents)]
 
     def check_dim(self) -> None:
         """Raise InputError unless `dim` is None or a positive whole number, which may be one of NumPy's."""
         if self.dim is not None:
-            self.settle(dim=whole_number(self.dim, type(self).__name__, "dim", 1))
+            self.set_fields(dim=whole_number(self.dim, type(self).__name__, "dim", 1))
 
     def check(self, trials: "Trials") -> None:
-        """See that the block can be fitted to these trials; by default it can.
+        """Check that the block can be fitted to these trials; by default it can.
 
         Args:
             trials: to be learned from.
@@ -184,7 +128,7 @@ class Latent(Block, abc.ABC):
         """
 
     def covariates(self, trials: "Trials", context: Context) -> dict[str, Any]:
-        """What the block has to know of each trial; by default its inputs.
+        """The covariates of each trial that the block needs; by default its inputs.
 
         Args:
             trials: to be learned from, or predicted.
@@ -196,7 +140,14 @@ class Latent(Block, abc.ABC):
         return designs(self.inputs, trials)
 
     def starting_condition(self, covariates: dict[str, Any]):
-        """The condition of each trial, for blocks whose initial state depends on it."""
+        """The condition of each trial, for blocks whose initial state depends on it.
+
+        Args:
+            covariates: arrays [trial, ...] by name.
+
+        Returns:
+            [trial], -1 where a trial has none; None where the initial state depends on no condition.
+        """
         return covariates.get("condition")
 
     @abc.abstractmethod
@@ -212,23 +163,25 @@ class Latent(Block, abc.ABC):
         """
 
     @abc.abstractmethod
-    def start(self, begin: Begin, context: Context) -> tuple[dict[str, Array], Float[Array, "latent latent"]]:
-        """Where a fit begins: parameters at which the block's latents z are near given ones, x, where x = basis z.
+    def start(
+        self, initial: InitialLatents, context: Context
+    ) -> tuple[dict[str, Array], Float[Array, "latent latent"]]:
+        """Parameters at which a fit starts: at them the block's latents z are near the estimates x = basis z.
 
         Args:
-            begin: rough latents x, and the chain that a regression finds in them.
+            initial: estimates x of the latents, and the chain that a regression fits to them.
             context: facts of the training data.
 
         Returns:
             Values of the block's sites by their full names, and the basis [latent, latent].
         """
 
-    def pilot(self) -> "Latent | None":
-        """A simpler block whose fit this one starts from; None: it starts from smoothed counts."""
+    def warm_start(self) -> "Latent | None":
+        """A simpler block whose fit this one starts from; None: the fit starts from smoothed counts."""
         return None
 
     def trajectory_prior(self, dynamics: Dynamics, chain: Chain, inside: Bool[Array, "row time"]) -> TrajectoryPrior:
-        """The prior of its state as inference knows it: the chain itself, linearised where there is a drift.
+        """The prior of its state for inference: the chain itself, linearised where there is a drift.
 
         Args:
             dynamics: at given parameters.
@@ -237,32 +190,66 @@ class Latent(Block, abc.ABC):
         """
         return ChainPrior(chain) if dynamics.drift is None else LinearizedPrior(chain, dynamics.drift, inside)
 
-    def statistics(self, smoothed: Smoothed, prior: TrajectoryPrior, apart, within, auxiliary) -> Any:
-        """What `maximize` needs of some rows: sums, so that those of all chunks can be added up.
+    def statistics(self, smoothed: Smoothed, prior: TrajectoryPrior, condition_shift, bin_weights, auxiliary) -> Any:
+        """The sufficient statistics for `maximize` of some rows: sums, which are added up over all chunks.
 
         Args:
-            smoothed: moments of the block's state.
-            prior: of the state; its chain's offset has what inputs add to the steps.
-            apart: what conditions add to the initial mean.
-            within: the weight of each bin [row, time].
+            smoothed: means and covariances of the block's state.
+            prior: of the state; the offset of its chain includes the inputs.
+            condition_shift: the row's initial mean less the one that conditions share [row, state].
+            bin_weights: [row, time], the weight of each bin: 1 inside the trial times its responsibility, 0 after.
             auxiliary: the block's auxiliary posterior, see `TrajectoryPrior`.
+
+        Returns:
+            A pytree of sums over rows.
         """
-        offset = prior.chain.offset
-        return statistics.gather(smoothed.mean, smoothed.covariance, smoothed.cross_covariance, offset, apart, within)
+        return statistics.gather(
+            smoothed.mean,
+            smoothed.covariance,
+            smoothed.cross_covariance,
+            prior.chain.offset,
+            condition_shift,
+            bin_weights,
+        )
 
     def maximize(self, stats: Any, context: Context, values: dict[str, Array]) -> tuple[dict[str, Array], Any]:
-        """New values of the sites that are `settled`, up to a basis, and that basis; from `statistics` of all rows."""
-        raise AssertionError(f"{type(self).__name__} says that sites are settled, and has no update for them.")
+        """New values of the sites in `closed_form`, and the basis in which they are.
+
+        Args:
+            stats: `statistics`, added up over all trials.
+            context: facts of the training data.
+            values: of the block's sites before the update, by their full names.
+
+        Returns:
+            The values by full name, and the basis [latent, latent], old latents = basis new latents.
+        """
+        raise AssertionError(f"{type(self).__name__} names sites in closed_form, and has no method maximize for them.")
 
     def for_trials(self, dynamics: Dynamics, covariates: dict[str, Any]) -> Chain:
-        """The chain of each trial."""
-        inputs = [covariates[one.name] for one in self.inputs]
+        """The chain of each trial.
+
+        Args:
+            dynamics: the prior at given parameters.
+            covariates: arrays [trial, ...] by name, as `covariates` returns them.
+
+        Returns:
+            The chain, with a leading axis `trial` where a part of it differs between trials.
+        """
+        inputs = [covariates[item.name] for item in self.inputs]
         return conditioned(
             dynamics, jnp.concatenate(inputs, -1) if inputs else None, self.starting_condition(covariates)
         )
 
     def trajectories(self, dynamics: Dynamics, trials: "Trials"):
-        """Sample x [trial, time, latent] of all trials at given parameters."""
+        """Sample the trajectories of all trials at given parameters, as one site.
+
+        Args:
+            dynamics: the prior at these parameters.
+            trials: whose inputs and conditions the chain takes.
+
+        Returns:
+            x [trial, time, latent].
+        """
         covariates = {name: jnp.asarray(value) for name, value in self.covariates(trials, Context.of(trials)).items()}
         chain = self.for_trials(dynamics, covariates)
         with numpyro.plate("trial", trials.n_trials, dim=-1):
@@ -277,5 +264,12 @@ class Latent(Block, abc.ABC):
         return apply(emission if emission.ndim == 2 else until(emission, trials.n_bins, axis=0), state)
 
     def __call__(self, trials: "Trials"):
-        """Sample the block's parameters and its trajectories: x [trial, time, latent]."""
+        """Sample the block's parameters and its trajectories, inside a NumPyro function.
+
+        Args:
+            trials: whose trajectories are sampled.
+
+        Returns:
+            x [trial, time, latent].
+        """
         return calls.latents(self, trials)

@@ -14,13 +14,13 @@ import numpyro.distributions as dist
 from nlbprob.arguments import checked_keywords, one_of
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.inputs import Input, checked_inputs, total_width
-from nlbprob.blocks.latent import Begin, Dynamics, Latent
+from nlbprob.blocks.latent import Dynamics, InitialLatents, Latent
 from nlbprob.errors import InputError
 from nlbprob.numerics import matrices, statistics
 from nlbprob.numerics.gaussian import Chain
 from nlbprob.numerics.modes import eigenmodes, modal_transition, mode_of_state
 
-#: Slowest decay kept when dynamics are estimated, in mean trial lengths; slower ones cannot be told from a constant.
+#: Slowest decay kept when dynamics are estimated, in mean trial lengths; slower ones look constant in a trial.
 SLOWEST_DECAY_TRIALS = 10.0
 KINDS, INITIAL = ("dense", "diagonal", "modal"), ("shared", "condition")
 
@@ -46,13 +46,13 @@ class LDS(Latent):
             - "diagonal": each latent only decays.
 
         name: prefix of its sites.
-        inputs: what pushes the state, such as Covariate("stimulus") or TrialTime().
+        inputs: what drives the state, such as Covariate("stimulus") or TrialTime().
         initial: "shared", or "condition", which adds a deviation of the initial mean for each condition (and reads the
             trial's condition at prediction too).
         priors: in place of those below, by the name of the site: `LDS(12, priors={"decay_ms": ...})`.
 
     Raises:
-        InputError: an argument is of no use, or there is no site of a name in `priors`.
+        InputError: an argument is invalid, or a name in `priors` is no site.
 
     Sites:
         - decay_ms [latent, or mode] ~ LogNormal(log 200, 1), in ms
@@ -73,12 +73,12 @@ class LDS(Latent):
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        self.settle(inputs=checked_inputs(self.inputs, "LDS"))
+        self.set_fields(inputs=checked_inputs(self.inputs, "LDS"))
         self.check_dim()
         one_of(self.dynamics, KINDS, "LDS", "dynamics")
         one_of(self.initial, INITIAL, "LDS", "initial")
-        own = {"dense": ("rotation_hz", "initial_covariance"), "diagonal": ("initial_scale",)}
-        names = own.get(self.dynamics, ("frequency_hz", "initial_scale"))
+        form_sites = {"dense": ("rotation_hz", "initial_covariance"), "diagonal": ("initial_scale",)}
+        names = form_sites.get(self.dynamics, ("frequency_hz", "initial_scale"))
         self.check_priors(("decay_ms", "initial_mean", "input_weights", "condition_mean", *names))
 
     @property
@@ -86,7 +86,7 @@ class LDS(Latent):
         return self.dynamics == "dense"
 
     @property
-    def settled(self) -> tuple[str, ...]:
+    def closed_form(self) -> tuple[str, ...]:
         return ("decay_ms", "rotation_hz", "initial_mean", "initial_covariance") if self.rotatable else ()
 
     @property
@@ -99,8 +99,8 @@ class LDS(Latent):
         return self.n_latents // 2 if self.dynamics == "modal" else 0
 
     def covariates(self, trials, context):
-        own = {"condition": context.condition_index(trials)} if self.initial == "condition" else {}
-        return super().covariates(trials, context) | own
+        condition = {"condition": context.condition_index(trials)} if self.initial == "condition" else {}
+        return super().covariates(trials, context) | condition
 
     def check(self, trials):
         if self.initial == "condition" and not trials.condition:
@@ -111,20 +111,20 @@ class LDS(Latent):
         dim = self.n_latents
         modes = dim - self.n_pairs
         decay_ms = self.sample("decay_ms", dist.LogNormal(math.log(200.0), 1.0).expand([modes]), (self.mode_label,))
-        drive, starts = None, None
+        drive, condition_means = None, None
         chain = self.dense(decay_ms, context) if self.dynamics == "dense" else self.modal(decay_ms, context)
         if self.inputs:
             weights = dist.Normal(0.0, 0.2).expand([dim, total_width(self.inputs, context)])
             drive = self.sample("input_weights", weights, ("latent", f"{self.name}_input"))
         if self.initial == "condition":
-            apart = dist.Normal(0.0, 1.0).expand([len(context.conditions), dim])
-            starts = self.sample("condition_mean", apart, ("condition", "latent"))
-        found = Dynamics(chain, drive=drive, starts=starts)
-        return found._replace(chain=matrices.change_basis(chain, self.normalizing_basis(chain, context)))
+            shift_prior = dist.Normal(0.0, 1.0).expand([len(context.conditions), dim])
+            condition_means = self.sample("condition_mean", shift_prior, ("condition", "latent"))
+        dynamics = Dynamics(chain, drive=drive, condition_means=condition_means)
+        return dynamics._replace(chain=matrices.change_basis(chain, self.normalizing_basis(chain, context)))
 
     @property
     def mode_label(self) -> str:
-        """What the axis of the decay times is called."""
+        """The name of the axis of the decay times."""
         return "latent" if self.dynamics == "dense" else f"{self.name}_mode"
 
     def initial_mean(self):
@@ -166,16 +166,16 @@ class LDS(Latent):
         if self.dynamics == "dense":
             return jnp.linalg.cholesky(moment)
         modes = mode_of_state(self.n_latents, self.dynamics == "modal")
-        share = (modes[:, None] == modes[None, :]) / np.bincount(modes)[modes]
-        return jnp.diag(jnp.sqrt(jnp.asarray(share, moment.dtype) @ jnp.diagonal(moment)))
+        averaging = (modes[:, None] == modes[None, :]) / np.bincount(modes)[modes]
+        return jnp.diag(jnp.sqrt(jnp.asarray(averaging, moment.dtype) @ jnp.diagonal(moment)))
 
-    def start(self, begin: Begin, context: Context):
-        """Site values near the chain that a regression found."""
+    def start(self, initial: InitialLatents, context: Context):
+        """Site values near the chain of the regression."""
         if self.dynamics == "dense":
-            values, basis = near_chain(self, begin.chain, context)
+            values, basis = near_chain(self, initial.chain, context)
             values = dict(values)
         else:
-            values, basis = self.start_modes(begin.chain, context)
+            values, basis = self.start_modes(initial.chain, context)
         dtype, dim = basis.dtype, self.n_latents
         if self.inputs:
             values[self.site("input_weights")] = jnp.zeros((dim, total_width(self.inputs, context)), dtype)
@@ -187,12 +187,12 @@ class LDS(Latent):
         """Decay times and frequencies from the eigenvalues of a transition, each mode on unit scale."""
         slowest_ms = SLOWEST_DECAY_TRIALS * context.mean_bins * context.bin_ms
         modal = self.dynamics == "modal"
-        found = eigenmodes(np.asarray(chain.transition, float), modal, context.bin_ms, slowest_ms / 2)
-        decay_ms, frequency_hz, basis = found
+        eigen = eigenmodes(np.asarray(chain.transition, float), modal, context.bin_ms, slowest_ms / 2)
+        decay_ms, frequency_hz, basis = eigen
         modes = mode_of_state(self.n_latents, modal)
         inverse = np.linalg.inv(basis)
-        spread = np.bincount(modes, np.diag(inverse @ inverse.T)) / np.bincount(modes)
-        basis = basis * np.sqrt(spread)[modes]
+        variance = np.bincount(modes, np.diag(inverse @ inverse.T)) / np.bincount(modes)
+        basis = basis * np.sqrt(variance)[modes]
         dtype = chain.transition.dtype
         values: dict[str, Any] = {
             self.site("decay_ms"): decay_ms,
@@ -203,7 +203,7 @@ class LDS(Latent):
             values[self.site("frequency_hz")] = np.maximum(frequency_hz, 0.05)
         return {name: jnp.asarray(value, dtype) for name, value in values.items()}, jnp.asarray(basis, dtype)
 
-    def pilot(self):
+    def warm_start(self):
         return LDS(self.dim, name=self.name) if self.dynamics == "modal" else None
 
     def maximize(self, stats, context: Context, values: dict):
@@ -211,7 +211,7 @@ class LDS(Latent):
         return self.from_chain(statistics.fit_chain(stats, context.bin_ms), context, values)
 
     def from_chain(self, chain: Chain, context: Context, values: dict):
-        """Site values whose chain is the given one up to a basis, for dense dynamics: (values, basis), x = basis z.
+        """Site values of dense dynamics whose chain is `chain` in another basis: (values, basis), x = basis z.
 
         The stationary covariance is made the identity, then A is split into rotation times decay (its polar
         decomposition). A chain that is not stable is first shrunk to decay no slower than `SLOWEST_DECAY_TRIALS`
@@ -220,43 +220,43 @@ class LDS(Latent):
         bin_ms, slowest_ms = context.bin_ms, SLOWEST_DECAY_TRIALS * context.mean_bins * context.bin_ms
         radius = matrices.spectral_radius(chain.transition)
         transition = chain.transition * jnp.minimum(1.0, math.exp(-bin_ms / slowest_ms) / radius)
-        spread, vectors = jnp.linalg.eigh(matrices.stationary_covariance(transition, chain.noise))
-        root = vectors * jnp.sqrt(jnp.maximum(spread, 1e-6 * spread[-1]))
+        variance, vectors = jnp.linalg.eigh(matrices.stationary_covariance(transition, chain.noise))
+        root = vectors * jnp.sqrt(jnp.maximum(variance, 1e-6 * variance[-1]))
         whitened = jnp.linalg.solve(root, transition @ root)
         left, contraction, right = jnp.linalg.svd(whitened)
         basis = root @ right.T
         decay_ms = -bin_ms / jnp.log(jnp.clip(contraction, math.exp(-10.0), math.exp(-bin_ms / (2 * slowest_ms))))
         rotation = matrices.inverse_cayley(right @ left)
         pairs = rotation[jnp.triu_indices(self.n_latents, 1)]
-        moved = matrices.change_basis(chain, basis)
+        in_basis = matrices.change_basis(chain, basis)
         sites = {
             self.site("decay_ms"): decay_ms,
             self.site("rotation_hz"): pairs / (2 * math.pi * bin_ms / 1000),
-            self.site("initial_mean"): moved.initial_mean,
-            self.site("initial_covariance"): moved.initial_covariance,
+            self.site("initial_mean"): in_basis.initial_mean,
+            self.site("initial_covariance"): in_basis.initial_covariance,
         }
         if self.dim == 1:
             del sites[self.site("rotation_hz")]
         canonical = canonical_chain(
-            decay_ms, pairs, moved.initial_mean, moved.initial_covariance, bin_ms, turned=rotation
+            decay_ms, pairs, in_basis.initial_mean, in_basis.initial_covariance, bin_ms, turned=rotation
         )
         basis = basis @ self.normalizing_basis(canonical, context)
         # Inputs and conditions act on the normalised state.
         for name, turned in (("input_weights", False), ("condition_mean", True)):
             if (value := values.get(self.site(name))) is not None:
-                moved_value = jnp.linalg.solve(basis, value.T if turned else value)
-                sites[self.site(name)] = moved_value.T if turned else moved_value
+                new_value = jnp.linalg.solve(basis, value.T if turned else value)
+                sites[self.site(name)] = new_value.T if turned else new_value
         return sites, basis
 
 
 @functools.partial(jax.jit, static_argnums=(0, 2))
 def near_chain(block: LDS, chain: Chain, context: Context):
-    """Site values of dense dynamics whose chain is the given one up to a basis, and that basis."""
+    """Site values of dense dynamics whose chain is `chain` in another basis, and that basis (see `from_chain`)."""
     return block.from_chain(chain, context, {})
 
 
 def canonical_chain(decay_ms, rotation_hz, mean, covariance, bin_ms: float, turned=None) -> Chain:
-    """The chain whose stationary covariance is the identity; `turned` gives W itself instead of `rotation_hz`."""
+    """The chain with stationary covariance I; `turned` is the skew matrix W, used in place of `rotation_hz`."""
     dim = decay_ms.shape[0]
     rotation = matrices.skew(2 * math.pi * bin_ms / 1000 * rotation_hz, dim) if turned is None else turned
     orthogonal = matrices.cayley(rotation)

@@ -1,4 +1,4 @@
-"""A whole trajectory of a linear-Gaussian chain as one NumPyro distribution: one sample site, no scan of sites."""
+"""The trajectory of a linear-Gaussian chain as one NumPyro distribution: one sample site, no scan of sites."""
 
 from typing import Any
 
@@ -57,19 +57,33 @@ class LinearGaussianMarkov(dist.Distribution):
 
     @classmethod
     def from_chain(cls, chain: Chain, num_steps: int) -> "LinearGaussianMarkov":
-        """The distribution of a trajectory of `num_steps` bins of a chain, or of one chain for each trial."""
+        """The distribution of the trajectories of a chain.
 
-        def every_step(array, own):
-            return array if array.ndim > own else jnp.broadcast_to(array, (num_steps - 1, *array.shape))
+        Args:
+            chain: one for all trials, or with a leading axis `trial`.
+            num_steps: the number of bins T.
+
+        Returns:
+            A distribution with events [time, state].
+        """
+
+        def every_step(array, n_axes):
+            return array if array.ndim > n_axes else jnp.broadcast_to(array, (num_steps - 1, *array.shape))
 
         steps = (every_step(chain.transition, 2), every_step(chain.offset, 1), every_step(chain.noise, 2))
         return cls(chain.initial_mean, chain.initial_covariance, *steps)
 
     @classmethod
     def from_smoothed(cls, smoothed: Smoothed) -> "LinearGaussianMarkov":
-        """The posterior chain that a smoother found, run forward in time.
+        """The posterior chain of a smoother, run forward in time.
 
         x_{t+1} | x_t ~ N(m_{t+1} + S P_t^-1 (x_t - m_t), P_{t+1} - S P_t^-1 S'), S = Cov(x_{t+1}, x_t).
+
+        Args:
+            smoothed: means [..., time, state], covariances, and S of neighbouring bins.
+
+        Returns:
+            A distribution with events [time, state].
         """
         mean, covariance, cross = smoothed.mean, smoothed.covariance, smoothed.cross_covariance
         factor = (cholesky(covariance[..., :-1, :, :]), True)
@@ -77,7 +91,7 @@ class LinearGaussianMarkov(dist.Distribution):
         offset = mean[..., 1:, :] - jnp.einsum("...ij,...j->...i", gain, mean[..., :-1, :])
         later = covariance[..., 1:, :, :]
         noise = symmetrize(later - gain @ cross.mT)
-        # The difference may be far smaller than what it is a difference of: its rounding error keeps it positive.
+        # The difference may be far smaller than its terms; adding their rounding error keeps it positive definite.
         rounding = 4 * later.shape[-1] * jnp.finfo(later.dtype).eps * jnp.diagonal(later, axis1=-2, axis2=-1)
         noise = noise + rounding[..., None] * jnp.eye(later.shape[-1], dtype=later.dtype)
         return cls(mean[..., 0, :], covariance[..., 0, :, :], gain, offset, noise)
@@ -99,11 +113,11 @@ class LinearGaussianMarkov(dist.Distribution):
             state = state + jnp.einsum("...ij,...j->...i", root, shock)
             return state, state
 
-        _, rest = lax.scan(advance, first, leading)
-        return jnp.moveaxis(jnp.concatenate([first[None], rest]), 0, -2)
+        _, states = lax.scan(advance, first, leading)
+        return jnp.moveaxis(jnp.concatenate([first[None], states]), 0, -2)
 
     def log_prob(self, value):
-        moved = jnp.einsum("...tij,...tj->...ti", self.transition, value[..., :-1, :]) + self.offset
-        steps = dist.MultivariateNormal(moved, scale_tril=cholesky(self.noise)).log_prob(value[..., 1:, :])
+        predicted = jnp.einsum("...tij,...tj->...ti", self.transition, value[..., :-1, :]) + self.offset
+        steps = dist.MultivariateNormal(predicted, scale_tril=cholesky(self.noise)).log_prob(value[..., 1:, :])
         first = dist.MultivariateNormal(self.initial_mean, scale_tril=cholesky(self.initial_covariance))
         return first.log_prob(value[..., 0, :]) + steps.sum(-1)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
 from nlbprob.arguments import checked_keywords
-from nlbprob.blocks.observation import Linked, expected, log_factorial
+from nlbprob.blocks.observation_base import Linked, expected, log_factorial
 
 
 def log_rising(counts, dispersion):
@@ -22,10 +22,10 @@ def log_rising(counts, dispersion):
     nearly Poisson. With s = r + 1, n = y - 1 it is n log(1 + dispersion) + (s + n - 1/2) log(1 + n / s) - n + R(s + n)
     - R(s), R the remainder of Stirling's formula.
     """
-    more = jnp.maximum(counts - 1, 0)
-    base = 1 + 1 / dispersion
-    total = more * jnp.log1p(dispersion) + (base + more - 0.5) * jnp.log1p(more / base) - more
-    return jnp.where(counts > 1, total + stirling_remainder(base + more) - stirling_remainder(base), 0.0)
+    n = jnp.maximum(counts - 1, 0)
+    s = 1 + 1 / dispersion
+    total = n * jnp.log1p(dispersion) + (s + n - 0.5) * jnp.log1p(n / s) - n
+    return jnp.where(counts > 1, total + stirling_remainder(s + n) - stirling_remainder(s), 0.0)
 
 
 def stirling_remainder(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -74,8 +74,8 @@ class NegativeBinomialLogMean(dist.Distribution):
 
     def log_prob(self, value):
         count = jnp.asarray(value, self.log_mean.dtype)
-        alone = log_rising(count, self.dispersion) - log_factorial(count, count.dtype)
-        return alone + kernel(count, self.log_mean, self.dispersion)
+        constant = log_rising(count, self.dispersion) - log_factorial(count, count.dtype)
+        return constant + kernel(count, self.log_mean, self.dispersion)
 
 
 def kernel(count, log_mean, dispersion):
@@ -114,7 +114,7 @@ class NegativeBinomial(Linked):
         return {"dispersion": self.sample("dispersion", prior, ("neuron",))}
 
     def start(self, mean, variance):
-        # Half of the excess of the variance: the latents will account for the rest.
+        # Half of the excess of the variance: the latents account for the other half.
         return {"dispersion": jnp.clip(0.5 * (variance - mean) / mean**2, 0.02, 2.0)}
 
     def distribution(self, predictor, parameters):
@@ -126,8 +126,8 @@ class NegativeBinomial(Linked):
         return super().expected_count(mean, variance, parameters)
 
     def expected_log_prob(self, mean, variance, counts, parameters):
-        dispersion, own = jnp.asarray(parameters["dispersion"]), counts.astype(mean.dtype)
-        # What the predictor does not change stays outside of the quadrature.
-        alone = log_rising(own, dispersion) - log_factorial(counts, mean.dtype)
-        value, *slopes = expected(lambda eta: kernel(own, self.log_rate(eta), dispersion), mean, variance)
-        return (value + alone, *slopes)
+        dispersion, y = jnp.asarray(parameters["dispersion"]), counts.astype(mean.dtype)
+        # Terms that do not depend on the predictor stay outside of the quadrature.
+        constant = log_rising(y, dispersion) - log_factorial(counts, mean.dtype)
+        value, *slopes = expected(lambda eta: kernel(y, self.log_rate(eta), dispersion), mean, variance)
+        return (value + constant, *slopes)

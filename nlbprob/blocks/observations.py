@@ -13,7 +13,7 @@ import numpyro.distributions as dist
 
 from nlbprob.arguments import checked_keywords
 from nlbprob.blocks.negative_binomial import NegativeBinomial
-from nlbprob.blocks.observation import Observation, expected, log_factorial
+from nlbprob.blocks.observation_base import Observation, expected, log_factorial
 from nlbprob.blocks.poisson import Poisson, ZeroInflatedPoisson
 from nlbprob.errors import InputError
 

@@ -1,4 +1,4 @@
-"""Poisson counts, and Poisson counts with more zeros than that."""
+"""Poisson counts, and zero-inflated ones."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import numpy as np
 import numpyro.distributions as dist
 
 from nlbprob.arguments import checked_keywords
-from nlbprob.blocks.observation import Linked, expected, log_factorial
+from nlbprob.blocks.observation_base import Linked, expected, log_factorial
 
 
 @checked_keywords
@@ -47,8 +47,8 @@ class Poisson(Linked):
         if self.link == "exp":
             rate = jnp.exp(mean + 0.5 * variance)
             return counts * mean - rate - log_factorial(counts, mean.dtype), counts - rate, rate
-        own = counts.astype(mean.dtype)
-        value, *slopes = expected(lambda eta: own * self.log_rate(eta) - self.rate(eta), mean, variance)
+        y = counts.astype(mean.dtype)
+        value, *slopes = expected(lambda eta: y * self.log_rate(eta) - self.rate(eta), mean, variance)
         return (value - log_factorial(counts, mean.dtype), *slopes)
 
 
@@ -58,8 +58,8 @@ class ZeroInflatedPoisson(Linked):
     """y = 0 with probability g, else y ~ Poisson(link(eta)): bins in which a neuron is silent whatever drives it.
 
     log p(0) = log(g + (1 - g) e^-rate), log p(y) = log(1 - g) + y log rate - rate - log y! for y > 0; the mean count is
-    (1 - g) rate. g and the rate are told apart only by neurons that fire more than once in some bins. Not log-concave:
-    a posterior need not be unique.
+    (1 - g) rate. g and the rate can be estimated separately only in neurons that fire more than once in some
+    bins. Not log-concave: a posterior need not be unique.
 
     Args:
         link: "exp" or "softplus", as in `Poisson`.
@@ -77,8 +77,8 @@ class ZeroInflatedPoisson(Linked):
         self.check_priors(("gate",))
 
     @property
-    def open(self) -> Poisson:
-        """The observation where the gate lets counts through."""
+    def ungated(self) -> Poisson:
+        """The observation in bins that are not gated."""
         return Poisson(self.link)
 
     def check(self, trials):
@@ -97,10 +97,10 @@ class ZeroInflatedPoisson(Linked):
         return dist.ZeroInflatedPoisson(parameters["gate"], self.rate(predictor))
 
     def expected_count(self, mean, variance, parameters):
-        return (1 - parameters["gate"]) * self.open.expected_count(mean, variance, {})
+        return (1 - parameters["gate"]) * self.ungated.expected_count(mean, variance, {})
 
     def expected_log_prob(self, mean, variance, counts, parameters):
-        log_gate, log_open = jnp.log(parameters["gate"]), jnp.log1p(-parameters["gate"])
-        zero = expected(lambda eta: jnp.logaddexp(log_gate, log_open - self.rate(eta)), mean, variance)
-        value, *slopes = self.open.expected_log_prob(mean, variance, counts, {})
-        return tuple(jnp.where(counts == 0, a, b) for a, b in zip(zero, (value + log_open, *slopes), strict=True))
+        log_gate, log_ungated = jnp.log(parameters["gate"]), jnp.log1p(-parameters["gate"])
+        zero = expected(lambda eta: jnp.logaddexp(log_gate, log_ungated - self.rate(eta)), mean, variance)
+        value, *slopes = self.ungated.expected_log_prob(mean, variance, counts, {})
+        return tuple(jnp.where(counts == 0, a, b) for a, b in zip(zero, (value + log_ungated, *slopes), strict=True))

@@ -29,7 +29,7 @@ LOADING_SCALE = 0.5
 
 
 class Readout(Block, abc.ABC):
-    """What inference asks of a readout: which sites hold the baselines and loadings, and how to set them."""
+    """The interface of a readout: the sites of baselines and loadings, their values and their updates."""
 
     @property
     @abc.abstractmethod
@@ -40,33 +40,82 @@ class Readout(Block, abc.ABC):
         """
 
     @property
-    def settled(self) -> tuple[str, ...]:
+    def closed_form(self) -> tuple[str, ...]:
         """The sites that EM updates in closed form or by Newton steps."""
         return self.names
 
     def loadings(self, values: Mapping[str, Any]) -> Any:
-        """All loadings [neuron, latent] at given values of the sites."""
+        """All loadings at given values of the sites.
+
+        Args:
+            values: of the sites, by name.
+
+        Returns:
+            [neuron, latent].
+        """
         parts = [values[name] for name in self.names[1:]]
         return parts[0] if len(parts) == 1 else jnp.concatenate(parts, 1)
 
     @abc.abstractmethod
     def values(self, baseline, loadings) -> dict[str, Any]:
-        """The values of the sites at given baselines and loadings."""
+        """The values of the sites at given baselines and loadings.
+
+        Args:
+            baseline: [neuron].
+            loadings: [neuron, latent].
+
+        Returns:
+            Arrays by the names of the sites.
+        """
 
     def parameters(self, context: Context, dim: int, baseline_location) -> Any:
-        """Sample the loadings and baselines of `context.n_neurons` neurons on `dim` latents."""
+        """Sample the loadings and baselines.
+
+        Args:
+            context: facts of the training data, which has `context.n_neurons` neurons.
+            dim: number of latents.
+            baseline_location: prior mean of the baselines, in units of the predictor.
+
+        Returns:
+            Loadings [neuron, latent] and baselines [neuron].
+        """
         raise AssertionError(f"{type(self).__name__} does not sample by itself.")
 
     def penalty(self, loadings, values: dict[str, Any], baseline_location) -> Any:
-        """Location and precision [neuron, 1 + latent] of the normal that stands for the prior in a Newton step."""
+        """The normal that stands for the prior of (baseline, loadings) in a Newton step.
+
+        Args:
+            loadings: [neuron, latent], about which the prior is approximated.
+            values: of all sites.
+            baseline_location: prior mean of the baselines.
+
+        Returns:
+            Location and precision, [1 + latent] or [neuron, 1 + latent].
+        """
         raise AssertionError(f"{type(self).__name__} has no prior of its own.")
 
     def start(self, dim: int) -> dict[str, Any]:
-        """Where the sites of the prior start."""
+        """Values of the sites of the prior at which a fit starts.
+
+        Args:
+            dim: number of latents.
+
+        Returns:
+            Arrays by the names of the sites.
+        """
         return {}
 
     def maximize(self, loadings, curvature, values: dict[str, Any]) -> dict[str, Any]:
-        """The prior's own sites given the loadings and their precision."""
+        """New values of the prior's own sites, given the posterior of the loadings.
+
+        Args:
+            loadings: posterior means [neuron, latent].
+            curvature: posterior precision of (baseline, loadings) [neuron, 1 + latent, 1 + latent].
+            values: of all sites before the update.
+
+        Returns:
+            The values of the sites that have an update in closed form, by name.
+        """
         return {}
 
 
@@ -87,7 +136,7 @@ class LinearReadout(Readout):
         priors: of parameters, in place of the usual ones, by name.
 
     Raises:
-        InputError: there is no such prior, or a scale is given beside a prior that has its own.
+        InputError: there is no such prior, or `loading_scale` is given with a prior object.
 
     Sites:
         - loadings [neuron, latent], by the prior
@@ -103,19 +152,19 @@ class LinearReadout(Readout):
 
     def __post_init__(self):
         self.check_shrinkage()
-        self.settle(baseline_scale=real_number(self.baseline_scale, "LinearReadout", "baseline_scale", above=0))
+        self.set_fields(baseline_scale=real_number(self.baseline_scale, "LinearReadout", "baseline_scale", above=0))
         self.check_priors(("loadings", "baseline", *self.prior.names))
 
     def check_shrinkage(self) -> None:
-        """Raise InputError unless the prior of the loadings and its scale are given, once."""
+        """Raise InputError unless the prior is known and its scale is given at most once."""
         if isinstance(self.shrinkage, type):
             instance_of(self.shrinkage, Shrinkage, "LinearReadout", "shrinkage", "a prior, such as nlb.Ridge(0.5)")
         if not isinstance(self.shrinkage, Shrinkage):
             one_of(self.shrinkage, SHRINKAGE, "LinearReadout", "shrinkage")
             scale = LOADING_SCALE if self.loading_scale is None else self.loading_scale
-            self.settle(loading_scale=real_number(scale, "LinearReadout", "loading_scale", above=0))
+            self.set_fields(loading_scale=real_number(scale, "LinearReadout", "loading_scale", above=0))
         elif self.loading_scale in (None, LOADING_SCALE):
-            self.settle(loading_scale=None)
+            self.set_fields(loading_scale=None)
         else:
             kind = type(self.shrinkage).__name__
             raise InputError(
@@ -135,7 +184,7 @@ class LinearReadout(Readout):
         return self.site("baseline"), self.site("loadings")
 
     @property
-    def settled(self) -> tuple[str, ...]:
+    def closed_form(self) -> tuple[str, ...]:
         return (*self.names, *map(self.site, self.prior.closed_form))
 
     def values(self, baseline, loadings):
@@ -143,8 +192,8 @@ class LinearReadout(Readout):
 
     def parameters(self, context: Context, dim: int, baseline_location):
         """Sample the loadings and baselines of `context.n_neurons` neurons on `dim` latents."""
-        own = self.prior.parameters(self, dim)
-        prior = self.prior.distribution((context.n_neurons, dim), own)
+        prior_values = self.prior.parameters(self, dim)
+        prior = self.prior.distribution((context.n_neurons, dim), prior_values)
         loadings = self.sample("loadings", prior, ("neuron", "latent"))
         level = dist.Normal(baseline_location, self.baseline_scale).expand([context.n_neurons])
         return loadings, self.sample("baseline", level, ("neuron",))
@@ -168,9 +217,23 @@ class LinearReadout(Readout):
         return self.to_sites(self.prior.maximize(loadings, variance, self.prior_values(values)))
 
     def prior_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters of the prior of loadings, by name, from the values of all sites."""
+        """The parameters of the prior of loadings.
+
+        Args:
+            values: of all sites.
+
+        Returns:
+            Arrays by the prior's own names, such as "latent_scale".
+        """
         return {name: values[self.site(name)] for name in self.prior.names}
 
     def to_sites(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Parameters by the names of their sites."""
+        """Parameters by the names of their sites.
+
+        Args:
+            values: by the prior's own names.
+
+        Returns:
+            The same by the readout's names of the sites.
+        """
         return {self.site(name): value for name, value in values.items()}

@@ -13,9 +13,9 @@ import numpyro.distributions as dist
 
 from nlbprob.arguments import checked_keywords, flag, real_number, whole_number
 from nlbprob.blocks.base import Context
-from nlbprob.blocks.latent import Begin, Dynamics, Latent, Regimes
+from nlbprob.blocks.latent import Dynamics, InitialLatents, Latent, Regimes
 from nlbprob.blocks.lds import LDS
-from nlbprob.blocks.switching import SwitchingLinearGaussian
+from nlbprob.blocks.switching_markov import SwitchingLinearGaussian
 from nlbprob.blocks.trajectory_priors.switching import SwitchingPrior
 from nlbprob.errors import InputError
 from nlbprob.numerics import matrices, statistics
@@ -32,19 +32,19 @@ class SwitchingLDS(Latent):
 
     p(s_t = k | s_{t-1} = j) is row j of `transition`, sticky a priori. A_s with an eigenvalue beyond 0.999 is shrunk to
     it, so that trajectories and forecasts stay finite. A change of basis gives x unit second moment over the bins of a
-    trial (R taken as zero).
+    trial (for R = 0).
 
     Args:
         states: number of regimes S.
         dim: number of latents; None takes the square root of the number of neurons, at most 24.
         recurrent: whether the transitions depend on the state: log p(s_t = k | s_{t-1} = j, x_{t-1}) =
             log transition_jk + R_k'x_{t-1} up to its normaliser (Linderman et al. 2017, arXiv 1610.08466).
-        dwell_ms: how long a regime lasts by the prior's mean, in ms.
+        dwell_ms: prior mean of the time that a regime lasts, in ms.
         name: prefix of its sites.
         priors: in place of those below, by the name of the site.
 
     Raises:
-        InputError: an argument is of no use, or there is no site of a name in `priors`.
+        InputError: an argument is invalid, or a name in `priors` is no site.
 
     Sites:
         - initial [regime] ~ Dirichlet(2)
@@ -68,23 +68,32 @@ class SwitchingLDS(Latent):
 
     def __post_init__(self):
         self.check_dim()
-        self.settle(
+        self.set_fields(
             states=whole_number(self.states, "SwitchingLDS", "states", 1),
             recurrent=flag(self.recurrent, "SwitchingLDS", "recurrent"),
             dwell_ms=real_number(self.dwell_ms, "SwitchingLDS", "dwell_ms", above=0),
         )
-        own = ("recurrence",) if self.recurrent else ()
-        known = ("initial", "transition", "matrix", "offset", "noise", "initial_mean", "initial_covariance", *own)
-        self.check_priors(known)
+        recurrence = ("recurrence",) if self.recurrent else ()
+        sites = (
+            "initial",
+            "transition",
+            "matrix",
+            "offset",
+            "noise",
+            "initial_mean",
+            "initial_covariance",
+            *recurrence,
+        )
+        self.check_priors(sites)
 
     @property
     def n_regimes(self) -> int:
         return self.states
 
     @property
-    def settled(self) -> tuple[str, ...]:
-        own = ("matrix", "offset", "noise", "initial_mean", "initial_covariance", "initial")
-        return own if self.recurrent else (*own, "transition")
+    def closed_form(self) -> tuple[str, ...]:
+        names = ("matrix", "offset", "noise", "initial_mean", "initial_covariance", "initial")
+        return names if self.recurrent else (*names, "transition")
 
     def check(self, trials):
         if self.states > trials.n_bins:
@@ -93,11 +102,18 @@ class SwitchingLDS(Latent):
                 "Lower states, or use smaller bins."
             )
 
-    def pilot(self) -> LDS:
+    def warm_start(self) -> LDS:
         return LDS(self.dim, name=self.name)
 
     def concentration(self, context: Context) -> np.ndarray:
-        """Of the Dirichlet prior of each row of the transition: sticky for `dwell_ms`."""
+        """The concentration of the Dirichlet prior of each row of the transition: sticky for `dwell_ms`.
+
+        Args:
+            context: facts of the training data.
+
+        Returns:
+            [regime, regime].
+        """
         stay = math.exp(-context.bin_ms / self.dwell_ms)
         others = (1 - stay) / max(self.states - 1, 1)
         return 1.0 + 20.0 * np.where(np.eye(self.states, dtype=bool), stay if self.states > 1 else 1.0, others)
@@ -109,8 +125,8 @@ class SwitchingLDS(Latent):
         rows = dist.Dirichlet(jnp.asarray(self.concentration(context)))
         transition = self.sample("transition", rows, ("regime", "regime_2"))
         persistence = math.exp(-context.bin_ms / statistics.PRIOR_DECAY_MS)
-        near = dist.Normal(persistence * np.eye(dim, dtype=np.float32), 0.3).expand([states, dim, dim])
-        matrix = self.sample("matrix", near, ("regime", "latent", "latent_2"))
+        matrix_prior = dist.Normal(persistence * np.eye(dim, dtype=np.float32), 0.3).expand([states, dim, dim])
+        matrix = self.sample("matrix", matrix_prior, ("regime", "latent", "latent_2"))
         offset = self.sample("offset", dist.Normal(0.0, 0.1).expand([states, dim]), ("regime", "latent"))
         wishart = dist.InverseWishart(dim + 5.0, rate_matrix=0.2 * np.eye(dim, dtype=np.float32))
         noise = self.sample("noise", wishart.expand([states]), ("regime", "latent", "latent_2"))
@@ -124,24 +140,24 @@ class SwitchingLDS(Latent):
         matrix = matrix * stable(matrix)[:, None, None]
         chain = Chain(mean, covariance, matrix, offset, noise)
         basis = normalizing_basis(chain, initial, transition, context)
-        moved = jax.vmap(lambda a, b, q: matrices.change_basis(Chain(mean, covariance, a, b, q), basis))
-        chain = moved(matrix, offset, noise)
+        in_basis = jax.vmap(lambda a, b, q: matrices.change_basis(Chain(mean, covariance, a, b, q), basis))
+        chain = in_basis(matrix, offset, noise)
         chain = chain._replace(initial_mean=chain.initial_mean[0], initial_covariance=chain.initial_covariance[0])
         return Dynamics(chain, regimes=Regimes(jnp.log(initial), jnp.log(transition), recurrence))
 
-    def start(self, begin: Begin, context: Context):
-        """Regimes from clusters of (x, dx) of the latents that the fit begins with."""
-        rows, labels = clusters(begin, self.states)
+    def start(self, initial: InitialLatents, context: Context):
+        """Regimes from clusters of (x, dx) of the initial latents."""
+        rows, labels = clusters(initial, self.states)
         dtype, dim = jnp.result_type(float), self.n_latents
         before, after = rows
-        found = []
+        regressions = []
         for state in range(self.states):
             x, y = before[labels == state], after[labels == state]
             zero = np.zeros((dim, dim))
             sums = (y.T @ y, x.T @ x, y.T @ x, y.sum(0), x.sum(0), len(x), zero, np.zeros(dim), 0.0)
-            own = statistics.SufficientStatistics._make(jnp.asarray(a, dtype) for a in sums)
-            found.append(statistics.fit_affine(own, context.bin_ms))
-        matrix, offset, noise = (jnp.stack(parts) for parts in zip(*found, strict=True))
+            sufficient = statistics.SufficientStatistics._make(jnp.asarray(a, dtype) for a in sums)
+            regressions.append(statistics.fit_affine(sufficient, context.bin_ms))
+        matrix, offset, noise = (jnp.stack(parts) for parts in zip(*regressions, strict=True))
         concentration = self.concentration(context)
         values: dict[str, Any] = {
             "initial": np.full(self.states, 1 / self.states),
@@ -149,8 +165,8 @@ class SwitchingLDS(Latent):
             "matrix": matrix * stable(matrix)[:, None, None],
             "offset": offset,
             "noise": noise,
-            "initial_mean": begin.chain.initial_mean,
-            "initial_covariance": begin.chain.initial_covariance,
+            "initial_mean": initial.chain.initial_mean,
+            "initial_covariance": initial.chain.initial_covariance,
         }
         if self.recurrent:
             values["recurrence"] = np.zeros((self.states, dim))
@@ -163,13 +179,19 @@ class SwitchingLDS(Latent):
         assert dynamics.regimes is not None
         return SwitchingPrior(chain, dynamics.regimes)
 
-    def statistics(self, smoothed, prior, apart, within, auxiliary):
-        """Moments by regime, expected numbers of transitions [from, to], and of first bins in each regime."""
+    def statistics(self, smoothed, prior, condition_shift, bin_weights, auxiliary):
+        """Sufficient statistics by regime, expected numbers of transitions [from, to], and of first bins."""
         gathered = statistics.gather(
-            smoothed.mean, smoothed.covariance, smoothed.cross_covariance, 0.0, apart, within, auxiliary.marginal
+            smoothed.mean,
+            smoothed.covariance,
+            smoothed.cross_covariance,
+            0.0,
+            condition_shift,
+            bin_weights,
+            auxiliary.marginal,
         )
-        pairs = jnp.einsum("bt,btij->ij", within[:, 1:], auxiliary.pair)
-        return gathered, pairs, within[:, 0] @ auxiliary.marginal[:, 0]
+        pairs = jnp.einsum("bt,btij->ij", bin_weights[:, 1:], auxiliary.pair)
+        return gathered, pairs, bin_weights[:, 0] @ auxiliary.marginal[:, 0]
 
     def maximize(self, stats, context: Context, values: dict):
         """Regression of each regime's steps; counts of transitions plus their prior."""
@@ -183,7 +205,7 @@ class SwitchingLDS(Latent):
         if self.recurrent:
             transition = values[self.site("transition")]
         matrix = matrix * stable(matrix)[:, None, None]
-        found = {
+        values_by_name = {
             "matrix": matrix,
             "offset": offset,
             "noise": noise,
@@ -193,34 +215,34 @@ class SwitchingLDS(Latent):
         }
         basis = normalizing_basis(Chain(mean, covariance, matrix, offset, noise), initial, transition, context)
         if self.recurrent:
-            found["recurrence"] = values[self.site("recurrence")] @ basis
+            values_by_name["recurrence"] = values[self.site("recurrence")] @ basis
         else:
-            found["transition"] = transition
-        return {self.site(name): value for name, value in found.items()}, basis
+            values_by_name["transition"] = transition
+        return {self.site(name): value for name, value in values_by_name.items()}, basis
 
     def trajectories(self, dynamics: Dynamics, trials):
-        """Sample x of all trials, the regimes summed over (they are no site, so that any sampler goes on working)."""
+        """Sample x of all trials, the regimes summed over (they are no site, so that any sampler can be used)."""
         with numpyro.plate("trial", trials.n_trials, dim=-1):
             prior = SwitchingLinearGaussian(dynamics, trials.n_bins)
             return numpyro.sample(self.name, prior, infer={"event_dims": ["time", f"{self.name}_latent"]})
 
 
 def stable(matrix):
-    """What each transition is multiplied by so that its spectral radius is at most `RADIUS`."""
+    """The factor of each transition that takes its spectral radius to at most `RADIUS`."""
     return jnp.minimum(1.0, RADIUS / jax.vmap(matrices.spectral_radius)(matrix))
 
 
 def normalizing_basis(chain: Chain, initial, transition, context: Context):
     """L, x = L z, such that the second moment of z averaged over the bins of a trial is the identity.
 
-    The moments of x together with the regime, E[x 1(s_t = k)] and E[x x' 1(s_t = k)], are carried through the trial.
+    E[x 1(s_t = k)] and E[x x' 1(s_t = k)] are computed forwards over the bins.
     """
     weights = jnp.asarray(context.bin_weights, chain.initial_mean.dtype)
-    whole = chain.initial_covariance + jnp.outer(chain.initial_mean, chain.initial_mean)
+    second_moment = chain.initial_covariance + jnp.outer(chain.initial_mean, chain.initial_mean)
     first = (
         initial,
         initial[:, None] * chain.initial_mean,
-        initial[:, None, None] * whole,
+        initial[:, None, None] * second_moment,
     )
     a, b, q = chain.transition, chain.offset, chain.noise
 
@@ -228,27 +250,27 @@ def normalizing_basis(chain: Chain, initial, transition, context: Context):
         second = carry[2]
         total = weight * second.sum(0)
         chance, mean, second = (jnp.einsum("j...,jk->k...", part, transition) for part in carry)
-        pushed = jnp.einsum("kij,kj,kl->kil", a, mean, b)
-        spread = jnp.einsum("kij,kjl,kml->kim", a, second, a) + pushed + pushed.mT
-        spread = spread + chance[:, None, None] * (q + b[:, :, None] * b[:, None, :])
-        return (chance, jnp.einsum("kij,kj->ki", a, mean) + chance[:, None] * b, spread), total
+        drift = jnp.einsum("kij,kj,kl->kil", a, mean, b)
+        next_second = jnp.einsum("kij,kjl,kml->kim", a, second, a) + drift + drift.mT
+        next_second = next_second + chance[:, None, None] * (q + b[:, :, None] * b[:, None, :])
+        return (chance, jnp.einsum("kij,kj->ki", a, mean) + chance[:, None] * b, next_second), total
 
     _, terms = jax.lax.scan(advance, first, weights)
     return jnp.linalg.cholesky(matrices.symmetrize(terms.sum(0)))
 
 
-def clusters(begin: Begin, states: int):
-    """Pairs of neighbouring latents, and the cluster of (x, dx) that each belongs to."""
+def clusters(initial: InitialLatents, states: int):
+    """Pairs (x_t, x_{t+1}) of latents, and the cluster of each pair, of (x, dx)."""
     from scipy.cluster.vq import kmeans2
     from scipy.ndimage import uniform_filter1d
 
-    pairs = begin.inside[:, 1:]
-    before, after = begin.latents[:, :-1][pairs], begin.latents[:, 1:][pairs]
-    smooth = uniform_filter1d(begin.latents, 5, axis=1, mode="nearest")
+    pairs = initial.inside[:, 1:]
+    before, after = initial.latents[:, :-1][pairs], initial.latents[:, 1:][pairs]
+    smooth = uniform_filter1d(initial.latents, 5, axis=1, mode="nearest")
     change = np.diff(smooth, axis=1)[pairs]
     features = np.concatenate([smooth[:, :-1][pairs], change / np.maximum(change.std(0), 1e-6)], 1)
     if states == 1:
         return (before, after), np.zeros(len(before), int)
     with warnings.catch_warnings(action="ignore"):
-        _, labels = kmeans2(features, states, minit="++", rng=begin.random)
+        _, labels = kmeans2(features, states, minit="++", rng=initial.random)
     return (before, after), labels

@@ -27,12 +27,12 @@ from nlbprob.blocks.slds import SwitchingLDS
 from nlbprob.blocks.templates import Templates
 from nlbprob.errors import InputError
 
-#: How what is said of a function begins.
+#: The first words of the entry of a function.
 FUNCTION = "the function"
 
 
 def name_of(kind: type) -> str:
-    """What a class is called in a file, "module:name"."""
+    """The name of a class in a file, "module:name"."""
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
@@ -96,14 +96,14 @@ def prior_to_json(prior: dist.Distribution) -> dict[str, Any]:
 
 
 def from_json(value: Any, classes: Mapping[str, type] = BLOCKS) -> Any:
-    """The block or model that `to_json` described.
+    """The block or model of a value that `to_json` returned.
 
     Args:
         value: what was read from JSON.
         classes: what may be built, by name.
 
     Raises:
-        InputError: it names something else, or a class has not these fields.
+        InputError: it names another class, or a class has other fields.
     """
     if isinstance(value, list):
         return tuple(from_json(item, classes) for item in value)
@@ -121,14 +121,14 @@ def from_json(value: Any, classes: Mapping[str, type] = BLOCKS) -> Any:
     fields = {key: from_json(item, classes) for key, item in value.items() if key != "block"}
     if kind is None:
         return fields
-    known = {field.name for field in dataclasses.fields(kind)}
-    if wrong := sorted(known ^ fields.keys()):
+    field_names = {field.name for field in dataclasses.fields(kind)}
+    if wrong := sorted(field_names ^ fields.keys()):
         raise InputError(f"The saved {kind.__name__} lacks the field {wrong[0]!r}, or should not have it.")
     return kind(**fields)
 
 
 def function_in(value: Any) -> str | None:
-    """What a saved model says of the function that it was, where it was one."""
+    """The entry of a function in a saved model; None where the model was none."""
     if isinstance(value, dict):
         if str(value.get("repr", "")).startswith(FUNCTION):
             return str(value["repr"])
@@ -137,7 +137,7 @@ def function_in(value: Any) -> str | None:
 
 
 def foreign(name: Any) -> InputError:
-    """The error that a saved model names what may not be built from a file."""
+    """The error about a saved model with a class that may not be built from a file."""
     shown = str(name)[:200]
     shown = shown if shown.startswith(FUNCTION) else repr(shown)
     return InputError(
@@ -147,12 +147,16 @@ def foreign(name: Any) -> InputError:
 
 
 def prior_from_json(value: dict[str, Any]) -> dist.Distribution:
-    """The prior that `prior_to_json` described. Raises InputError where it is not one of `PRIORS`."""
+    """The prior of a value that `prior_to_json` returned. Raises InputError where it is not one of `PRIORS`."""
     if "of" in value:
         base = from_json(value["of"])
         if not isinstance(base, dist.Distribution):
             raise InputError("The saved model has a prior that is made of something else.")
-        return base.expand(whole(value["expand"])) if "expand" in value else base.to_event(*whole([value["to_event"]]))
+        return (
+            base.expand(checked_sizes(value["expand"]))
+            if "expand" in value
+            else base.to_event(*checked_sizes([value["to_event"]]))
+        )
     kind = PRIORS.get(value["prior"]) if isinstance(value["prior"], str) else None
     if kind is None:
         raise foreign(value["prior"])
@@ -162,22 +166,22 @@ def prior_from_json(value: dict[str, Any]) -> dist.Distribution:
     return kind(**{name: float(item) if item.ndim == 0 else item for name, item in arguments.items()})
 
 
-def whole(sizes: Any) -> tuple[int, ...]:
-    """Sizes as they were read. Raises InputError unless each is a whole number that a model may have."""
+def checked_sizes(sizes: Any) -> tuple[int, ...]:
+    """The sizes as a tuple. Raises InputError unless each is a whole number that a model may have."""
     if not all(type(size) is int and 0 <= size <= LARGEST_SIZE for size in sizes):
-        raise InputError(f"The saved model has a prior of the shape {str(sizes)[:200]}, which is none.")
+        raise InputError(f"The saved model has a prior of the shape {str(sizes)[:200]}, which is not a shape.")
     return tuple(sizes)
 
 
-def as_fitted(block: Any, saved: Any, place: str = "model") -> Any:
-    """A model given again, with what it leaves open (None) as it was when it was fitted.
+def as_fitted(block: Any, saved: Any, path: str = "model") -> Any:
+    """The model with every field that is None set to its value in the saved fit.
 
     Priors may differ: they do not change what the parameters mean.
 
     Args:
         block: the model, or a part of it.
-        saved: what `to_json` made of the fitted one.
-        place: what the part is called in errors.
+        saved: the fitted model as `to_json` returned it.
+        path: the name of the part in messages.
 
     Raises:
         InputError: the two differ in something else.
@@ -186,25 +190,25 @@ def as_fitted(block: Any, saved: Any, place: str = "model") -> Any:
         kind = type(block).__qualname__
         fitted = str(saved.get("block") if isinstance(saved, dict) else saved).rpartition(":")[2]
         if fitted != kind:
-            raise other_model(place, kind, fitted)
+            raise other_model(path, kind, fitted)
         fields = [field.name for field in dataclasses.fields(block) if field.name in saved and field.name != "priors"]
-        found = {name: as_fitted(getattr(block, name), saved[name], f"{place}.{name}") for name in fields}
-        changed = {name: value for name, value in found.items() if value is not getattr(block, name)}
+        parts_by_name = {name: as_fitted(getattr(block, name), saved[name], f"{path}.{name}") for name in fields}
+        changed = {name: value for name, value in parts_by_name.items() if value is not getattr(block, name)}
         return dataclasses.replace(block, **changed) if changed else block
     if isinstance(block, tuple) and isinstance(saved, list) and len(block) == len(saved):
-        parts = [as_fitted(*pair, f"{place}[{i}]") for i, pair in enumerate(zip(block, saved, strict=True))]
+        parts = [as_fitted(*pair, f"{path}[{i}]") for i, pair in enumerate(zip(block, saved, strict=True))]
         return tuple(parts) if any(a is not b for a, b in zip(parts, block, strict=True)) else block
-    own = to_json(block)
+    described = to_json(block)
     if block is None and saved is not None:
         return from_json(saved)
-    if own != saved and "repr" not in (own if isinstance(own, dict) else {}):
-        raise other_model(place, own, saved)
+    if described != saved and "repr" not in (described if isinstance(described, dict) else {}):
+        raise other_model(path, described, saved)
     return block
 
 
-def other_model(place: str, given: Any, fitted: Any) -> InputError:
-    """The error that a model handed over is not the one that was fitted."""
+def other_model(path: str, actual: Any, fitted: Any) -> InputError:
+    """The error about a model that is not the one that was fitted."""
     return InputError(
-        f"The saved posterior is of another model: {place} was {str(fitted)[:100]!r} and is {str(given)[:100]!r}. "
+        f"The saved posterior is of another model: {path} was {str(fitted)[:100]!r} and is {str(actual)[:100]!r}. "
         "Load it with the model, and the options, that were fitted."
     )

@@ -1,4 +1,4 @@
-"""Templates: every trial follows one of a few canonical trajectories, not told which."""
+"""Templates: every trial follows one of a few canonical trajectories; which one is latent."""
 
 import dataclasses
 import math
@@ -21,16 +21,24 @@ if TYPE_CHECKING:
 
 
 class Mixture(NamedTuple):
-    """Which trajectories there are: log p(component), and what each adds to the latents."""
+    """A mixture of trajectories: log p(component), and the trajectory that each adds to the latents."""
 
     log_weights: Float[Array, " component"]
     trajectories: Float[Array, "component time latent"]
 
-    def within(self, latents: int, place: slice) -> "Mixture":
-        """The same over so many latents, of which its own are at `place`; to the others it adds nothing."""
+    def embedded(self, n_latents: int, columns: slice) -> "Mixture":
+        """The mixture among the latents of a model: zero in those of other blocks.
+
+        Args:
+            n_latents: the number of latents of the model.
+            columns: the latents that the templates add to.
+
+        Returns:
+            A mixture with trajectories [component, time, n_latents].
+        """
         components, bins, _ = self.trajectories.shape
-        whole = jnp.zeros((components, bins, latents), self.trajectories.dtype)
-        return self._replace(trajectories=whole.at[:, :, place].set(self.trajectories))
+        padded = jnp.zeros((components, bins, n_latents), self.trajectories.dtype)
+        return self._replace(trajectories=padded.at[:, :, columns].set(self.trajectories))
 
 
 @checked_keywords
@@ -49,7 +57,7 @@ class Templates(Block):
     Args:
         components: how many; None takes the number of the training trials' conditions, or 8 where they have none. The
             conditions only set where the fit starts: a trial's component is always inferred from its spikes.
-        dim: number of latents of its own, with loadings of their own; None takes 0.8 sqrt(neurons), at most 10.
+        dim: number of latents that only the templates have; None takes 0.8 sqrt(neurons), at most 10.
         on: the name of a latent block to whose latents the trajectories add instead (then `dim` is that block's); for
             blocks of a `Model`.
         smoothness_ms: lengthscale of the Matern 5/2 process in ms.
@@ -80,15 +88,22 @@ class Templates(Block):
                 raise InputError(f"Templates(priors={{{parameter!r}: ...}}): give a numpyro {kind.__name__}.")
         for field in ("components", "dim"):
             if (value := getattr(self, field)) is not None:
-                self.settle(**{field: whole_number(value, "Templates", field, 1)})
+                self.set_fields(**{field: whole_number(value, "Templates", field, 1)})
         for field in ("smoothness_ms", "highest_hz"):
-            self.settle(**{field: real_number(getattr(self, field), "Templates", field, above=0)})
+            self.set_fields(**{field: real_number(getattr(self, field), "Templates", field, above=0)})
         instance_of(self.on, str | None, "Templates", "on", "the name of a latent block, such as on='lds'")
         if self.on is not None and self.dim is not None:
             raise InputError("Templates(dim=..., on=...): on a block's latents it has no latents of its own.")
 
     def resolve(self, trials: "Trials") -> "Templates":
-        """The same block with the number of components, and of latents, settled for these trials."""
+        """The same block with the numbers of components and latents set, by default from these trials.
+
+        Args:
+            trials: the training data.
+
+        Returns:
+            The block with `components`, and with `dim` unless `on` is given.
+        """
         components = self.components
         if components is None:
             components = len(trials.condition_labels) if trials.condition else 8
@@ -96,7 +111,14 @@ class Templates(Block):
         return dataclasses.replace(self, components=components, dim=None if self.on else dim)
 
     def check(self, trials: "Trials") -> None:
-        """Raise InputError where there are more components than trials."""
+        """Check that the block can be fitted to these trials.
+
+        Args:
+            trials: the training data.
+
+        Raises:
+            InputError: there are more components than trials.
+        """
         if self.n_components > trials.n_trials:
             raise InputError(
                 f"Templates({self.n_components}): more templates than the {trials.n_trials} trials. Lower components."
@@ -104,28 +126,37 @@ class Templates(Block):
 
     @property
     def n_components(self) -> int:
-        """The number of templates, once it is settled."""
+        """The number of templates, once it is known."""
         if self.components is None:
-            raise InputError("The number of templates is not settled before the model meets a recording.")
+            raise InputError(
+                "The number of templates depends on the recording. To know it before, use Templates(components)."
+            )
         return self.components
 
     @property
     def n_latents(self) -> int:
-        """How many latents it has of its own."""
+        """The number of latents that only the templates have."""
         return 0 if self.on else (self.dim or 0)
 
     @property
     def latent_modes(self) -> Int[np.ndarray, " latent"]:
-        """Which mode each latent belongs to: all of one, which may be rotated among themselves."""
+        """The mode of each latent: all belong to one, and may be rotated among themselves."""
         return np.zeros(self.n_latents, int)
 
     @property
     def latent_names(self) -> list[str]:
-        """What its latents are called in labels."""
+        """The labels of its latents."""
         return [f"{self.name}[{number}]" for number in range(self.n_latents)]
 
     def basis(self, context: Context) -> Float[np.ndarray, "time basis"]:
-        """s_j phi_j(t): cosines up to `highest_hz`, each scaled to its prior standard deviation."""
+        """s_j phi_j(t): cosines up to `highest_hz`, each scaled to its prior standard deviation.
+
+        Args:
+            context: facts of the training data.
+
+        Returns:
+            [time, basis].
+        """
         bins = context.n_bins
         seconds = bins * context.bin_ms / 1000
         count = min(bins, 1 + math.ceil(2 * seconds * self.highest_hz))
@@ -138,7 +169,15 @@ class Templates(Block):
         return waves * scale
 
     def prior(self, context: Context, width: int | None = None) -> Mixture:
-        """Sample weights and coefficients; return the mixture over `width` latents, by default those of its own."""
+        """Sample weights and coefficients.
+
+        Args:
+            context: facts of the training data.
+            width: the number of latents that the trajectories have; None: `n_latents`.
+
+        Returns:
+            The mixture of trajectories [component, time, latent].
+        """
         components = self.n_components
         basis = jnp.asarray(self.basis(context), jnp.result_type(float))
         weights = self.sample("weights", dist.Dirichlet(jnp.ones(components)), ("component",))
@@ -148,7 +187,15 @@ class Templates(Block):
         return Mixture(jnp.log(weights), jnp.einsum("tj,kjl->ktl", basis, coefficients))
 
     def trajectories(self, mixture: Mixture, trials: "Trials"):
-        """Sample the component of each trial; what its template adds to the latents [trial, time, latent]."""
+        """Sample the component of each trial.
+
+        Args:
+            mixture: at given parameters.
+            trials: whose components are sampled.
+
+        Returns:
+            The trajectory of each trial's template [trial, time, latent].
+        """
         with numpyro.plate("trial", trials.n_trials, dim=-1):
             which: Any = dist.Categorical(logits=mixture.log_weights)
             chosen = numpyro.sample(f"{self.name}.component", which)
@@ -174,7 +221,15 @@ class Templates(Block):
         return calls.latents(self, trials)
 
     def start(self, context: Context, width: int) -> dict[str, Any]:
-        """Site values of templates that are all zero."""
+        """Site values of templates that are all zero, where a fit starts.
+
+        Args:
+            context: facts of the training data.
+            width: the number of latents that the trajectories have.
+
+        Returns:
+            Arrays by the names of the sites.
+        """
         count = self.basis(context).shape[1]
         return {
             self.site("weights"): np.full(self.n_components, 1 / self.n_components),

@@ -16,7 +16,7 @@ def add_arguments(parser) -> None:
         "inputs",
         metavar="INPUTS",
         nargs="*",
-        help="folders that `nlbprob tensors` wrote, or train_input.h5 and eval_input.h5; GROUP=FOLDER tells whose",
+        help="folders that `nlbprob tensors` wrote, or train_input.h5 and eval_input.h5; GROUP=FOLDER names the group",
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
@@ -43,15 +43,15 @@ def check_run(folder: pathlib.Path, as_json: bool) -> int:
     from nlbprob.errors import printable
     from nlbprob.storage import reading
 
-    found = reading.existing(folder)
-    files = {name: reading.condition(found, name) for name in sorted(found.manifest.files)}
-    recording = {source.path: source.difference() or "ok" for source in found.manifest.recording}
-    others = reading.strangers(found)
-    whole = found.manifest.state == "done" and all(state == "ok" for state in files.values())
+    run = reading.existing(folder)
+    files = {name: reading.condition(run, name) for name in sorted(run.manifest.files)}
+    recording = {source.path: source.difference() or "ok" for source in run.manifest.recording}
+    others = reading.strangers(run)
+    intact = run.manifest.state == "done" and all(state == "ok" for state in files.values())
     if as_json:
-        content = {"state": found.state, "whole": whole, "files": files, "not listed": others, "recording": recording}
+        content = {"state": run.state, "whole": intact, "files": files, "not listed": others, "recording": recording}
         print(json.dumps(content, indent=2))
-        return 0 if whole else 1
+        return 0 if intact else 1
     rows = [*files.items(), *((name, "is not listed: no file of the run") for name in others)]
     rows += [
         (path, "ok (the recording)" if state == "ok" else f"the recording: {state}")
@@ -59,12 +59,12 @@ def check_run(folder: pathlib.Path, as_json: bool) -> int:
     ]
     for name, state in rows:
         print(f"{printable(name)}: {state}")
-    if found.manifest.state != "done":
-        print(f"{folder}: {reading.ending(found)}. {reading.advice(found)}")
+    if run.manifest.state != "done":
+        print(f"{folder}: {reading.ending(run)}. {reading.advice(run)}")
     else:
-        print(f"{folder}: the run is {'whole' if whole else 'not whole'}.")
-    print_remark(found)
-    return 0 if whole else 1
+        print(f"{folder}: the run is {'whole' if intact else 'not whole'}.")
+    print_remark(run)
+    return 0 if intact else 1
 
 
 def check_submission(arguments) -> int:

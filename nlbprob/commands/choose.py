@@ -75,9 +75,9 @@ def run(arguments) -> int:
 
     trials = settings.read().split(*settings.splits[0])
     say(trials, *(f"Note: {note}" for note in trials.source.get("notes", [])), file=sys.stderr)
-    given = {name: value for name, value in settings.fit_options.items() if name in values and name != "seed"}
+    fit_options = {name: value for name, value in settings.fit_options.items() if name in values and name != "seed"}
     keywords: dict[str, Any] = {**options, **grids}
-    choice = choose(settings.model, trials, seed=settings.seed, fit_options={"svi_steps": 0} | given, **keywords)
+    choice = choose(settings.model, trials, seed=settings.seed, fit_options={"svi_steps": 0} | fit_options, **keywords)
     text = json.dumps(described(choice, settings), indent=2, allow_nan=False)
     if out is not None:
         write_text(out, text + "\n")
@@ -96,7 +96,7 @@ def free_file(path: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def read_grids(given: dict[str, list[str]], file: ModelFile, config: Configuration) -> dict[str, list[Any]]:
+def read_grids(texts_by_name: dict[str, list[str]], file: ModelFile, config: Configuration) -> dict[str, list[Any]]:
     """The values to try by option of the model: those of flags, over those of [model], where a list is of several.
 
     Raises:
@@ -106,8 +106,8 @@ def read_grids(given: dict[str, list[str]], file: ModelFile, config: Configurati
     for name, value in config.model.items():
         several = isinstance(value, list) and name in file.options and file.options[name].kind != "literal"
         grids[name] = [typed_options(file, {name: one}, where)[name] for one in (value if several else [value])]
-    file.check({**grids, **given})
-    grids |= {name: [file.options[name].parse(text) for text in texts] for name, texts in given.items()}
+    file.check({**grids, **texts_by_name})
+    grids |= {name: [file.options[name].parse(text) for text in texts] for name, texts in texts_by_name.items()}
     if not any(len(grid) > 1 for grid in grids.values()):
         raise InputError("There is nothing to choose from: give the values of an option, as in --model.dim 4 8 12.")
     if taken := {*OPTIONS, "model", "trials", "seed", "fit_options", "progress"} & grids.keys():
@@ -129,7 +129,7 @@ def described(choice: "Choice", settings: Settings) -> dict[str, Any]:
         }
         for place in range(table.sizes["candidate"])
     ]
-    found: Any = {
+    description: Any = {
         "model": settings.model,
         "data": settings.recordings,
         "data_options": settings.data_options,
@@ -138,5 +138,5 @@ def described(choice: "Choice", settings: Settings) -> dict[str, Any]:
         "chosen": choice.keywords,
         "candidates": candidates,
     }
-    result: Any = plain(found)
+    result: Any = plain(description)
     return result

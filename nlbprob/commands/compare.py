@@ -55,17 +55,17 @@ def run(arguments) -> int:
         raise InputError("Name two runs or more to compare.")
     options = values_of(arguments, OPTIONS)
     loaded: dict[str, Any] = {}
-    found = [predicted(pathlib.Path(folder), loaded) for folder in arguments.runs]
-    for other in found[1:]:
-        check_same(found[0], other)
+    predictions = [predicted(pathlib.Path(folder), loaded) for folder in arguments.runs]
+    for other in predictions[1:]:
+        check_same(predictions[0], other)
 
     from nlbprob.scoring.comparison import compare
 
-    first = found[0]
-    differences = [compare(other.rates, first.rates, first.trials, first.on, **options) for other in found[1:]]
+    first = predictions[0]
+    differences = [compare(other.rates, first.rates, first.trials, first.on, **options) for other in predictions[1:]]
     rows = [row(first)] + [
         row(other) | {"difference": difference.value, "difference_interval": difference.interval}
-        for other, difference in zip(found[1:], differences, strict=True)
+        for other, difference in zip(predictions[1:], differences, strict=True)
     ]
     if arguments.json:
         about = {"split": "+".join(first.on), "bin_ms": first.trials.bin_ms, "trials": first.trials.n_trials, **options}
@@ -158,17 +158,17 @@ def show(first: Predicted, rows: list[dict[str, Any]]) -> None:
         return "" if bounds is None else f"{bounds[0]:{form}} to {bounds[1]:{form}}"
 
     lines = []
-    for found in rows:
-        difference = found.get("difference")
-        cells = [found["run"], cell(found["co-bps"]), between(found["interval"], ".3f")]
-        cells += ["" if difference is None else f"{difference:+.4f}", between(found.get("difference_interval"), "+.4f")]
+    for row in rows:
+        difference = row.get("difference")
+        cells = [row["run"], cell(row["co-bps"]), between(row["interval"], ".3f")]
+        cells += ["" if difference is None else f"{difference:+.4f}", between(row.get("difference_interval"), "+.4f")]
         lines.append(cells)
     trials = first.trials
     say(f"\nco-bps on {'+'.join(first.on)} ({trials.n_trials} trials), bins of {trials.bin_ms:g} ms\n")
     say(table(["", "co-bps", "90% interval", "less that of the first", "90% interval"], lines), "")
-    for found in rows[1:]:
-        low, high = found["difference_interval"] or (0.0, 0.0)
+    for row in rows[1:]:
+        low, high = row["difference_interval"] or (0.0, 0.0)
         words = (
             "predicts better than" if low > 0 else "predicts worse than" if high < 0 else "does not clearly differ from"
         )
-        say(f"{found['run']} {words} {first.folder}.")
+        say(f"{row['run']} {words} {first.folder}.")

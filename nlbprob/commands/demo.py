@@ -67,9 +67,9 @@ def command() -> str:
 
 
 def against_truth(settings, out: pathlib.Path, simulated) -> dict[str, float]:
-    """What only a simulation can tell of the scored trials, in the window.
+    """The scores that need a simulation's truth, of the scored trials in the window.
 
-    "latents": share of the variance of the true latents that one linear map of the inferred ones explains;
+    "latents": fraction of the variance of the true latents that one linear map of the inferred ones explains;
     "co-bps": of the true rates.
     """
     import numpy as np

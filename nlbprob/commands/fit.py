@@ -2,7 +2,7 @@
 
 Several recordings are stitched: they share latents and dynamics, and each neuron has a readout of its own.
 --fit-on train+val --score-on test learns from two splits and scores on a third.
---resume RUN goes on with a fit that was interrupted, killed or failed, as it was begun.
+--resume RUN continues a fit that was interrupted, killed or failed, with the settings with which it began.
 """
 
 import pathlib
@@ -20,7 +20,7 @@ def add_arguments(parser) -> None:
     """Add the model, the recordings, how to read them and how to fit."""
     parser.add_model(with_data=True)
     parser.add_argument("--out", metavar="RUN", help="folder to write the run to")
-    parser.add_argument("--resume", metavar="RUN", help="go on with an unfinished run; nothing else is given then")
+    parser.add_argument("--resume", metavar="RUN", help="continue an unfinished run; no other argument is given then")
     parser.add_argument("--force", action="store_true", help="replace the run that the folder holds")
     add_config(parser)
     options = {name: option for name, option in OPTIONS.items() if name not in BY_PLACE}
@@ -44,7 +44,7 @@ def run(arguments) -> int:
 
 
 def go_on(arguments) -> int:
-    """Go on with an unfinished run, and print what a fit prints."""
+    """Continue an unfinished run, and print what a fit prints."""
     others = [
         name for name, value in vars(arguments).items() if name != "resume" and value not in (None, [], {}, False)
     ]
@@ -80,7 +80,7 @@ def read_settings(arguments) -> tuple[Settings, ModelFile]:
 
 
 def model_of(model: str, config: Configuration) -> ModelFile:
-    """The model's file. What it holds is told where an earlier run is repeated of which it was another.
+    """The model's file, with a note where an earlier run of another version of it is repeated.
 
     Raises:
         InputError: as `find_model` does, with the copy that the run keeps as the remedy.

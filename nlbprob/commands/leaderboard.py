@@ -15,11 +15,11 @@ def run(arguments) -> int:
     from nlbprob.scoring.leaderboard import SCORES, cited, published, ranked, warnings
 
     rows = published(arguments.dataset)
-    own = [row for folder in arguments.runs for row in rows_of(pathlib.Path(folder), arguments.dataset)]
+    run_rows = [row for folder in arguments.runs for row in rows_of(pathlib.Path(folder), arguments.dataset)]
     if not rows:
         print(f"No published number on {arguments.dataset} is known.")
-    for bin_ms in sorted({row.bin_ms for row in [*rows, *own]}):
-        shown = ranked([row for row in [*rows, *own] if row.bin_ms == bin_ms])
+    for bin_ms in sorted({row.bin_ms for row in [*rows, *run_rows]}):
+        shown = ranked([row for row in [*rows, *run_rows] if row.bin_ms == bin_ms])
         names = [name for name in SCORES.values() if any(row.values.get(name) is not None for row in shown)]
         cells = [
             [
@@ -33,7 +33,7 @@ def run(arguments) -> int:
         ]
         print(f"\n{arguments.dataset}, bins of {bin_ms:g} ms\n")
         print(table(["  model", *names, "split", "bins", "source"], cells))
-    print("", *cited(rows), *(f"Warning: {text}" for text in warnings(own, rows)), sep="\n")
+    print("", *cited(rows), *(f"Warning: {text}" for text in warnings(run_rows, rows)), sep="\n")
     return 0
 
 
@@ -44,9 +44,9 @@ def rows_of(folder: pathlib.Path, dataset: str) -> list:
     from nlbprob.storage.contents import read_config, read_metrics, read_test
 
     config, metrics = read_config(folder), read_metrics(folder)
-    found = config["data"].get("options", {}).get("dataset")
-    if found != dataset:
-        other = f"of {printable(found)}" if found else "of a recording of its own"
+    dataset_name = config["data"].get("options", {}).get("dataset")
+    if dataset_name != dataset:
+        other = f"of {printable(dataset_name)}" if dataset_name else "of a recording of its own"
         raise InputError(f"{folder}: the run is {other}, not of {dataset}; leave it out.")
     split = metrics["split"]
     rows = [Row(str(folder), dataset, metrics["bin_ms"], split, metrics[split], "this run", own=True)]

@@ -1,4 +1,4 @@
-"""What a verb says beside its results: on the standard error stream, so that the results can be read by programs."""
+"""Notes of a verb besides its results, on the standard error stream, so that the results can be read by programs."""
 
 import sys
 import typing

@@ -105,8 +105,8 @@ def sources(words: list[str], values: Mapping[str, Any], config: Configuration) 
     if not named and model is not None and is_path(model):
         model = config.path(model)
     if not data and "data" in values:
-        known = values["data"]
-        data = config.path(known) if isinstance(known, str) else [config.path(path) for path in known]
+        named_data = values["data"]
+        data = config.path(named_data) if isinstance(named_data, str) else [config.path(path) for path in named_data]
     if not model:
         raise InputError("MODEL is missing: name it, or model below [fit] in the file of --config.")
     if not data:

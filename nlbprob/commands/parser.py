@@ -94,15 +94,19 @@ def repeated(words: Sequence[str], lists: Mapping[str, Callable[[str], object]])
     >>> repeated(["--seed", "0", "1", "poisson_lds"], {"--seed": int})
     ['--seed=0', '--seed=1', 'poisson_lds']
     """
-    found, rest = [], list(words)
-    while rest:
-        word = rest.pop(0)
+    collected, remaining_words = [], list(words)
+    while remaining_words:
+        word = remaining_words.pop(0)
         option, equals, _ = word.partition("=")
-        values = list(itertools.takewhile(functools.partial(is_read, lists[option]), rest)) if option in lists else []
-        del rest[: len(values)]
-        found += [word] if equals or not values else []
-        found += [f"{option}={value}" for value in values]
-    return found
+        values = (
+            list(itertools.takewhile(functools.partial(is_read, lists[option]), remaining_words))
+            if option in lists
+            else []
+        )
+        del remaining_words[: len(values)]
+        collected += [word] if equals or not values else []
+        collected += [f"{option}={value}" for value in values]
+    return collected
 
 
 def is_read(read: Callable[[str], object], word: str) -> bool:
@@ -143,7 +147,7 @@ def split_model_options(words: list[str], grids: bool = False) -> tuple[list[str
 
 
 def describe_model(name: str) -> str:
-    """What `--help` says of a model: its first line, and each option with its type, default and comment."""
+    """The help of a model: its first line, and each option with its type, default and comment."""
     file = find_model(name)
     rows = []
     for option in file.options.values():

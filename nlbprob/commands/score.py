@@ -106,7 +106,7 @@ def split_of(target: pathlib.Path) -> str:
 
 
 def enter(arguments, evaluation) -> list[str]:
-    """Enter an evaluation on test in the ledger, a line for each data set; returns what to say of each."""
+    """Enter an evaluation on test in the ledger, a line for each data set; returns a message about each."""
     import datetime
 
     from nlbprob.data.transfer import checksum

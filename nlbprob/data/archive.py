@@ -59,8 +59,8 @@ def archive(api_url: str | None) -> Iterator[Any]:
     except (
         Exception
     ) as error:  # of the client, about whatever the server answered: not found, no JSON, other types, ...
-        told = printable((str(error) or type(error).__name__).splitlines()[0][:300])
-        raise InputError(f"{url}: the archive's client cannot go on: {told}. Try again later.") from error
+        reason_text = printable((str(error) or type(error).__name__).splitlines()[0][:300])
+        raise InputError(f"{url}: the archive's client cannot go on: {reason_text}. Try again later.") from error
 
 
 def reach(url: str) -> None:
@@ -72,8 +72,8 @@ def reach(url: str) -> None:
         raise InputError(f"{url}: the archive answers with HTTP status {error.code}; try again later.") from error
     except (OSError, ValueError) as error:  # the second of an address that is none
         reason = getattr(error, "reason", error)
-        told = printable(str(getattr(reason, "strerror", None) or reason))
-        raise InputError(f"{url} cannot be reached ({told}); is there a network connection?") from error
+        reason_text = printable(str(getattr(reason, "strerror", None) or reason))
+        raise InputError(f"{url} cannot be reached ({reason_text}); is there a network connection?") from error
 
 
 def watch(answer: Any, stream: bool = False, **_: Any) -> None:
@@ -100,10 +100,10 @@ def paced(raw: Any, most: int | None, amt: int = CHUNK, decode_content: bool = T
 
 def digest(asset: Any) -> str:
     """The SHA-256 of a file of the archive. Raises InputError where it has none."""
-    found = asset.get_raw_digest(DIGEST)
-    if len(found) != 64 or not set(found) <= set("0123456789abcdef"):
+    hex_digest = asset.get_raw_digest(DIGEST)
+    if len(hex_digest) != 64 or not set(hex_digest) <= set("0123456789abcdef"):
         raise InputError(f"{printable(asset.path)}: the archive names no SHA-256 of the file; look on its page.")
-    return found
+    return hex_digest
 
 
 def fetch_asset(asset: Any, target: Path, origin: str, progress: bool = True) -> None:
@@ -130,24 +130,26 @@ def fetch_asset(asset: Any, target: Path, origin: str, progress: bool = True) ->
     for again in (False, True):
         with writing(target, size):
             target.parent.mkdir(parents=True, exist_ok=True)
-            rest = prepare(part, size, sha256)
-            continued = rest.exists()
-            check_room(target.parent, size - (rest.stat().st_size if continued else 0))
+            partial = prepare(part, size, sha256)
+            continued = partial.exists()
+            check_room(target.parent, size - (partial.stat().st_size if continued else 0))
             try:
-                problem = run_client(asset, part, rest, origin, progress)
+                problem = run_client(asset, part, partial, origin, progress)
             except Slow as error:
-                raise InputError(f"{target.name}: {origin} is too slow: {error}.{kept(rest, size)}") from error
+                raise InputError(f"{target.name}: {origin} is too slow: {error}.{kept(partial, size)}") from error
             if not problem:
                 os.replace(part, target)
                 return
             if not part.exists():
-                told = printable(problem)
-                raise InputError(f"{target.name}: cannot be fetched from {origin} ({told}).{kept(rest, size)}")
-            found = checksum(part)
+                reason_text = printable(problem)
+                raise InputError(
+                    f"{target.name}: cannot be fetched from {origin} ({reason_text}).{kept(partial, size)}"
+                )
+            actual = checksum(part)
             part.unlink()
         # What was continued may have begun as another file; what came in one piece is simply wrong.
         if again or not continued:
-            raise InputError(wrong_content(target.name, origin, found, sha256))
+            raise InputError(wrong_content(target.name, origin, actual, sha256))
     raise AssertionError("the second attempt returns or raises")
 
 
@@ -163,23 +165,23 @@ def prepare(part: Path, size: int, sha256: str) -> Path:
     from dandi.consts import DOWNLOAD_SUFFIX  # pyright: ignore[reportMissingImports]
 
     folder = part.with_name(part.name + DOWNLOAD_SUFFIX)
-    rest, expected = folder / "file", folder / "checksum"
-    refuse_links(part, folder, rest, expected, folder / "lock")
+    partial, expected = folder / "file", folder / "checksum"
+    refuse_links(part, folder, partial, expected, folder / "lock")
     if part.is_dir() or (folder.exists() and not folder.is_dir()):
         raise InputError(f"{part} or {folder} is in the way; remove it.")
     wanted = json.dumps({"sha256": sha256})
     if part.exists() and not folder.exists():  # of an earlier nlbprob
         folder.mkdir()
-        os.replace(part, rest)
+        os.replace(part, partial)
         expected.write_text(wanted, encoding="utf-8")
     part.unlink(missing_ok=True)  # what stands there after a failure is of this call
     there = expected.read_text(encoding="utf-8", errors="replace") if expected.is_file() else ""
-    if folder.exists() and (there != wanted or (rest.exists() and rest.stat().st_size > size)):
+    if folder.exists() and (there != wanted or (partial.exists() and partial.stat().st_size > size)):
         shutil.rmtree(folder)
-    return rest
+    return partial
 
 
-def run_client(asset: Any, part: Path, rest: Path, origin: str, progress: bool) -> str:
+def run_client(asset: Any, part: Path, partial: Path, origin: str, progress: bool) -> str:
     """Let the client fetch a file into `part`, and verify it there; returns what went wrong, "" where nothing did."""
     from dandi.download import DownloadExisting, _download_file  # pyright: ignore[reportMissingImports]
     from tqdm import tqdm
@@ -195,7 +197,7 @@ def run_client(asset: Any, part: Path, rest: Path, origin: str, progress: bool) 
         existing=DownloadExisting.OVERWRITE,
         digests={"sha256": digest(asset)},
     )
-    have = rest.stat().st_size if rest.exists() else 0
+    have = partial.stat().st_size if partial.exists() else 0
     name = part.name.removesuffix(".part")
     with (
         contextlib.closing(records),  # pyright: ignore[reportArgumentType] (it is a generator)

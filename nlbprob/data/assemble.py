@@ -62,10 +62,10 @@ def assemble(units: Units, table: Table, series: Series | None, options: dict[st
             f"split: none of the {len(split)} trials is in one; see the trials column {options['split']!r}."
         )
     table = rows(table | {"split": split}, used)
-    table, windows, own = lay_out(table, options, recording, "split" in split_seeds, notes)
-    own = own & valid_bins(units, windows, own, notes)
+    table, windows, inside_windows = lay_out(table, options, recording, "split" in split_seeds, notes)
+    inside_windows = inside_windows & valid_bins(units, windows, inside_windows, notes)
     check_invalid(units, windows, notes)
-    counts, seen = binned(units, windows, own, notes)
+    counts, seen = binned(units, windows, inside_windows, notes)
     check_silence(table, counts, seen, notes)
     some = seen.any(axis=(1, 2))
     if not some.all():
@@ -80,7 +80,7 @@ def assemble(units: Units, table: Table, series: Series | None, options: dict[st
         time_ms=windows.time_ms,
         forward_bins=windows.forward_bins,
         condition=tuple(options["condition"]),
-        behavior=None if series is None else binned_series(series, windows, own, options["lag_ms"], notes),
+        behavior=None if series is None else binned_series(series, windows, inside_windows, options["lag_ms"], notes),
         behavior_name=None if series is None else series.name,
         behavior_channels=() if series is None else series.channels,
         lag_ms=options["lag_ms"],
@@ -111,7 +111,7 @@ def with_unique_ids(table: Table, what: str, notes: list[str]) -> Table:
 
 
 def heldout_of(columns: Table, name: str, seed: int) -> tuple[Bool[np.ndarray, " neuron"], dict[str, int]]:
-    """Which neurons are held out: as the column says, none for "none", or drawn; and the draw's seed."""
+    """Which neurons are held out: by the column, none for "none", or drawn; and the draw's seed."""
     number = len(columns["id"])
     if name == "none" and name not in columns:
         return np.zeros(number, dtype=bool), {}
@@ -126,7 +126,7 @@ def heldout_of(columns: Table, name: str, seed: int) -> tuple[Bool[np.ndarray, "
 def split_of(
     table: Table, name: str, condition: Sequence[str], seed: int
 ) -> tuple[Shaped[np.ndarray, " trial"], dict[str, int]]:
-    """The split of each trial: as the column says, "train" for "none", or drawn by condition; and the draw's seed."""
+    """The split of each trial: by the column, "train" for "none", or drawn by condition; and the draw's seed."""
     conditions = [column(table, by, "condition", "the trials") for by in condition]
     number = len(table["id"])
     if name == "none" and name not in table:
@@ -137,28 +137,29 @@ def split_of(
 
 
 def valid_bins(
-    units: Units, windows: Windows, own: Bool[np.ndarray, "trial time"], notes: list[str]
+    units: Units, windows: Windows, inside_windows: Bool[np.ndarray, "trial time"], notes: list[str]
 ) -> Bool[np.ndarray, "trial time"]:
     """The bins that no invalid time touches, with a note of how many are touched. Raises InputError where all are."""
     if not len(units.invalid):
-        return own
+        return inside_windows
     valid = covered(without(np.array([[-np.inf, np.inf]]), units.invalid), windows)
-    lost = own & ~valid
-    if lost.sum() == own.sum():
+    lost = inside_windows & ~valid
+    if lost.sum() == inside_windows.sum():
         raise InputError("invalid_times: every bin of the trials lies in one; select other trials, or mend that table.")
     if lost.any():
         notes.append(
-            f"{lost.sum()} of {own.sum()} bins, in {lost.any(axis=1).sum()} trials, lie in invalid_times: unseen"
+            f"{lost.sum()} of {inside_windows.sum()} bins, in {lost.any(axis=1).sum()} trials, "
+            "lie in invalid_times: unseen"
         )
     return valid
 
 
 def binned(
-    units: Units, windows: Windows, own: Bool[np.ndarray, "trial time"], notes: list[str]
+    units: Units, windows: Windows, inside_windows: Bool[np.ndarray, "trial time"], notes: list[str]
 ) -> tuple[UInt[np.ndarray, "trial time neuron"], Bool[np.ndarray, "trial time neuron"]]:
     """Counts and seen. Units without a spike are noted. Raises InputError where no bin is seen, or no spike is."""
     seen = observed(units.observed, windows)
-    seen &= own[:, :, None]
+    seen &= inside_windows[:, :, None]
     span = stretch(windows.start.min(), windows.stop.max())
     if not seen.any():
         raise InputError(f"obs_intervals: no bin of a trial ({span}) lies inside one; are both in s, on one clock?")
@@ -179,16 +180,20 @@ def binned(
 
 
 def binned_series(
-    series: Series, windows: Windows, own: Bool[np.ndarray, "trial time"], lag_ms: float | int, notes: list[str]
+    series: Series,
+    windows: Windows,
+    inside_windows: Bool[np.ndarray, "trial time"],
+    lag_ms: float | int,
+    notes: list[str],
 ) -> Float[np.ndarray, "trial time channel"]:
     """The signal in the trials' own bins. Raises InputError where it has no value in any."""
     check_signal(series, windows)
     values = bin_series(series, windows, lag_ms)
-    values[~own] = np.nan
+    values[~inside_windows] = np.nan
     if np.isnan(values).all():
         raise InputError(f"behavior: {series.name!r} has no value inside a trial; check its times (s) and lag_ms.")
     notes.extend(series.notes)
-    check_behavior(series, values, own, notes)
+    check_behavior(series, values, inside_windows, notes)
     return values
 
 

@@ -84,10 +84,10 @@ def bin_series(series: Series, windows: Windows, lag_ms: float | int) -> Float[n
         empty[trial, at] = False
         for channel in range(n_channels):
             in_bin = series.values[sample, channel]
-            known = ~np.isnan(in_bin)
-            flat = trial[known] * n_bins + at[known]
+            has_value = ~np.isnan(in_bin)
+            flat = trial[has_value] * n_bins + at[has_value]
             number = np.bincount(flat, minlength=empty.size)
-            total = np.bincount(flat, weights=in_bin[known] * HEADROOM, minlength=empty.size)
+            total = np.bincount(flat, weights=in_bin[has_value] * HEADROOM, minlength=empty.size)
             mean = np.divide(total, number, out=np.full(empty.size, np.nan), where=number > 0) / HEADROOM
             values[..., channel] = mean.reshape(empty.shape)
     missed = empty[trials, bins]
@@ -104,11 +104,11 @@ def interpolate(series: Series, times: Float[np.ndarray, " query"]) -> Float[np.
     slack = np.maximum(1e-9, 2 * step_s(times, series.single))
     left = np.clip(np.searchsorted(series.times, times + slack, side="right") - 1, 0, len(series.times) - 2)
     apart = series.times[left + 1] - series.times[left]
-    share = (times - series.times[left]) / np.where(apart > 0, apart, 1)
+    fraction = (times - series.times[left]) / np.where(apart > 0, apart, 1)
     close = np.maximum(1e-6, slack / np.where(apart > 0, apart, 1))
-    share = np.where(np.abs(share) < close, 0, np.where(np.abs(share - 1) < close, 1, share))[:, None]
+    fraction = np.where(np.abs(fraction) < close, 0, np.where(np.abs(fraction - 1) < close, 1, fraction))[:, None]
     before, after = series.values[left], series.values[left + 1]
     # A sample that is hit exactly needs no neighbor.
-    between = np.where(share == 0, before, np.where(share == 1, after, before + share * (after - before)))
-    bridged = series.gaps[left][:, None] & (share > 0) & (share < 1)
-    return np.where(bridged | (share < 0) | (share > 1), np.nan, between)
+    between = np.where(fraction == 0, before, np.where(fraction == 1, after, before + fraction * (after - before)))
+    bridged = series.gaps[left][:, None] & (fraction > 0) & (fraction < 1)
+    return np.where(bridged | (fraction < 0) | (fraction > 1), np.nan, between)

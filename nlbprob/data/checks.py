@@ -107,40 +107,42 @@ def time_axis(time_ms: Any, n_bins: int, bin_ms: float | int) -> Float[np.ndarra
     return edges
 
 
-def validated(given: Mapping[str, Any]) -> dict[str, Any]:
+def validated(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a `Trials`, checked against each other and in their final types; arrays are read-only views."""
-    shape = n_trials, n_bins, n_neurons = three_axes(given["counts"])
-    given_counts, seen = without_masked(given["counts"], given["seen"])
+    shape = n_trials, n_bins, n_neurons = three_axes(arguments["counts"])
+    given_counts, seen = without_masked(arguments["counts"], arguments["seen"])
     if seen.dtype != bool or seen.shape != shape:
         raise InputError(f"seen: expected booleans of the shape of counts {shape}, got {seen.dtype} {seen.shape}.")
     counts = as_counts(given_counts, seen)
     if 0 in shape:
         raise InputError(f"counts: shape {shape} leaves no trial, bin or neuron; select at least one of each.")
-    neurons = as_table(given["neurons"], n_neurons, "neurons", ("id", "heldout"))
-    table = as_table(given["table"], n_trials, "table", ("id", "split"))
+    neurons = as_table(arguments["neurons"], n_neurons, "neurons", ("id", "heldout"))
+    table = as_table(arguments["table"], n_trials, "table", ("id", "split"))
     if table["split"].dtype.kind != "U":
         raise InputError(f"table['split']: expected names such as 'train', got {table['split'].dtype}.")
-    for name in given["condition"]:
+    for name in arguments["condition"]:
         if name not in table:
             raise InputError(f"condition: no trials column {name!r}. {suggestion(name, table)}")
-    forward_bins = whole(given["forward_bins"], "forward_bins")
+    forward_bins = whole(arguments["forward_bins"], "forward_bins")
     if not 0 <= forward_bins < n_bins:
         raise InputError(f"forward_bins: {forward_bins} leaves no scored bin of {n_bins}; give fewer.")
-    inputs = given["inputs"] or {}
+    inputs = arguments["inputs"] or {}
     fields = {
         "counts": counts,
         "seen": seen,
-        "bin_ms": float(given["bin_ms"]),
+        "bin_ms": float(arguments["bin_ms"]),
         "neurons": neurons | {"heldout": as_mask(neurons["heldout"], "neurons['heldout']")},
         "table": table,
-        "time_ms": time_axis(given["time_ms"], n_bins, given["bin_ms"]),
+        "time_ms": time_axis(arguments["time_ms"], n_bins, arguments["bin_ms"]),
         "forward_bins": forward_bins,
-        "condition": tuple(map(str, given["condition"])),
-        "lag_ms": float(given["lag_ms"]),
+        "condition": tuple(map(str, arguments["condition"])),
+        "lag_ms": float(arguments["lag_ms"]),
         "inputs": {name: as_series(values, shape[:2], f"inputs[{name!r}]") for name, values in inputs.items()},
     }
-    fields |= behavior_fields(given["behavior"], given["behavior_name"], tuple(given["behavior_channels"]), shape[:2])
-    source = jsonable(given["source"] or {})
+    fields |= behavior_fields(
+        arguments["behavior"], arguments["behavior_name"], tuple(arguments["behavior_channels"]), shape[:2]
+    )
+    source = jsonable(arguments["source"] or {})
     notes = []
     if fields["behavior"] is not None:
         fields["behavior"], number = finite(fields["behavior"], np.float64)

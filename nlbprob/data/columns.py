@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from nlbprob.data.foreign import told
+from nlbprob.data.foreign import with_reason
 from nlbprob.data.stored import flat, numeric, stored
 from nlbprob.data.tables import as_column
 from nlbprob.errors import InputError, printable
@@ -46,7 +46,7 @@ def column_values(column: VectorData, number: int, name: str) -> np.ndarray:
         raise InputError(f"{name!r} holds lists, any number of values a row")
     if isinstance(column, DynamicTableRegion):
         raise InputError(f"{name!r} holds references to rows of another table")
-    with told(repr(name)):
+    with with_reason(repr(name)):
         shape = np.shape(column.data)
     if np.prod(shape, dtype=object) != number or max(shape, default=0) != number:
         raise InputError(f"{name!r} holds an array of shape {shape}")
@@ -67,7 +67,7 @@ def demand(columns: Columns, wanted: Mapping[str, Iterable[str]], what: str) -> 
 
     Args:
         columns: of the table.
-        wanted: the names of columns by the option that asks for them.
+        wanted: the names of columns by the option that names them.
         what: whose columns they are, such as "trials".
 
     Raises:
@@ -102,15 +102,15 @@ def ragged(table: DynamicTable, name: str) -> list[np.ndarray]:
 
 
 def without_index(table: str, name: str) -> str:
-    """What to say of a column of lists without an index."""
+    """The message about a column of lists without an index."""
     return (
-        f"{name}: the table {table} has no {name}_index, which says where each row's values end; write the file again "
+        f"{name}: the table {table} has no {name}_index, with the end of each row's values; write the file again "
         "with one."
     )
 
 
 def row_ends(index: np.ndarray, rows: int, values: int, name: str) -> Int[np.ndarray, " row"]:
-    """Where each row of a column ends, as its index says. Raises InputError where it cannot be so."""
+    """The end of each row of a column, by its index. Raises InputError where it cannot be so."""
     index = flat(index)
     if index.dtype.kind not in "ui" or index.shape != (rows,):
         raise InputError(

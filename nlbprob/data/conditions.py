@@ -20,12 +20,12 @@ def joint_values(columns: Sequence[np.ndarray], length: int) -> tuple[Int[np.nda
     Rows in which any column is missing get -1; with no column at all, every row does.
     """
     index = np.full(length, -1)
-    known = np.flatnonzero(~np.any([missing(column) for column in columns], axis=0)) if columns else np.arange(0)
-    if not known.size:
+    complete = np.flatnonzero(~np.any([missing(column) for column in columns], axis=0)) if columns else np.arange(0)
+    if not complete.size:
         return index, []
-    codes = np.stack([np.unique(column[known], return_inverse=True)[1] for column in columns], axis=1)
-    _, first, index[known] = np.unique(codes, axis=0, return_index=True, return_inverse=True)
-    values = [[column[row] for column in columns] for row in known[first]]
+    codes = np.stack([np.unique(column[complete], return_inverse=True)[1] for column in columns], axis=1)
+    _, first, index[complete] = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+    values = [[column[row] for column in columns] for row in complete[first]]
     short = [", ".join(map(label, joint)) for joint in values]
     return index, short if len(set(short)) == len(short) else [", ".join(map(exact_label, joint)) for joint in values]
 

@@ -49,9 +49,9 @@ def from_arrays(
         neurons: columns by name (a dict, a DataFrame or a structured array), one value a neuron. Default: "id", counted
             from 0.
         table: columns of the trials likewise, one value a trial.
-        heldout: the column of `neurons` that says which are held out, or a boolean for each neuron; "none": no neuron
+        heldout: the column of `neurons` of held-out neurons, or a boolean for each neuron; "none": no neuron
             is. Where there is no column "heldout", a quarter of the neurons (by "area") is drawn with `seed`.
-        split: the column of `table` that says the split, or a name for each trial; "none": all trials are "train".
+        split: the column of `table` of splits, or a name for each trial; "none": all trials are "train".
             Where there is no column "split", a fifth of the trials (by condition) is drawn as "val" with `seed`.
         condition: columns of `table` whose joint value is a trial's condition.
         seed: of what is drawn.
@@ -96,7 +96,7 @@ def with_rate_note(trials: Trials) -> Trials:
 
 
 def with_values(
-    columns: Mapping[str, Any] | None, option: str, given: Any, number: int, what: str
+    columns: Mapping[str, Any] | None, option: str, value: Any, number: int, what: str
 ) -> tuple[dict[str, Any], str]:
     """Columns with the values that were given in place of a column's name.
 
@@ -106,16 +106,16 @@ def with_values(
     Raises:
         InputError: what is given is neither a name nor a value for each.
     """
-    if isinstance(given, str):
-        return dict(columns or {}), given
-    array = as_given(given, option)
+    if isinstance(value, str):
+        return dict(columns or {}), value
+    array = as_given(value, option)
     if array.shape != (number,) or array.dtype.kind not in KINDS[option]:
         kind = "boolean" if option == "heldout" else "name such as 'train'"
         raise InputError(
             f"{option}: expected the name of a column, or a {kind} for each of the {number} {what}, got "
-            f"{type(given).__name__} of shape {array.shape}."
+            f"{type(value).__name__} of shape {array.shape}."
         )
-    return {**(columns or {}), option: given}, option
+    return {**(columns or {}), option: value}, option
 
 
 def padded(values: Any, field: str, fill: Any = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -195,9 +195,13 @@ def from_spike_times(
         columns_of(table, "table"), "split", options.get("split", "split"), len(trials), "trials"
     )
     columns = as_table({"id": np.arange(number), **neurons}, number, "neurons", ("id",))
-    stop_time = in_seconds(stop_time, "stop_time")
-    given = {"id": np.arange(len(trials)), **table, "start_time": trials, "stop_time": stop_time}
-    rows = as_table(given, len(trials), "table", ("id",))
+    trial_columns = {
+        "id": np.arange(len(trials)),
+        **table,
+        "start_time": trials,
+        "stop_time": in_seconds(stop_time, "stop_time"),
+    }
+    rows = as_table(trial_columns, len(trials), "table", ("id",))
     series = None
     if behavior is not None:
         times, values = behavior

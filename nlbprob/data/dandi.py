@@ -23,7 +23,7 @@ TEST_TARGETS = "eval_data_test.h5"
 TEST_TARGETS_URL = f"https://media.githubusercontent.com/media/neurallatents/nlb_tools/main/data/{TEST_TARGETS}"
 TEST_TARGETS_SIZE = 105_927_616
 TEST_TARGETS_SHA256 = "f2f434d30193251b58e6a693381fdd185c8fbc0e47d38f8810e65295bc42c865"
-#: What a folder of a dandiset says about where its files come from, by the name of the data set.
+#: The source of the files in a folder of a dandiset, by the name of the data set.
 NOTES = "download.json"
 #: How many files of a list from the server are looked at.
 MOST_FILES = 1000
@@ -50,17 +50,17 @@ def download(dataset: str, to: str | os.PathLike, api_url: str | None = None, pr
     """
     if dataset not in DATASETS:
         raise InputError(f"{dataset!r} cannot be downloaded. {suggestion(dataset, [*DATASETS, 'test-targets'])}")
-    known, progress = facts(dataset), flag(progress, "download", "progress")
-    folder = Path(to) / known.dandiset
+    dataset_facts, progress = facts(dataset), flag(progress, "download", "progress")
+    folder = Path(to) / dataset_facts.dandiset
     with archive(api_url) as client:
-        version = VERSIONS.get(known.dandiset) or noted(folder, dataset) or latest(client, known)
-        assets = find_assets(client, known, version)
+        version = VERSIONS.get(dataset_facts.dandiset) or noted(folder, dataset) or latest(client, dataset_facts)
+        assets = find_assets(client, dataset_facts, version)
         targets = [inside(folder, asset.path) for asset in assets]
         details = [{"path": asset.path, "size": asset.size, "sha256": digest(asset)} for asset in assets]
-        origin = f"DANDI:{known.dandiset}/{printable(version)}"
+        origin = f"DANDI:{dataset_facts.dandiset}/{printable(version)}"
         for asset, target in zip(assets, targets, strict=True):
             fetch_asset(asset, target, f"{origin}, {asset.path}", progress)
-    note(folder, dataset, {"dandiset": known.dandiset, "version": version, "files": details})
+    note(folder, dataset, {"dandiset": dataset_facts.dandiset, "version": version, "files": details})
     return targets
 
 
@@ -103,14 +103,14 @@ def find_assets(client: Any, dataset: Dataset, version: str) -> list[Any]:
     dandiset = client.get_dandiset(dataset.dandiset, version)
     prefix = f"{subject}/{dataset.files}_desc-"
     listed = itertools.islice(dandiset.get_assets_with_path_prefix(prefix, order="path"), MOST_FILES)
-    found = sorted((asset for asset in listed if asset.path.startswith(prefix)), key=lambda asset: asset.path)
-    if len(found) != 2:
-        names = printable(", ".join(asset.path for asset in found[:5])) or "none"
+    matching = sorted((asset for asset in listed if asset.path.startswith(prefix)), key=lambda asset: asset.path)
+    if len(matching) != 2:
+        names = printable(", ".join(asset.path for asset in matching[:5])) or "none"
         raise InputError(
             f"DANDI:{dataset.dandiset}/{printable(version)}: a train and a test file of {dataset.name} were expected, "
             f"{names} found; look on the dandiset's page."
         )
-    return found
+    return matching
 
 
 def noted(folder: Path, dataset: str) -> str | None:
@@ -122,9 +122,9 @@ def noted(folder: Path, dataset: str) -> str | None:
 def notes(folder: Path) -> dict[str, dict[str, Any]]:
     """What is noted of the data sets in a folder; nothing where that cannot be read."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        found = json.loads((folder / NOTES).read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return {name: entry for name, entry in found.items() if isinstance(entry, dict)}
+        content = json.loads((folder / NOTES).read_text(encoding="utf-8"))
+        if isinstance(content, dict):
+            return {name: entry for name, entry in content.items() if isinstance(entry, dict)}
     return {}
 
 

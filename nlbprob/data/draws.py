@@ -1,4 +1,4 @@
-"""What a file does not say, drawn: which neurons are held out, and which trials validate."""
+"""Draws of held-out neurons and of validation trials, for files that do not name them."""
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -7,16 +7,18 @@ HELDOUT_SHARE = 0.25
 VAL_SHARE = 0.2
 
 
-def stratified(strata: Int[np.ndarray, " item"], share: float, rng: np.random.Generator) -> Bool[np.ndarray, " item"]:
-    """A random share of the items, spread over the strata in proportion to their sizes.
+def stratified(
+    strata: Int[np.ndarray, " item"], fraction: float, rng: np.random.Generator
+) -> Bool[np.ndarray, " item"]:
+    """A random fraction of the items, spread over the strata in proportion to their sizes.
 
-    The items, shuffled within shuffled strata, stand in a row, and every (1/share)-th is taken: the total is the share
-    rounded to a whole number, each stratum's part is rounded up or down. At least one of two or more items is taken.
+    The items, shuffled within shuffled strata, stand in a row, and every (1/fraction)-th is taken: the total is rounded
+    to a whole number, each stratum's part up or down. At least one of two or more items is taken.
     """
     row = rng.permutation(len(strata))
     rank = rng.permutation(strata.max(initial=0) + 2)[strata + 1]
     row = row[np.argsort(rank[row], kind="stable")]
-    steps = np.floor(np.arange(len(row) + 1) * share + max(0.5, 1 - len(row) * share) + 1e-9)
+    steps = np.floor(np.arange(len(row) + 1) * fraction + max(0.5, 1 - len(row) * fraction) + 1e-9)
     taken = np.zeros(len(row), dtype=bool)
     taken[row] = np.diff(steps) > 0
     return taken & (len(row) > 1)

@@ -63,11 +63,11 @@ def parse(expression: str) -> tuple[ast.expr, dict[str, str]]:
     while prefix in expression:
         prefix += "_"
 
-    def stand_in(found: re.Match[str]) -> str:
-        if found[1] is None:
-            return found[0]
+    def stand_in(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return match[0]
         identifier = f"{prefix}{len(quoted)}"
-        quoted[identifier] = found[1].replace("``", "`")
+        quoted[identifier] = match[1].replace("``", "`")
         return f" {identifier} "
 
     try:

@@ -1,4 +1,4 @@
-"""What to tell of an error that HDF5, pynwb or the system raised on a file: its reason in a clause, and the remedy."""
+"""Messages about errors that HDF5, pynwb or the system raised on a file: the reason in a clause, and the remedy."""
 
 import contextlib
 import errno
@@ -22,7 +22,7 @@ REMEDIES = {
     "before it is closed",
     r"truncated|file signature not found|addr overflow|bad superblock": "it is cut short or of another format: fetch "
     "or write it again",
-    r"[Mm]emory|[Uu]nable to allocate": "it asks for more memory than there is: select less, or write the file again "
+    r"[Mm]emory|[Uu]nable to allocate": "it needs more memory than there is: select less, or write the file again "
     "if it should be small",
     r"codec can't decode": "a text in it is not UTF-8: write that text again",
     r"NWB version|neurodata_type|data_type found": "convert it to NWB 2 first",
@@ -31,7 +31,7 @@ OTHERWISE = "it is damaged or not valid NWB: fetch or write it again, or look at
 
 
 @contextlib.contextmanager
-def told(what: str) -> Iterator[None]:
+def with_reason(what: str) -> Iterator[None]:
     """Turn any error that another library raises in the block into an InputError.
 
     Whatever part of a library gives up on a file, the file is at fault, and its user reads one line.
@@ -52,13 +52,13 @@ def clause(error: BaseException) -> str:
     words = " ".join(reason(error).split()) or type(error).__name__
     words = words.rsplit("due to: ", 1)[-1]
     if re.fullmatch(r"'[^']*'|\w+", words) and words != type(error).__name__:
-        words = f"{words} is missing"  # all that a KeyError says
+        words = f"{words} is missing"  # a KeyError has no more text
     inner = re.fullmatch(r"(?:Can't|Unable to) [\w ]+ \((.*)\)", words)
     return shortened(inner[1] if inner else words, 160)
 
 
 def reason(error: BaseException) -> str:
-    """What an error says, without what pynwb puts before it: a dump of a part of the file."""
+    """The text of an error, without the dump of a part of the file that pynwb puts before it."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) if isinstance(error, UnicodeError) or not error.args else str(error.args[-1])
@@ -79,5 +79,5 @@ def remedy(error: BaseException) -> str:
 def extension(error: BaseException) -> str | None:
     """The NWB extension that pynwb misses, if that is the error."""
     words = reason(error)
-    found = EXTENSION.search(words) if re.search("namespace|specification", words) else None
-    return found[0] if found else None
+    match = EXTENSION.search(words) if re.search("namespace|specification", words) else None
+    return match[0] if match else None

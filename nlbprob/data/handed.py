@@ -10,7 +10,7 @@ from nlbprob.errors import InputError
 
 
 def check_trials(value: Any, caller: str, name: str = "trials") -> None:
-    """Raise InputError unless the value is `Trials`; the message says how to make them of what was handed over."""
+    """Raise InputError unless the value is `Trials`; the message names how to make them from the value."""
     if not isinstance(value, Trials):
         raise InputError(f"{named(caller, name, value)}: {remedy(value)}.")
 

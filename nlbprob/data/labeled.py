@@ -79,10 +79,10 @@ def from_xarray(dataset: "xarray.Dataset") -> Trials:
             tables[str(coordinate.dims[0])][coordinate.attrs["column"]] = coordinate.values
     behavior = dataset.get("behavior")
     counts, seen = (dataset[name].transpose(*AXES).values for name in ("counts", "seen"))
-    known = ~np.isnan(counts) if counts.dtype.kind == "f" else np.ones(counts.shape, dtype=bool)
+    has_count = ~np.isnan(counts) if counts.dtype.kind == "f" else np.ones(counts.shape, dtype=bool)
     return Trials(
-        counts=np.where(known, counts, 0),
-        seen=known & np.equal(seen, 1).astype(bool),  # a NaN among them is no 1
+        counts=np.where(has_count, counts, 0),
+        seen=has_count & np.equal(seen, 1).astype(bool),  # a NaN among them is no 1
         bin_ms=float(dataset.attrs["bin_ms"]),
         neurons=tables["neuron"],
         table=tables["trial"],

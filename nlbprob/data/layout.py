@@ -89,14 +89,14 @@ def timed(table: Table, options: dict[str, Any], notes: list[str]) -> tuple[Tabl
     align_s = column(table, name, "align", "the trials")
     if align_s.dtype.kind not in "uif":
         raise InputError(f"align: the column {name!r} does not hold times in s; name another.")
-    known = np.isfinite(align_s)
+    finite = np.isfinite(align_s)
     if options["window_ms"] is None:
-        known &= np.isfinite(table["stop_time"])
-    if not known.any():
+        finite &= np.isfinite(table["stop_time"])
+    if not finite.any():
         raise InputError(f"align: no trial has a time in {name!r}; align to another column.")
-    if not known.all():
-        notes.append(f"{(~known).sum()} trials left out, without a time of {name}: {ids(table, ~known)}")
-    table, align_s = rows(table, known), align_s[known].astype(np.float64)
+    if not finite.all():
+        notes.append(f"{(~finite).sum()} trials left out, without a time of {name}: {ids(table, ~finite)}")
+    table, align_s = rows(table, finite), align_s[finite].astype(np.float64)
     check_order(table, notes)
     check_events(table, name, align_s, notes)
     return table, align_s
@@ -109,12 +109,12 @@ def joined(
     if options["window_ms"] is not None or options["forward_ms"] or options["align"] != "start_time":
         raise InputError("join: whole pieces are joined; leave out align, window_ms and forward_ms.")
     number = len(table["id"])
-    table, windows, own = join_pieces(table, options["bin_ms"])
+    table, windows, pieces_inside = join_pieces(table, options["bin_ms"])
     for name in options["condition"]:
         column(table, name, "condition", "the joined trials, whose pieces differ in it,")
     notes.append(f"{number} pieces joined into {len(table['id'])} trials, the bins of other splits unseen")
     note_tails(table, windows, notes)
-    return table, windows, own
+    return table, windows, pieces_inside
 
 
 def with_forward(windows: Windows, options: dict[str, Any]) -> Windows:

@@ -91,8 +91,8 @@ def load(
         InputError: it is no NWB file, a column or series is missing, bin_ms does not divide a window, or no unit, trial
             or spike is left. The message names file, field and remedy.
     """
-    given = {name: value for name, value in locals().items() if name not in NO_OPTIONS}
-    options = resolve(config, behavior=signals.name_of(behavior), **given)
+    options_in_call = {name: value for name, value in locals().items() if name not in NO_OPTIONS}
+    options = resolve(config, behavior=signals.name_of(behavior), **options_in_call)
     read = load_nwb if is_nwb(path) or options["dataset"] is not None else load_session
     return read(path, options, Given(trials, neurons, None if isinstance(behavior, str) else behavior))
 

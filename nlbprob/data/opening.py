@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nlbprob.data.columns import without_index
-from nlbprob.data.foreign import extension, told
+from nlbprob.data.foreign import extension, with_reason
 from nlbprob.data.heaps import refuse_endless_heaps
 from nlbprob.data.remote import is_address, open_address
 from nlbprob.errors import InputError, printable, suggestion
@@ -30,7 +30,7 @@ def open_nwb(source: Any) -> Iterator[NWBFile]:
         FileNotFoundError: there is no such file.
         InputError: it is no NWB file, or something that is read from it inside the block cannot be.
     """
-    with contextlib.ExitStack() as opened, told(""), quiet():
+    with contextlib.ExitStack() as opened, with_reason(""), quiet():
         yield nwb_of(source, opened)
 
 
@@ -38,10 +38,10 @@ def name_of(source: Any) -> str | None:
     """What to call a source in messages and in `Trials.source`; None for one that lies in memory alone."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
-    own = ("filename", "container_source", "source", *(("name",) if hasattr(source, "seek") else ()))
-    with contextlib.suppress(ValueError):  # a closed h5py.File tells nothing of itself
+    attributes = ("filename", "container_source", "source", *(("name",) if hasattr(source, "seek") else ()))
+    with contextlib.suppress(ValueError):  # a closed h5py.File has no name
         if getattr(source, "driver", None) != "fileobj":
-            names = (getattr(source, name, None) for name in own)
+            names = (getattr(source, name, None) for name in attributes)
             return next((os.fspath(name) for name in names if isinstance(name, str | os.PathLike)), None)
     return None
 
@@ -111,12 +111,12 @@ def parsed(file: Any, opened: contextlib.ExitStack) -> NWBFile:
         needed = (extension(error) or "").replace("-", "_")
         if not needed or importlib.util.find_spec(needed) is None:
             raise
-        importlib.import_module(needed)  # which tells pynwb of it
+        importlib.import_module(needed)  # which registers it with pynwb
         return read(file, opened)
 
 
 def read(file: Any, opened: contextlib.ExitStack) -> NWBFile:
-    """What pynwb makes of an open HDF5 file, which is closed with `opened`."""
+    """The NWBFile of an open HDF5 file, which is closed with `opened`."""
     from pynwb import NWBHDF5IO
 
     return opened.enter_context(contextlib.closing(NWBHDF5IO(file=file, mode="r"))).read()

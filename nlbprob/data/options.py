@@ -12,7 +12,7 @@ from nlbprob.options import DATA, known, read_value
 OF_DATASET = ("dataset", "bin_ms", "phase", "seed")
 
 
-def resolve(config: str | os.PathLike | Mapping[str, Any] | None = None, **given: Any) -> dict[str, Any]:
+def resolve(config: str | os.PathLike | Mapping[str, Any] | None = None, **in_call: Any) -> dict[str, Any]:
     """Every option of `load` with its value, JSON-able: what is given (not None), else the config's, else the default.
 
     Args:
@@ -29,7 +29,7 @@ def resolve(config: str | os.PathLike | Mapping[str, Any] | None = None, **given
     check_model(found)
     values: dict[str, Any] = dict.fromkeys(DATA) | dict(found.data)
     values |= {
-        known(option, DATA, "load", "data option"): value for option, value in given.items() if value is not None
+        known(option, DATA, "load", "data option"): value for option, value in in_call.items() if value is not None
     }
     options = {option: cleaned(option, value) for option, value in values.items()}
     if options["phase"] is not None and options["dataset"] is None:

@@ -51,9 +51,9 @@ def container(
     group: np.ndarray,
 ) -> Int[np.ndarray, " trial"]:
     """For each interval (s), give or take the slack, one of another group that it lies inside; -1 for none."""
-    found = np.full(len(start), -1)
-    for own in np.unique(group):
-        inner, others = np.flatnonzero(group == own), np.flatnonzero(group != own)
+    container_index = np.full(len(start), -1)
+    for label in np.unique(group):
+        inner, others = np.flatnonzero(group == label), np.flatnonzero(group != label)
         if not len(others):
             continue
         others = others[np.argsort(start[others], kind="stable")]
@@ -61,8 +61,8 @@ def container(
         longest = np.maximum.accumulate(np.where(stop[others] == reach, np.arange(len(others)), 0))
         at = np.searchsorted(start[others], start[inner] + slack[inner], side="right") - 1
         inside = (at >= 0) & (reach[at] >= stop[inner] - slack[inner])
-        found[inner[inside]] = others[longest[at[inside]]]
-    return found
+        container_index[inner[inside]] = others[longest[at[inside]]]
+    return container_index
 
 
 def note_repeats(table: Table, windows: Windows, notes: list[str]) -> None:
@@ -79,10 +79,10 @@ def note_shared(table: Table, windows: Windows, slack: Float[np.ndarray, " trial
     scored, stop = np.column_stack([windows.start, windows.scored_stop]), windows.stop
     shared, forward = np.zeros((2, len(stop)))
     for split in np.unique(table["split"]):
-        own = table["split"] == split
-        learned = merge(scored[~own], 0.0)
-        shared[own] = common_s(scored[own, 0], scored[own, 1], learned)
-        forward[own] = common_s(scored[own, 1], stop[own], learned)
+        in_split = table["split"] == split
+        learned = merge(scored[~in_split], 0.0)
+        shared[in_split] = common_s(scored[in_split, 0], scored[in_split, 1], learned)
+        forward[in_split] = common_s(scored[in_split, 1], stop[in_split], learned)
     for common, what, remedy in (
         (shared, "windows of {} trials overlap those", "scores there are of bins that were learned"),
         (

@@ -55,8 +55,8 @@ def join(
     }
     joined |= {"stop_time": table["stop_time"][last], "pieces": np.array([len(pieces) for pieces in members])}
     windows = whole_trials(spans[first, 0], spans[last, 1], bin_ms)
-    own = np.zeros((len(members), windows.n_bins), dtype=bool)
+    inside = np.zeros((len(members), windows.n_bins), dtype=bool)
     for split in np.unique(joined["split"]):
         trials = joined["split"] == split
-        own[trials] = covered(merge(spans[table["split"] == split], gap_s), windows)[trials]
-    return joined, windows, own
+        inside[trials] = covered(merge(spans[table["split"] == split], gap_s), windows)[trials]
+    return joined, windows, inside

@@ -26,10 +26,10 @@ def inside(folder: Path, path: str) -> Path:
 def refuse_outside(folder: Path, place: Path) -> None:
     """Raise InputError where links take a place out of a folder."""
     try:
-        found = place.resolve().is_relative_to(folder.resolve())
+        inside = place.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError):  # links in a circle, or a name that the system does not take
-        found = False
-    if not found:
+        inside = False
+    if not inside:
         raise InputError(f"{place} leads out of {folder}; remove the link, or choose another folder.")
 
 

@@ -14,10 +14,10 @@ from nlbprob.errors import InputError
 
 Table = dict[str, np.ndarray]
 
-#: Shares from which on nearly all trials lie outside the recording, or events outside their trials; and below which
+#: Fractions from which on nearly all trials lie outside the recording, or events outside their trials; and below which
 #: hardly any spike lies between the first trial and the last.
 NEARLY_ALL, FEW, HARDLY_ANY = 0.95, 0.1, 0.005
-#: Fewer spikes do not tell how far a recording reaches.
+#: With fewer spikes the length of a recording is not estimated.
 FEW_SPIKES = 100
 #: So many spikes missing from a stretch in which units usually fire are no chance.
 NO_CHANCE = 20
@@ -27,7 +27,7 @@ SLOWEST_HZ, FASTEST_HZ, LONG_PAUSE_S = 0.1, 1000.0, 1.0
 FAR_LONGER, LONGER = 100, 20
 #: Entries (trial, bin, unit) above which padding to one trial that is far too long would exhaust the memory.
 MOST_ENTRIES = 4e9
-#: A signal without a value in such a share of the bins is worth a note, and one whose steps differ by such a factor.
+#: A signal without a value in such a fraction of the bins is worth a note, and one whose steps differ by such a factor.
 OFTEN_MISSING, UNEVEN = 0.1, 2.0
 
 
@@ -72,19 +72,19 @@ def check_events(table: Table, name: str, align_s: Float[np.ndarray, " trial"], 
     outside = (align_s < start - slack) | (align_s > stop + slack)
     if name in ("start_time", "stop_time") or not outside.any():
         return
-    said = (
+    message = (
         f"align: {name!r} lies outside its trial (start_time to stop_time) in {outside.sum()} of {len(outside)} trials"
     )
-    known = np.isfinite(start)
-    apart = start[known] - start[known].mean() if known.any() else start[known]
-    slope = (apart @ align_s[known]) / max(apart @ apart, 1e-300)
-    if known.sum() > 2 and np.ptp(start[known]) > 0 and outside.mean() >= NEARLY_ALL and not 0.5 <= slope <= 1.5:
+    finite = np.isfinite(start)
+    apart = start[finite] - start[finite].mean() if finite.any() else start[finite]
+    slope = (apart @ align_s[finite]) / max(apart @ apart, 1e-300)
+    if finite.sum() > 2 and np.ptp(start[finite]) > 0 and outside.mean() >= NEARLY_ALL and not 0.5 <= slope <= 1.5:
         raise InputError(
-            f"{said}, from {align_s.min():g} to {align_s.max():g} where these start from {start[known].min():g} to "
-            f"{start[known].max():g} s; is it counted from the start of each trial, or not in s? Put it on the clock "
+            f"{message}, from {align_s.min():g} to {align_s.max():g} where these start from {start[finite].min():g} to "
+            f"{start[finite].max():g} s; is it counted from the start of each trial, or not in s? Put it on the clock "
             "of the recording, or align to another column."
         )
-    notes.append(f"{said}: {ids(table, outside)}")
+    notes.append(f"{message}: {ids(table, outside)}")
 
 
 def check_lengths(table: Table, windows: Windows, n_units: int, notes: list[str]) -> None:
@@ -94,18 +94,18 @@ def check_lengths(table: Table, windows: Windows, n_units: int, notes: list[str]
         return
     seconds = windows.bin_ms / 1000
     which = table["id"][windows.bins.argmax()]
-    said = f"trial {which} lasts {longest * seconds:g} s, the median one {usual * seconds:g} s"
+    message = f"trial {which} lasts {longest * seconds:g} s, the median one {usual * seconds:g} s"
     if longest * len(windows.bins) * n_units > MOST_ENTRIES:
-        raise InputError(f"stop_time: {said}, and all are padded to it; mend its times (s), or leave it out.")
-    notes.append(f"{said}; all are padded to it, unseen")
+        raise InputError(f"stop_time: {message}, and all are padded to it; mend its times (s), or leave it out.")
+    notes.append(f"{message}; all are padded to it, unseen")
 
 
 def check_clock(units: Units, windows: Windows, notes: list[str]) -> None:
-    """Times too coarse for the bins. Raises InputError where they tell no two bins apart."""
+    """Times too coarse for the bins. Raises InputError where they do not distinguish neighbouring bins."""
     single = any(singles(*units.spike_times))
     last = float(np.abs(windows.stop).max())
     step_ms = 1000 * float(max(step_s(windows.stop, single).max(), step_s(windows.stop, windows.single).max()))
-    stored = f"are stored as {32 if single or windows.single else 64}-bit numbers, which tell {step_ms:.2g} ms apart"
+    stored = f"are stored as {32 if single or windows.single else 64}-bit numbers, with steps of {step_ms:.2g} ms"
     if step_ms > windows.bin_ms:
         raise InputError(
             f"times: {stored} at {last:g} s, and bins are {windows.bin_ms:g} ms wide; store them as 64-bit numbers "
@@ -129,18 +129,18 @@ def check_reach(table: Table, units: Units, windows: Windows, notes: list[str]) 
     length = windows.stop - windows.start
     inside = (np.minimum(windows.stop, last) - np.maximum(windows.start, first)) / length
     span = windows.start.min(), windows.stop.max()
-    said = f"lie outside the recording, which reaches from {stretch(first, last)}"
+    message = f"lie outside the recording, which reaches from {stretch(first, last)}"
     beyond = int((inside < FEW).sum())
     entries = windows.n_bins * len(length) * len(units)
     if 1 < beyond >= NEARLY_ALL * len(length) and (units.spikes_between(*span) or entries > MOST_ENTRIES):
         raise InputError(
-            f"start_time: {beyond} of {len(length)} trials ({stretch(*span)}) {said}; are both in s, on one clock?"
+            f"start_time: {beyond} of {len(length)} trials ({stretch(*span)}) {message}; are both in s, on one clock?"
         )
     outside = inside < 1 / 2
     hz = units.spike_count / max(last - first, 1e-9)
     expected = hz * max(span[1] - last, first - span[0])
     if outside.any() and expected >= NO_CHANCE and any(intervals is None for intervals in units.observed):
-        notes.append(f"{outside.sum()} of {len(outside)} trials {said}, and count as silent: {ids(table, outside)}")
+        notes.append(f"{outside.sum()} of {len(outside)} trials {message}, and count as silent: {ids(table, outside)}")
 
 
 def check_spikes(units: Units, windows: Windows, notes: list[str]) -> None:
@@ -153,21 +153,20 @@ def check_spikes(units: Units, windows: Windows, notes: list[str]) -> None:
     start, stop = windows.start.min(), windows.stop.max()
     number = np.array([len(times) for times in units.spike_times])
     inside = np.array([np.diff(np.searchsorted(times, [start, stop]))[0] for times in units.spike_times])
-    share = inside.sum() / number.sum()
+    fraction = inside.sum() / number.sum()
     span = f"({stretch(start, stop)})"
     reach = f"the recording reaches from {stretch(first, last)}"
-    if 0 < share < HARDLY_ANY:
-        said = (
-            f"spike_times: {1 - share:.1%} of the spikes lie before the first trial or after the last {span}, {reach}"
-        )
+    if 0 < fraction < HARDLY_ANY:
+        outside = f"spike_times: {1 - fraction:.1%} of the spikes"
+        message = f"{outside} lie before the first trial or after the last {span}, {reach}"
         hz = number.sum() / (last - first) / units.firing
         if last - first >= FAR_LONGER * (stop - start) and hz < SLOWEST_HZ:
-            raise InputError(f"{said}, in which units fire at {hz:.2g} Hz on average; are both in s, on one clock?")
-        notes.append(said)
+            raise InputError(f"{message}, in which units fire at {hz:.2g} Hz on average; are both in s, on one clock?")
+        notes.append(message)
         return
-    shares = inside / np.maximum(number, 1)
-    astray = (shares < HARDLY_ANY) & (number >= NO_CHANCE)
-    if share and astray.any() and np.median(shares[number > 0]) > FEW:
+    fractions = inside / np.maximum(number, 1)
+    astray = (fractions < HARDLY_ANY) & (number >= NO_CHANCE)
+    if fraction and astray.any() and np.median(fractions[number > 0]) > FEW:
         notes.append(
             f"spike_times: of {astray.sum()} units hardly any spike lies between the first trial and the last {span}, "
             f"unlike those of the others; are all in s, on one clock? {ids(units.columns, astray)}"
@@ -246,20 +245,21 @@ def check_signal(series: Series, windows: Windows) -> None:
 def check_behavior(
     series: Series,
     values: Float[np.ndarray, "trial time channel"],
-    own: Bool[np.ndarray, "trial time"],
+    inside: Bool[np.ndarray, "trial time"],
     notes: list[str],
 ) -> None:
     """A signal without a value in many of the bins of the trials: where its samples are, and how far apart."""
-    missing = np.isnan(values[own])
-    share = float(missing.mean(axis=0).max())
+    missing = np.isnan(values[inside])
+    fraction = float(missing.mean(axis=0).max())
     low, high = np.quantile(np.diff(series.times), [0.05, 0.95]) if len(series.times) > 1 else (0.0, 0.0)
     steps = f"{1000 * low:.3g} ms" if high <= UNEVEN * low else f"{1000 * low:.3g} to {1000 * high:.3g} ms"
-    if share < OFTEN_MISSING:
+    if fraction < OFTEN_MISSING:
         if high > UNEVEN * low:
             notes.append(f"behavior: the samples of {series.name!r} are unevenly spaced, {steps} apart")
         return
-    where = f"{series.name!r}" if missing.all(axis=1).mean() >= share / 2 else f"a channel of {series.name!r}"
+    where = f"{series.name!r}" if missing.all(axis=1).mean() >= fraction / 2 else f"a channel of {series.name!r}"
     notes.append(
-        f"behavior: {where} has no value in {share:.0%} of the bins of the trials; it has {len(series.times)} samples "
-        f"from {stretch(*series.times[[0, -1]])}, {steps} apart, and is never carried over a gap"
+        f"behavior: {where} has no value in {fraction:.0%} of the bins of the trials; it has "
+        f"{len(series.times)} samples from {stretch(*series.times[[0, -1]])}, {steps} apart, and is never "
+        "carried over a gap"
     )

@@ -45,8 +45,11 @@ def read_invalid(nwbfile: NWBFile) -> Float[np.ndarray, "interval 2"]:
 
 def read_table(nwbfile: NWBFile, name: str) -> Columns:
     """The intervals table `name`, such as "trials", by column. Raises InputError where the file has no such table."""
-    own = {key: table for key in ("trials", "epochs") if (table := getattr(nwbfile, key)) is not None}
-    tables = {**nwbfile.intervals, **own}  # those of a file that was never written are not among its intervals
+    tables_by_name = {key: table for key in ("trials", "epochs") if (table := getattr(nwbfile, key)) is not None}
+    tables = {
+        **nwbfile.intervals,
+        **tables_by_name,
+    }  # those of a file that was never written are not among its intervals
     if name not in tables:
         raise InputError(
             f"no intervals table {name!r}; name another (intervals), or cut a continuous recording into pieces "

@@ -15,7 +15,7 @@ from nlbprob.errors import InputError
 
 GAP = 1.5  # samples further apart than this many sampling intervals have a gap between them
 HEADROOM = 2.0**-40  # a power of two changes no digit, and keeps sums of the largest numbers finite
-NEIGHBORS = 11  # steps before, or after, that say what the sampling interval is at a place
+NEIGHBORS = 11  # steps before, or after, from which the sampling interval at a time is taken
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,12 +87,12 @@ def timed(
     name: str, times: Float[np.ndarray, " sample"], values: Float[np.ndarray, "sample channel"], notes: list[str]
 ) -> tuple[Float[np.ndarray, " timed"], Float[np.ndarray, "timed channel"]]:
     """The samples that have a time, in its order. Raises InputError where none has."""
-    known = np.isfinite(times)
-    if len(times) and not known.any():
+    finite = np.isfinite(times)
+    if len(times) and not finite.any():
         raise InputError(f"behavior {name!r}: none of its {len(times)} samples has a finite time; give times in s.")
-    if not known.all():
-        notes.append(f"behavior: {(~known).sum()} of {len(times)} samples of {name!r} have no time, and are left out")
-        times, values = times[known], values[known]
+    if not finite.all():
+        notes.append(f"behavior: {(~finite).sum()} of {len(times)} samples of {name!r} have no time, and are left out")
+        times, values = times[finite], values[finite]
     back = int(np.sum(np.diff(times) < 0))
     if not back:
         return times, values
@@ -108,9 +108,9 @@ def once(
     opens = np.r_[True, np.diff(times) > 0][: len(times)]
     if opens.all():
         return times, values
-    first, known = np.flatnonzero(opens), ~np.isnan(values)
-    number = np.add.reduceat(known, first, axis=0, dtype=np.int64)
-    total = np.add.reduceat(np.where(known, values, 0) * HEADROOM, first, axis=0)
+    first, present = np.flatnonzero(opens), ~np.isnan(values)
+    number = np.add.reduceat(present, first, axis=0, dtype=np.int64)
+    total = np.add.reduceat(np.where(present, values, 0) * HEADROOM, first, axis=0)
     repeated = int(np.sum(np.diff(np.r_[first, len(times)]) > 1))
     notes.append(f"behavior: {repeated} times of {name!r} come more than once; their samples are averaged")
     mean = np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0) / HEADROOM
@@ -119,6 +119,6 @@ def once(
 
 def channels_of(comments: str | None, number: int) -> tuple[str, ...]:
     """Channel names from a comment such as 'columns=[x,y]'; the usual names where there is none that fits."""
-    found = re.search(r"columns=\[([^\]]*)\]", comments or "")
-    names = tuple(name.strip().strip("'\"") for name in found[1].split(",")) if found else ()
+    match = re.search(r"columns=\[([^\]]*)\]", comments or "")
+    names = tuple(name.strip().strip("'\"") for name in match[1].split(",")) if match else ()
     return names if len(set(names)) == number and all(names) else channel_names(number)

@@ -49,18 +49,19 @@ def find_series(nwbfile: NWBFile, name: str) -> TimeSeries:
     if wanted in places:
         return places[wanted]
     inside = {place.rpartition("/")[0]: None for place in places}
-    found = {place: series for place, series in places.items() if f"/{place}".endswith(f"/{wanted}")}
-    if not found:
+    matching = {place: series for place, series in places.items() if f"/{place}".endswith(f"/{wanted}")}
+    if not matching:
         holders = [holder for holder in inside if f"/{holder}".endswith(f"/{wanted}")]
-        found = {place: series for place, series in places.items() if place.rpartition("/")[0] in holders}
-    if not found:
+        matching = {place: series for place, series in places.items() if place.rpartition("/")[0] in holders}
+    if not matching:
         names = places if "/" in wanted else dict.fromkeys(place.rpartition("/")[2] for place in places)
         raise InputError(f"behavior: no series {name!r} in processing or acquisition. {suggestion(wanted, names)}")
-    if len({id(series) for series in found.values()}) > 1:
+    if len({id(series) for series in matching.values()}) > 1:
         raise InputError(
-            f"behavior: {len(found)} series answer to {name!r}; name one by its place: {', '.join(map(repr, found))}."
+            f"behavior: {len(matching)} series answer to {name!r}; name one by its place: "
+            f"{', '.join(map(repr, matching))}."
         )
-    return next(iter(found.values()))
+    return next(iter(matching.values()))
 
 
 def all_places(nwbfile: NWBFile) -> Iterator[tuple[str, TimeSeries]]:

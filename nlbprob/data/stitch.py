@@ -13,7 +13,7 @@ from nlbprob.errors import InputError
 
 #: What joins the names of the sessions that share a neuron, and a session's name to the ids that are its own.
 AND, OF = "+", "/"
-#: The column, of neurons and of trials, that says which session they are of.
+#: The column, of neurons and of trials, with their session.
 COLUMN = "session"
 
 
@@ -24,7 +24,7 @@ def stitch(sessions: Mapping[str, Trials], *, shared: bool = False) -> Trials:
     A model fitted to it has one set of latents and dynamics for all sessions, and loadings and baselines of their own
     for the neurons of each. What ties the sessions together is the prior of the trajectories: where trials start, how
     they evolve, and the conditions, inputs or templates that this depends on. Trials aligned to one event of a task
-    share all latents, as far as their averages or dynamics tell these apart. Pieces of spontaneous activity share the
+    share all latents, as far as their averages or dynamics determine these. Pieces of spontaneous activity share the
     dynamics alone: a latent of one session may have the other sign, or a rotation another phase, as nothing in the data
     can tell. The rates of a session's own neurons do not depend on that, decoders of behavior across sessions do.
 
@@ -101,18 +101,20 @@ def unstitch(trials: Trials, rates: Any = None) -> dict[str, Any]:
         raise InputError("unstitch: these trials are of one session; hand over what stitch returned.")
     if rates is not None and tuple(rates.shape) != trials.counts.shape:
         raise InputError(f"unstitch: rates of shape {tuple(rates.shape)} are not of trials {trials.counts.shape}.")
-    found = {}
+    sessions = {}
     for name, (rows, units) in members(trials).items():
         about = trials.source["sessions"][name]
-        own = session(trials.select(rows, units), name, about)
+        trials_of_session = session(trials.select(rows, units), name, about)
         if rates is None:
-            found[name] = own
+            sessions[name] = trials_of_session
         elif hasattr(rates, "dims"):
             chosen = rates.isel(trial=rows, time=slice(about["bins"]), neuron=units)
-            found[name] = chosen.assign_coords(trial=own.table["id"], neuron=own.neurons["id"])
+            sessions[name] = chosen.assign_coords(
+                trial=trials_of_session.table["id"], neuron=trials_of_session.neurons["id"]
+            )
         else:
-            found[name] = np.asarray(rates)[np.ix_(rows, np.arange(about["bins"]), units)]
-    return found
+            sessions[name] = np.asarray(rates)[np.ix_(rows, np.arange(about["bins"]), units)]
+    return sessions
 
 
 def members(trials: Trials) -> dict[str, tuple[Bool[np.ndarray, " trial"], Bool[np.ndarray, " neuron"]]]:
@@ -120,11 +122,11 @@ def members(trials: Trials) -> dict[str, tuple[Bool[np.ndarray, " trial"], Bool[
     if "sessions" not in trials.source:
         return {"": (np.ones(trials.n_trials, dtype=bool), np.ones(trials.n_neurons, dtype=bool))}
     owners = [names.split(AND) for names in trials.neurons[COLUMN].tolist()]
-    found = {
+    by_session = {
         name: (trials.table[COLUMN] == name, np.array([name in names for names in owners]))
         for name in trials.source["sessions"]
     }
-    return {name: (rows, units) for name, (rows, units) in found.items() if rows.any() and units.any()}
+    return {name: (rows, units) for name, (rows, units) in by_session.items() if rows.any() and units.any()}
 
 
 def neurons_of_a_session(trials: Trials) -> int:
@@ -145,14 +147,14 @@ def checked(sessions: Any) -> dict[str, Trials]:
     for name, part in parts.items():
         if not isinstance(part, Trials):
             raise InputError(f"stitch: {name!r} is a {type(part).__name__}; hand over the Trials of each session.")
-    (first, known), *others = parts.items()
+    (first, first_trials), *others = parts.items()
     for name, part in parts.items():
         if not name or AND in name or OF in name:
             raise InputError(f"stitch: {name!r} is no name of a session; use one without {AND!r} and {OF!r}.")
         if taken := [axis for axis in ("neurons", "table") if COLUMN in getattr(part, axis)]:
             raise InputError(f"stitch: {name} has a column {COLUMN!r} in {taken[0]} already; rename it, or unstitch.")
     for name, part in others:
-        for what, one, other in zip(DEMANDS, demands(known), demands(part), strict=True):
+        for what, one, other in zip(DEMANDS, demands(first_trials), demands(part), strict=True):
             if one != other:
                 raise InputError(f"stitch: {what} of {name} is {other}, that of {first} {one}; load them alike.")
     return parts
@@ -196,24 +198,24 @@ def neuron_axis(
             "neurons in all, by a column of the files or heldout='none'."
         )
     names = [AND.join(owner[place == unit]) for unit in range(len(first))]
-    own = {name: column[first] for name, column in columns.items()} | {COLUMN: np.array(names)}
-    return own, {name: place[owner == name] for name in parts}
+    columns_of_session = {name: column[first] for name, column in columns.items()} | {COLUMN: np.array(names)}
+    return columns_of_session, {name: place[owner == name] for name in parts}
 
 
 def joined(tables: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The columns of all tables end to end; rows of a table that lacks a column are missing: NaN, or ''."""
-    found = {}
+    columns_by_name = {}
     for name in dict.fromkeys(column for table in tables.values() for column in table):
         columns = [table.get(name) for table in tables.values()]
         text = any(column is not None and column.dtype.kind == "U" for column in columns)
-        whole = all(column is not None for column in columns)
+        complete = all(column is not None for column in columns)
         blank = "" if text else np.nan
         filled = [
             np.full(len(table["id"]), blank) if column is None else column.astype(str) if text else column
             for column, table in zip(columns, tables.values(), strict=True)
         ]
-        found[name] = np.concatenate(filled) if whole or text else np.concatenate(filled).astype(float)
-    return found
+        columns_by_name[name] = np.concatenate(filled) if complete or text else np.concatenate(filled).astype(float)
+    return columns_by_name
 
 
 def padded(values: np.ndarray, bins: int, fill: float) -> np.ndarray:
@@ -221,19 +223,19 @@ def padded(values: np.ndarray, bins: int, fill: float) -> np.ndarray:
     return np.pad(values, ((0, 0), (0, bins - values.shape[1]), (0, 0)), constant_values=fill)
 
 
-def session(own: Trials, name: str, about: dict[str, Any]) -> Trials:
+def session(trials: Trials, name: str, about: dict[str, Any]) -> Trials:
     """One session as it was, from its trials and neurons in the stitched ones: its bins, ids and columns."""
     bins, tables = about["bins"], {}
     for axis in ("neurons", "table"):
-        table, types = dict(getattr(own, axis)), about[axis]
+        table, types = dict(getattr(trials, axis)), about[axis]
         table["id"] = np.array([identity.removeprefix(f"{name}{OF}") for identity in table["id"].astype(str)])
         tables[axis] = {column: table[column].astype(kind) for column, kind in types.items() if column in table}
-    return own.replace(
-        counts=own.counts[:, :bins],
-        seen=own.seen[:, :bins],
-        time_ms=own.time_ms[:bins],
-        behavior=None if own.behavior is None else own.behavior[:, :bins],
-        inputs={key: values[:, :bins] for key, values in own.inputs.items()},
+    return trials.replace(
+        counts=trials.counts[:, :bins],
+        seen=trials.seen[:, :bins],
+        time_ms=trials.time_ms[:bins],
+        behavior=None if trials.behavior is None else trials.behavior[:, :bins],
+        inputs={key: values[:, :bins] for key, values in trials.inputs.items()},
         source=about["source"],
         **tables,
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from nlbprob.data.foreign import told
+from nlbprob.data.foreign import with_reason
 from nlbprob.data.tables import unmasked
 from nlbprob.errors import InputError
 
@@ -26,7 +26,7 @@ def stored(data: Any, field: str, stop: int | None = None) -> np.ndarray:
         InputError: it cannot be read, or declares far more than it stores.
     """
     data = getattr(data, "dset", data)  # of text, pynwb's wrapper decodes strictly; bytes are decoded later
-    with told(field):
+    with with_reason(field):
         refuse_hollow(data, field, stop)
         return unmasked(data[:stop])
 

@@ -110,11 +110,11 @@ def unmasked(values: Any) -> np.ndarray:
 def of_objects(entries: list[Any], field: str) -> np.ndarray:
     """Entries of one kind as an array of that kind. Raises InputError where kinds differ, or one is none of ours."""
     absent = np.array([is_missing(entry) for entry in entries], dtype=bool)
-    known = [entry for entry, gone in zip(entries, absent, strict=True) if not gone]
-    if all(isinstance(entry, str | bytes) or hasattr(entry, "isoformat") for entry in known):
+    present = [entry for entry, gone in zip(entries, absent, strict=True) if not gone]
+    if all(isinstance(entry, str | bytes) or hasattr(entry, "isoformat") for entry in present):
         return np.array(["" if gone else text(entry) for entry, gone in zip(entries, absent, strict=True)], dtype=str)
-    if not all(isinstance(entry, numbers.Real | np.bool_) for entry in known):
-        odd = next(entry for entry in known if not isinstance(entry, str | bytes))
+    if not all(isinstance(entry, numbers.Real | np.bool_) for entry in present):
+        odd = next(entry for entry in present if not isinstance(entry, str | bytes))
         raise InputError(
             f"{field}: expected numbers or strings, found {shortened(repr(odd))}; make the column all one type."
         )

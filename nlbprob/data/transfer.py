@@ -134,14 +134,14 @@ def fetch(
     for again in (False, True):
         continued = part.exists()
         receive(source, part, size, origin, progress, wait_s)
-        found = checksum(part)
-        if found == sha256:
+        actual = checksum(part)
+        if actual == sha256:
             os.replace(part, target)
             return target
         part.unlink()
         # What was continued may have begun as another file; what came in one piece is simply wrong.
         if again or not continued:
-            raise InputError(wrong_content(target.name, origin, found, sha256))
+            raise InputError(wrong_content(target.name, origin, actual, sha256))
     raise AssertionError("the second attempt returns or raises")
 
 
@@ -155,16 +155,16 @@ def is_there(target: Path, size: int, sha256: str, origin: str) -> bool:
     raise InputError(f"{target} exists, and is not the file at {origin}; move it away, or choose another folder.")
 
 
-def wrong_content(name: str, origin: str, found: str, sha256: str) -> str:
-    """What to say of a file that is not the one expected."""
+def wrong_content(name: str, origin: str, actual: str, sha256: str) -> str:
+    """The message about a file that is not the expected one."""
     return (
-        f"{name}: what came from {origin} is damaged: its SHA-256 is {found}, {sha256} was expected. It was removed; "
+        f"{name}: what came from {origin} is damaged: its SHA-256 is {actual}, {sha256} was expected. It was removed; "
         "try again later."
     )
 
 
 def kept(part: Path, size: int) -> str:
-    """What to say of what has come of a file."""
+    """The message about the part of a file that was received."""
     have = part.stat().st_size if part.exists() else 0
     return f" {have} of {size} bytes are in {part}; the same command goes on from there." if have else ""
 
@@ -229,7 +229,7 @@ class Lost(Exception):
 
 
 def from_elsewhere(source: Source, offset: int) -> Generator[bytes, None, None]:
-    """The pieces of a source, its network errors told apart from those of writing."""
+    """The pieces of a source, its network errors separated from those of writing."""
     try:
         yield from source(offset)
     except urllib.error.URLError as error:
@@ -240,7 +240,7 @@ def from_elsewhere(source: Source, offset: int) -> Generator[bytes, None, None]:
 
 
 def refusal(status: int, origin: str) -> str:
-    """What to say of an answer that will stay the same."""
+    """The message about an answer that will not change."""
     if status in (404, 410):
         return f"{origin}: there is no such file (HTTP {status}); it may have moved. Look for a newer nlbprob."
     if status in (401, 403):
@@ -254,7 +254,7 @@ def refusal(status: int, origin: str) -> str:
 
 @contextlib.contextmanager
 def writing(path: Path, needed: int) -> Iterator[None]:
-    """Turn an error of the disk into one that says what to do.
+    """Turn an error of the disk into one that names the remedy.
 
     Args:
         path: of the file that is written.

@@ -88,16 +88,16 @@ class Trials:
         inputs: Mapping[str, Any] | None = None,
         source: dict[str, Any] | None = None,
     ) -> None:
-        given = {name: value for name, value in locals().items() if name != "self"}
+        arguments = {name: value for name, value in locals().items() if name != "self"}
         for name in ("bin_ms", "lag_ms"):
-            real_number(given[name], "Trials", name)
-        given["condition"] = (condition,) if isinstance(condition, str) else condition
-        instance_of(given["condition"], list | tuple, "Trials", "condition", "names of trials columns, ('side',)")
+            real_number(arguments[name], "Trials", name)
+        arguments["condition"] = (condition,) if isinstance(condition, str) else condition
+        instance_of(arguments["condition"], list | tuple, "Trials", "condition", "names of trials columns, ('side',)")
         instance_of(inputs, Mapping | None, "Trials", "inputs", "arrays by name, inputs={'stimulus': array}")
         instance_of(source, Mapping | None, "Trials", "source", "what is known of the recording, a dict")
         instance_of(behavior_name, str | None, "Trials", "behavior_name", "a name, 'hand_vel'")
         instance_of(behavior_channels, list | tuple, "Trials", "behavior_channels", "names of channels, ('x', 'y')")
-        for name, value in validated(given).items():
+        for name, value in validated(arguments).items():
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:

@@ -44,15 +44,15 @@ class Units:
         Raises:
             InputError: a time is not finite, or an interval ends before it starts.
         """
-        known: dict[bytes, np.ndarray | None] = {}
+        arrays_by_content: dict[bytes, np.ndarray | None] = {}
         intervals, spikes = [], []
         for unit, times, of_unit in zip(columns["id"], spike_times, observed, strict=True):
             spikes.append(ascending(np.asarray(times, dtype=np.float64), unit))
             array = np.zeros((0, 2)) if of_unit is None else np.asarray(of_unit, dtype=np.float64)
             key = array.tobytes()
-            if key not in known:
-                known[key] = checked(array, unit) if array.size else None
-            intervals.append(known[key])
+            if key not in arrays_by_content:
+                arrays_by_content[key] = checked(array, unit) if array.size else None
+            intervals.append(arrays_by_content[key])
         left_out = merge(np.asarray(invalid, dtype=np.float64).reshape(-1, 2))
         return cls(columns, tuple(spikes), tuple(intervals), left_out)
 

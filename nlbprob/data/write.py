@@ -28,8 +28,8 @@ def write_pair(folder: str | Path, trials: "Trials", seed: int = 0) -> tuple[Pat
     paths = folder / "simulated_desc-train_behavior+ecephys.nwb", folder / "simulated_desc-test_ecephys.nwb"
     write(paths[0], trials, seed)
     rows = trials.table["split"] != "train"
-    rest = trials.select(trials=rows if rows.any() else [-1], neurons=trials.heldin)
-    hidden = rest.select().hide_forward()
+    heldin_trials = trials.select(trials=rows if rows.any() else [-1], neurons=trials.heldin)
+    hidden = heldin_trials.select().hide_forward()
     write(paths[1], hidden.replace(behavior=None, behavior_name=None, behavior_channels=()), seed, forward=False)
     return paths
 
@@ -52,8 +52,8 @@ def write(path: Path, trials: "Trials", seed: int, forward: bool = True) -> None
     random = np.random.default_rng(seed)
     for unit in range(trials.n_neurons):
         times = spread(trials.counts[:, :bins, unit] * trials.seen[:, :bins, unit], starts, bin_s, random)
-        own = {name: plain(values[unit]) for name, values in columns.items()}
-        file.add_unit(spike_times=times, obs_intervals=observed, id=unit, **own)
+        unit_columns = {name: plain(values[unit]) for name, values in columns.items()}
+        file.add_unit(spike_times=times, obs_intervals=observed, id=unit, **unit_columns)
     if trials.behavior is not None:
         module = file.create_processing_module("behavior", "behavior")
         times = starts[:, None] + np.arange(trials.n_bins) * bin_s + trials.lag_ms / 1000

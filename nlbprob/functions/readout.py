@@ -1,4 +1,4 @@
-"""The readout of a NumPyro function: the sites that turn out to be its baselines and loadings, where there are such."""
+"""The readout of a NumPyro function: the sites that are its baselines and loadings, where there are such sites."""
 
 import dataclasses
 from typing import Any
@@ -14,10 +14,9 @@ LEAST_SIZE, LEAST_PRECISION = 0.02, 1e-6
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SiteReadout(Readout):
-    """eta_n = c_n'x + d_n, with c_n and d_n as the function makes them of its sites.
+    """eta_n = c_n'x + d_n, where c_n and d_n are sites of the function.
 
-    Both fields are empty where the function makes loadings or baselines in another way: its sites then follow
-    gradients.
+    Both fields are empty where loadings or baselines are functions of other sites, which then follow gradients.
 
     Args:
         sites: those that are the baselines and the loadings, of all blocks or of each in turn.
@@ -35,11 +34,11 @@ class SiteReadout(Readout):
     def values(self, baseline, loadings):
         if not self.sites:
             return {}
-        found, start = {self.sites[0]: baseline}, 0
+        sites, start = {self.sites[0]: baseline}, 0
         for name, width in zip(self.sites[1:], self.widths, strict=True):
-            found[name] = loadings[:, start : start + width]
+            sites[name] = loadings[:, start : start + width]
             start += width
-        return found
+        return sites
 
 
 def tangent_normal(density, values: dict[str, Any]):

@@ -1,4 +1,4 @@
-"""What a NumPyro function sees of trials while it is fitted: arrays of JAX under the names that `Trials` has."""
+"""The trials that a NumPyro function gets while it is fitted: JAX arrays with the names of `Trials`."""
 
 import dataclasses
 import functools
@@ -14,7 +14,7 @@ from nlbprob.errors import InputError
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
-#: Prefixes the names of the covariates that a view is made of.
+#: Prefix of the names of a view's covariates.
 PREFIX = "trials."
 
 
@@ -25,7 +25,7 @@ PREFIX = "trials."
 )
 @dataclasses.dataclass(frozen=True, eq=False)
 class View:
-    """Some trials in a function under `fit`: counts (zero where unseen), inputs (zero where NaN) and the like."""
+    """Trials in a function under `fit`: counts (zero where unseen), inputs (zero where NaN) and other fields."""
 
     counts: Any
     seen: Any
@@ -60,22 +60,22 @@ class View:
 
 
 def covariates(trials: "Trials", context: Context) -> dict[str, Any]:
-    """What a view needs to know of each trial besides its counts."""
-    found = {f"{PREFIX}inputs.{name}": np.nan_to_num(value) for name, value in trials.inputs.items()}
-    found[f"{PREFIX}time_ms"] = np.tile(np.asarray(trials.time_ms, np.float32), (trials.n_trials, 1))
-    return found | {f"{PREFIX}condition_index": context.condition_index(trials)}
+    """The covariates of each trial that a view is made from."""
+    arrays = {f"{PREFIX}inputs.{name}": np.nan_to_num(value) for name, value in trials.inputs.items()}
+    arrays[f"{PREFIX}time_ms"] = np.tile(np.asarray(trials.time_ms, np.float32), (trials.n_trials, 1))
+    return arrays | {f"{PREFIX}condition_index": context.condition_index(trials)}
 
 
 def view(covariates: dict[str, Any], counts, seen, bin_ms: float) -> View:
-    """The view of a batch of trials. The first trial of a batch is never one that fills up a chunk."""
-    own = f"{PREFIX}inputs."
-    inputs = {name.removeprefix(own): value for name, value in covariates.items() if name.startswith(own)}
+    """The view of a batch of trials. The first trial of a batch is never padding."""
+    prefix = f"{PREFIX}inputs."
+    inputs = {name.removeprefix(prefix): value for name, value in covariates.items() if name.startswith(prefix)}
     time_ms, condition = covariates[f"{PREFIX}time_ms"][0], covariates[f"{PREFIX}condition_index"]
     return View(jnp.where(seen, counts, 0), seen, bin_ms, time_ms, condition, inputs)
 
 
 def blank(context: Context, trials: int, bins: int) -> View:
-    """A view of trials in which nothing is known."""
+    """A view of trials without spikes."""
     shape = (trials, bins, context.n_neurons)
     inputs = {name: jnp.zeros((trials, bins, width)) for name, width in context.covariates.items()}
     times = jnp.arange(bins) * context.bin_ms
@@ -83,8 +83,8 @@ def blank(context: Context, trials: int, bins: int) -> View:
     return View(counts, seen, context.bin_ms, times, jnp.zeros(trials, int), inputs)
 
 
-def made_up(context: Context, trials: int, bins: int, seed: int = 0) -> View:
-    """A view of trials that differ in everything that a function can see."""
+def random_view(context: Context, trials: int, bins: int, seed: int = 0) -> View:
+    """A view of random trials, which differ in every field that a function can read."""
     random, empty = np.random.default_rng(seed), blank(context, trials, bins)
     counts = jnp.asarray(random.integers(0, 3, empty.counts.shape), jnp.uint8)
     inputs = {name: jnp.asarray(random.standard_normal(value.shape)) for name, value in empty.inputs.items()}

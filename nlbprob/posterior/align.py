@@ -1,7 +1,7 @@
-"""Labels that agree: which latent, regime and template is which, across draws and across fits.
+"""Common labels of latents, regimes and templates across draws and fits.
 
-A likelihood does not know the names of latents: those of one mode may be rotated among themselves, modes of one block,
-regimes and templates may be exchanged, and two seeds end with different ones. Latents are matched by their loadings
+The likelihood is the same when latents of one mode are rotated among themselves, and when modes of one block, regimes
+or templates are exchanged; two seeds end with different ones. Latents are matched by their loadings
 (orthogonal Procrustes; Schonemann 1966, Psychometrika 31), modes, regimes and templates by the best assignment.
 """
 
@@ -48,7 +48,7 @@ class Aligned:
     ) -> "xarray.DataTree":
         """One tree with a chain for each posterior; see `Posterior.to_arviz`.
 
-        r_hat then shows whether the fits agree. It means nothing for sites in the basis that a fit happened to have (of
+        r_hat then shows whether the fits agree. It is meaningless for sites whose basis differs between fits (of
         a dense LDS "rotation_hz", "initial_mean" and "initial_covariance"; of a SwitchingLDS its matrices): look at
         what is derived of them in the common basis, such as "transition_matrix", or at the modes of `dynamics`.
 
@@ -59,7 +59,9 @@ class Aligned:
             seed: of the draws of the first posterior; each later one takes the next.
         """
         chains = enumerate(self.posteriors)
-        return joined([one.to_arviz(trials, draws, log_likelihood, seed + number) for number, one in chains])
+        return joined(
+            [posterior.to_arviz(trials, draws, log_likelihood, seed + number) for number, posterior in chains]
+        )
 
 
 @checked_keywords
@@ -93,126 +95,130 @@ def align(posteriors: "Sequence[Posterior]", trials: "Trials | None" = None, *, 
         raise InputError("align(posteriors=[]): give at least one fit.")
     to = whole_number(to, "align", "to", -len(posteriors))
     if not -len(posteriors) <= to < len(posteriors):
-        raise InputError(f"align(to={to}): there are {len(posteriors)} posteriors; give the place of one of them.")
+        raise InputError(f"align(to={to}): there are {len(posteriors)} posteriors; give the position of one of them.")
     reference = posteriors[to]
-    for one in posteriors:
-        check_alike(reference, one)
+    for posterior in posteriors:
+        check_alike(reference, posterior)
     labels = labels_of(reference, trials)
-    found, matches = [], []
-    for one in posteriors:
-        aligned, match = (one, perfect(labels)) if one is reference else matched(reference, labels, one, trials)
-        found.append(aligned)
+    aligned_posteriors, matches = [], []
+    for posterior in posteriors:
+        aligned, match = (
+            (posterior, perfect(labels)) if posterior is reference else matched(reference, labels, posterior, trials)
+        )
+        aligned_posteriors.append(aligned)
         matches.append(match)
     table = {name: ("posterior", np.array([match[name] for match in matches])) for name in matches[0]}
-    return Aligned(found, xarray.Dataset(table, {"posterior": np.arange(len(found))}))
+    return Aligned(aligned_posteriors, xarray.Dataset(table, {"posterior": np.arange(len(aligned_posteriors))}))
 
 
 def check_alike(reference: "Posterior", other: "Posterior") -> None:
     """Raise InputError unless both are of one model, as it was fitted, and of the same neurons."""
     if not np.array_equal(np.asarray(reference.neuron_ids).astype(str), np.asarray(other.neuron_ids).astype(str)):
         raise InputError("align: the posteriors are of different neurons, or of another order of them; fit the same.")
-    shapes = [{name: np.shape(value) for name, value in one.values.items()} for one in (reference, other)]
+    shapes = [{name: np.shape(value) for name, value in each.values.items()} for each in (reference, other)]
     if shapes[0] != shapes[1] or spec.to_json(reference.model) != spec.to_json(other.model):
         raise InputError("align: the posteriors are of different models; align fits of one model, from several seeds.")
 
 
 def nearest_rotation(
-    model: Model, loadings: Float[np.ndarray, "neuron latent"], known: Float[np.ndarray, "neuron latent"]
+    model: Model, loadings: Float[np.ndarray, "neuron latent"], target: Float[np.ndarray, "neuron latent"]
 ) -> Float[np.ndarray, "latent latent"]:
-    """The orthogonal R for which loadings C R are nearest to those known; only latents of one mode are turned."""
-    whole = np.zeros((model.dim, model.dim))
+    """The orthogonal R for which C R is nearest to the target loadings; it mixes only latents of one mode."""
+    rotation = np.zeros((model.dim, model.dim))
     for block in model.latents:
         start = model.slices[block.name].start
         for mode in np.unique(block.latent_modes):
-            own = start + np.flatnonzero(block.latent_modes == mode)
-            turn = np.eye(len(own)) if block.own_coordinates else polar(loadings[:, own].T @ known[:, own])
-            whole[np.ix_(own, own)] = turn
-    return whole
+            columns = start + np.flatnonzero(block.latent_modes == mode)
+            if block.own_coordinates:
+                rotation[columns, columns] = 1.0
+            else:
+                rotation[np.ix_(columns, columns)] = polar(loadings[:, columns].T @ target[:, columns])
+    return rotation
 
 
 def mode_order(
     modes: Int[np.ndarray, " latent"],
     loadings: Float[np.ndarray, "neuron latent"],
-    known: Float[np.ndarray, "neuron latent"],
+    target: Float[np.ndarray, "neuron latent"],
 ) -> Int[np.ndarray, " mode"]:
-    """The mode of a block that goes to each place, so that its loadings, once turned, are nearest to those known.
+    """The mode of a block for each position such that its loadings, best rotated, are nearest to the target.
 
-    Turned as well as can be, c'd of two modes is the sum of the singular values of known_i' loadings_j.
+    After the best rotation the inner product of two modes is the sum of the singular values of target_i' loadings_j.
     """
     labels, sizes = np.unique(modes, return_counts=True)
     gain = np.full((len(labels), len(labels)), -np.inf)
     for i in labels:
         for j in labels[sizes == sizes[i]]:
-            gain[i, j] = np.linalg.norm(known[:, modes == i].T @ loadings[:, modes == j], "nuc")
+            gain[i, j] = np.linalg.norm(target[:, modes == i].T @ loadings[:, modes == j], "nuc")
     return linear_sum_assignment(gain, maximize=True)[1]
 
 
 def labels_of(posterior: "Posterior", trials: "Trials | None") -> dict[str, Float[np.ndarray, "place label"]]:
-    """By block: how probable each template is of each trial, each regime of each bin inside a trial."""
+    """By block: p(template) of each trial, p(regime) of each bin inside a trial."""
     switching = any(block.n_regimes for block in posterior.model.chains)
-    templates, found = posterior.model.templates, {}
+    templates, labels = posterior.model.templates, {}
     if not switching and templates is None:
-        return found
+        return labels
     if trials is None:
         raise InputError("align: the model has regimes or templates, which are matched by trials; give trials=... too.")
     if templates is not None:
-        found[templates.name] = np.asarray(posterior.components(trials))
+        labels[templates.name] = np.asarray(posterior.components(trials))
     if switching:
         inside = np.arange(trials.n_bins) < trials.lengths[:, None]
         regimes = posterior.regimes(trials)
-        found |= {str(name): np.asarray(regimes[name])[inside] for name in regimes.data_vars}
-    return found
+        labels |= {str(name): np.asarray(regimes[name])[inside] for name in regimes.data_vars}
+    return labels
 
 
 def perfect(labels: Mapping[str, Any]) -> dict[str, float]:
-    """How well a posterior agrees with itself."""
+    """The agreement of a posterior with itself: 1."""
     return {"loadings_r2": 1.0} | {f"{name}_agreement": 1.0 for name in labels}
 
 
 def matched(
-    reference: "Posterior", labels: Mapping[str, np.ndarray], own: "Posterior", trials: "Trials | None"
+    reference: "Posterior", labels: Mapping[str, np.ndarray], posterior: "Posterior", trials: "Trials | None"
 ) -> "tuple[Posterior, dict[str, float]]":
     """A posterior in the labels of the reference, and how well the two agree."""
-    known, loadings, model = reference.own_loadings @ reference.rotation, own.own_loadings, own.model
+    target, loadings, model = reference.own_loadings @ reference.rotation, posterior.own_loadings, posterior.model
     modes = {}
     for block in model.latents:
-        place = model.slices[block.name]
         if block.own_coordinates:
             modes[block.name] = np.unique(block.latent_modes)
         else:
-            modes[block.name] = mode_order(block.latent_modes, loadings[:, place], known[:, place])
+            columns = model.slices[block.name]
+            modes[block.name] = mode_order(block.latent_modes, loadings[:, columns], target[:, columns])
     match: dict[str, float] = {"loadings_r2": 0.0}
     regimes = {}
-    for name, probable in labels_of(own, trials).items():
+    for name, probable in labels_of(posterior, trials).items():
         regimes[name] = linear_sum_assignment(labels[name].T @ probable, maximize=True)[1]
         same = labels[name].argmax(1) == probable[:, regimes[name]].argmax(1)
         match[f"{name}_agreement"] = float(same.mean())
-    moved = relabeled(own, modes, regimes)
-    basis = nearest_rotation(model, moved.own_loadings, known)
-    rest = known - moved.own_loadings @ basis
-    match["loadings_r2"] = float(1 - (rest**2).sum() / (known**2).sum())
-    found = dataclasses.replace(moved, basis=basis)
-    return found, match
+    permuted = relabeled(posterior, modes, regimes)
+    basis = nearest_rotation(model, permuted.own_loadings, target)
+    residual = target - permuted.own_loadings @ basis
+    match["loadings_r2"] = float(1 - (residual**2).sum() / (target**2).sum())
+    aligned = dataclasses.replace(permuted, basis=basis)
+    return aligned, match
 
 
 def relabeled(
     posterior: "Posterior", modes: Mapping[str, Int[np.ndarray, " mode"]], labels: Mapping[str, np.ndarray]
 ) -> "Posterior":
-    """The same posterior with modes and labels of its blocks exchanged; of each block, which one goes to each place."""
+    """The posterior with the modes, regimes and templates of its blocks in the given order, by block."""
     model = posterior.model
     latents = {
         block.name: np.concatenate([np.flatnonzero(block.latent_modes == mode) for mode in modes[block.name]])
         for block in model.latents
         if block.n_latents
     }
-    whole = np.concatenate([model.slices[name].start + own for name, own in latents.items()])
-    if not model.readout.names and (whole != np.arange(model.dim)).any():
-        raise InputError("align: latents cannot be exchanged, for the function's loadings are no sites of their own.")
-    orders: dict[str, dict[str, np.ndarray]] = {model.readout.name: {"latent": whole}}
+    order = np.concatenate([model.slices[name].start + orders_of_block for name, orders_of_block in latents.items()])
+    if not model.readout.names and (order != np.arange(model.dim)).any():
+        raise InputError("align: latents cannot be exchanged, because the function's loadings are no sites.")
+    orders: dict[str, dict[str, np.ndarray]] = {model.readout.name: {"latent": order}}
     for block in model.latents:
         carrier = block.name if block.n_latents else str(getattr(block, "on", ""))  # templates on another's latents
-        own, name = latents[carrier], block.name
-        orders[name] = dict.fromkeys(("latent", "latent_2", f"{name}_latent"), own)
+        orders_of_block, name = latents[carrier], block.name
+        orders[name] = dict.fromkeys(("latent", "latent_2", f"{name}_latent"), orders_of_block)
         orders[name] |= dict.fromkeys((f"{name}_mode", f"{name}_pair"), modes[name])
         if name in labels:
             orders[name] |= dict.fromkeys(("regime", "regime_2", "component"), labels[name])
@@ -220,23 +226,27 @@ def relabeled(
     start = 0
     for name in model.readout.names[1:]:  # sites of a function's own do not name their axes
         width = posterior.values[name].shape[1]
-        orders[name] = {"own": whole[start : start + width] - start}
+        orders[name] = {"own": order[start : start + width] - start}
         dims[name], start = ("neuron", "own"), start + width
 
     def exchanged(name: str, value: np.ndarray, axis: int) -> np.ndarray:
-        own = orders.get(name) or orders.get(name.rpartition(".")[0], {})
+        orders_of_block = orders.get(name) or orders.get(name.rpartition(".")[0], {})
         for dim in dims[name]:
-            if dim in own:
-                order = own[dim][own[dim] < value.shape[axis]]  # of pairs: the modes that are pairs come first
+            if dim in orders_of_block:
+                order = orders_of_block[dim][
+                    orders_of_block[dim] < value.shape[axis]
+                ]  # of pairs: the modes that are pairs come first
                 value = np.take(value, order, axis)
             axis += 1
         return value
 
     values = {name: exchanged(name, np.asarray(value), 0) for name, value in posterior.values.items()}
     draws = {name: exchanged(name, np.asarray(value), 1) for name, value in posterior.draws.items()}
-    shares = posterior.config.get("occupancy", {})
-    shares = {name: [share[place] for place in labels.get(name, range(len(share)))] for name, share in shares.items()}
-    config = posterior.config | ({"occupancy": shares} if shares else {})
+    occupancy = {
+        name: [fractions[index] for index in labels.get(name, range(len(fractions)))]
+        for name, fractions in posterior.config.get("occupancy", {}).items()
+    }
+    config = posterior.config | ({"occupancy": occupancy} if occupancy else {})
     return dataclasses.replace(posterior, values=values, draws=draws, config=config)
 
 
@@ -249,8 +259,8 @@ def joined(trees: "list[xarray.DataTree]") -> "xarray.DataTree":
         parts = [tree.children[name].to_dataset() for tree in trees]
         if "chain" in parts[0].dims:
             parts = [part.assign_coords(chain=[number]) for number, part in enumerate(parts)]
-            whole = xarray.concat(parts, "chain", data_vars="all", coords="minimal", compat="override", join="outer")
-            groups[f"/{name}"] = whole.assign_attrs(parts[0].attrs)
+            combined = xarray.concat(parts, "chain", data_vars="all", coords="minimal", compat="override", join="outer")
+            groups[f"/{name}"] = combined.assign_attrs(parts[0].attrs)
         else:
             groups[f"/{name}"] = parts[0]
     return xarray.DataTree.from_dict(groups)

@@ -21,7 +21,7 @@ class DamageError(ValueError):
 
 
 class Declared(NamedTuple):
-    """What a file says of an array of its own."""
+    """The shape and type of an array in a file's header."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -43,24 +43,24 @@ def declared(archive: zipfile.ZipFile) -> dict[str, Declared]:
     Raises:
         DamageError: one has no such header or is of another kind, two have one name, or all together are too large.
     """
-    found: dict[str, Declared] = {}
+    headers: dict[str, Declared] = {}
     for entry in archive.infolist():
         name = entry.filename.removesuffix(".npy")
-        if name in found or name == entry.filename:
+        if name in headers or name == entry.filename:
             raise DamageError(f"its member {name[:100]!r} is there twice, or no array")
         with archive.open(entry) as file:
-            found[name] = header(file, name)
-            size = file.tell() + math.prod(found[name].shape) * found[name].dtype.itemsize
+            headers[name] = header(file, name)
+            size = file.tell() + math.prod(headers[name].shape) * headers[name].dtype.itemsize
         if size != entry.file_size:
             raise DamageError(f"its array {name[:100]!r} does not have the size that it declares")
     total = sum(entry.file_size for entry in archive.infolist())
     if total > LIMIT_BYTES:
         raise DamageError(f"its arrays would take {total / 1e9:.1f} GB, more than {LIMIT_BYTES / 1e9:g} GB")
-    return found
+    return headers
 
 
 def header(file: Any, name: str) -> Declared:
-    """What the header of an npy file says. Raises DamageError where it is of objects, or of another kind."""
+    """The content of the header of an npy file. Raises DamageError where it is of objects, or of another kind."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file, max_header_size=LONGEST_HEADER)
@@ -71,8 +71,8 @@ def header(file: Any, name: str) -> Declared:
 
 def unpack(archive: zipfile.ZipFile, names: Collection[str]) -> dict[str, np.ndarray]:
     """The arrays of these names, from a file that `declared` has looked at."""
-    found = {}
+    arrays = {}
     for name in names:
         with archive.open(f"{name}.npy") as file:
-            found[name] = np.lib.format.read_array(file, allow_pickle=False, max_header_size=LONGEST_HEADER)
-    return found
+            arrays[name] = np.lib.format.read_array(file, allow_pickle=False, max_header_size=LONGEST_HEADER)
+    return arrays

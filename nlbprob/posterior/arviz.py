@@ -76,20 +76,22 @@ def to_arviz(posterior: "Posterior", trials: "Trials", contents: Contents, seed:
     """
     import xarray
 
-    whole = embedded(posterior, trials)
-    known = joint.variables(posterior, trials, contents)
-    check_size("to_arviz", known, contents, LIMIT_BYTES)
-    arrays = {key: np.empty(variable.shape, variable.dtype) for key, variable in known.items()}
+    all_neurons = embedded(posterior, trials)
+    tree_variables = joint.variables(posterior, trials, contents)
+    check_size("to_arviz", tree_variables, contents, LIMIT_BYTES)
+    arrays = {key: np.empty(variable.shape, variable.dtype) for key, variable in tree_variables.items()}
 
     def record(key, index, values):
         arrays[key][index] = values
 
-    joint.fill(posterior, whole, contents, seed, record, known)
+    joint.fill(posterior, all_neurons, contents, seed, record, tree_variables)
     tree = {}
-    for group, (variables, coords) in layout(posterior, trials, whole, contents, seed, known).items():
-        own = {name: (known[at, name].dims, array) for (at, name), array in arrays.items() if at == group}
-        labels = {name: own.pop(name) for name in joint.CELLS if name in own}
-        tree[f"/{group}"] = xarray.Dataset(variables | own, coords | labels, attributes(posterior))
+    for group, (variables, coords) in layout(posterior, trials, all_neurons, contents, seed, tree_variables).items():
+        group_arrays = {
+            name: (tree_variables[at, name].dims, array) for (at, name), array in arrays.items() if at == group
+        }
+        labels = {name: group_arrays.pop(name) for name in joint.CELLS if name in group_arrays}
+        tree[f"/{group}"] = xarray.Dataset(variables | group_arrays, coords | labels, attributes(posterior))
     return xarray.DataTree.from_dict(tree)
 
 
@@ -107,21 +109,27 @@ def write(posterior: "Posterior", path: str | Path, trials: "Trials", contents: 
     import xarray
     from xarray.backends import H5NetCDFStore
 
-    whole = embedded(posterior, trials)
-    known = joint.variables(posterior, trials, contents)
-    check_size(Path(path).name, known, contents, FILE_LIMIT_BYTES)
+    all_neurons = embedded(posterior, trials)
+    tree_variables = joint.variables(posterior, trials, contents)
+    check_size(Path(path).name, tree_variables, contents, FILE_LIMIT_BYTES)
     memory = io.BytesIO()
     with h5netcdf.File(memory, "w") as file:
-        for group, (variables, coords) in layout(posterior, trials, whole, contents, seed, known).items():
+        for group, (variables, coords) in layout(
+            posterior, trials, all_neurons, contents, seed, tree_variables
+        ).items():
             dataset = xarray.Dataset(variables, coords, attributes(posterior))
-            small = {name: {"zlib": True, "complevel": 4} for name, one in dataset.data_vars.items() if one.ndim > 1}
+            small = {
+                name: {"zlib": True, "complevel": 4}
+                for name, variable in dataset.data_vars.items()
+                if variable.ndim > 1
+            }
             dataset.dump_to_store(H5NetCDFStore(file.create_group(group)), encoding=small)
-        places = {key: allocated(file.groups[key[0]], key[1], variable) for key, variable in known.items()}
+        places = {key: allocated(file.groups[key[0]], key[1], variable) for key, variable in tree_variables.items()}
 
         def record(key, index, values):
             places[key][index] = rounded(values, DIGITS[key]) if key in DIGITS else values
 
-        joint.fill(posterior, whole, contents, seed, record, known)
+        joint.fill(posterior, all_neurons, contents, seed, record, tree_variables)
     files.write_bytes(path, memory.getvalue())
 
 
@@ -155,7 +163,7 @@ def rounded(values: np.ndarray, digits: int) -> np.ndarray:
     return ((bits + np.uint32(1 << (dropped - 1))) & kept).view(np.float32)
 
 
-def check_size(what: str, known: dict[joint.Key, Variable], contents: Contents, limit: int) -> None:
+def check_size(what: str, tree_variables: dict[joint.Key, Variable], contents: Contents, limit: int) -> None:
     """See that the arrays together are not larger than `limit`.
 
     Args:
@@ -168,8 +176,12 @@ def check_size(what: str, known: dict[joint.Key, Variable], contents: Contents, 
         InputError: they are larger.
     """
     labels = {name for names in joint.LABELS.values() for name in names} | {"seen"}
-    fixed = sum(one.size for (_, name), one in known.items() if "draw" not in one.dims and name not in labels)
-    drawn = sum(one.size for one in known.values() if "draw" in one.dims)
+    fixed = sum(
+        variable.size
+        for (_, name), variable in tree_variables.items()
+        if "draw" not in variable.dims and name not in labels
+    )
+    drawn = sum(variable.size for variable in tree_variables.values() if "draw" in variable.dims)
     if fixed + drawn <= limit:
         return
     fewer = max(1, int(contents.draws * max(limit - fixed, 0) / drawn))
@@ -179,7 +191,7 @@ def check_size(what: str, known: dict[joint.Key, Variable], contents: Contents, 
     }
     other = "".join(f"{name}={less!r}, " for name, (now, large, less) in forms.items() if now == large)
     raise InputError(
-        f"{what}: {contents.draws} draws of {known['constant_data', 'seen'].shape[0]} trials would take "
+        f"{what}: {contents.draws} draws of {tree_variables['constant_data', 'seen'].shape[0]} trials would take "
         f"{(fixed + drawn) / 1e9:.1f} GB, more than {limit / 1e9:g} GB. Ask for {other}draws={fewer} or fewer, "
         "or select fewer trials, trials.split('val')."
     )
@@ -195,36 +207,38 @@ def parameter_variables(posterior: "Posterior", neurons: np.ndarray, draws: int,
 
     An axis over the latents (or the regimes) of one block among several is named after the block.
     """
-    model, found = posterior.model, {}
+    model, variables = posterior.model, {}
     sites = parameter_sites(model, posterior.context)
     for name, value in posterior.parameters(draws, seed).items():
-        block, _, own = name.rpartition(".")
-        dims = DERIVED.get(own or name) or (sites[name].dims if name in sites else ())
+        block, _, last_name = name.rpartition(".")
+        dims = DERIVED.get(last_name or name) or (sites[name].dims if name in sites else ())
         axes = value.shape[1:]
         if len(dims) == len(axes) - 1:  # one for each regime
             dims = ("regime", *dims)
         if len(dims) != len(axes):
             dims = tuple(f"{name}_dim_{axis}" for axis in range(len(axes)))
-        whole = {"latent": model.dim, "latent_2": model.dim, "time": posterior.context.n_bins}
-        whole |= dict.fromkeys(("neuron", "neuron_2"), posterior.context.n_neurons)
-        dims = tuple(f"{block or 'own'}_{d}" if whole.get(d, n) != n else d for d, n in zip(dims, axes, strict=True))
+        full_sizes = {"latent": model.dim, "latent_2": model.dim, "time": posterior.context.n_bins}
+        full_sizes |= dict.fromkeys(("neuron", "neuron_2"), posterior.context.n_neurons)
+        dims = tuple(
+            f"{block or 'own'}_{d}" if full_sizes.get(d, n) != n else d for d, n in zip(dims, axes, strict=True)
+        )
         for axis in [1 + axis for axis, dim in enumerate(dims) if dim in ("neuron", "neuron_2")]:
             value = np.take(value, neurons, axis)
-        found[name] = ((*joint.SAMPLE, *dims), value[None])
-    return found
+        variables[name] = ((*joint.SAMPLE, *dims), value[None])
+    return variables
 
 
 def layout(
     posterior: "Posterior",
     trials: "Trials",
-    whole: Embedded,
+    all_neurons: Embedded,
     contents: Contents,
     seed: int,
-    known: dict[joint.Key, Variable],
+    tree_variables: dict[joint.Key, Variable],
 ) -> dict[str, tuple[dict[str, tuple], dict[str, Any]]]:
     """Of each group what does not grow with trials times neurons, and the coordinates of all its dimensions."""
-    groups: dict[str, dict[str, tuple]] = {group: {} for group in GROUPS if group in {at for at, _ in known}}
-    groups["posterior"] = parameter_variables(posterior, whole.neurons, contents.draws, seed)
+    groups: dict[str, dict[str, tuple]] = {group: {} for group in GROUPS if group in {at for at, _ in tree_variables}}
+    groups["posterior"] = parameter_variables(posterior, all_neurons.neurons, contents.draws, seed)
     groups["sample_stats"]["elbo"] = (("iteration",), posterior.elbo)
     constant = groups["constant_data"]
     constant["heldout"] = (("neuron",), trials.heldout)
@@ -233,14 +247,18 @@ def layout(
     constant |= {name: (("trial",), trials.table[name]) for name in trials.condition}
     if trials.behavior is not None:
         constant["behavior"] = (("trial", "time", "channel"), trials.behavior)
-    found = {}
+    by_group = {}
     for group, variables in groups.items():
-        own = {name: one for (at, name), one in known.items() if at == group}
-        sizes = {dim: size for one in own.values() for dim, size in zip(one.dims, one.shape, strict=True)}
+        group_variables = {name: variable for (at, name), variable in tree_variables.items() if at == group}
+        sizes = {
+            dim: size
+            for variable in group_variables.values()
+            for dim, size in zip(variable.dims, variable.shape, strict=True)
+        }
         sizes |= {dim: size for dims, value in variables.values() for dim, size in zip(dims, value.shape, strict=True)}
         coords = coordinates(posterior, trials, sizes)
-        found[group] = variables, {name: label for name, label in coords.items() if name not in own}
-    return found
+        by_group[group] = variables, {name: label for name, label in coords.items() if name not in group_variables}
+    return by_group
 
 
 def coordinates(posterior: "Posterior", trials: "Trials", sizes: dict[str, int]) -> dict[str, Any]:
@@ -264,6 +282,6 @@ def coordinates(posterior: "Posterior", trials: "Trials", sizes: dict[str, int])
 
 
 def attributes(posterior: "Posterior") -> dict[str, Any]:
-    """What every group tells of the fit."""
-    own = {name: posterior.config[name] for name in ("posterior", "seed")}
-    return own | {"inference_library": "nlbprob"}
+    """The attributes of every group."""
+    facts = {name: posterior.config[name] for name in ("posterior", "seed")}
+    return facts | {"inference_library": "nlbprob"}

@@ -1,4 +1,4 @@
-"""Parameters that have a meaning, in the canonical basis of the latents."""
+"""Interpretable parameters, in the canonical basis of the latents."""
 
 from typing import TYPE_CHECKING
 
@@ -14,26 +14,26 @@ from nlbprob.infer.runtime.programs import program
 from nlbprob.model import Model, Parameters
 
 if TYPE_CHECKING:
-    from nlbprob.posterior.posterior import Posterior
+    from nlbprob.posterior.fitted import FittedModel
 
 
 def rotation(model: Model, loadings: Float[np.ndarray, "neuron latent"]) -> np.ndarray:
     """The orthogonal R for which loadings C R are canonical: orthogonal, by size, the largest of each latent positive.
 
-    Latents are turned only inside a block whose prior is rotation-invariant.
+    It mixes only the latents of a block whose prior is rotation-invariant.
     """
-    whole = np.eye(model.dim)
+    turn = np.eye(model.dim)
     for block in model.latents:
-        place = model.slices[block.name]
+        columns = model.slices[block.name]
         if block.rotatable and block.n_latents:
-            _, _, axes = np.linalg.svd(loadings[:, place], full_matrices=False)
-            whole[place, place] = axes.T
-    turned = loadings @ whole
+            _, _, axes = np.linalg.svd(loadings[:, columns], full_matrices=False)
+            turn[columns, columns] = axes.T
+    turned = loadings @ turn
     signs = np.sign(turned[np.abs(turned).argmax(0), np.arange(turned.shape[1])])
     for block in model.latents:
         if block.own_coordinates:
             signs[model.slices[block.name]] = 1
-    return whole * np.where(signs == 0, 1, signs)
+    return turn * np.where(signs == 0, 1, signs)
 
 
 @program("model", "context")
@@ -48,7 +48,7 @@ def derive_each(model: Model, context: Context, draws: dict) -> Parameters:
     return jax.lax.map(lambda values: parameters_at(model, context, values), draws)
 
 
-def centre(posterior: "Posterior") -> Parameters:
+def centre(posterior: "FittedModel") -> Parameters:
     """The parameters at the centre of their posterior, with the covariance of each neuron's baseline and loadings."""
     with precision(posterior.config["precision"]):
         theta = derive(posterior.model, posterior.context, jax.tree.map(jnp.asarray, posterior.values))
@@ -58,33 +58,33 @@ def centre(posterior: "Posterior") -> Parameters:
     return theta._replace(uncertainty=readout_covariance(posterior).astype(theta.loadings.dtype))
 
 
-def derived_draws(posterior: "Posterior") -> Parameters:
+def derived_draws(posterior: "FittedModel") -> Parameters:
     """The parameters at each draw that the posterior holds [sample, ...], in the model's own basis."""
     with precision(posterior.config["precision"]):
-        found = derive_each(posterior.model, posterior.context, jax.tree.map(jnp.asarray, posterior.draws))
-        return jax.tree.map(np.asarray, found)
+        derived = derive_each(posterior.model, posterior.context, jax.tree.map(jnp.asarray, posterior.draws))
+        return jax.tree.map(np.asarray, derived)
 
 
-def parameters(posterior: "Posterior", theta: Parameters) -> dict[str, np.ndarray]:
+def parameters(posterior: "FittedModel", theta: Parameters) -> dict[str, np.ndarray]:
     """Parameters derived of draws [sample, ...], in the canonical basis; see `Posterior.parameters`."""
     turn, model = posterior.rotation, posterior.model
-    found = {"loadings": np.asarray(theta.loadings) @ turn, "baseline": np.asarray(theta.baseline)}
+    result = {"loadings": np.asarray(theta.loadings) @ turn, "baseline": np.asarray(theta.baseline)}
     for block, dynamics in zip(model.chains, theta.dynamics, strict=True):
-        if dynamics.emission is not None or dynamics.drift is not None or block.constant:
+        if dynamics.emission is not None or dynamics.drift is not None or block.time_invariant:
             continue
-        place = model.slices[block.name]
-        own, chain = turn[place, place], jax.tree.map(np.asarray, dynamics.chain)
+        columns = model.slices[block.name]
+        block_turn, chain = turn[columns, columns], jax.tree.map(np.asarray, dynamics.chain)
         prefix = "" if len(model.chains) == 1 else f"{block.name}."
-        found[f"{prefix}transition_matrix"] = own.T @ chain.transition @ own
-        found[f"{prefix}noise_covariance"] = own.T @ chain.noise @ own
-        found[f"{prefix}initial_mean"] = chain.initial_mean @ own
-        found[f"{prefix}initial_covariance"] = own.T @ chain.initial_covariance @ own
+        result[f"{prefix}transition_matrix"] = block_turn.T @ chain.transition @ block_turn
+        result[f"{prefix}noise_covariance"] = block_turn.T @ chain.noise @ block_turn
+        result[f"{prefix}initial_mean"] = chain.initial_mean @ block_turn
+        result[f"{prefix}initial_covariance"] = block_turn.T @ chain.initial_covariance @ block_turn
     if theta.mixture is not None:
-        found["templates"] = np.asarray(theta.mixture.trajectories) @ turn
-    return found | {name: np.asarray(value) for name, value in theta.observation.items()}
+        result["templates"] = np.asarray(theta.mixture.trajectories) @ turn
+    return result | {name: np.asarray(value) for name, value in theta.observation.items()}
 
 
-def readout_covariance(posterior: "Posterior") -> Float[np.ndarray, "neuron width width"]:
+def readout_covariance(posterior: "FittedModel") -> Float[np.ndarray, "neuron width width"]:
     """The covariance over draws of each neuron's baseline and loadings."""
     if names := posterior.model.readout.names:
         parts = [posterior.draws[name] for name in names]

@@ -2,7 +2,8 @@
 
 Each check compares a statistic of the recorded counts with the same statistic of the draws in the group
 "posterior_predictive" of `Posterior.to_arviz`, over the entries that are seen. The draws share each trial's inferred
-trajectory with the data, so that intervals are, if anything, too wide: what lies outside, the model does not explain.
+trajectory with the data, so that intervals are, if anything, too wide: the model does not explain statistics outside
+of them.
 """
 
 from collections.abc import Callable
@@ -122,10 +123,10 @@ def compared(
 
     values = np.stack([of(draw) for chain in drawn for draw in chain])
     ends = np.quantile(values, [(1 - interval) / 2, (1 + interval) / 2], axis=0)
-    found = {"observed": of(group(tree, "observed_data")["spikes"].values), "predicted": values.mean(0)}
-    found |= {"lower": ends[0], "upper": ends[1]}
+    result = {"observed": of(group(tree, "observed_data")["spikes"].values), "predicted": values.mean(0)}
+    result |= {"lower": ends[0], "upper": ends[1]}
     dims = tuple(coords)
-    return xarray.Dataset({name: (dims, v) for name, v in found.items()}, coords, {"interval": interval})
+    return xarray.Dataset({name: (dims, v) for name, v in result.items()}, coords, {"interval": interval})
 
 
 def divided(a, b) -> np.ndarray:
@@ -137,10 +138,10 @@ def dispersion(
     counts: Float[np.ndarray, "trial time neuron"], seen: Bool[np.ndarray, "trial time neuron"]
 ) -> Float[np.ndarray, "statistic neuron"]:
     """Mean, variance and Fano factor of the counts of trials in which the neuron is seen."""
-    known, total = seen.any(1), counts.sum(1)
-    number = known.sum(0)
+    seen_trials, total = seen.any(1), counts.sum(1)
+    number = seen_trials.sum(0)
     mean = divided(total.sum(0), number)
-    variance = divided((known * (total - mean) ** 2).sum(0), number - 1.0)
+    variance = divided((seen_trials * (total - mean) ** 2).sum(0), number - 1.0)
     return np.stack([mean, variance, divided(variance, mean)])
 
 
@@ -148,7 +149,7 @@ def correlation(
     counts: Float[np.ndarray, "trial time neuron"], seen: Bool[np.ndarray, "trial time neuron"]
 ) -> Float[np.ndarray, "neuron neuron_2"]:
     """Correlation of each pair's trial counts over the trials in which both are seen."""
-    known, total = seen.any(1).astype(float), counts.sum(1)
-    number, sums = known.T @ known, total.T @ known
-    spread = number * ((total**2).T @ known) - sums**2
-    return divided(number * (total.T @ total) - sums * sums.T, np.sqrt(spread * spread.T))
+    seen_trials, total = seen.any(1).astype(float), counts.sum(1)
+    number, sums = seen_trials.T @ seen_trials, total.T @ seen_trials
+    variance = number * ((total**2).T @ seen_trials) - sums**2
+    return divided(number * (total.T @ total) - sums * sums.T, np.sqrt(variance * variance.T))

@@ -20,7 +20,7 @@ class Embedded(NamedTuple):
 
     Attributes:
         trials: with every neuron of the fit.
-        neurons: where those that were handed over are among them.
+        neurons: the positions of the given neurons among them.
     """
 
     trials: "Trials"
@@ -28,12 +28,12 @@ class Embedded(NamedTuple):
 
 
 def sessions_of(trials: "Trials") -> dict[str, list[int]]:
-    """The places of each session's neurons, as a fit keeps them; empty where nothing was stitched."""
+    """The positions of each session's neurons, as a fit keeps them; empty where nothing was stitched."""
     return {name: np.flatnonzero(units).tolist() for name, (_, units) in members(trials).items() if name}
 
 
 def embedded(posterior: "Posterior", trials: "Trials") -> Embedded:
-    """The trials with every neuron of the fit, those that they have not being unseen.
+    """The trials with every neuron of the fit; those that the trials lack are unseen.
 
     Args:
         posterior: the fit.
@@ -41,23 +41,22 @@ def embedded(posterior: "Posterior", trials: "Trials") -> Embedded:
             stitched trials, or with those that they have in the session.
 
     Raises:
-        InputError: the trials are of other neurons, of another bin width, or of a session that cannot be told from
-            another.
+        InputError: the trials are of other neurons, of another bin width, or of neurons that two sessions share.
     """
     check_trials(trials, "Posterior")
-    own, known = text(trials.neurons["id"]), text(posterior.neuron_ids)
-    if np.array_equal(own, known) or not posterior.config.get("sessions"):
+    ids, fit_ids = text(trials.neurons["id"]), text(posterior.neuron_ids)
+    if np.array_equal(ids, fit_ids) or not posterior.config.get("sessions"):
         check(posterior, trials)
-        return Embedded(trials, np.arange(len(known)))
+        return Embedded(trials, np.arange(len(fit_ids)))
     check_bins(posterior, trials)
-    places = session_places(posterior, own, known)
-    shape = (trials.n_trials, trials.n_bins, len(known))
+    positions = session_positions(posterior, ids, fit_ids)
+    shape = (trials.n_trials, trials.n_bins, len(fit_ids))
     counts, seen = np.zeros(shape, trials.counts.dtype), np.zeros(shape, bool)
-    counts[..., places], seen[..., places] = trials.counts, trials.seen
-    heldout = np.zeros(len(known), bool)
-    heldout[places] = trials.heldout
+    counts[..., positions], seen[..., positions] = trials.counts, trials.seen
+    heldout = np.zeros(len(fit_ids), bool)
+    heldout[positions] = trials.heldout
     neurons = {"id": posterior.neuron_ids, "heldout": heldout}
-    return Embedded(dataclasses.replace(trials, counts=counts, seen=seen, neurons=neurons), places)
+    return Embedded(dataclasses.replace(trials, counts=counts, seen=seen, neurons=neurons), positions)
 
 
 def check_bins(posterior: "Posterior", trials: "Trials") -> None:
@@ -80,15 +79,15 @@ def check(posterior: "Posterior", trials: "Trials") -> None:
         )
 
 
-def session_places(posterior: "Posterior", own: np.ndarray, known: np.ndarray) -> Int[np.ndarray, " neuron"]:
-    """The places among the fit's neurons of those of the one session that has these ids."""
-    sessions = {name: np.asarray(places) for name, places in posterior.config["sessions"].items()}
-    found: dict[tuple[int, ...], str] = {}
-    for name, places in sessions.items():
-        inside = np.array([one.removeprefix(f"{name}{OF}") for one in known[places]])
-        if np.array_equal(own, known[places]) or np.array_equal(own, inside):
-            found.setdefault(tuple(places), name)
-    names = list(found.values())
+def session_positions(posterior: "Posterior", ids: np.ndarray, fit_ids: np.ndarray) -> Int[np.ndarray, " neuron"]:
+    """The positions, among the neurons of the fit, of those of the session that has these ids."""
+    sessions = {name: np.asarray(positions) for name, positions in posterior.config["sessions"].items()}
+    matches: dict[tuple[int, ...], str] = {}
+    for name, positions in sessions.items():
+        inside = np.array([each.removeprefix(f"{name}{OF}") for each in fit_ids[positions]])
+        if np.array_equal(ids, fit_ids[positions]) or np.array_equal(ids, inside):
+            matches.setdefault(tuple(positions), name)
+    names = list(matches.values())
     if not names:
         raise InputError(
             f"The trials' neuron ids are neither those of the fit nor all those of one of its sessions, "
@@ -97,10 +96,10 @@ def session_places(posterior: "Posterior", own: np.ndarray, known: np.ndarray) -
         )
     if len(names) > 1:
         raise InputError(
-            f"The neuron ids are those of the sessions {', '.join(map(repr, names))} alike: say which one it is by "
+            f"The neuron ids are those of the sessions {', '.join(map(repr, names))} alike: name the session by "
             f"nlb.stitch({{{names[0]!r}: trials}})."
         )
-    return np.array(next(iter(found)))
+    return np.array(next(iter(matches)))
 
 
 def text(ids: np.ndarray) -> np.ndarray:

@@ -67,18 +67,18 @@ def log_evidence(
     model = posterior.model
     size = prediction_chunk(model, trials)
     bar = Progress(-(-trials.n_trials // size), progress, unit="chunk", first="evidence", delay_s=2.0)
-    parts, places = [], []
+    parts, rows_of_parts = [], []
     with precision(posterior.config["precision"]):
         theta = jax.tree.map(jnp.asarray, posterior.centre._replace(uncertainty=None))
         for rows, batch in chunks(model, posterior.context, trials, size):
             keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), rows.start), draws)
             elbo, logs = importance_weights(model, theta, batch, keys)
             parts.append({"elbo": elbo, **summary(jnp.moveaxis(logs, 0, 1))})
-            places.append(rows)
+            rows_of_parts.append(rows)
             bar.tick("evidence", f"{np.mean(parts[-1]['log_evidence'][: rows.stop - rows.start]):.1f} nats/trial")
     bar.close()
-    found = {name: ("trial", value) for name, value in predict.gathered(parts, places).items()}
-    return xarray.Dataset(found, {"trial": trials.table["id"]}, {"units": "nats", "draws": draws})
+    variables = {name: ("trial", value) for name, value in predict.gathered(parts, rows_of_parts).items()}
+    return xarray.Dataset(variables, {"trial": trials.table["id"]}, {"units": "nats", "draws": draws})
 
 
 def check_posterior(value: Any, caller: str) -> None:
@@ -89,10 +89,10 @@ def check_posterior(value: Any, caller: str) -> None:
 def summary(logs) -> dict[str, Any]:
     """From log weights [trial, draw]: the log of their mean, its standard error, and how many draws count."""
     count = logs.shape[1]
-    whole = jax.nn.logsumexp(logs, 1)
-    effective = jnp.exp(2 * whole - jax.nn.logsumexp(2 * logs, 1))
+    log_sum = jax.nn.logsumexp(logs, 1)
+    effective = jnp.exp(2 * log_sum - jax.nn.logsumexp(2 * logs, 1))
     error = jnp.sqrt(jnp.maximum(1 / effective - 1 / count, 0.0))
-    return {"log_evidence": whole - jnp.log(count), "error": error, "effective_draws": effective}
+    return {"log_evidence": log_sum - jnp.log(count), "error": error, "effective_draws": effective}
 
 
 @program("model")
@@ -125,8 +125,8 @@ def about_mean(sites: Sites, smoothed: Smoothed, state):
     """The sites at a trajectory less their expectation: (h - Jm)'(x - m) - 1/2 (x - m)'J(x - m) + 1/2 tr JP."""
     gap = state - smoothed.mean
     slope = sites.linear - apply(sites.precision, smoothed.mean)
-    curved = jnp.einsum("btij,btij->b", sites.precision, gap[..., :, None] * gap[..., None, :] - smoothed.covariance)
-    return (slope * gap).sum((1, 2)) - 0.5 * curved
+    quadratic = jnp.einsum("btij,btij->b", sites.precision, gap[..., :, None] * gap[..., None, :] - smoothed.covariance)
+    return (slope * gap).sum((1, 2)) - 0.5 * quadratic
 
 
 def log_ratio(problem: TrialProblem, auxiliary: Auxiliary, state):

@@ -78,9 +78,9 @@ Record = Callable[[Key, Any, np.ndarray], None]
 
 def chosen(draws: int, log_likelihood: str, latents: str, predictive: int | None, rates: int) -> Contents:
     """What is asked for. Raises InputError where there is no such form, or a number is none of draws."""
-    for name, value, known in (("log_likelihood", log_likelihood, tuple(FORMS)), ("latents", latents, LATENTS)):
-        if value not in known:
-            raise InputError(f"{name}={value!r}. {suggestion(str(value), known)}")
+    for name, value, choices in (("log_likelihood", log_likelihood, tuple(FORMS)), ("latents", latents, LATENTS)):
+        if value not in choices:
+            raise InputError(f"{name}={value!r}. {suggestion(str(value), choices)}")
     predictive = draws if predictive is None else predictive
     for name, value, least in (("draws", draws, 1), ("predictive", predictive, 1), ("rates", rates, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
@@ -94,19 +94,19 @@ def variables(posterior: "Posterior", trials: "Trials", contents: Contents) -> d
     sizes |= {"entry": int(seen.sum()), "pair": int(seen.any(1).sum()), "latent": posterior.model.dim}
     sizes |= {"chain": 1, "draw": contents.draws}
     form = FORMS[contents.log_likelihood]
-    found: dict[Key, Variable] = {}
+    result: dict[Key, Variable] = {}
 
     def add(group: str, name: str, dims: tuple[str, ...], kind: Any, **other: int) -> None:
-        found[group, name] = Variable(dims, tuple((sizes | other)[dim] for dim in dims), np.dtype(kind))
+        result[group, name] = Variable(dims, tuple((sizes | other)[dim] for dim in dims), np.dtype(kind))
 
     add("observed_data", "spikes", ("entry",), signed(trials.counts.dtype))
     kind = drawn_kind(posterior, trials)
     add("posterior_predictive", "spikes", (*SAMPLE, "entry"), kind, draw=contents.predictive)
-    likelihood, known = (*SAMPLE, form), int(seen.any((1, 2)).sum())
-    add("log_likelihood", "spikes", likelihood, np.float32, **({"trial": known} if form == "trial" else {}))
+    likelihood, seen_trials = (*SAMPLE, form), int(seen.any((1, 2)).sum())
+    add("log_likelihood", "spikes", likelihood, np.float32, **({"trial": seen_trials} if form == "trial" else {}))
     kinds = dict(zip(CELLS, (trials.table["id"].dtype, trials.time_ms.dtype, trials.neurons["id"].dtype), strict=True))
     for group in ("observed_data", "posterior_predictive", "log_likelihood"):
-        axis = found[group, "spikes"].dims[-1]
+        axis = result[group, "spikes"].dims[-1]
         for name in LABELS.get(axis, ()):
             add(group, name, (axis,), kinds[name])
     add("constant_data", "seen", CELLS, bool)
@@ -123,7 +123,7 @@ def variables(posterior: "Posterior", trials: "Trials", contents: Contents) -> d
         if block.n_regimes:
             add("posterior", f"{block.name}.regime", (*SAMPLE, "trial", "time"), np.int16)
     add("sample_stats", "lp", SAMPLE, np.float64)
-    return found
+    return result
 
 
 def signed(kind: np.dtype) -> np.dtype:
@@ -138,8 +138,8 @@ def drawn_kind(posterior: "Posterior", trials: "Trials") -> np.dtype:
     observation, parameters = posterior.model.observation, posterior.centre.observation
     predictor = jnp.zeros((1, 1, posterior.context.n_neurons))
     random = jax.eval_shape(lambda key: observation.distribution(predictor, parameters).sample(key), jax.random.key(0))
-    whole = observation.draw(np.random.default_rng(0), np.zeros(1)) is not None or random.dtype.kind in "iub"
-    return signed(trials.counts.dtype) if whole and trials.counts.dtype.kind in "iu" else np.dtype(np.float32)
+    integer = observation.draw(np.random.default_rng(0), np.zeros(1)) is not None or random.dtype.kind in "iub"
+    return signed(trials.counts.dtype) if integer and trials.counts.dtype.kind in "iu" else np.dtype(np.float32)
 
 
 def fill(
@@ -148,26 +148,26 @@ def fill(
     contents: Contents,
     seed: int,
     record: Record,
-    known: dict[Key, Variable],
+    tree_variables: dict[Key, Variable],
 ) -> None:
     """Record every part of the arrays `known`, of trials with every neuron of the fit."""
     trials, neurons = embedded
     seen, ends = trials.seen[..., neurons], boundaries(trials.seen[..., neurons])
-    data(trials, neurons, ends, record, known)
+    data(trials, neurons, ends, record, tree_variables)
     values = posterior.parameter_sites(contents.draws, seed)
     turn, total = posterior.rotation.astype(np.float32), np.zeros(contents.draws)
     draw = on_host(posterior, seed)
     options = Recorded(tuple(neurons.tolist()), contents.log_likelihood, contents.latents, draw is not None)
-    states = {name for group, name in known if group == "posterior"}
+    states = {name for group, name in tree_variables if group == "posterior"}
     for piece in joint_draws.draws(posterior, values, trials, seed, describe, options):
-        rows, own = piece.trials, seen[piece.trials]
+        rows, seen_rows = piece.trials, seen[piece.trials]
         if contents.latents == "summary" and piece.draws.start == 0:
-            mean, covariance = (np.asarray(one)[: len(own)] for one in predict.overall(piece.marginals))
+            mean, covariance = (np.asarray(moment)[: len(seen_rows)] for moment in predict.overall(piece.marginals))
             record(("latents", "mean"), rows, mean @ turn)
             record(("latents", "std"), rows, np.sqrt(np.einsum("btij,ik,jk->btk", covariance, turn, turn)))
         total[piece.draws] += piece.arrays["lp"].sum(1, dtype=np.float64)
-        predicted(piece, own, ends, contents, record, known, draw)
-        likelihood(piece, own, ends, contents, record)
+        predicted(piece, seen_rows, ends, contents, record, tree_variables, draw)
+        likelihood(piece, seen_rows, ends, contents, record)
         for name in states:
             drawn = piece.arrays[name]
             record(("posterior", name), (0, piece.draws, rows), drawn @ turn if name == "latents" else drawn)
@@ -196,24 +196,24 @@ def describe(model: Model, options: "Recorded", key, problem: TrialProblem, batc
     observation, neurons = model.observation, np.asarray(options.neurons)
     predictor = x @ problem.loadings.T + problem.offset
     distribution = observation.distribution(predictor, problem.observation)
-    known = jnp.zeros_like(predictor)
-    pointwise = observation.expected_log_prob(predictor, known, batch.counts, problem.observation)[0]
+    zero_variance = jnp.zeros_like(predictor)
+    pointwise = observation.expected_log_prob(predictor, zero_variance, batch.counts, problem.observation)[0]
     pointwise = jnp.where(batch.seen, pointwise, 0.0)
-    found = {"lp": pointwise.sum((1, 2)), "rates": jnp.asarray(distribution.mean)[..., neurons]}
-    found |= {} if options.on_host else {"spikes": jnp.asarray(distribution.sample(key))[..., neurons]}
-    found |= {"latents": x} if options.latents == "draws" else {}
+    arrays = {"lp": pointwise.sum((1, 2)), "rates": jnp.asarray(distribution.mean)[..., neurons]}
+    arrays |= {} if options.on_host else {"spikes": jnp.asarray(distribution.sample(key))[..., neurons]}
+    arrays |= {"latents": x} if options.latents == "draws" else {}
     by_neuron = pointwise[..., neurons] if options.log_likelihood == "full" else pointwise.sum(1)[..., neurons]
-    return found | ({} if options.log_likelihood == "trial" else {"log_likelihood": by_neuron})
+    return arrays | ({} if options.log_likelihood == "trial" else {"log_likelihood": by_neuron})
 
 
-def predicted(piece, seen, ends, contents: Contents, record: Record, known: dict[Key, Variable], draw) -> None:
+def predicted(piece, seen, ends, contents: Contents, record: Record, tree_variables: dict[Key, Variable], draw) -> None:
     """Record expected counts, and counts drawn from them, of the first draws."""
     start, rates = piece.draws.start, piece.arrays["rates"]
     if (stop := min(piece.draws.stop, contents.rates)) > start:
         record(("predictions", "rates"), (0, slice(start, stop), piece.trials), rates[: stop - start])
     if (stop := min(piece.draws.stop, contents.predictive)) > start:
         key = ("posterior_predictive", "spikes")
-        kind = known[key].dtype
+        kind = tree_variables[key].dtype
         few = slice(stop - start)
         spikes = piece.arrays["spikes"][few, seen] if draw is None else draw(rates[few, seen])
         spikes = np.minimum(spikes, np.iinfo(kind).max) if kind.kind == "i" else spikes
@@ -223,22 +223,22 @@ def predicted(piece, seen, ends, contents: Contents, record: Record, known: dict
 def likelihood(piece, seen: np.ndarray, ends, contents: Contents, record: Record) -> None:
     """Record the log likelihood of what is seen."""
     axis = FORMS[contents.log_likelihood]
-    known = {"entry": seen, "pair": seen.any(1), "trial": seen.any((1, 2))}[axis]
-    values = piece.arrays["lp" if axis == "trial" else "log_likelihood"][:, known]
+    seen_entries = {"entry": seen, "pair": seen.any(1), "trial": seen.any((1, 2))}[axis]
+    values = piece.arrays["lp" if axis == "trial" else "log_likelihood"][:, seen_entries]
     record(("log_likelihood", "spikes"), (0, piece.draws, between(ends[axis], piece.trials)), values)
 
 
-def data(trials: "Trials", neurons: np.ndarray, ends, record: Record, known: dict[Key, Variable]) -> None:
+def data(trials: "Trials", neurons: np.ndarray, ends, record: Record, tree_variables: dict[Key, Variable]) -> None:
     """Record what is seen, the counts, and the labels of entries and pairs."""
     for start in range(0, trials.n_trials, ROWS):
         rows = slice(start, min(start + ROWS, trials.n_trials))
         seen = trials.seen[rows][..., neurons]
         record(("constant_data", "seen"), rows, seen)
         record(("observed_data", "spikes"), between(ends["entry"], rows), trials.counts[rows][..., neurons][seen])
-        own = {"trial": trials.table["id"][rows], "time": trials.time_ms, "neuron": trials.neurons["id"][neurons]}
+        labels = {"trial": trials.table["id"][rows], "time": trials.time_ms, "neuron": trials.neurons["id"][neurons]}
         cells = {"entry": dict(zip(CELLS, np.nonzero(seen), strict=True))}
         cells["pair"] = dict(zip(("trial", "neuron"), np.nonzero(seen.any(1)), strict=True))
-        for key, variable in known.items():
+        for key, variable in tree_variables.items():
             axis, name = variable.dims[-1], key[1]
             if name in CELLS and axis in cells:
-                record(key, between(ends[axis], rows), own[name][cells[axis][name]])
+                record(key, between(ends[axis], rows), labels[name][cells[axis][name]])

@@ -1,24 +1,19 @@
-"""What a fit leaves: parameters with their uncertainty, and the posterior of any trial's trajectory given what is
-seen.
-"""
+"""The result of a fit: the posterior of the parameters, and of any trial's trajectory given its seen counts."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
-from jaxtyping import Float
 
-from nlbprob.arguments import checked_keywords, seed_number, whole_number
-from nlbprob.blocks.base import Context
+from nlbprob.arguments import checked_keywords
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
-from nlbprob.model import Model, Parameters
-from nlbprob.posterior import canonical, embed, predict, sampling
+from nlbprob.model import Model
+from nlbprob.posterior import embed, predict, sampling
 from nlbprob.posterior.embed import embedded
+from nlbprob.posterior.fitted import FittedModel
 
 if TYPE_CHECKING:
     import xarray
@@ -26,22 +21,22 @@ if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
 
-#: What other parts of inference ask of a posterior; completion leaves it out.
+#: The attributes that other modules read; completion leaves them out.
 INTERNAL = {"centre", "check", "has_width", "own_loadings"}
 
 
 @checked_keywords
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Posterior:
+class Posterior(FittedModel):
     """The fitted model.
 
     Latents are given in a canonical basis: orthogonal directions of the loadings, ordered by the variance of the
     predictors that they explain, the largest loading positive; or in that of another fit, `basis`, see `nlbprob.align`.
-    `rotation` [latent, latent] leads from the model's basis to it. One rotation serves all draws: these are around one
-    mode, and to turn each towards the centre would only add the noise of its loadings to its dynamics.
+    `rotation` [latent, latent] leads from the model's basis to it. All draws have one rotation: they are around one
+    mode, and rotating each towards the centre would only add the noise of its loadings to its dynamics.
 
     Attributes:
-        model: what was fitted.
+        model: the model that was fitted.
         context: facts of its training data.
         values: each parameter site at the centre of its posterior.
         draws: sites [sample, ...] drawn from the posterior.
@@ -50,15 +45,6 @@ class Posterior:
         config: the settings of the fit, as JSON takes them.
         basis: `rotation` of a fit that was aligned with another; None for the canonical basis.
     """
-
-    model: Model
-    context: Context
-    values: dict[str, np.ndarray]
-    draws: dict[str, np.ndarray]
-    neuron_ids: np.ndarray
-    history: dict[str, np.ndarray]
-    config: dict[str, Any]
-    basis: np.ndarray | None = None
 
     def __dir__(self):
         return [name for name in super().__dir__() if name not in INTERNAL]
@@ -70,55 +56,6 @@ class Posterior:
             f"Posterior: {dim} latents, {len(self.neuron_ids)} neurons, bins of {self.context.bin_ms:g} ms; "
             f"parameters {family!r}, {bound}\n{self.verdict}"
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        """All but what was compiled or derived, so that a posterior can be pickled and copied."""
-        state = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return state | {"model": getattr(self.model, "function", self.model)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        model = state["model"]
-        vars(self).update(state)
-        if not isinstance(model, Model):  # what a function's runs showed is found out anew
-            from nlbprob.functions.model import function_model
-
-            vars(self)["model"] = function_model(model, self.context)
-
-    @property
-    def verdict(self) -> str:
-        """Whether the fit has converged, and what has collapsed, in words, each with its remedy."""
-        from nlbprob.posterior.diagnostics import verdict
-
-        return verdict(self)
-
-    @property
-    def has_width(self) -> bool:
-        """Whether the parameters are more than a point: whether their draws differ."""
-        return any((draws[0] != draws[-1]).any() for draws in self.draws.values())
-
-    @property
-    def elbo(self) -> Float[np.ndarray, " step"]:
-        """The bound after every iteration, nats, all training trials; noisy estimates from the SVI stage on."""
-        return np.asarray(self.history["elbo"], float)
-
-    @property
-    def rotation(self) -> Float[np.ndarray, "latent latent"]:
-        """The orthogonal matrix R of the canonical basis: canonical latents are R'x, canonical loadings C R.
-
-        Latents are turned only inside a block that does not mind: dense dynamics, regimes, templates.
-        """
-        return self.basis if self.basis is not None else canonical.rotation(self.model, self.own_loadings)
-
-    @property
-    def own_loadings(self) -> Float[np.ndarray, "neuron latent"]:
-        """The loadings C in the model's own basis, at the centre of their posterior."""
-        names = self.model.readout.names
-        return np.asarray(self.model.readout.loadings(self.values) if names else self.centre.loadings, float)
-
-    @functools.cached_property
-    def centre(self) -> Parameters:
-        """The parameters at the centre of their posterior; see `canonical.centre`."""
-        return canonical.centre(self)
 
     def check(self, trials: "Trials") -> None:
         """Raise InputError unless the trials are of the recording's neurons and bin width."""
@@ -142,76 +79,126 @@ class Posterior:
         """
         check_trials(trials, "Posterior")
         extended = predict.extend(trials, beyond_ms)
-        whole, neurons = embedded(self, extended)
-        return predict.labeled(predict.rates(self, whole, causal)[..., neurons], extended)
+        all_neurons, neurons = embedded(self, extended)
+        return predict.labeled(predict.rates(self, all_neurons, causal)[..., neurons], extended)
 
     def latents(self, trials: "Trials", causal: bool = False) -> "xarray.Dataset":
-        """Posterior "mean" [trial, time, latent] and "covariance" [trial, time, latent, latent_2] of the canonical
-        latents.
+        """The posterior of the canonical latents, given only the entries that are `seen`.
+
+        Args:
+            trials: as for `rates`.
+            causal: as for `rates`.
+
+        Returns:
+            "mean" [trial, time, latent] and "covariance" [trial, time, latent, latent_2].
+
+        Raises:
+            InputError: the trials are not of this recording.
         """
         return predict.latents(self, embedded(self, trials).trials, causal)
 
     def rates_and_latents(self, trials: "Trials") -> "tuple[xarray.DataArray, xarray.Dataset]":
-        """What `rates` and `latents` say of the trials, inferred once: this is what takes the time of either."""
-        whole, neurons = embedded(self, trials)
-        found = list(predict.by_chunk(self, whole, causal=False))
-        rates = predict.labeled(predict.rates(self, whole, False, found)[..., neurons], trials)
-        return rates, predict.latents(self, whole, False, found)
+        """What `rates` and `latents` return, in the time of one of them: trajectories are inferred once.
+
+        Args:
+            trials: as for `rates`.
+
+        Returns:
+            Rates and latents.
+        """
+        all_neurons, neurons = embedded(self, trials)
+        chunks = list(predict.by_chunk(self, all_neurons, causal=False))
+        rates = predict.labeled(predict.rates(self, all_neurons, False, chunks)[..., neurons], trials)
+        return rates, predict.latents(self, all_neurons, False, chunks)
 
     def components(self, trials: "Trials") -> "xarray.DataArray":
-        """p(component | what is seen) [trial, component], for a model with templates."""
-        whole = embedded(self, trials).trials
+        """The probability of each template in each trial, given the entries that are `seen`.
+
+        Args:
+            trials: as for `rates`.
+
+        Returns:
+            p(component | seen counts) [trial, component].
+
+        Raises:
+            InputError: the model has no templates.
+        """
+        all_neurons = embedded(self, trials).trials
         if self.model.templates is None:
             raise InputError("components: the model has no templates.")
-        return predict.components(self, whole)
+        return predict.components(self, all_neurons)
 
     def regimes(self, trials: "Trials") -> "xarray.Dataset":
-        """p(regime | what is seen) of each block that switches, by its name [trial, time, NAME_regime]."""
-        whole = embedded(self, trials).trials
+        """The probability of each regime in each bin, given the entries that are `seen`.
+
+        Args:
+            trials: as for `rates`.
+
+        Returns:
+            p(regime | seen counts) of each block that switches, by its name [trial, time, NAME_regime].
+
+        Raises:
+            InputError: no block of the model switches.
+        """
+        all_neurons = embedded(self, trials).trials
         if not any(block.n_regimes for block in self.model.chains):
             raise InputError("regimes: no block of the model switches.")
-        return predict.regimes(self, whole)
+        return predict.regimes(self, all_neurons)
 
     def sample_latents(self, trials: "Trials", draws: int = 200, seed: int = 0) -> "xarray.DataArray":
-        """Whole trajectories from the posterior [sample, trial, time, latent]; parameters vary from draw to draw."""
+        """Draw trajectories from their posterior; parameters vary from draw to draw.
+
+        Args:
+            trials: as for `rates`.
+            draws: number of draws.
+            seed: of the draws.
+
+        Returns:
+            Canonical latents [sample, trial, time, latent].
+        """
         return sampling.trajectories(self, trials, draws, seed)
 
     def parameter_sites(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
-        """Draws of the parameter sites as the model defines them [sample, ...]; with replacement beyond those kept."""
+        """Draws of the parameter sites, in the model's own basis.
+
+        Args:
+            draws: number of draws; with replacement where it exceeds those that are kept.
+            seed: of the choice.
+
+        Returns:
+            Arrays [sample, ...] by site.
+        """
         return {name: value[self._rows(draws, seed)] for name, value in self.draws.items()}
 
-    def _rows(self, draws: int, seed: int) -> np.ndarray:
-        kept = len(next(iter(self.draws.values())))
-        draws, seed = whole_number(draws, "Posterior", "draws", 1), seed_number(seed, "Posterior")
-        return np.random.default_rng(seed).choice(kept, draws, replace=draws > kept)
-
     def parameters(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
-        """Draws [sample, ...] of interpretable parameters in the canonical basis.
+        """Draws of interpretable parameters in the canonical basis.
 
-        "loadings" [neuron, latent], "baseline" [neuron], "transition_matrix" and "noise_covariance" [latent,
-        latent_2] (per bin), "initial_mean", "initial_covariance", the observation's own, and the sites of the
-        blocks, such as "lds.decay_ms".
+        Args:
+            draws: number of draws; with replacement where it exceeds those that are kept.
+            seed: of the choice.
+
+        Returns:
+            Arrays [sample, ...] by name: "loadings" [neuron, latent], "baseline" [neuron], "transition_matrix" and
+            "noise_covariance" [latent, latent_2] (per bin), "initial_mean", "initial_covariance", those of the
+            observation, and the sites of the blocks, such as "lds.decay_ms".
         """
         rows = self._rows(draws, seed)
         return {name: value[rows] for name, value in (self.draws | self._canonical_draws).items()}
 
-    @functools.cached_property
-    def parameter_mean(self) -> dict[str, np.ndarray]:
-        """What `parameters` gives, at the centre of the posterior and without the sample axis."""
-        one = canonical.parameters(self, jax.tree.map(lambda a: a[None], self.centre._replace(uncertainty=None)))
-        return {name: np.asarray(value) for name, value in self.values.items()} | {k: v[0] for k, v in one.items()}
-
-    @functools.cached_property
-    def _derived_draws(self) -> Parameters:
-        return canonical.derived_draws(self)
-
-    @functools.cached_property
-    def _canonical_draws(self) -> dict[str, np.ndarray]:
-        return canonical.parameters(self, self._derived_draws)
-
     def dynamics(self, draws: int = 200, seed: int = 0) -> "xarray.Dataset":
-        """Modes of the dynamics with uncertainty; see `nlbprob.posterior.modes.modes_of`."""
-        from nlbprob.posterior.modes import modes_of
+        """Modes of the dynamics with uncertainty; see `nlbprob.posterior.mode_draws.modes`.
+
+        Args:
+            draws: number of draws of the parameters.
+            seed: of the draws.
+
+        Returns:
+            "frequency_hz", "decay_ms" and "modulus" [sample, mode], and their values at the centre, "mean_..." [mode].
+
+        Raises:
+            InputError: no block has a transition matrix of its own.
+        """
+        from nlbprob.posterior.mode_draws import modes_of
 
         return modes_of(self, draws, seed)
 
@@ -258,7 +245,7 @@ class Posterior:
         predictive: int = 4,
         rates: int | None = None,
     ) -> None:
-        """Write what `to_arviz` gives to a compressed netCDF file, piece by piece; `xarray.open_datatree` reads it.
+        """Write the tree of `to_arviz` to a compressed netCDF file, piece by piece; `xarray.open_datatree` reads it.
 
         By default it holds all draws of the parameters, the latents' means and standard deviations, the log likelihood
         of each trial, and a few draws of counts and rates.
@@ -283,15 +270,29 @@ class Posterior:
         arviz.write(self, path, trials, joint.chosen(draws, log_likelihood, latents, predictive, rates), seed)
 
     def save(self, folder: str | Path) -> Path:
-        """Write arrays (npz) and JSON to a folder, made if need be; return it."""
+        """Write the posterior as arrays (npz) and JSON.
+
+        Args:
+            folder: where to write; it is made if it does not exist.
+
+        Returns:
+            The folder.
+        """
         from nlbprob.posterior import store
 
         return store.save(self, store.place(folder, "save"))
 
     @staticmethod
     def load(folder: str | Path, model: Model | Callable | None = None) -> "Posterior":
-        """Read what `save` wrote. `model` is needed only where it was a NumPyro function, or used blocks or priors that
-        are not nlbprob's.
+        """Read what `save` wrote.
+
+        Args:
+            folder: where it was written.
+            model: the model; needed only where it was a NumPyro function, or has blocks or priors that are not
+                nlbprob's.
+
+        Raises:
+            InputError: there is no posterior, it is damaged, or it is of another model.
         """
         from nlbprob.posterior import store
 

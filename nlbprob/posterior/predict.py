@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nlbprob.posterior.posterior import Posterior
 
 
-#: Chunks that are worked on before what was found of them is handed over.
+#: Chunks that are computed together before their results are yielded.
 AT_ONCE = 8
 
 
@@ -70,10 +70,10 @@ def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator
     waiting = chunks(model, posterior.context, trials, size)
     while True:
         with precision(width):  # closed before anything is yielded
-            found = list(map_chunks(find, itertools.islice(waiting, AT_ONCE)))
-        if not found:
+            results = list(map_chunks(find, itertools.islice(waiting, AT_ONCE)))
+        if not results:
             return
-        yield from found
+        yield from results
 
 
 @program("model")
@@ -101,7 +101,7 @@ def regime_marginals(model: Model, marginals: Marginals):
 
 
 def gathered(parts: list, rows: list[slice]):
-    """Trees of arrays [trial of the chunk, ...] as one tree of NumPy arrays [trial, ...], without what filled up
+    """Trees of arrays [trial of the chunk, ...] as one tree of NumPy arrays [trial, ...], without the padding of
     chunks.
     """
     kept = [
@@ -110,38 +110,38 @@ def gathered(parts: list, rows: list[slice]):
     return jax.tree.map(lambda *pieces: np.concatenate(pieces), *kept)
 
 
-def rates(posterior: "Posterior", trials: "Trials", causal: bool, found=None) -> np.ndarray:
+def rates(posterior: "Posterior", trials: "Trials", causal: bool, parts=None) -> np.ndarray:
     """Expected counts [trial, time, neuron] given what is seen.
 
     Args:
         posterior: of a fit.
         trials: to predict.
         causal: each bin given what is seen up to and including it, for online use; else given all that is seen.
-        found: what `by_chunk` gives, where it is known.
+        found: the result of `by_chunk`, if it was computed before.
     """
     with precision(posterior.config["precision"]):
-        found = by_chunk(posterior, trials, causal) if found is None else found
-        found = [(rows, expected_rates(posterior.model, *rest)) for rows, *rest in found]
-        return gathered([part for _, part in found], [rows for rows, _ in found])
+        parts = by_chunk(posterior, trials, causal) if parts is None else parts
+        parts = [(rows, expected_rates(posterior.model, *chunk)) for rows, *chunk in parts]
+        return gathered([part for _, part in parts], [rows for rows, _ in parts])
 
 
-def latents(posterior: "Posterior", trials: "Trials", causal: bool, found=None):
+def latents(posterior: "Posterior", trials: "Trials", causal: bool, parts=None):
     """Posterior moments of the latents in the canonical basis; over all components where there are templates.
 
     Args:
         posterior: of a fit.
         trials: whose latents are wanted.
         causal: as for `rates`.
-        found: what `by_chunk` gives, where it is known.
+        found: the result of `by_chunk`, if it was computed before.
     """
     import xarray
 
     rotation = posterior.rotation
 
     with precision(posterior.config["precision"]):
-        found = by_chunk(posterior, trials, causal) if found is None else found
-        found = [(rows, overall(moments)) for rows, _, _, moments in found]
-        mean, covariance = gathered([part for _, part in found], [rows for rows, _ in found])
+        parts = by_chunk(posterior, trials, causal) if parts is None else parts
+        parts = [(rows, overall(moments)) for rows, _, _, moments in parts]
+        mean, covariance = gathered([part for _, part in parts], [rows for rows, _ in parts])
     coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": posterior.model.latent_names}
     dims = ("trial", "time", "latent")
     return xarray.Dataset(
@@ -155,8 +155,8 @@ def components(posterior: "Posterior", trials: "Trials"):
     import xarray
 
     with precision(posterior.config["precision"]):
-        found = [(rows, moments.responsibility) for rows, _, _, moments in by_chunk(posterior, trials, causal=False)]
-        responsibility = gathered([part for _, part in found], [rows for rows, _ in found])
+        parts = [(rows, moments.responsibility) for rows, _, _, moments in by_chunk(posterior, trials, causal=False)]
+        responsibility = gathered([part for _, part in parts], [rows for rows, _ in parts])
     coords = {"trial": trials.table["id"], "component": np.arange(responsibility.shape[1])}
     return xarray.DataArray(responsibility, coords, ("trial", "component"), "components")
 
@@ -166,13 +166,15 @@ def regimes(posterior: "Posterior", trials: "Trials"):
     import xarray
 
     with precision(posterior.config["precision"]):
-        found = [
-            (rows, regime_marginals(posterior.model, found))
-            for rows, _, _, found in by_chunk(posterior, trials, causal=False)
+        parts = [
+            (rows, regime_marginals(posterior.model, parts))
+            for rows, _, _, parts in by_chunk(posterior, trials, causal=False)
         ]
-        shares = gathered([part for _, part in found], [rows for rows, _ in found])
+        probabilities = gathered([part for _, part in parts], [rows for rows, _ in parts])
     coords = {"trial": trials.table["id"], "time": trials.time_ms}
-    variables = {name: (("trial", "time", f"{name}_regime"), responsibility) for name, responsibility in shares.items()}
+    variables = {
+        name: (("trial", "time", f"{name}_regime"), probability) for name, probability in probabilities.items()
+    }
     return xarray.Dataset(variables, coords)
 
 

@@ -58,7 +58,7 @@ def draws(
     reading: Reading,
     options: Hashable = None,
 ) -> Iterator[Piece]:
-    """For each draw of the parameters, what `reading` makes of a draw of every trajectory.
+    """For each draw of the parameters, `reading` of a draw of every trajectory.
 
     Inference converges at the centre of the parameters; at each draw one full natural-gradient step from there
     adapts the sites, which is what an exact posterior does to first order. A trial's component is drawn first, then its
@@ -69,7 +69,7 @@ def draws(
         values: draws of the parameter sites [draw, ...].
         trials: those whose trajectories are drawn.
         seed: of the trajectories.
-        reading: what to make of a draw, see `Reading`.
+        reading: a function of a draw, see `Reading`.
         options: hashable, handed on to it.
 
     Yields:
@@ -91,8 +91,8 @@ def draws(
             numbers = np.minimum(np.arange(start, start + together), count - 1)
             some = {name: jnp.asarray(value[numbers]) for name, value in values.items()}
             keys = jax.vmap(lambda number: jax.random.fold_in(jax.random.key(seed), number))(jnp.asarray(numbers))
-            own = jax.vmap(lambda key: jax.random.fold_in(key, rows.start))(keys)
-            drawn = several(model, context, reading, options, own, some, *kept)
+            trial_keys = jax.vmap(lambda key: jax.random.fold_in(key, rows.start))(keys)
+            drawn = several(model, context, reading, options, trial_keys, some, *kept)
             stop, length = min(start + together, count), rows.stop - rows.start
             arrays = jax.tree.map(lambda a: np.asarray(a)[: stop - start, :length], drawn)
             return Piece(rows, slice(start, stop), arrays, marginals)
@@ -127,14 +127,14 @@ def draw(model: Model, context: Context, reading: Reading, options, key, values,
     trials, count = marginals.responsibility.shape
     chosen = jax.random.categorical(third, jnp.log(marginals.responsibility)) + count * jnp.arange(trials)
     offset = problem.offset if problem.offset.ndim == 1 else problem.offset[chosen]
-    found = reading(model, options, second, problem._replace(offset=offset), batch, x[chosen])
+    arrays = reading(model, options, second, problem._replace(offset=offset), batch, x[chosen])
     extra = {"component": chosen % count} if theta.mixture is not None else {}
     drawn = {
         f"{block.name}.{name}": value
         for block, prior, auxiliary in zip(model.chains, problem.priors, marginals.auxiliary, strict=True)
         for name, value in prior.sample(fourth, jax.tree.map(lambda a: a[chosen], auxiliary)).items()
     }
-    return found | extra | drawn
+    return arrays | extra | drawn
 
 
 def states(
@@ -179,13 +179,13 @@ def trajectories(posterior: "Posterior", trials: "Trials", count: int, seed: int
     """
     import xarray
 
-    whole, values = embedded(posterior, trials).trials, posterior.parameter_sites(count, seed)
+    all_neurons, values = embedded(posterior, trials).trials, posterior.parameter_sites(count, seed)
     dtype = posterior.centre.loadings.dtype
-    found = np.empty((count, trials.n_trials, trials.n_bins, posterior.model.dim), dtype)
-    for piece in draws(posterior, values, whole, seed, only_latents):
-        found[piece.draws, piece.trials] = piece.arrays["latents"]
+    array = np.empty((count, trials.n_trials, trials.n_bins, posterior.model.dim), dtype)
+    for piece in draws(posterior, values, all_neurons, seed, only_latents):
+        array[piece.draws, piece.trials] = piece.arrays["latents"]
     coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": posterior.model.latent_names}
-    return xarray.DataArray(found @ posterior.rotation, coords, ("sample", "trial", "time", "latent"), "latents")
+    return xarray.DataArray(array @ posterior.rotation, coords, ("sample", "trial", "time", "latent"), "latents")
 
 
 def only_latents(model: Model, options, key, problem, batch: Batch, x) -> dict[str, Any]:

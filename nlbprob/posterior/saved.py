@@ -58,8 +58,8 @@ MOST_DRAWS = 100_000
 def check_facts(facts: Any) -> None:
     """Raise DamageError where posterior.json lacks an entry, or one is of another type."""
     if not isinstance(facts, dict) or facts.keys() != FACTS.keys():
-        known = facts.keys() if isinstance(facts, dict) else set()
-        raise DamageError(f"its entry {sorted(FACTS.keys() ^ known)[0][:100]!r} is missing, or should not be there")
+        keys = facts.keys() if isinstance(facts, dict) else set()
+        raise DamageError(f"its entry {sorted(FACTS.keys() ^ keys)[0][:100]!r} is missing, or should not be there")
     check_types(facts, FACTS)
     config = facts["config"]
     for name in DEMANDED:
@@ -100,17 +100,17 @@ def check_types(values: Mapping[str, Any], kinds: Mapping[str, type | tuple[type
 
 def check_declared(declared: Mapping[str, Declared]) -> None:
     """Raise DamageError where arrays beside the sites are missing, unknown, or of another kind or shape."""
-    own = ARRAYS | {f"history/{name}": rule for name, rule in HISTORY.items()}
-    for name in own.keys() - {"basis"} - declared.keys():
+    rules = ARRAYS | {f"history/{name}": rule for name, rule in HISTORY.items()}
+    for name in rules.keys() - {"basis"} - declared.keys():
         raise DamageError(f"its array {name!r} is missing")
     for name, (shape, dtype) in declared.items():
         if name.startswith(("values/", "draws/")):
             if dtype.kind != "f":
                 raise DamageError(f"its array {name[:100]!r} is of the kind {dtype.kind!r}, not of real numbers")
             continue
-        if name not in own:
+        if name not in rules:
             raise DamageError(f"it has an array {name[:100]!r}, which no posterior has")
-        kinds, axes, longest = own[name]
+        kinds, axes, longest = rules[name]
         if dtype.kind not in kinds or len(shape) != axes or max(shape) > longest:
             raise DamageError(f"its array {name!r} has the shape {shape} and the kind {dtype.kind!r}")
     if len({declared[f"history/{name}"].shape for name in HISTORY}) > 1:
@@ -121,7 +121,7 @@ def context_of(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Co
     """The context of the fit. Raises DamageError where the weights of the bins are none."""
     weights = arrays["bin_weights"]
     if not (len(weights) and np.isfinite(weights).all() and (weights >= 0).all() and weights[0] > 0):
-        raise DamageError("its array 'bin_weights' is no share of each bin")
+        raise DamageError("its array 'bin_weights' has not one fraction for each bin")
     if abs(weights.sum() - 1) > 1e-6:
         raise DamageError(f"its array 'bin_weights' sums to {weights.sum():g}, not to 1")
     sessions = facts["config"].get("sessions", {}).values()
@@ -142,14 +142,16 @@ def check_size(model: Model, context: Context) -> None:
 def mismatch(sites: Mapping[str, Site], declared: Mapping[str, Declared]) -> list[str]:
     """The sites that a model has and a file lacks, or the other way round, or that differ in shape."""
     expected = {f"values/{name}": site.shape.shape for name, site in sites.items()}
-    found = {name: shape for name, (shape, _) in declared.items() if name.startswith("values/")}
+    declared_values = {name: shape for name, (shape, _) in declared.items() if name.startswith("values/")}
     drawn = {name: shape for name, (shape, _) in declared.items() if name.startswith("draws/")}
     counts = {shape[:1] for shape in drawn.values()}
     count = next(iter(counts), (0,))
     if len(counts) == 1 and count and 0 < count[0] <= MOST_DRAWS:
         expected |= {f"draws/{name}": (*count, *site.shape.shape) for name, site in sites.items()}
-    found |= drawn
-    return sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    declared_values |= drawn
+    return sorted(
+        name for name in expected.keys() | declared_values.keys() if expected.get(name) != declared_values.get(name)
+    )
 
 
 def check_values(sites: Mapping[str, Site], arrays: Mapping[str, np.ndarray]) -> None:

@@ -105,9 +105,9 @@ def load(folder: Path, model: Model | Callable | None = None) -> dict[str, Any]:
         declared = archive.declared(file)
         saved.check_declared(declared)
         context = saved.context_of(facts, archive.unpack(file, ("neuron_ids", "bin_weights")))
-    found = built(facts, context, folder / FACTS) if model is None else given(model, facts, context)
+    fitted_model = built(facts, context, folder / FACTS) if model is None else given(model, facts, context)
     with reading(folder / FACTS):
-        sites = parameter_sites(found, context)
+        sites = parameter_sites(fitted_model, context)
     if wrong := sorted({name.partition("/")[2] for name in saved.mismatch(sites, declared)}):
         raise InputError(
             f"The posterior in {folder} is of another {'function' if callable(model) else 'model'}: the sites "
@@ -122,7 +122,7 @@ def load(folder: Path, model: Model | Callable | None = None) -> dict[str, Any]:
     for group, named in groups.items():
         named |= {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith(f"{group}/")}
     ids, basis = arrays["neuron_ids"], arrays.get("basis")
-    fields = {"model": found, "context": context, "neuron_ids": ids, "config": facts["config"], "basis": basis}
+    fields = {"model": fitted_model, "context": context, "neuron_ids": ids, "config": facts["config"], "basis": basis}
     return fields | groups
 
 
@@ -153,7 +153,7 @@ def read(path: Path, most: int) -> bytes:
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """What posterior.json says. Raises InputError where it is damaged, or of another version of the format."""
+    """The content of posterior.json. Raises InputError where it is damaged, or of another version of the format."""
     with reading(folder / FACTS):
         facts = json.loads(read(folder / FACTS, LARGEST_FACTS))
         if isinstance(facts, dict) and facts.get("format", FORMAT) != FORMAT:

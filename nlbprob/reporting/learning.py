@@ -32,11 +32,11 @@ def section(view: View) -> Section:
 
 
 def last_gain(values: Float[np.ndarray, " step"]) -> str:
-    """What the last tenth of the iterations added, in nats and as a share of the whole rise."""
+    """The rise over the last tenth of the iterations, in nats and as a fraction of the total rise."""
     start = values[-1 - max(1, len(values) // 10)] if len(values) > 1 else values[0]
     rise = float(values[-1] - values[0])
-    share = "" if rise <= 0 else f", {100 * (values[-1] - start) / rise:.2g}% of the whole rise"
-    return f"{values[-1] - start:.3g} nats{share}"
+    fraction = "" if rise <= 0 else f", {100 * (values[-1] - start) / rise:.2g}% of the total rise"
+    return f"{values[-1] - start:.3g} nats{fraction}"
 
 
 def variational_em(values: Float[np.ndarray, " step"], seconds: float) -> Panel:

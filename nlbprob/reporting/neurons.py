@@ -60,9 +60,9 @@ def by_area(bits: np.ndarray, areas: np.ndarray) -> Panel:
     names = names[np.argsort([np.median(bits[areas == name]) for name in names])]
     figure, axes = style.single(height=max(120, 50 + 17 * len(names)), left=56)
     for place, name in enumerate(names):
-        own = bits[areas == name]
-        axes.plot(own, np.full(len(own), place), "o", color=style.HELDOUT, markersize=3.5, alpha=0.6)
-        axes.plot([np.median(own)], [place], "|", color=style.INK, markersize=11, markeredgewidth=1.5)
+        area_bits = bits[areas == name]
+        axes.plot(area_bits, np.full(len(area_bits), place), "o", color=style.HELDOUT, markersize=3.5, alpha=0.6)
+        axes.plot([np.median(area_bits)], [place], "|", color=style.INK, markersize=11, markeredgewidth=1.5)
     axes.axvline(0, color=style.MUTED, linewidth=0.8, zorder=0)
     axes.set_yticks(np.arange(len(names)), names)
     axes.set_xlim(trimmed(bits))

@@ -12,9 +12,9 @@ from nlbprob.data.trials import Trials
 from nlbprob.posterior.posterior import Posterior
 from nlbprob.reporting import (
     decoding,
+    dynamics,
     learning,
     loadings,
-    modes,
     neurons,
     psths,
     rasters,
@@ -34,7 +34,7 @@ SECTIONS: list[Callable[[View], Section | Absent]] = [
     rasters.section,
     psths.section,
     trajectories.section,
-    modes.section,
+    dynamics.section,
     loadings.section,
     decoding.section,
     neurons.section,

@@ -88,8 +88,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], classes: str = 
     """A table whose cells are HTML and whose first column names the rows; on a narrow screen each row is a list."""
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
     body = ""
-    for first, *rest in rows:
-        cells = zip(columns[1:], rest, strict=True)
+    for first, *others in rows:
+        cells = zip(columns[1:], others, strict=True)
         body += f'<tr><th scope="row">{first}</th>' + "".join(
             f'<td data-column="{escape(column)}"><span>{cell}</span></td>' for column, cell in cells
         )

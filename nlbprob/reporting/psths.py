@@ -12,7 +12,7 @@ SHOWN = 6
 
 
 def section(view: View) -> Section | Absent:
-    """PSTHs of the held-out neurons that the model tells most about."""
+    """PSTHs of the held-out neurons that the model predicts best."""
     neurons = informative(view)
     if not len(neurons):
         return Absent("Averages over trials", "no neuron is held out, so that no rate is a prediction")
@@ -36,7 +36,7 @@ def section(view: View) -> Section | Absent:
 
 
 def informative(view: View) -> Int[np.ndarray, " neuron"]:
-    """The held-out neurons of which the model tells the most bits in all, bits per spike times spikes."""
+    """The held-out neurons with the most predicted bits, bits per spike times spikes."""
     heldout = np.flatnonzero(view.trials.heldout)
     ids = [str(identity) for identity in view.trials.neurons["id"][heldout]]
     total = np.array([view.bits.get(identity, -np.inf) for identity in ids]) * np.maximum(view.spikes(heldout), 1)

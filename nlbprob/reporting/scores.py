@@ -22,17 +22,18 @@ def section(view: View) -> Section:
     )
     units, meanings = units_of(metrics), meanings_of(metrics)
     meaning = "; ".join(f"{name}: {meanings[name]}" for name in shown if meanings.get(name))
-    told = f" The {CONDITION_PSTH} is told the condition of each scored trial, which no other row is."
+    condition_note = f" The {CONDITION_PSTH} uses the condition of each scored trial; no other row does."
     kind = (
         "Brackets and bars are 90% intervals for many trials of this kind. Those of bits per spike leave out what the "
         "mean rates gain from being fitted to the scored trials, so that the value lies low in them, or even below."
     )
-    reading = f"{where}Higher is better. {meaning}. {kind}" + told * (CONDITION_PSTH in baselines)
+    reading = f"{where}Higher is better. {meaning}. {kind}" + condition_note * (CONDITION_PSTH in baselines)
     rows = [("this model", values, metrics["intervals"])]
     intervals = metrics.get("baseline_intervals", {})
     rows += [(name, others, intervals.get(name, {})) for name, others in baselines.items()]
     cells = [
-        [escape(row), *(cell(found.get(name), between.get(name)) for name in shown)] for row, found, between in rows
+        [escape(row), *(cell(row_values.get(name), between.get(name)) for name in shown)]
+        for row, row_values, between in rows
     ]
     columns = ["", *(f"{name} ({units[name]})" if units.get(name) else name for name in shown)]
     html = table(columns, cells, "scores") if shown else ""
@@ -89,11 +90,11 @@ def of_test(tested: dict | None) -> str:
 
 def dots(name: str, rows: list, axis: str) -> Panel:
     """One score of the model and of each baseline; axis: the words below the axis."""
-    found = [(row, values[name], between.get(name)) for row, values, between in rows if values.get(name) is not None]
-    figure, axes = style.single(height=46 + 24 * len(found), left=12)
-    places = np.arange(len(found))[::-1]
+    entries = [(row, values[name], between.get(name)) for row, values, between in rows if values.get(name) is not None]
+    figure, axes = style.single(height=46 + 24 * len(entries), left=12)
+    places = np.arange(len(entries))[::-1]
     shown = []
-    for place, (row, value, between) in zip(places, found, strict=True):
+    for place, (row, value, between) in zip(places, entries, strict=True):
         color = style.MODEL if row == rows[0][0] else style.MUTED
         if between is not None:
             axes.plot(between, [place, place], color=color, linewidth=2)
@@ -101,15 +102,15 @@ def dots(name: str, rows: list, axis: str) -> Panel:
         axes.plot([value], [place], "o", color=color, markersize=6)
         shown.append(value)
     low, high = style.limits([*shown, 0.0])
-    for place, (row, value, _) in zip(places, found, strict=True):
+    for place, (row, value, _) in zip(places, entries, strict=True):
         share = (value - low) / (high - low)
         side = "left" if share < 0.25 else "right" if share > 0.75 else "center"
         axes.annotate(row, (value, place), (0, 5), textcoords="offset points", ha=side, fontsize=10, color=style.INK)
     axes.axvline(0, color=style.LINE, linewidth=1, zorder=0)
     axes.set_xlim(low, high)
-    axes.set_ylim(-0.5, len(found) - 0.2)
+    axes.set_ylim(-0.5, len(entries) - 0.2)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(axis)
-    words = ", ".join(f"{row} {value:.3f}" for row, value, _ in found)
+    words = ", ".join(f"{row} {value:.3f}" for row, value, _ in entries)
     return Panel(name, figure, f"{name}: {words}")

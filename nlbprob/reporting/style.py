@@ -122,11 +122,11 @@ def tinted(strength: np.ndarray, color: tuple[float, float, float]) -> np.ndarra
 
 def limits(values: Iterable[float] | np.ndarray, margin: float = 0.06) -> tuple[float, float]:
     """The range of the finite values with a margin on both sides; (0, 1) where there is none."""
-    found = np.asarray(list(values) if not isinstance(values, np.ndarray) else values, float)
-    found = found[np.isfinite(found)]
-    if not found.size:
+    array = np.asarray(list(values) if not isinstance(values, np.ndarray) else values, float)
+    array = array[np.isfinite(array)]
+    if not array.size:
         return 0.0, 1.0
-    low, high = float(found.min()), float(found.max())
+    low, high = float(array.min()), float(array.max())
     room = margin * (high - low) or max(abs(low), 1.0) * margin
     return low - room, high + room
 

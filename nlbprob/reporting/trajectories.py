@@ -23,7 +23,7 @@ def section(view: View) -> Section:
         else "Each color is one trial with its 90% posterior interval, gray the average over trials"
     )
     reading = (
-        f"The latents that the model infers{leading}, ordered by their share of the {view.predictor}s' variance (the "
+        f"The latents that the model infers{leading}, by their fraction of the {view.predictor}s' variance (the "
         f"percentage); each has unit size over a trial. {lines}; ± is the median posterior standard deviation of a "
         "single trial."
     )
@@ -48,10 +48,10 @@ def positions(view: View, group: Group) -> Int[np.ndarray, " row"]:
 
 def mean_course(view: View, group: Group) -> Float[np.ndarray, "time latent"]:
     """Mean over the group's trials in each bin that at least half of them reach."""
-    found = view.latents[positions(view, group)]
-    reached = ~np.isnan(found[..., 0])
-    mean = np.where(reached[..., None], found, 0).sum(0) / np.maximum(reached.sum(0), 1)[:, None]
-    return np.where((reached.sum(0) >= max(1, len(found) / 2))[:, None], mean, np.nan)
+    courses = view.latents[positions(view, group)]
+    reached = ~np.isnan(courses[..., 0])
+    mean = np.where(reached[..., None], courses, 0).sum(0) / np.maximum(reached.sum(0), 1)[:, None]
+    return np.where((reached.sum(0) >= max(1, len(courses) / 2))[:, None], mean, np.nan)
 
 
 def time_course(view: View, latent: int) -> Panel:
@@ -72,9 +72,9 @@ def time_course(view: View, latent: int) -> Panel:
             axes.plot(view.time, center, color=group.color)
     axes.set_xlabel(view.time_label)
     deviation = float(np.nanmedian(view.latent_sd[..., latent]))
-    share = f"{100 * view.shares[latent]:.0f}%"
-    heading = f"latent {latent + 1} · {share} · ±{deviation:.2f}"
-    return Panel(heading, figure, f"Time course of latent {latent + 1}, {share} of the variance")
+    fraction = f"{100 * view.variance_fractions[latent]:.0f}%"
+    heading = f"latent {latent + 1} · {fraction} · ±{deviation:.2f}"
+    return Panel(heading, figure, f"Time course of latent {latent + 1}, {fraction} of the variance")
 
 
 def plane(view: View, pair: tuple[int, int]) -> Panel:

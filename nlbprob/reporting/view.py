@@ -103,8 +103,10 @@ class View:
         index, labels = self.trials.condition_index, self.trials.condition_labels
         if len(labels) < 2:
             return [Group("all trials", style.MODEL, np.arange(self.trials.n_trials))]
-        known = index >= 0
-        trials, scored = (np.bincount(index[rows], minlength=len(labels)) for rows in (known, known & self.scored))
+        has_condition = index >= 0
+        trials, scored = (
+            np.bincount(index[rows], minlength=len(labels)) for rows in (has_condition, has_condition & self.scored)
+        )
         chosen = sorted(np.lexsort((-trials, scored == 0))[: len(style.CONDITIONS)].tolist())
         return [
             Group(labels[condition], color, np.flatnonzero(index == condition))
@@ -180,8 +182,8 @@ class View:
         return np.where(inside[:, :, None], values, np.nan)
 
     @cached_property
-    def shares(self) -> Float[np.ndarray, " latent"]:
-        """Share of the predictors' variance that each latent carries: squared loadings, latents having unit size."""
+    def variance_fractions(self) -> Float[np.ndarray, " latent"]:
+        """Fraction of the predictors' variance in each latent: squared loadings, as latents have unit variance."""
         squares = (np.asarray(self.parameter_draws["loadings"], float).mean(0) ** 2).sum(0)
         return squares / max(squares.sum(), 1e-30)
 

@@ -33,9 +33,9 @@ def title(view: View) -> str:
 
 def model_name(view: View) -> str:
     """The model file's name, else its latent blocks."""
-    known = view.config.get("model", {}).get("name")
+    name = view.config.get("model", {}).get("name")
     latents = [type(block).__name__ for role, block in blocks(view.posterior.model) if role == "latents"]
-    return known or " + ".join(latents) or "a model"
+    return name or " + ".join(latents) or "a model"
 
 
 def recording_name(view: View) -> str:
@@ -56,8 +56,10 @@ def headline(view: View) -> str:
         f"{what} predict {int(view.trials.heldout.sum())} held-out neurons from {int(view.trials.heldin.sum())} others "
         f"at {number(value)} bits per spike ({view.split}, {view.trials.bin_ms:g} ms bins)"
     )
-    others = {name: found.get("co-bps") for name, found in view.metrics["baselines"].items()}
-    beside = ", ".join(f"{name} {number(found)}" for name, found in others.items() if found is not None)
+    others = {name: baseline_values.get("co-bps") for name, baseline_values in view.metrics["baselines"].items()}
+    beside = ", ".join(
+        f"{name} {number(baseline_values)}" for name, baseline_values in others.items() if baseline_values is not None
+    )
     return sentence + (f". Beside it: {beside}" if beside else "") + "."
 
 
@@ -78,7 +80,7 @@ def facts(view: View) -> list[tuple[str, str]]:
     conditions = f"; {kinds} conditions ({columns})" if kinds else ""
     behavior = f"; behavior {trials.behavior_name}" if trials.behavior is not None else ""
     behavior += f", read {trials.lag_ms:g} ms after the spikes" if behavior and trials.lag_ms else ""
-    found = [
+    lines = [
         ("Recording", escape(f"{recording_name(view)}: {splits} trials; {neurons}{conditions}{behavior}")),
         ("Bins", escape(window)),
         ("Model", model_html(view)),
@@ -87,18 +89,18 @@ def facts(view: View) -> list[tuple[str, str]]:
         ("Seed", escape(str(config.get("seed", "not recorded")) + drawn(trials.source))),
     ]
     if view.config.get("started"):
-        found.append(("Date", escape(view.config["started"].replace("T", " "))))
+        lines.append(("Date", escape(view.config["started"].replace("T", " "))))
     if view.config.get("versions"):
-        found.append(("Versions", escape(", ".join(f"{k} {v}" for k, v in view.config["versions"].items()))))
+        lines.append(("Versions", escape(", ".join(f"{k} {v}" for k, v in view.config["versions"].items()))))
     notes = trials.source.get("notes", [])
-    return found + ([("Notes", "<br>".join(escape(str(note)) for note in notes))] if notes else [])
+    return lines + ([("Notes", "<br>".join(escape(str(note)) for note in notes))] if notes else [])
 
 
 def drawn(source: dict[str, Any]) -> str:
     """Which columns were drawn because the file has none."""
     seeds = source.get("seeds", {})
     words = ", ".join(f"{name} (seed {seed})" for name, seed in seeds.items())
-    return f"; drawn, as the file does not say: {words}" if seeds else ""
+    return f"; drawn, since the file does not name them: {words}" if seeds else ""
 
 
 def fit_words(view: View) -> str:

@@ -61,7 +61,11 @@ def baselines(
     visible = trials.hide_heldout(*split_names(on, "on"))
     mean = mean_rates(visible, fitted)
     if len(members(trials)) > 1:
-        return by_session(trials, mean, {name: baselines(own, fit, on, seed) for name, own in unstitch(trials).items()})
+        return by_session(
+            trials,
+            mean,
+            {name: baselines(session_trials, fit, on, seed) for name, session_trials in unstitch(trials).items()},
+        )
     rates = {MEAN_RATE: np.broadcast_to(mean, trials.counts.shape).copy()}
     if visible.seen[fitted][..., visible.heldout].any() and visible.heldin.any():
         smoothing = smoothing_regression.learn(visible, fitted, seed)
@@ -77,12 +81,12 @@ def by_session(
     trials: Trials, mean: Float[np.ndarray, " neuron"], parts: "dict[str, dict[str, xarray.DataArray]]"
 ) -> "dict[str, xarray.DataArray]":
     """The baselines that all sessions of stitched trials have; mean rates where a neuron is not of the session."""
-    found = {}
+    joined_rates = {}
     common = set.intersection(*(set(part) for part in parts.values()))
     for baseline in (name for name in next(iter(parts.values())) if name in common):
         rates = np.broadcast_to(mean, trials.counts.shape).copy()
         for name, (rows, units) in members(trials).items():
-            own = parts[name][baseline].values
-            rates[np.ix_(np.flatnonzero(rows), np.arange(own.shape[1]), np.flatnonzero(units))] = own
-        found[baseline] = label_rates(rates, trials)
-    return found
+            session_rates = parts[name][baseline].values
+            rates[np.ix_(np.flatnonzero(rows), np.arange(rates.shape[1]), np.flatnonzero(units))] = session_rates
+        joined_rates[baseline] = label_rates(rates, trials)
+    return joined_rates

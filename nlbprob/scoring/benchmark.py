@@ -66,21 +66,23 @@ def benchmark_scores(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of silent neurons and rates that do not move: they are among the reasons
         evaluation = evaluate(submission, target, by_neuron=True, bootstrap=bootstrap, seed=seed, metrics=listed)
-    (found,) = evaluation.groups
+    (group_scores,) = evaluation.groups
     return scores_of(
-        [measure_of(metric, found) for metric in listed],
-        by_neuron=np.array(found.by_neuron),
+        [measure_of(metric, group_scores) for metric in listed],
+        by_neuron=np.array(group_scores.by_neuron),
         neuron_ids=trials.neurons["id"][trials.heldout],
         bin_ms=trials.bin_ms,
-        split=found.split,
+        split=group_scores.split,
     )
 
 
-def measure_of(metric: Metric, found: GroupScores) -> Measure:
+def measure_of(metric: Metric, group_scores: GroupScores) -> Measure:
     """One of the scores of a group; not finite is none."""
     name = metric.name
-    if name in found.reasons:
-        return Measure(metric, reason=found.reasons[name])
-    if not np.isfinite(found.values[name]):
+    if name in group_scores.reasons:
+        return Measure(metric, reason=group_scores.reasons[name])
+    if not np.isfinite(group_scores.values[name]):
         return Measure(metric, reason="spikes or rates do not vary")
-    return Measure(metric, found.values[name], found.intervals[name], note=found.remarks.get(name, ""))
+    return Measure(
+        metric, group_scores.values[name], group_scores.intervals[name], note=group_scores.remarks.get(name, "")
+    )

@@ -43,14 +43,16 @@ def check_submission(
             raise InputError(f"{name_of(submission, 'the submission')}: holds no group; write rates to it first.")
         assigned = assign(groups, inputs)
         for group in groups:
-            found = groups[group]
-            if isinstance(found, Unusable):
-                findings.append(Finding(printable(group), "group", FAILS, found.reason))
-            elif not keys(found):
+            group_rates = groups[group]
+            if isinstance(group_rates, Unusable):
+                findings.append(Finding(printable(group), "group", FAILS, group_rates.reason))
+            elif not keys(group_rates):
                 findings.append(Finding(printable(group), "group", FAILS, "is no group of arrays; " + unknown(group)))
             else:
-                findings += check_group(group, found, assigned.get(group))
-    unused = [own.name for own in inputs if not any(own is other for other in assigned.values())]
+                findings += check_group(group, group_rates, assigned.get(group))
+    unused = [
+        group_inputs.name for group_inputs in inputs if not any(group_inputs is other for other in assigned.values())
+    ]
     return findings + [
         Finding("", "inputs", NOTE, f"{printable(name)} belongs to no group of the submission") for name in unused
     ]
@@ -105,10 +107,10 @@ def as_inputs(label: str, name: str, arrays: Mapping[str, Any]) -> Inputs:
         if key not in arrays:
             raise InputError(f"{name}: has no {key}; write the inputs again with `nlbprob tensors`.")
     with about(name):
-        found = {key: array(arrays, key, (None, None, None), CHOICES) for key in SPIKES if key in arrays}
-    for key, values in found.items():
+        arrays_by_key = {key: array(arrays, key, (None, None, None), CHOICES) for key in SPIKES if key in arrays}
+    for key, values in arrays_by_key.items():
         part, _, mask = key.split("_")
-        other = found[f"{part}_spikes_heldin"].shape[:2], found[f"train_spikes_{mask}"].shape[2]
+        other = arrays_by_key[f"{part}_spikes_heldin"].shape[:2], arrays_by_key[f"train_spikes_{mask}"].shape[2]
         if not values.size or (values.shape[:2], values.shape[2]) != other:
             problem = f"has the shape {values.shape}, which is empty or does not fit the others"
         elif ((values < 0) | np.isinf(values)).any():
@@ -116,18 +118,18 @@ def as_inputs(label: str, name: str, arrays: Mapping[str, Any]) -> Inputs:
         else:
             continue
         raise InputError(f"{name}: {key} {problem}; write the inputs again with `nlbprob tensors`.")
-    return Inputs(label, name, found)
+    return Inputs(label, name, arrays_by_key)
 
 
 def assign(groups: Tensors, inputs: list[Inputs]) -> dict[str, Inputs]:
     """The inputs of each group: those labeled so, the only ones, or the only ones of its size."""
-    assigned = {own.label: own for own in inputs if own.label}
-    free = [own for own in inputs if not own.label]
+    assigned = {group_inputs.label: group_inputs for group_inputs in inputs if group_inputs.label}
+    free = [group_inputs for group_inputs in inputs if not group_inputs.label]
     open_groups = [group for group in groups if group not in assigned and keys(groups[group])]
     if len(open_groups) == 1 and len(free) == 1:
         return assigned | {open_groups[0]: free[0]}
     for group in open_groups:
-        fitting = [own for own in free if fits(group, groups[group], own)]
+        fitting = [group_inputs for group_inputs in free if fits(group, groups[group], group_inputs)]
         if len(fitting) == 1:
             assigned[group] = fitting[0]
     return assigned

@@ -11,7 +11,16 @@ from nlbprob.data.nlb.facts import FORWARD_MS, facts
 from nlbprob.errors import InputError, printable, suggestion
 from nlbprob.scoring.groups import BIN_WIDTHS_MS, GROUPS, unknown
 from nlbprob.scoring.hdf5 import Tensors, array, entry
-from nlbprob.scoring.order import FEWEST, LEVEL, best_of_all, logs, neuron_pairs, readout, share_as_good, trial_pairs
+from nlbprob.scoring.order import (
+    FEWEST,
+    LEVEL,
+    best_of_all,
+    logs,
+    neuron_pairs,
+    permutation_p_value,
+    readout,
+    trial_pairs,
+)
 
 OK, NOTE, FAILS = "ok", "note", "FAILS"
 MASKS = ("heldin", "heldout")
@@ -70,23 +79,23 @@ def check_group(group: str, stored: Tensors, inputs: Inputs | None) -> list[Find
     """All findings about one group; what cannot be checked for an earlier failure is left out."""
     bin_ms = GROUPS[group][1] if group in GROUPS else None
     where = printable(group) + (f", {inputs.phase}" if inputs else "") + (f", {bin_ms} ms bins" if bin_ms else "")
-    findings = [Finding(where, *found) for found in check_names(group, stored)]
+    findings = [Finding(where, *finding) for finding in check_names(group, stored)]
     if inputs is None:
         return [
             *findings,
-            Finding(where, "inputs", FAILS, f"none fit; say which are its own by {printable(group)}=FOLDER"),
+            Finding(where, "inputs", FAILS, f"none fit; name its folder by {printable(group)}=FOLDER"),
         ]
-    found, problems = usable(stored, [key for key in (*WINDOW, *FORWARD) if key in stored], entry)
-    findings += [Finding(where, *problem) for problem in (*problems, *check_shapes(group, found, inputs))]
-    fitting = [key for key, item in found.items() if fits(item.shape, expected_shape(group, key, inputs))]
+    finding, problems = usable(stored, [key for key in (*WINDOW, *FORWARD) if key in stored], entry)
+    findings += [Finding(where, *problem) for problem in (*problems, *check_shapes(group, finding, inputs))]
+    fitting = [key for key, item in finding.items() if fits(item.shape, expected_shape(group, key, inputs))]
     rates, problems = usable(stored, fitting, array)
     findings += [Finding(where, *problem) for problem in (*problems, *check_values(rates))]
     sound = {key: values for key, values in rates.items() if key in WINDOW and comparable(values)}
     spikes = {
         key: inputs.arrays[name] for key in sound if (name := key.replace("_rates_", "_spikes_")) in inputs.arrays
     }
-    for found in (*check_means(sound, spikes, bin_ms), *check_order(sound, spikes)):
-        findings.append(Finding(where, *found))
+    for finding in (*check_means(sound, spikes, bin_ms), *check_order(sound, spikes)):
+        findings.append(Finding(where, *finding))
     return findings
 
 
@@ -96,14 +105,14 @@ Found = Iterator[tuple[str, str, str]]
 def usable(
     stored: Tensors, keys: Sequence[str], read: Callable[[Tensors, str], Any]
 ) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
-    """What `read` makes of some arrays, and what is wrong with those that it refuses."""
-    found, problems = {}, []
+    """The results of `read` of some arrays, and the faults of those that it refuses."""
+    read_arrays, problems = {}, []
     for key in keys:
         try:
-            found[key] = read(stored, key)
+            read_arrays[key] = read(stored, key)
         except InputError as error:
             problems.append(("values", FAILS, str(error)))
-    return found, problems
+    return read_arrays, problems
 
 
 def check_names(group: str, stored: Tensors) -> Found:
@@ -198,12 +207,12 @@ def check_means(rates: dict[str, np.ndarray], spikes: dict[str, np.ndarray], bin
     """Whether each neuron's mean rate is about its mean count."""
     good = bool(spikes)
     for key, counts in spikes.items():
-        known = ~np.isnan(counts)
-        number = np.where(known, counts, 0).sum(axis=(0, 1), dtype=np.float64)
+        finite = ~np.isnan(counts)
+        number = np.where(finite, counts, 0).sum(axis=(0, 1), dtype=np.float64)
         fired = np.flatnonzero(number)
         if not len(fired):
             continue
-        ratio = rates[key].sum(axis=(0, 1), where=known, dtype=np.float64)[fired] / number[fired]
+        ratio = rates[key].sum(axis=(0, 1), where=finite, dtype=np.float64)[fired] / number[fired]
         middle = float(np.median(ratio))
         off = (np.abs(np.log(ratio)) > np.log(NEURON_FACTOR)) & (number[fired] >= FEWEST_SPIKES)
         status = FAILS
@@ -222,7 +231,7 @@ def check_means(rates: dict[str, np.ndarray], spikes: dict[str, np.ndarray], bin
 
 
 def unit(ratio: float, bin_ms: int | None) -> str:
-    """What a ratio of rate and count tells of the unit."""
+    """The unit that a ratio of rate and count suggests."""
     if bin_ms and 1 / MEDIAN_FACTOR <= ratio * bin_ms / 1000 <= MEDIAN_FACTOR:
         return f"these are rates in Hz: divide them by {1000 / bin_ms:g} to get spikes per bin of {bin_ms} ms"
     for other in BIN_WIDTHS_MS:
@@ -248,10 +257,13 @@ def check_order(rates: dict[str, np.ndarray], spikes: dict[str, np.ndarray]) -> 
         if key != heldin and heldin in rates and read is not None:
             chosen = others if key.startswith("train") else slice(None)
             expected = read(rates[heldin][chosen]), logs(values[chosen])
-        share, told = None if counts is None else share_as_good(trial_pairs(values, counts)), "their own spikes"
-        if expected is not None and (share is None or share >= LEVEL):
-            share, told = share_as_good(trial_pairs(*expected)), heldin
-        yield f"trial order ({key})", *verdict(share, told)
+        p_value, reference = (
+            None if counts is None else permutation_p_value(trial_pairs(values, counts)),
+            "their own spikes",
+        )
+        if expected is not None and (p_value is None or p_value >= LEVEL):
+            p_value, reference = permutation_p_value(trial_pairs(*expected)), heldin
+        yield f"trial order ({key})", *verdict(p_value, reference)
         if counts is not None and (expected is None or key.startswith("train") or values.shape[2] >= FEWEST):
             yield f"neuron order ({key})", *neuron_verdict(neuron_pairs(values, counts), "their own spikes")
         elif expected is not None:
@@ -259,19 +271,22 @@ def check_order(rates: dict[str, np.ndarray], spikes: dict[str, np.ndarray]) -> 
             yield f"neuron order ({key})", *neuron_verdict(pairs, heldin)
 
 
-def neuron_verdict(pairs: Num[np.ndarray, "trial neuron neuron"], told: str) -> tuple[str, str]:
+def neuron_verdict(pairs: Num[np.ndarray, "trial neuron neuron"], reference: str) -> tuple[str, str]:
     """Whether neurons are in order; a few of them are compared in all orders."""
     if pairs.shape[1] >= FEWEST:
-        return verdict(share_as_good(pairs.sum(axis=0)), told)
+        return verdict(permutation_p_value(pairs.sum(axis=0)), reference)
     if best_of_all(pairs):
-        return OK, f"no other order goes better with {told}"
-    return FAILS, f"another order goes better with {told}; sort them as in the inputs"
+        return OK, f"no other order goes better with {reference}"
+    return FAILS, f"another order goes better with {reference}; sort them as in the inputs"
 
 
-def verdict(share: float | None, told: str) -> tuple[str, str]:
-    """What a permutation test says."""
-    if share is None:
-        return NOTE, "cannot be told: too few of them, or the rates are the same for all"
-    if share < LEVEL:
-        return OK, f"they go with {told} (p = {share:.3f})"
-    return FAILS, f"they go with {told} no better than in a random order (p = {share:.3f}); sort them as in the inputs"
+def verdict(p_value: float | None, reference: str) -> tuple[str, str]:
+    """The finding of a permutation test."""
+    if p_value is None:
+        return NOTE, "cannot be tested: too few of them, or the rates are the same for all"
+    if p_value < LEVEL:
+        return OK, f"they go with {reference} (p = {p_value:.3f})"
+    return (
+        FAILS,
+        f"they go with {reference} no better than in a random order (p = {p_value:.3f}); sort them as in the inputs",
+    )

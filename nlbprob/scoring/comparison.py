@@ -92,5 +92,5 @@ def compare(
         if not sums[-1].spikes.any():
             raise InputError(f"on: no spike of a held-out neuron is seen in {on!r}; there is no co-bps to compare.")
     paired = PairedBits(*sums)
-    found = interval(paired, int(scored.sum()), bootstrap, seed)
-    return Difference(paired.value, found, trials.bin_ms, "+".join(split_names(on, "on")))
+    bounds = interval(paired, int(scored.sum()), bootstrap, seed)
+    return Difference(paired.value, bounds, trials.bin_ms, "+".join(split_names(on, "on")))

@@ -41,9 +41,9 @@ class Sums:
         shape = (len(visible.condition_labels) + 1, visible.window_bins, int(neurons.sum()))
         spikes, trials = np.zeros((2, *shape))
         for condition in np.unique(index):
-            own = chosen[index == condition]
-            seen = visible.seen[own, : visible.window_bins][..., neurons]
-            counts = visible.counts[own, : visible.window_bins][..., neurons]
+            condition_trials = chosen[index == condition]
+            seen = visible.seen[condition_trials, : visible.window_bins][..., neurons]
+            counts = visible.counts[condition_trials, : visible.window_bins][..., neurons]
             spikes[condition] = np.where(seen, counts, 0).sum(axis=0, dtype=np.float64)
             trials[condition] = seen.sum(axis=0)
         return Sums(spikes, trials)

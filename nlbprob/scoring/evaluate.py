@@ -112,7 +112,7 @@ def evaluate(
     Args:
         submission: an HDF5 file, or {group: {key: array}}.
         target: likewise.
-        split: what the targets are of; files do not say.
+        split: of the targets; files do not name it.
         by_neuron: whether to give co-bps of each held-out neuron.
         by_condition: whether to give co-bps of each condition.
         bootstrap: number of resamples of the evaluated trials for intervals (decoder and PSTH target as they are); 0
@@ -149,12 +149,12 @@ def adder(notes: list[str], group: str) -> Callable[[str], None]:
 
 
 def common_groups(rates: Tensors, truth: Tensors, names: tuple[str, str], notes: list[str]) -> list[str]:
-    """The groups to score, in the benchmark's order; says in `notes` what else there is."""
+    """The groups to score, in the benchmark's order; `notes` names what else there is."""
     predicted = {group for group in rates if "eval_rates_heldout" in keys(rates[group])}
-    known = {group for group in truth if "eval_spikes_heldout" in keys(truth[group])}
-    common = [group for group in GROUPS if group in predicted & known]
-    missing = [missing_from(group, rates[group], known) for group in sorted(set(rates) - set(common))]
-    missing += [f"{printable(group)}: not in the submission" for group in sorted(known - set(rates))]
+    target_groups = {group for group in truth if "eval_spikes_heldout" in keys(truth[group])}
+    common = [group for group in GROUPS if group in predicted & target_groups]
+    missing = [missing_from(group, rates[group], target_groups) for group in sorted(set(rates) - set(common))]
+    missing += [f"{printable(group)}: not in the submission" for group in sorted(target_groups - set(rates))]
     missing += [f"{printable(group)}: in the targets, {why}" for group in truth if (why := unusable(truth[group]))]
     if not common:
         listed = "; ".join(missing) or "there is none"
@@ -248,12 +248,12 @@ def by_condition(likelihood: Likelihood, members: list[Int[np.ndarray, "_"]]) ->
     return [
         {
             "condition": condition,
-            "trials": len(own),
-            "spikes": int(likelihood.sums.spikes[own].sum()),
-            "co-bps": likelihood.of_trials(own),
+            "trials": len(trials_of_condition),
+            "spikes": int(likelihood.sums.spikes[trials_of_condition].sum()),
+            "co-bps": likelihood.of_trials(trials_of_condition),
         }
-        for condition, own in enumerate(members)
-        if len(own)
+        for condition, trials_of_condition in enumerate(members)
+        if len(trials_of_condition)
     ]
 
 

@@ -99,7 +99,7 @@ class RatesOfGroup(ScoredRates):
 
 
 def heldin_neurons(truth: Targets) -> int | None:
-    """How many neurons are held in, where the targets tell."""
+    """The number of held-in neurons, where the targets have them."""
     if truth.psth is not None:
         return truth.psth.shape[2] - truth.counts.shape[2]
     return None if truth.forward is None else truth.forward[0].shape[2]

@@ -54,9 +54,9 @@ class RatesOfTrials(ScoredRates):
         if not behavior.shape[2]:
             listed = "; ".join(f"{channel} {reason}" for channel, reason in reasons.items())
             raise DoesNotApply(f"no channel can be decoded: {listed}")
-        known = ~np.isnan(behavior[..., 0])
+        recorded = ~np.isnan(behavior[..., 0])
         for mask, fewest, split in ((fitted, FOLDS, "fitted"), (scored, 2, "scored")):
-            if known[mask].sum() < fewest:
+            if recorded[mask].sum() < fewest:
                 raise DoesNotApply(f"fewer than {fewest} bins of the {split} trials have behavior")
         return Velocity(
             rates=self.rates,
@@ -95,8 +95,8 @@ class RatesOfTrials(ScoredRates):
             raise DoesNotApply("no scored trial has a condition and a long enough window")
         if not np.ptp(target[~np.isnan(target[..., 0])], axis=0).any():
             raise DoesNotApply("the averages by condition do not vary")
-        own = np.flatnonzero(rows[scored])
-        return ConditionAverages(self.rates[own][..., neurons], target, groups, own)
+        scored_rows = np.flatnonzero(rows[scored])
+        return ConditionAverages(self.rates[scored_rows][..., neurons], target, groups, scored_rows)
 
 
 def decodable(

@@ -25,7 +25,7 @@ def parse_group(group: str) -> tuple[str, int]:
 
 
 def unknown(group: str) -> str:
-    """Why the benchmark has no group of that name, and what to call it where that can be told."""
+    """The message about a group that the benchmark does not have, with its probable name."""
     if meant := LOOSE.fullmatch(group.strip().lower().replace("-", "_").replace(" ", "_")):
         width = float(meant["width"] or 5)
         right = meant["dataset"] + suffix(width)

@@ -72,13 +72,13 @@ def existing(source: Any, what: str) -> str:
 
 def unreadable(path: str, what: str, error: Exception) -> str:
     """Why a file cannot be opened, and what to do."""
-    told = clause(error)
+    message = clause(error)
     where = printable(path)
-    if "unable to lock" in told:
+    if "unable to lock" in message:
         return f"{where}: another program is writing to it; close it there first."
-    if isinstance(error, PermissionError) or "ermission denied" in told:
+    if isinstance(error, PermissionError) or "ermission denied" in message:
         return f"{where}: may not be read; ask its owner for the permission."
-    reason = "it ends too early" if "truncated" in str(error) else told
+    reason = "it ends too early" if "truncated" in str(error) else message
     return f"{where}: cannot be read as HDF5 ({reason}); write or download the {what} again."
 
 
@@ -114,16 +114,16 @@ def entry(group: Tensors, key: str, kinds: str = NUMBERS) -> StoredArray | np.nd
     """
     if key not in group:
         raise InputError(f"{key} is missing; predict it too, or take the file from `nlbprob tensors`.")
-    found = group[key]
-    if isinstance(found, Unusable):
-        raise InputError(f"{key} {found.reason}")
-    if isinstance(found, Mapping):
+    item = group[key]
+    if isinstance(item, Unusable):
+        raise InputError(f"{key} {item.reason}")
+    if isinstance(item, Mapping):
         raise InputError(f"{key} is a group, not an array.")
-    if not isinstance(found, StoredArray):
-        found = in_memory(found, key)
-    if found.dtype.kind not in kinds:
-        raise InputError(f"{key} holds {described(found.dtype)}, not numbers; write floats.")
-    return found
+    if not isinstance(item, StoredArray):
+        item = in_memory(item, key)
+    if item.dtype.kind not in kinds:
+        raise InputError(f"{key} holds {described(item.dtype)}, not numbers; write floats.")
+    return item
 
 
 def in_memory(values: Any, key: str) -> np.ndarray:
@@ -149,10 +149,10 @@ def array(group: Tensors, key: str, shape: tuple[int | None, ...] | None = None,
     Raises:
         InputError: as `entry` does, and where the shape is another one.
     """
-    found = entry(group, key, kinds)
+    item = entry(group, key, kinds)
     if shape is not None:
-        require(found, key, shape)
-    values = found.read(key) if isinstance(found, StoredArray) else found
+        require(item, key, shape)
+    values = item.read(key) if isinstance(item, StoredArray) else item
     return values if values.dtype.itemsize >= 4 else values.astype(np.float32)
 
 

@@ -78,11 +78,11 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=place)
 
 
-def warnings(own: Sequence[Row], rows: Sequence[Row]) -> list[str]:
+def warnings(run_rows: Sequence[Row], rows: Sequence[Row]) -> list[str]:
     """Why some of the user's rows cannot be compared with the published ones, which are of the test split."""
     widths = sorted({row.bin_ms for row in rows if row.split == "test"})
-    found = []
-    for row in own:
+    messages = []
+    for row in run_rows:
         reasons = []
         if row.split != "test":
             reasons.append(f"scored on {row.split} after learning from fewer trials, and these on test")
@@ -90,8 +90,8 @@ def warnings(own: Sequence[Row], rows: Sequence[Row]) -> list[str]:
             listed = " and ".join(f"{width:g}" for width in widths)
             reasons.append(f"in bins of {row.bin_ms:g} ms, and these in bins of {listed} ms")
         if reasons:
-            found.append(f"{row.model} cannot be compared with published rows: it is {', '.join(reasons)}.")
-    return found
+            messages.append(f"{row.model} cannot be compared with published rows: it is {', '.join(reasons)}.")
+    return messages
 
 
 def cited(rows: Sequence[Row]) -> list[str]:

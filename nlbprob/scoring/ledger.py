@@ -102,8 +102,8 @@ def locked() -> Iterator[IO[bytes]]:
 
 
 def lock(file: IO[bytes]) -> None:
-    """Wait for the ledger, and say so after a few seconds. Raises InputError where it does not come free."""
-    started, told = time.monotonic(), False
+    """Wait for the ledger, with a message after a few seconds. Raises InputError where it does not come free."""
+    started, notice_printed = time.monotonic(), False
     while True:
         try:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -116,14 +116,14 @@ def lock(file: IO[bytes]) -> None:
                 f"{file.name}: {holder(file)} has held the ledger of test evaluations for {waited:.0f} s, and without "
                 "it nothing is scored on test; end that process, or wait for it, and try again."
             )
-        if waited > TELL_S and not told:
-            told = True
+        if waited > TELL_S and not notice_printed:
+            notice_printed = True
             print(f"Waiting for the ledger {file.name}: {holder(file)} holds it.", file=sys.stderr, flush=True)
         time.sleep(0.02)
 
 
 def holder(file: IO[bytes]) -> str:
-    """Who holds the lock, where the system tells."""
+    """The holder of the lock, where the system names it."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         inode = str(os.fstat(file.fileno()).st_ino)
         for line in pathlib.Path("/proc/locks").read_text(encoding="ascii").splitlines():
@@ -136,14 +136,14 @@ def holder(file: IO[bytes]) -> str:
 def of_dataset(file: IO[bytes], dataset: str) -> list[dict[str, Any]]:
     """The records of a data set, and an entry for every line that is none."""
     file.seek(0)
-    content, found = file.read(), []
+    content, matching = file.read(), []
     for number, line in enumerate(content.removesuffix(b"\n").split(b"\n") if content else [], start=1):
         entry = parsed(line)
         if entry is None:
-            found.append({"dataset": dataset, DAMAGED: number})
+            matching.append({"dataset": dataset, DAMAGED: number})
         elif entry["dataset"] == dataset:
-            found.append(entry)
-    return found
+            matching.append(entry)
+    return matching
 
 
 def parsed(line: bytes) -> dict[str, Any] | None:
@@ -152,8 +152,8 @@ def parsed(line: bytes) -> dict[str, Any] | None:
         entry = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
-    whole = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("dataset", "date"))
-    return entry if whole else None
+    complete = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("dataset", "date"))
+    return entry if complete else None
 
 
 def statement(dataset: str, earlier: list[dict[str, Any]]) -> str:
@@ -171,7 +171,7 @@ def statement(dataset: str, earlier: list[dict[str, Any]]) -> str:
 
 
 def damage_told(earlier: list[dict[str, Any]]) -> str:
-    """What to say of damaged lines, if there are any."""
+    """The message about damaged lines, if there are any."""
     lines = [str(entry[DAMAGED]) for entry in earlier if DAMAGED in entry]
     if not lines:
         return ""

@@ -6,10 +6,10 @@ from itertools import permutations
 import numpy as np
 from jaxtyping import Float, Num
 
-#: Permutations that the order at hand is compared with, and the share of them that may do as well.
+#: Permutations that the order at hand is compared with, and the fraction of them that may do as well.
 PERMUTATIONS = 200
 LEVEL = 0.01
-#: From this many trials or neurons on, permutations differ enough for the share to fall under LEVEL.
+#: From this many trials or neurons on, permutations differ enough for the fraction to fall under LEVEL.
 FEWEST = 6
 
 Pairs = Float[np.ndarray, "item item"]
@@ -34,12 +34,12 @@ def trial_pairs(rates: Num[np.ndarray, "trial time neuron"], counts: Num[np.ndar
 
 def standardized(values: Num[np.ndarray, "trial time neuron"]) -> Float[np.ndarray, "trial feature"]:
     """Values about each bin's mean over trials, over each neuron's root mean square; 0 where NaN."""
-    known = ~np.isnan(values)
-    filled = np.where(known, values, 0).astype(np.float32)
-    mean = filled.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    centered = np.where(known, filled - mean, 0).astype(np.float32)
+    finite = ~np.isnan(values)
+    filled = np.where(finite, values, 0).astype(np.float32)
+    mean = filled.sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
+    centered = np.where(finite, filled - mean, 0).astype(np.float32)
     scale = np.sqrt((centered.astype(np.float64) ** 2).mean(axis=(0, 1)))
-    # Rates that differ by rounding alone, as those of a model of the mean do, say nothing about order.
+    # Rates that differ by rounding alone, as those of a model of the mean do, contain no information about order.
     noise = 1e-5 * np.abs(filled).mean(axis=(0, 1))
     centered *= np.divide(1, scale, out=np.zeros_like(scale), where=scale > noise).astype(np.float32)
     return centered.reshape(len(values), -1)
@@ -62,7 +62,7 @@ def neuron_pairs(
     return logs(rates).transpose(0, 2, 1) @ np.nan_to_num(counts).astype(np.float64)
 
 
-def share_as_good(pairs: Pairs, seed: int = 0) -> float | None:
+def permutation_p_value(pairs: Pairs, seed: int = 0) -> float | None:
     """(1 + the number of permutations whose pairs add up to no less than the diagonal) / (1 + all 200 of them).
 
     None where all permutations come to the same, or there are too few items.
@@ -70,11 +70,11 @@ def share_as_good(pairs: Pairs, seed: int = 0) -> float | None:
     if len(pairs) < FEWEST:
         return None
     generator, place = np.random.default_rng(seed), np.arange(len(pairs))
-    own = float(np.trace(pairs))
+    observed = float(np.trace(pairs))
     sums = np.array([pairs[generator.permutation(place), place].sum() for _ in range(PERMUTATIONS)])
-    if np.ptp(np.append(sums, own)) <= 1e-6 * float(np.abs(pairs).sum()) / len(pairs):
+    if np.ptp(np.append(sums, observed)) <= 1e-6 * float(np.abs(pairs).sum()) / len(pairs):
         return None
-    return (1 + int((sums >= own).sum())) / (1 + PERMUTATIONS)
+    return (1 + int((sums >= observed).sum())) / (1 + PERMUTATIONS)
 
 
 def readout(
@@ -105,10 +105,10 @@ def best_of_all(pairs: Float[np.ndarray, "trial item item"]) -> bool:
     Of two neurons that fire alike chance decides which order is better. One counts as better that gains over the
     trials, on average, more than 2.33 standard errors of that mean: by chance, one in a hundred does.
     """
-    own = np.trace(pairs, axis1=1, axis2=2)
+    observed = np.trace(pairs, axis1=1, axis2=2)
     for order in permutations(range(pairs.shape[1])):
-        gain = sum(pairs[:, row, column] for column, row in enumerate(order)) - own
+        gain = sum(pairs[:, row, column] for column, row in enumerate(order)) - observed
         error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0
-        if gain.mean() > 2.33 * error + 1e-9 * np.abs(own).mean():
+        if gain.mean() > 2.33 * error + 1e-9 * np.abs(observed).mean():
             return False
     return True

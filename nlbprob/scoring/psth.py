@@ -7,7 +7,7 @@ from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.scoring.smoothing import smooth
 
-#: Trials shorter than this share of their condition's mean length are left out of its PSTH, as in the benchmark.
+#: Trials shorter than this fraction of their condition's mean length are left out of its PSTH, as in the benchmark.
 SHORTEST_SHARE = 0.8
 
 
@@ -32,12 +32,17 @@ def psth_target(
     target = np.full((n_conditions, trials.window_bins, trials.n_neurons), np.nan)
     members = []
     for condition in range(n_conditions):
-        own = np.flatnonzero((index == condition) & (lengths > 0))
-        own = own[lengths[own] >= SHORTEST_SHARE * lengths[own].sum() / max(len(own), 1)]
-        seen = trials.seen[own, window]
-        smoothed = smooth(trials.counts[own, window], seen, sd_ms / trials.bin_ms)
+        condition_trials = np.flatnonzero((index == condition) & (lengths > 0))
+        condition_trials = condition_trials[
+            lengths[condition_trials]
+            >= SHORTEST_SHARE * lengths[condition_trials].sum() / max(len(condition_trials), 1)
+        ]
+        seen = trials.seen[condition_trials, window]
+        smoothed = smooth(trials.counts[condition_trials, window], seen, sd_ms / trials.bin_ms)
         number = seen.sum(axis=0)
-        bins = (number > 0).all(axis=1) & (np.arange(trials.window_bins) < lengths[own].min(initial=trials.window_bins))
+        bins = (number > 0).all(axis=1) & (
+            np.arange(trials.window_bins) < lengths[condition_trials].min(initial=trials.window_bins)
+        )
         target[condition, bins] = np.where(seen, smoothed, 0).sum(axis=0)[bins] / number[bins]
-        members.append(own if bins.any() else own[:0])
+        members.append(condition_trials if bins.any() else condition_trials[:0])
     return target, members

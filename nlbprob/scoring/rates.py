@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray
 
 AXES = ("trial", "time", "neuron")
-#: From this many bins a second on, rates in Hz are told from rates in spikes/bin by their size.
+#: From this many bins a second on, rates in Hz and in spikes/bin are distinguished by their size.
 FEWEST_BINS_A_SECOND = 4.0
 
 
@@ -72,7 +72,7 @@ def rate_array(
 
 
 def check_labels(rates: "xarray.DataArray", trials: Trials, name: str) -> None:
-    """Raise InputError where a DataArray says that it belongs to other trials, neurons, bins or units."""
+    """Raise InputError where the coordinates of a DataArray are of other trials, neurons, bins or units."""
     for axis, ids in (("trial", trials.table["id"]), ("neuron", trials.neurons["id"])):
         if axis in rates.coords and not np.array_equal(rates[axis].values, ids):
             raise InputError(f"{name}: {axis} ids or their order are not those of the trials; select the same ones.")

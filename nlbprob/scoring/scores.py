@@ -56,13 +56,13 @@ class Scores:
         Returns:
             The fields by name, made of dict, list, str, float and None.
         """
-        known = [None if np.isnan(value) else float(value) for value in self.by_neuron]
+        by_neuron = [None if np.isnan(value) else float(value) for value in self.by_neuron]
         return {
             "values": dict(self.values),
             "intervals": {name: None if pair is None else list(pair) for name, pair in self.intervals.items()},
             "by_neuron": [
                 {"id": identity, "co-bps": value}
-                for identity, value in zip(self.neuron_ids.tolist(), known, strict=True)
+                for identity, value in zip(self.neuron_ids.tolist(), by_neuron, strict=True)
             ],
             "bin_ms": self.bin_ms,
             "split": self.split,
@@ -147,7 +147,7 @@ def score(
         on: the split or splits that are scored.
         bootstrap: number of resamples of the trials of `on` for 90% intervals, see `bootstrap.interval` (decoder and
             PSTH target as they are; of bits per spike, without the bias of null rates fitted to the scored trials); 0
-            for none. Fewer than four trials say too little of the spread over trials: their intervals are None.
+            for none. With fewer than four trials the variance over trials is not estimated: their intervals are None.
         seed: of the resamples.
         metrics: those to give, in this order: names, such as "co-bps", and metrics of one's own, `Metric`; None for
             the four above.

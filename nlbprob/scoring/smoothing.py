@@ -27,7 +27,7 @@ def smooth(
     have no weight, so a constant rate stays constant up to the edges. NaN where no bin within four sd is seen.
     """
     spikes = gaussian_sums(np.where(seen, counts, 0), sd_bins)
-    # Mostly all neurons are recorded together, and then one of them tells the weights of all.
+    # Mostly all neurons are recorded together, and then one of them has the weights of all.
     together = seen[..., :1] if (seen == seen[..., :1]).all() else seen
     weight = np.broadcast_to(gaussian_sums(together, sd_bins), spikes.shape)
     return np.divide(spikes, weight, out=np.full_like(spikes, np.nan), where=weight > 0)

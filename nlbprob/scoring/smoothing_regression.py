@@ -17,7 +17,7 @@ FIRST_WIDTH_MS = 40.0
 #: Penalties halve along a path that begins where the features together move a log-rate by about this variance.
 FIRST_VARIANCE = 0.002
 LONGEST_PATH = 16
-#: Share of the mean rate in a held-in neuron's rate, which keeps it above zero.
+#: Fraction of the mean rate in a held-in neuron's rate, which keeps it above zero.
 MEAN_SHARE = 0.05
 
 

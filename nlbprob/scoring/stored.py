@@ -1,4 +1,4 @@
-"""What stands in an HDF5 file, as far as can be told without reading it or asking for any other file."""
+"""The content of an HDF5 file, as far as it can be known without reading it or any other file."""
 
 import dataclasses
 import itertools
@@ -32,7 +32,7 @@ class Unusable:
 
 @dataclasses.dataclass(frozen=True)
 class StoredArray:
-    """An array in a file, fit to be read as far as can be told without reading it."""
+    """An array in a file, fit to be read as far as its header shows."""
 
     dataset: Any
     shape: tuple[int, ...]
@@ -74,14 +74,14 @@ class StoredGroup(Mapping[str, Any]):
 
 
 def clause(error: Exception) -> str:
-    """The part of an error of h5py that says what is wrong: the one in brackets, where there is one."""
+    """The part of an error of h5py that names the fault: the one in brackets, where there is one."""
     text = (str(error).strip("'\"") or type(error).__name__).splitlines()[0]
     inner = text.partition("(")[2].rstrip(")")
     return printable((inner or text)[:200])
 
 
 def damaged(error: Exception) -> str:
-    """What to say of an entry that h5py cannot read."""
+    """The message about an entry that h5py cannot read."""
     if any(words in str(error) for words in ("plugin", "filter is not", "filter not", "not available")):
         return f"is compressed in a way that is not installed ({clause(error)}); write it with gzip or without."
     return f"cannot be read ({clause(error)}); write or download the file again."

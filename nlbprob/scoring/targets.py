@@ -53,25 +53,27 @@ def read_targets(dataset: str, truth: Tensors, note: Callable[[str], None]) -> T
     counts = counts_of(truth, "eval_spikes_heldout", (None, None, None))
     trials, bins, _ = counts.shape
     if dataset == "dmfc_rsg":
-        found = Targets(counts, behavior_of(truth, "eval_behavior", (trials, 5), note))
+        targets = Targets(counts, behavior_of(truth, "eval_behavior", (trials, 5), note))
     else:
         train = behavior_of(truth, "train_behavior", (None, None, None), note)
         behavior = behavior_of(truth, "eval_behavior", (trials, bins, train.shape[2]), note)
         decoders = mask_of(truth, "train_decode_mask", len(train)), mask_of(truth, "eval_decode_mask", trials)
         if decoders[0].shape[1] != decoders[1].shape[1]:
             raise InputError("train_decode_mask, eval_decode_mask: are of different numbers of decoders.")
-        found = Targets(counts, behavior, train, decoders)
+        targets = Targets(counts, behavior, train, decoders)
     forward = tuple(f"eval_spikes_{mask}_forward" for mask in MASKS)
     if forward[0] in truth:
         ahead = tuple(counts_of(truth, key, (trials, None, None)) for key in forward)
         require(ahead[1], forward[1], (trials, ahead[0].shape[1], counts.shape[2]))
-        found = dataclasses.replace(found, forward=ahead)
+        targets = dataclasses.replace(targets, forward=ahead)
     if "psth" not in truth:
-        return found if "eval_cond_idx" not in truth else dataclasses.replace(found, members=members_of(truth, trials))
+        return (
+            targets if "eval_cond_idx" not in truth else dataclasses.replace(targets, members=members_of(truth, trials))
+        )
     psth, members = array(truth, "psth", (None, None, None)), members_of(truth, trials)
     if len(psth) != len(members) or np.isinf(psth).any():
         raise InputError(f"psth has {len(psth)} conditions, eval_cond_idx {len(members)}; psth must be finite or NaN.")
-    return dataclasses.replace(found, psth=psth, members=members, jitter=jitter_of(truth, trials, bins))
+    return dataclasses.replace(targets, psth=psth, members=members, jitter=jitter_of(truth, trials, bins))
 
 
 def counts_of(truth: Tensors, key: str, shape: tuple[int | None, ...]) -> Num[np.ndarray, "trial time neuron"]:
@@ -111,21 +113,21 @@ def mask_of(truth: Tensors, key: str, trials: int) -> Bool[np.ndarray, "trial de
 def members_of(truth: Tensors, trials: int) -> list[Int[np.ndarray, "_"]]:
     """The evaluated trials of each condition. Raises InputError where one is not among them."""
     key = "eval_cond_idx"
-    found = entry(truth, key, LISTS)
-    listed = found.read(key) if isinstance(found, StoredArray) else found
+    item = entry(truth, key, LISTS)
+    listed = item.read(key) if isinstance(item, StoredArray) else item
     if listed.ndim not in (1, 2):
         raise InputError(f"{key} has {listed.ndim} axes; it is a list of the trials of each condition.")
     members = []
     for condition, values in enumerate(listed):
         try:
-            own = np.asarray(values).reshape(-1)
+            indices = np.asarray(values).reshape(-1)
         except ValueError as error:
             raise InputError(f"{key}: condition {condition} is no list of trials.") from error
-        if own.size and own.dtype.kind not in NUMBERS:
-            raise InputError(f"{key}: condition {condition} holds {own.dtype}, not numbers of trials.")
-        if not ((own >= 0) & (own < trials) & (own == np.floor(own))).all():
+        if indices.size and indices.dtype.kind not in NUMBERS:
+            raise InputError(f"{key}: condition {condition} holds {indices.dtype}, not numbers of trials.")
+        if not ((indices >= 0) & (indices < trials) & (indices == np.floor(indices))).all():
             raise InputError(f"{key}: condition {condition} names a trial that is not among the {trials} evaluated.")
-        members.append(own.astype(np.int64))
+        members.append(indices.astype(np.int64))
     return members
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from nlbprob.arguments import checked_keywords, flag, named, nearest, one_of, seed_number, whole_number
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
-from nlbprob.functions.model import resolved
+from nlbprob.functions.model import resolve_model
 from nlbprob.infer.fit.fit import checked_options, fit_fold
 from nlbprob.infer.runtime.progress import Progress
 from nlbprob.model import Model
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 RULES = ("best", "one-standard-error")
 #: Resamples of the trials from which standard errors come.
 BOOTSTRAP = 1000
-#: Share of the neurons that are hidden where the recording holds none out.
-HIDDEN_SHARE = 0.25
-#: How each fold is fitted: EM alone, with the uncertainty of the readout that its curvature tells.
+#: Fraction of the neurons that are hidden where the recording holds none out.
+HIDDEN_FRACTION = 0.25
+#: Options of the fit of each fold: EM alone, with the uncertainty of the readout from its curvature.
 FOLD_OPTIONS = {"svi_steps": 0}
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Choice:
-    """What `choose` found; `choice.model` goes on to `fit`.
+    """The result of `choose`; `choice.model` is ready for `fit`.
 
     Attributes:
         keywords: those chosen.
@@ -57,13 +57,13 @@ class Choice:
     def __repr__(self) -> str:
         names = list(self.keywords)
         lines = [[*names, "bits/spike", "s.e.", "from the best", "s.e.", ""]]
-        for place in range(self.table.sizes["candidate"]):
-            row = self.table.isel(candidate=place)
-            own = [str(row[name].item()) for name in names]
+        for index in range(self.table.sizes["candidate"]):
+            row = self.table.isel(candidate=index)
+            values = [str(row[name].item()) for name in names]
             numbers = [row[name].item() for name in ("score", "standard_error", "difference")]
-            spread = row["difference_standard_error"].item()
-            cells = [f"{numbers[0]:.4f}", f"{numbers[1]:.4f}", f"{numbers[2]:+.4f}", f"{spread:.4f}"]
-            lines.append([*own, *cells, "chosen" if place == self.table.attrs["chosen"] else ""])
+            difference_error = row["difference_standard_error"].item()
+            cells = [f"{numbers[0]:.4f}", f"{numbers[1]:.4f}", f"{numbers[2]:+.4f}", f"{difference_error:.4f}"]
+            lines.append([*values, *cells, "chosen" if index == self.table.attrs["chosen"] else ""])
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         rows = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
         return f"Choice: {words(self.keywords)}, by {self.measure} on {self.split}\n" + "\n".join(
@@ -88,7 +88,7 @@ def choose(
     Each candidate is fitted to all folds but one and predicts that one from its held-in neurons; the score is co-bps,
     the bits per spike of held-out neurons over their mean rate, of all trials together, each predicted once. Where the
     trials hold no neuron out, a quarter of the neurons, drawn by `seed`, is hidden instead. Standard errors come from a
-    bootstrap over trials. Nothing but these trials is looked at.
+    bootstrap over trials. No other trials are used.
 
     Args:
         model: a function of keywords that returns a `Model` or a NumPyro function of trials, or the name of a model
@@ -130,16 +130,18 @@ def choose(
     bar = Progress(len(models) * folds, progress, unit="fit", first="fitting folds")
     sums: list[list[TrialSums]] = [[] for _ in models]
     try:
-        for (one, keywords, own), pair in itertools.product(zip(models, candidates, sums, strict=True), pairs):
-            own.append(judged(one, trials, *pair, room, options))
-            bar.tick(words(keywords), f"{total(own[-1]):.4f} bits/spike")
+        for (candidate, keywords, fold_sums), pair in itertools.product(
+            zip(models, candidates, sums, strict=True), pairs
+        ):
+            fold_sums.append(judged(candidate, trials, *pair, room, options))
+            bar.tick(words(keywords), f"{total(fold_sums[-1]):.4f} bits/spike")
     finally:
         bar.close()
     table = tabulated(candidates, sums, seed)
     chosen = select(table, rule)
-    found = build(**candidates[chosen])
+    chosen_model = build(**candidates[chosen])
     split = split_name(trials, folds, seed)
-    return Choice(candidates[chosen], found, split, measure, table.assign_attrs(chosen=chosen))
+    return Choice(candidates[chosen], chosen_model, split, measure, table.assign_attrs(chosen=chosen))
 
 
 def combinations(grids: dict[str, Any]) -> list[dict[str, Any]]:
@@ -160,8 +162,12 @@ def built(build: Callable[..., Any], keywords: dict[str, Any], trials: "Trials")
         signature.bind(**keywords)
     except TypeError as error:
         unknown = [name for name in keywords if name not in signature.parameters]
-        known = [*signature.parameters, *inspect.signature(choose).parameters]
-        near = [f" Did you mean {nearest(name, known)!r}?" for name in unknown[:1] if nearest(name, known) != name]
+        keywords_known = [*signature.parameters, *inspect.signature(choose).parameters]
+        near = [
+            f" Did you mean {nearest(name, keywords_known)!r}?"
+            for name in unknown[:1]
+            if nearest(name, keywords_known) != name
+        ]
         raise InputError(f"choose: the model cannot be made with {words(keywords)}: {error}.{''.join(near)}") from None
     model = build(**keywords)
     if not isinstance(model, Model) and not callable(model):
@@ -169,7 +175,7 @@ def built(build: Callable[..., Any], keywords: dict[str, Any], trials: "Trials")
             f"choose: model({words(keywords)}) is of type {type(model).__name__}; return an nlb.Model, or a NumPyro "
             "function of trials."
         )
-    resolved(model, trials)
+    resolve_model(model, trials)
     return model
 
 
@@ -178,11 +184,11 @@ def with_heldout(trials: "Trials", seed: int) -> "tuple[Trials, str]":
     seen = trials.seen.any((0, 1))
     if (trials.heldout & seen).any() and (trials.heldin & seen).any():
         return trials, "co-bps"
-    known = np.flatnonzero(seen)
-    if len(known) < 2:
+    seen_neurons = np.flatnonzero(seen)
+    if len(seen_neurons) < 2:
         raise InputError("choose: fewer than two neurons are seen; one has to predict the other.")
-    count = max(1, round(HIDDEN_SHARE * len(known)))
-    hidden = np.random.default_rng(seed).choice(known, count, replace=False)
+    count = max(1, round(HIDDEN_FRACTION * len(seen_neurons)))
+    hidden = np.random.default_rng(seed).choice(seen_neurons, count, replace=False)
     neurons = trials.neurons | {"heldout": np.isin(np.arange(trials.n_neurons), hidden)}
     return trials.replace(neurons=neurons), f"bits per spike of {count} hidden neurons (drawn, seed {seed})"
 
@@ -214,10 +220,10 @@ def tabulated(candidates: list[dict[str, Any]], sums: list[list[TrialSums]], see
     """The scores of all candidates, over all trials and by fold, with standard errors from a bootstrap over trials."""
     import xarray
 
-    whole = [pooled(folds) for folds in sums]
-    count = len(whole[0].spikes)
+    pooled_sums = [pooled(folds) for folds in sums]
+    count = len(pooled_sums[0].spikes)
     weights = np.vstack([np.ones((1, count)), resamples(count, BOOTSTRAP, seed)])
-    draws = np.stack([bits(one, weights) for one in whole])
+    draws = np.stack([bits(one, weights) for one in pooled_sums])
     best = int(np.argmax(draws[:, 0]))
     difference = draws - draws[best]
     by_fold = [[total(fold) for fold in folds] for folds in sums]
@@ -229,18 +235,18 @@ def tabulated(candidates: list[dict[str, Any]], sums: list[list[TrialSums]], see
     }
     keywords = {name: ("candidate", column([one[name] for one in candidates])) for name in candidates[0]}
     units = {"units": "bits/spike"}
-    found = {name: ("candidate", value, units) for name, value in values.items()}
-    return xarray.Dataset(found | {"fold_score": (("candidate", "fold"), np.array(by_fold), units)}, keywords)
+    columns = {name: ("candidate", value, units) for name, value in values.items()}
+    return xarray.Dataset(columns | {"fold_score": (("candidate", "fold"), np.array(by_fold), units)}, keywords)
 
 
 def column(values: list[Any]) -> np.ndarray:
     """The values of a keyword as a column, whatever they are."""
     if len({type(value) for value in values}) == 1 and isinstance(values[0], int | float | str):
         return np.array(values)
-    found = np.empty(len(values), object)
+    objects = np.empty(len(values), object)
     for place, value in enumerate(values):
-        found[place] = value
-    return found
+        objects[place] = value
+    return objects
 
 
 def select(table: "xarray.Dataset", rule: str) -> int:

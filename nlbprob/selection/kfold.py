@@ -8,7 +8,7 @@ import numpy as np
 from nlbprob.arguments import checked_keywords, flag, seed_number, whole_number
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
-from nlbprob.functions.model import resolved
+from nlbprob.functions.model import resolve_model
 from nlbprob.infer.fit.fit import checked_options, fit_fold
 from nlbprob.infer.runtime.progress import Progress
 from nlbprob.model import Model
@@ -64,34 +64,34 @@ def kfold(
     check_trials(trials, "kfold")
     folds, seed = whole_number(folds, "kfold", "folds", 2), seed_number(seed, "kfold")
     progress = flag(progress, "kfold", "progress")
-    draws, model = whole_number(draws, "kfold", "draws", 1), resolved(model, trials)
+    draws, model = whole_number(draws, "kfold", "draws", 1), resolve_model(model, trials)
     options = FOLD_OPTIONS | checked_options(fit_options, "kfold") | {"seed": seed, "progress": False}
     pairs = cross_validation(trials, folds, seed)
     room = max(len(learned) for learned, _ in pairs)
     bar = Progress(folds, progress, unit="fold", first="fitting folds")
-    found, fold, inside = [], np.zeros(trials.n_trials, int), np.zeros(trials.n_trials)
+    datasets, fold, inside = [], np.zeros(trials.n_trials, int), np.zeros(trials.n_trials)
     try:
         for number, (learned, held) in enumerate(pairs):
             posterior = fit_fold(model, trials, learned, room, options)
             every = log_evidence(posterior, trials, draws, seed, progress=False)
             fold[held] = number
             inside[learned] += every["log_evidence"].values[learned] / (folds - 1)
-            found.append(every.isel(trial=held))
-            bar.tick("folds", f"{float(found[-1]['log_evidence'].mean()):.1f} nats/trial")
+            datasets.append(every.isel(trial=held))
+            bar.tick("folds", f"{float(datasets[-1]['log_evidence'].mean()):.1f} nats/trial")
     finally:
         bar.close()
     order = np.argsort(np.concatenate([held for _, held in pairs]))
-    whole = xarray.concat(found, "trial").isel(trial=order).assign_coords(fold=("trial", fold))
-    if not np.isfinite(whole["log_evidence"]).all():
+    evidence = xarray.concat(datasets, "trial").isel(trial=order).assign_coords(fold=("trial", fold))
+    if not np.isfinite(evidence["log_evidence"]).all():
         raise InputError("kfold: the evidence of a trial is not finite; try fit_options={'precision': 'float64'}.")
-    return elpd_of(whole, inside, draws, folds)
+    return elpd_of(evidence, inside, draws, folds)
 
 
-def elpd_of(whole: "xarray.Dataset", inside: np.ndarray, draws: int, folds: int) -> "ELPDData":
+def elpd_of(evidence: "xarray.Dataset", inside: np.ndarray, draws: int, folds: int) -> "ELPDData":
     """ArviZ's form of the evidence of trials held out, and of the same trials `inside` the fits of other folds."""
     from arviz_stats.utils import ELPDDataLOOKFold
 
-    elpd = whole.set_coords(["elbo", "error", "effective_draws"])["log_evidence"].rename("elpd_i")
+    elpd = evidence.set_coords(["elbo", "error", "effective_draws"])["log_evidence"].rename("elpd_i")
     apart = elpd.copy(data=inside - elpd.values).rename("p_kfold_i")
     return ELPDDataLOOKFold(
         elpd=float(elpd.sum()),
@@ -100,7 +100,7 @@ def elpd_of(whole: "xarray.Dataset", inside: np.ndarray, draws: int, folds: int)
         n_samples=draws,
         n_data_points=elpd.size,
         scale="log",
-        warning=bool((whole["effective_draws"] < LEAST_DRAWS).any()),
+        warning=bool((evidence["effective_draws"] < LEAST_DRAWS).any()),
         good_k=float("nan"),
         elpd_i=elpd,
         n_folds=folds,

@@ -1,4 +1,4 @@
-"""What the JSON files of a run hold, so that a damaged one is told and not met half-way through a table."""
+"""What the JSON files of a run hold, so that a damaged one raises an error before it is used."""
 
 from typing import Any
 

@@ -106,15 +106,15 @@ def holder(folder: pathlib.Path) -> Holder | None:
             except BlockingIOError:
                 return read(path) or Holder(0, "an unknown host", "an unknown time", "an unknown command")
             except OSError:  # no locks on this file system: a process on this host can be looked for
-                found = read(path)
-                return found if found and (found.host != socket.gethostname() or alive(found.pid)) else None
+                content = read(path)
+                return content if content and (content.host != socket.gethostname() or alive(content.pid)) else None
     except OSError:
         return None
     return None
 
 
 def read(path: pathlib.Path) -> Holder | None:
-    """What a lock's file says of its holder."""
+    """The holder of a lock, as its file names it."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         names = [field.name for field in dataclasses.fields(Holder)]

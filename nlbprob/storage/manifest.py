@@ -114,7 +114,7 @@ def read(folder: pathlib.Path) -> Manifest | None:
 
 
 def damaged(path: pathlib.Path, what: str) -> str:
-    """What to say of a manifest that cannot be understood."""
+    """The message about a manifest that cannot be read."""
     return (
         f"{path}: the run's manifest is damaged ({what}); take it from a copy of the run, or move the folder away and "
         "fit again."

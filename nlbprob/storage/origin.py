@@ -31,8 +31,8 @@ class Source:
     def of(cls, path: str | os.PathLike) -> "Source":
         """That of a file as it is, without its checksum."""
         place = pathlib.Path(path).resolve()
-        found = place.stat()
-        return cls(str(place), found.st_size, (found.st_mtime_ns, found.st_ctime_ns))
+        stat = place.stat()
+        return cls(str(place), stat.st_size, (stat.st_mtime_ns, stat.st_ctime_ns))
 
     @classmethod
     def parsed(cls, content: Any) -> "Source":
@@ -56,14 +56,14 @@ class Source:
         """
         place = self.path if path is None else path
         try:
-            found = Source.of(place)
-            if found.size != self.size:
-                return f"it has {found.size} bytes, and had {self.size}"
-            if found.stamps == self.stamps and found.path == self.path:
+            current = Source.of(place)
+            if current.size != self.size:
+                return f"it has {current.size} bytes, and had {self.size}"
+            if current.stamps == self.stamps and current.path == self.path:
                 return None
             if self.sha256 is None:
                 return "it was written to since, and its checksum was not taken before the run ended"
-            return None if found.hashed().sha256 == self.sha256 else "its content is another one (by its SHA-256)"
+            return None if current.hashed().sha256 == self.sha256 else "its content is another one (by its SHA-256)"
         except OSError as error:
             return "it is no longer there" if isinstance(error, FileNotFoundError) else f"{error.strerror}"
 
@@ -101,8 +101,8 @@ def check_recording(sources: Iterable[Source], run: pathlib.Path, started: str) 
         InputError: a file has another content, or is no longer where it was.
     """
     for source in sources:
-        if (found := source.difference()) is not None:
+        if (change := source.difference()) is not None:
             raise InputError(
-                f"{printable(source.path)}: is not the recording that {run} was fitted to on {started[:10]}: {found}. "
+                f"{printable(source.path)}: is not the recording that {run} was fitted to on {started[:10]}: {change}. "
                 "Put that file back in its place, or fit again."
             )

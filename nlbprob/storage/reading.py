@@ -19,7 +19,7 @@ class Run:
     """A folder that holds a run.
 
     Attributes:
-        manifest: what the run says of itself.
+        manifest: of the run.
         left: that of what a command has left unfinished beside it.
         holder: who is writing to the folder.
     """
@@ -52,8 +52,12 @@ def examine(folder: pathlib.Path) -> Run | None:
     if holder is None and folder.is_dir() and staging.unsettled(folder):
         with contextlib.suppress(InputError, OSError), lock.locked(folder):  # a folder that may only be read stays
             staging.settle(folder)
-    found = manifest.read(folder)
-    return None if found is None else Run(folder, found, stage.manifest_of(folder / staging.UNFINISHED), holder)
+    manifest_there = manifest.read(folder)
+    return (
+        None
+        if manifest_there is None
+        else Run(folder, manifest_there, stage.manifest_of(folder / staging.UNFINISHED), holder)
+    )
 
 
 def require(folder: pathlib.Path, *names: str) -> Run:
@@ -141,7 +145,7 @@ def advice(run: Run) -> str:
 
 
 def remark(run: Run) -> str | None:
-    """What to say of a fit that was to replace this run and did not; None where there is none."""
+    """The message about a fit that should have replaced this run and did not; None where there is none."""
     if run.left is None or run.manifest.state == "running":
         return None
     if run.holder is not None:
@@ -195,13 +199,13 @@ def listed(content: Manifest, name: str) -> list[str]:
 
 def damages(run: Run, names: tuple[str, ...] | list[str]) -> list[str]:
     """What is wrong with these files of a run, in words."""
-    found = []
+    damaged = []
     for name in names:
         paths = listed(run.manifest, name)
-        found += [f"{path} {state}" for path in paths if (state := condition(run, path)) != "ok"]
+        damaged += [f"{path} {state}" for path in paths if (state := condition(run, path)) != "ok"]
         if not paths:
-            found.append(f"{name} is missing (the run never had it)")
-    return found
+            damaged.append(f"{name} is missing (the run never had it)")
+    return damaged
 
 
 def condition(run: Run, name: str) -> str:
@@ -217,9 +221,9 @@ def condition(run: Run, name: str) -> str:
 
 def strangers(run: Run) -> list[str]:
     """Files in the folder that are not the run's."""
-    own = {manifest.NAME, lock.NAME, *staging.STAGES}
+    own_files = {manifest.NAME, lock.NAME, *staging.STAGES}
     names = [path.relative_to(run.folder).as_posix() for path in sorted(run.folder.rglob("*")) if not path.is_dir()]
-    return [name for name in names if name not in run.manifest.files and name.partition("/")[0] not in own]
+    return [name for name in names if name not in run.manifest.files and name.partition("/")[0] not in own_files]
 
 
 def read_json(folder: pathlib.Path, name: str, form: Any = dict) -> dict[str, Any]:

@@ -33,8 +33,8 @@ class Stage:
 
     def add(self, *names: str) -> None:
         """Note files, or all files of folders, as whole."""
-        found = [path for name in names for path in files_under(self.path / name)]
-        entries = {path.relative_to(self.path).as_posix(): Entry.of(path) for path in found}
+        paths = [path for name in names for path in files_under(self.path / name)]
+        entries = {path.relative_to(self.path).as_posix(): Entry.of(path) for path in paths}
         self.note(files=self.manifest.files | entries)
 
     def add_live(self) -> None:
@@ -58,7 +58,7 @@ def files_under(path: pathlib.Path) -> list[pathlib.Path]:
 
 
 def begin(path: pathlib.Path, start: Manifest, names: Sequence[str], origin: Origin | None = None) -> Stage:
-    """A stage, empty but for what it takes over, whose manifest says that it is being written."""
+    """A stage, empty but for what it takes over, whose manifest marks it as being written."""
     stage = Stage(path, dataclasses.replace(start, writes=tuple(names)))
     left = manifest_of(path)
     if origin is not None:

@@ -22,7 +22,7 @@ from nlbprob.storage.manifest import Manifest
 from nlbprob.storage.stage import CHECKPOINT, Origin, Stage, begin, manifest_of, remove, torn
 
 UNFINISHED, ADDED, FINISHED = STAGES = ("unfinished", ".added", ".finished")
-#: Why a run failed whose process could not say so.
+#: The reason of a failure that the process could not record.
 KILLED = "its process was killed, or could write no more"
 
 

@@ -93,5 +93,5 @@ def test_the_number_of_latents_comes_from_the_recording_where_it_is_not_given(tr
     for neurons, latents in ((137, 12), (1, 1), (5000, 24)):
         many = Trials.from_arrays(np.ones((2, 3, neurons), int), 20.0)
         assert nlb.LDS().resolve(many).n_latents == latents
-    with pytest.raises(nlb.InputError, match="not settled"):
+    with pytest.raises(nlb.InputError, match="depends on the recording"):
         nlb.Model(latents=[nlb.LDS()]).dim  # noqa: B018

@@ -20,7 +20,7 @@ class Decaying(Latent):
     name: str = "decaying"
     priors: dict = dataclasses.field(default_factory=dict)
 
-    settled = ("keep", "first")
+    closed_form = ("keep", "first")
 
     def chain(self, keep, first):
         zero = jnp.zeros_like(keep)
@@ -31,8 +31,8 @@ class Decaying(Latent):
         first = self.sample("first", dist.LogNormal(0.0, 1.0).expand([self.n_latents]), ("latent",))
         return Dynamics(self.chain(keep, first))
 
-    def start(self, begin, context):
-        keep = jnp.clip(jnp.diagonal(begin.chain.transition), 0.01, 0.99)
+    def start(self, initial, context):
+        keep = jnp.clip(jnp.diagonal(initial.chain.transition), 0.01, 0.99)
         return {self.site("keep"): keep, self.site("first"): jnp.ones_like(keep)}, jnp.eye(self.n_latents)
 
     def maximize(self, stats, context, values):

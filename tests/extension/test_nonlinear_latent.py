@@ -36,8 +36,8 @@ class Oscillator(Latent):
         drift = jax.tree_util.Partial(hopf, growth, turn)
         return Dynamics(Chain(zero, eye, eye, zero, noise * eye), drift=drift)
 
-    def start(self, begin, context):
-        turn = 0.5 * (begin.chain.transition[1, 0] - begin.chain.transition[0, 1])
+    def start(self, initial, context):
+        turn = 0.5 * (initial.chain.transition[1, 0] - initial.chain.transition[0, 1])
         values = {"growth": jnp.asarray(0.1), "turn": turn, "noise": jnp.asarray(0.1)}
         return {self.site(name): value for name, value in values.items()}, jnp.eye(2)
 

@@ -12,7 +12,7 @@ import pytest
 import nlbprob as nlb
 from nlbprob import simulation
 from nlbprob.blocks.base import Context
-from nlbprob.functions.model import resolved
+from nlbprob.functions.model import resolve_model
 from nlbprob.infer.parameters.sites import parameter_sites
 from nlbprob.posterior.align import nearest_rotation
 from nlbprob.posterior.posterior import Posterior
@@ -29,7 +29,7 @@ def counted(trials, bins, neurons):
 
 def posterior_of(model, trials, values=None, **config):
     """A posterior of three draws at the given site values, or at any; nothing is fitted."""
-    model, context, random = resolved(model, trials), Context.of(trials), np.random.default_rng(1)
+    model, context, random = resolve_model(model, trials), Context.of(trials), np.random.default_rng(1)
     sites = {name: site.shape.shape for name, site in parameter_sites(model, context).items()}
     values = {name: random.uniform(0.5, 1.5, shape) for name, shape in sites.items()} | (values or {})
     draws = {name: np.stack([0.9 * value, value, 1.1 * value]) for name, value in values.items()}

@@ -48,7 +48,7 @@ class Fading(Latent):
         time = jnp.arange(context.n_bins) / context.n_bins
         return Dynamics(Chain(zero, eye, 0.9 * eye, zero, 0.19 * eye), jnp.exp(-fade * time)[:, None, None])
 
-    def start(self, begin, context):
+    def start(self, initial, context):
         return {self.site("fade"): jnp.asarray(1.0)}, jnp.eye(1)
 
 

@@ -31,7 +31,7 @@ class Given(Latent):
     def prior(self, context):
         return self.dynamics
 
-    def start(self, begin, context):
+    def start(self, initial, context):
         return {}, jnp.eye(2)
 
 

@@ -13,7 +13,7 @@ from numpyro.infer import MCMC, NUTS, Predictive
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.functions.model import resolved
+from nlbprob.functions.model import resolve_model
 from nlbprob.functions.readout import tangent_normal
 from nlbprob.infer.em import steps as em
 from nlbprob.infer.parameters import sites as parameters
@@ -107,7 +107,7 @@ def with_stimulus(trials):
 @pytest.mark.parametrize("function", [plain, scaled, written])
 def test_the_bound_is_that_of_the_same_model_of_blocks(function):
     case = drawn(repr(nlb.Poisson()))
-    model = resolved(function, case.trials)
+    model = resolve_model(function, case.trials)
     values = dict(case.values)
     if function is scaled:
         values |= {"size": 2.0, "weights": values.pop("loadings") / 2.0, "level": values.pop("baseline")}
@@ -128,7 +128,7 @@ def test_a_fit_with_a_written_likelihood_is_that_of_poisson(fitted, recording, t
 @pytest.mark.slow
 def test_sites_of_a_written_likelihood_are_fitted(recording):
     trials = recording.split("train")
-    model = resolved(written_scaled, trials)
+    model = resolve_model(written_scaled, trials)
     assert set(model.observation.medians) == {"boost", "spread"}
     posterior = nlb.fit(written_scaled, trials, **EM_ALONE)
     elbo = posterior.elbo[posterior.history["stage"] == "em"]
@@ -148,7 +148,7 @@ def test_what_a_likelihood_and_the_predictor_share_follows_gradients():
         level = numpyro.sample("level", dist.Normal(0.0, 1.0).expand([trials.n_neurons]).to_event(1))
         nlb.observe(lambda eta: dist.Normal(eta, jnp.exp(level)), x @ loadings.T + level, trials)
 
-    model = resolved(function, trials_of())
+    model = resolve_model(function, trials_of())
     assert set(model.observation.medians) == {"level"}
     assert model.readout.names == ()
 
@@ -166,7 +166,7 @@ def test_the_link_of_a_written_likelihood_is_inverted(likelihood, known):
         nlb.observe(likelihood, nlb.LDS(1)(trials), trials)
 
     trials = trials_of()
-    observation = resolved(function, trials.replace(counts=np.minimum(trials.counts, 1))).observation
+    observation = resolve_model(function, trials.replace(counts=np.minimum(trials.counts, 1))).observation
     mean = jnp.asarray([0.01, 0.1, 0.4, 0.9, 0.98])
     found, expected = (jax.jvp(one.predictor_of_mean, (mean,), (mean,)) for one in (observation, known))
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
@@ -187,7 +187,7 @@ def test_templates_are_summed_out(function):
     context, blocks = Context.of(trials), nlb.Model(latents=latents).resolve(trials)
     made = numpyro.handlers.trace(numpyro.handlers.seed(blocks.parameters, 0)).get_trace(context)
     values = {name: jnp.asarray(site["value"]) for name, site in made.items()}
-    own, model = dict(values), resolved(function, trials)
+    own, model = dict(values), resolve_model(function, trials)
     if function is apart:
         loadings = own.pop("loadings")
         own |= {"first": loadings[:, :1], "second": loadings[:, 1:], "level": own.pop("baseline")}
@@ -234,9 +234,9 @@ def test_as_many_templates_as_conditions():
         nlb.observe(nlb.Poisson(), (t + x) * numpyro.sample("scale", dist.Normal(0.0, 1.0)), trials)
 
     trials = trials_of()
-    assert resolved(function, trials_of(trials=8)).n_components == 8
+    assert resolve_model(function, trials_of(trials=8)).n_components == 8
     trials = trials.replace(table=trials.table | {"side": np.array(["l", "r", "l", "m"])}, condition=("side",))
-    assert resolved(function, trials).n_components == 3
+    assert resolve_model(function, trials).n_components == 3
 
 
 def test_shared_loadings_are_no_readout():
@@ -246,12 +246,12 @@ def test_shared_loadings_are_no_readout():
         baseline = numpyro.sample("baseline", dist.Normal(0.0, 2.0).expand([trials.n_neurons]).to_event(1))
         nlb.observe(nlb.Poisson(), x @ loadings.T + baseline, trials)
 
-    assert resolved(function, trials_of()).readout.names == ()
+    assert resolve_model(function, trials_of()).readout.names == ()
 
 
 def test_blocks_loadings_and_inputs_find_their_places():
     trials = with_stimulus(drawn(repr(nlb.Poisson())).trials)
-    model, context = resolved(driven, trials), Context.of(trials)
+    model, context = resolve_model(driven, trials), Context.of(trials)
     assert model.readout.names == ("level", "first", "second")
     blocks = nlb.Model(
         latents=[nlb.LDS(1, name="slow"), nlb.GP(nlb.Matern32(), 1, name="fast")],
@@ -275,7 +275,7 @@ def test_the_prior_of_readout_sites_is_the_blocks():
     values = jax.tree.map(jnp.asarray, case.values)
     found, expected = (
         model.penalty(case.context, parameters.parameters_at(model, case.context, values), values)
-        for model in (resolved(plain, case.trials), case.model)
+        for model in (resolve_model(plain, case.trials), case.model)
     )
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, jnp.broadcast_to(other, one.shape), rtol=1e-4, atol=1e-5)
@@ -462,7 +462,7 @@ def numpy_inside(trials):
         (discrete_site, "site 'jump' is discrete, Bernoulli"),
         (other_likelihood, "observes 'y' by numpyro.sample or numpyro.factor. Use nlb.observe"),
         (coupling_factor, "observes 'smooth' by numpyro.sample or numpyro.factor"),
-        (by_latents, "likelihood of nlb.observe depends on latents besides"),
+        (by_latents, "likelihood of nlb.observe depends on latents other than by the predictor"),
         (by_inputs, "likelihood of nlb.observe differs between trials or bins"),
         (sampling_inside, "likelihood of nlb.observe samples 'width'"),
         (likely(lambda eta: dist.Poisson(jnp.exp(jnp.cumsum(eta, 1)))), "mixes entries. Given the predictor it has to"),
@@ -489,14 +489,14 @@ def numpy_inside(trials):
 )
 def test_what_cannot_be_fitted_is_told(function, message):
     with pytest.raises(nlb.InputError, match=message):
-        resolved(function, trials_of())
+        resolve_model(function, trials_of())
 
 
 def test_the_ready_made_function_is_a_model_of_its_recording(root):
     assert (root / "models" / "custom_numpyro.py").read_text().count("\n") < 60
     function = nlb.load_model("custom_numpyro", dim=2)
     made = nlb.simulate(function, 6, neurons=8, bins=5, bin_ms=20.0, values={"baseline": np.zeros(8)})
-    model = resolved(function, made.trials)
+    model = resolve_model(function, made.trials)
     assert model.readout.names == ("baseline", "loadings")
     assert em.free_sites(
         model, Context.of(made.trials), dict(parameters.parameter_sites(model, Context.of(made.trials)))

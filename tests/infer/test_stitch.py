@@ -166,7 +166,7 @@ def test_a_tree_of_one_session_has_its_neurons_alone(stitched):
 
 def test_a_session_that_cannot_be_told_from_another_is_to_be_named(stitched):
     posterior, trials, parts = stitched
-    with pytest.raises(nlb.InputError, match=r"'day1', 'day2' alike: say which one it is by nlb.stitch"):
+    with pytest.raises(nlb.InputError, match=r"'day1', 'day2' alike: name the session by nlb.stitch"):
         posterior.rates(parts["day2"])
     few = trials.select(neurons=np.arange(3))
     with pytest.raises(nlb.InputError, match="neither those of the fit nor all those of one of its sessions, 'day1'"):

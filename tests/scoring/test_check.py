@@ -138,7 +138,7 @@ def test_rates_that_are_the_same_for_all_trials_cannot_be_told(good):
     flat = {key: np.broadcast_to(values.mean(axis=(0, 1)), values.shape).copy() for key, values in rates.items()}
     findings = check_submission({GROUP: flat}, inputs)
     assert passes(findings)
-    assert any("cannot be told" in finding.text for finding in findings if finding.check.startswith("trial order"))
+    assert any("cannot be tested" in finding.text for finding in findings if finding.check.startswith("trial order"))
 
 
 def test_few_neurons_in_another_order_fail_but_two_that_fire_alike_do_not():
@@ -174,7 +174,7 @@ def test_several_groups_find_their_inputs_by_size_or_by_name(tmp_path):
             write(folders[group] / f"{part}_input.h5", own)
     found = failures(check_submission(rates, *folders.values()))
     assert found.count("none fit") == 2
-    assert "mc_maze_20, 20 ms bins: inputs: none fit; say which are its own by mc_maze_20=FOLDER" in found
+    assert "mc_maze_20, 20 ms bins: inputs: none fit; name its folder by mc_maze_20=FOLDER" in found
     named = [f"mc_maze_20={folders['mc_maze_20']}", f"mc_maze_small_20={folders['mc_maze_small_20']}"]
     assert passes(check_submission(rates, *named, folders["mc_rtt"], folders["mc_rtt_20"]))
     swapped = [f"mc_maze_20={folders['mc_maze_small_20']}", f"mc_maze_small_20={folders['mc_maze_20']}"]

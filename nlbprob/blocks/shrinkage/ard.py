@@ -14,8 +14,8 @@ from nlbprob.blocks.shrinkage.shrinkage import Shrinkage
 class ARD(Shrinkage):
     """c_nk ~ N(0, s_k^2), s_k ~ HalfCauchy(scale): latents that are not needed are pruned.
 
-    That needs latents with an identity: those of GPs, of diagonal and modal dynamics. Those of a dense LDS mix, and
-    none can go alone. Site: "latent_scale" [latent], s.
+    That needs latents that cannot be rotated: those of GPs, of diagonal and modal dynamics. Those of a dense LDS can,
+    and no single one is pruned. Site: "latent_scale" [latent], s.
 
     Args:
         scale: the median of s_k under its prior.

@@ -1,4 +1,4 @@
-"""The horseshoe: a prior that leaves large values alone and takes small ones to zero."""
+"""The horseshoe: a prior that shrinks small values to zero and large ones hardly."""
 
 import dataclasses
 import math
@@ -47,7 +47,7 @@ def local_precision(value, scale):
     It is infinite at zero and 2 scale^2 / c^2 for large c, whose pull, a precision times c, fades like 2 / c.
     """
     u = jnp.maximum(0.5 * (value / scale) ** 2, LEAST)
-    # Far out the difference of almost equal numbers would lose its digits; the asymptotic series keeps them.
+    # For large u the difference of almost equal numbers loses its digits; the asymptotic series does not.
     small, inverse = jnp.minimum(u, 100.0), 1 / u
     series = inverse * (1 - inverse * (1 - inverse * (3 - 13 * inverse)))
     return jnp.where(u < 100.0, 1 / (small * scaled_exponential_integral(small)) - 1, series)

@@ -14,7 +14,7 @@ from nlbprob.blocks.shrinkage.shrinkage import Shrinkage
 class Ridge(Shrinkage):
     """c_nk ~ N(0, scale^2).
 
-    It shrinks neurons with few spikes and leaves neurons with many to their data.
+    It shrinks the loadings of neurons with few spikes more than of those with many.
 
     Args:
         scale: 0.5 lets one latent carry a twofold change of rate either way at two standard deviations.

@@ -1,4 +1,4 @@
-"""What a shrinkage prior states: the density of loadings, and how a fit follows it."""
+"""The base of shrinkage priors: the density of loadings, and its updates in a fit."""
 
 import abc
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Shrinkage(Identified, abc.ABC):
     """A prior of the loadings c[neuron, latent] that pulls each towards zero.
 
     A subclass is a frozen dataclass with the field `scale` (and others that it needs) that states `distribution`. If
-    it learns parameters of its own, it names them in `names`, samples them in `parameters` and starts them in `start`.
+    it has parameters of its own, `names` lists them, `parameters` samples them and `start` returns their first values.
     `precision` and `maximize` follow from the density or may be replaced by closed forms.
 
     Attributes:
@@ -46,6 +46,9 @@ class Shrinkage(Identified, abc.ABC):
         Args:
             shape: numbers of neurons and latents.
             values: of the prior's own parameters, by name.
+
+        Returns:
+            A distribution of batch shape `shape`.
         """
 
     def parameters(self, readout: Block, dim: int) -> dict[str, Any]:
@@ -54,6 +57,9 @@ class Shrinkage(Identified, abc.ABC):
         Args:
             readout: the block whose sites they are.
             dim: the number of latents.
+
+        Returns:
+            The parameters by name.
         """
         return {}
 
@@ -62,6 +68,9 @@ class Shrinkage(Identified, abc.ABC):
 
         Args:
             dim: the number of latents.
+
+        Returns:
+            Arrays by name.
         """
         return {}
 
@@ -92,11 +101,21 @@ class Shrinkage(Identified, abc.ABC):
             loadings: their means [neuron, latent].
             variance: their variances [neuron, latent].
             values: of the prior's own parameters before the update.
+
+        Returns:
+            New values by name.
         """
         return {}
 
     def size(self, loadings) -> Any:
-        """|c|, and no less than what a tangent quadratic can be taken at."""
+        """|c|, bounded below: at zero there is no tangent quadratic.
+
+        Args:
+            loadings: c, of any shape.
+
+        Returns:
+            max(|c|, LEAST_LOADING scale).
+        """
         return jnp.maximum(jnp.abs(loadings), LEAST_LOADING * self.scale)
 
     def best_scale(self, second, count) -> Any:
@@ -104,6 +123,13 @@ class Shrinkage(Identified, abc.ABC):
 
         It is the scale s ~ HalfCauchy(scale) of `count` loadings N(0, s^2) with the sum of squares `second`. With
         b = `scale` and u = s^2 the slope is zero where (count + 2) u^2 + (count b^2 - second) u - second b^2 = 0.
+
+        Args:
+            second: the sum of squares of the loadings.
+            count: the number of loadings.
+
+        Returns:
+            s, no less than LEAST_SCALE scale.
         """
         unit = self.scale**2
         linear = count * unit - second

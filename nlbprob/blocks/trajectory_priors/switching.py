@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from nlbprob.blocks.latent import Dynamics, Regimes
 from nlbprob.blocks.markov import LinearGaussianMarkov
-from nlbprob.blocks.switching import SwitchingLinearGaussian
+from nlbprob.blocks.switching_markov import SwitchingLinearGaussian
 from nlbprob.blocks.trajectory_priors.base import Surrogate, TrajectoryPrior
 from nlbprob.numerics import hmm
 from nlbprob.numerics.gaussian import Chain, Sites, Smoothed, symmetrize

@@ -84,8 +84,8 @@ def content(trials: "Trials", values: Any) -> tuple[np.ndarray, list[Any], dict[
         raise InputError("to_pynapple: the values are of other trials; hand over the trials they were predicted for.")
     if (dims is None or dims[2] == "neuron") and array.shape[2] == trials.n_neurons:
         names = trials.neurons["id"].tolist()
-        known = {name: column for name, column in trials.neurons.items() if name != "id" and name not in names}
-        return array, names, known
+        columns = {name: column for name, column in trials.neurons.items() if name != "id" and name not in names}
+        return array, names, columns
     if dims is None or dims[2] not in values.coords:
         return array, list(range(array.shape[2])), None
     return array, values.coords[dims[2]].values.tolist(), None

@@ -21,7 +21,7 @@ from nlbprob.data.trials import Trials
 from nlbprob.data.units import Units
 from nlbprob.errors import InputError
 
-#: Each says which objects it takes; containers of plain spike times come last, as others are containers too.
+#: Each recognises its objects; containers of plain spike times come last, as others are containers too.
 NEIGHBOURS: tuple[ModuleType, ...] = (spikeinterface, neo, pynapple, temporaldata, plain)
 FORMS = (
     "a path, an address, an open binary file, h5py.File, NWBHDF5IO or NWBFile, {id: spike times in s}, a table of "
@@ -43,7 +43,7 @@ class Given:
         return any(value is not None for value in (self.trials, self.neurons, self.behavior))
 
 
-def load_session(source: Any, options: dict[str, Any], given: Given) -> Trials:
+def load_session(source: Any, options: dict[str, Any], inputs: Given) -> Trials:
     """The spikes of a recording in memory, in bins of its trials.
 
     Args:
@@ -57,14 +57,14 @@ def load_session(source: Any, options: dict[str, Any], given: Given) -> Trials:
     """
     session = session_of(source)
     with naming(session.kind):
-        units = with_columns(session.units(), given.neurons)
+        units = with_columns(session.units(), inputs.neurons)
         if options["chunk_ms"] is None:
-            table = table_of(session, given.trials, options)
+            table = table_of(session, inputs.trials, options)
         elif len(session.offsets) > 1:
             raise InputError("chunk_ms: the recording has several segments; hand over one, or give trials.")
         else:
-            table = cut(units, given.trials, options)
-        return assemble(units, table, series(session, given.behavior, options), options, None)
+            table = cut(units, inputs.trials, options)
+        return assemble(units, table, series(session, inputs.behavior, options), options, None)
 
 
 def session_of(source: Any) -> Session:
@@ -119,7 +119,7 @@ def table_of(session: Session, trials: Any, options: dict[str, Any]) -> Table:
 
 
 def demand_columns(table: Columns, options: dict[str, Any]) -> None:
-    """Raise InputError where an option asks for a column of trials that has not one value a row."""
+    """Raise InputError where an option names a column of trials without one value a row."""
     by_option = {name: [options[name]] for name in ("align", "split")} | {"condition": options["condition"]}
     demand(table, by_option, "the trials")
 

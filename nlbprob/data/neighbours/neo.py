@@ -112,20 +112,22 @@ def columns_of_segment(trains: Sequence[Any]) -> Table:
 
 def tables(held: Sequence[Any], spans: Sequence[Any]) -> dict[str, Table]:
     """Trials by the name of their epochs; or the segments themselves, with their annotations."""
-    found: dict[str, list[Table]] = {}
+    by_name: dict[str, list[Table]] = {}
     for at, segment in enumerate(held):
         for epoch in map(loaded, segment.epochs):
             if len(epoch):
                 table = trial_table(epoch)
                 marked = table | ({COLUMN: np.full(len(table["id"]), at)} if len(held) > 1 else {})
-                found.setdefault(epoch.name or "trials", []).append(marked)
-    if not found and len(held) > 1:
+                by_name.setdefault(epoch.name or "trials", []).append(marked)
+    if not by_name and len(held) > 1:
         shared = [name for name in held[0].annotations if all(name in segment.annotations for segment in held)]
-        own = scalar_columns({name: [segment.annotations[name] for segment in held] for name in shared}, len(held))
+        annotations = scalar_columns(
+            {name: [segment.annotations[name] for segment in held] for name in shared}, len(held)
+        )
         first, last = (np.array([pick(part) for part in spans], dtype=np.float64) for pick in (np.min, np.max))
         rows = {"id": np.arange(len(held)), COLUMN: np.arange(len(held)), "start_time": first, "stop_time": last}
-        return {"trials": own | rows}
-    return {name: stacked(parts) for name, parts in found.items()}
+        return {"trials": annotations | rows}
+    return {name: stacked(parts) for name, parts in by_name.items()}
 
 
 def stacked(parts: Sequence[Table]) -> Table:
@@ -139,11 +141,11 @@ def stacked(parts: Sequence[Table]) -> Table:
 
 def signal(held: Sequence[Any], name: str) -> Any:
     """The analog signal of that name, one for each segment. Raises InputError where a segment has none."""
-    found, every = [], []
+    matching, every = [], []
     for segment in held:
         signals = [*segment.analogsignals, *segment.irregularlysampledsignals]
         every += [str(one.name) for one in signals]
-        found += [loaded(one) for one in signals if one.name == name][:1]
-    if len(found) != len(held) or not held:
+        matching += [loaded(one) for one in signals if one.name == name][:1]
+    if len(matching) != len(held) or not held:
         raise InputError(f"behavior: no signal {name!r} in each segment. {suggestion(name, dict.fromkeys(every))}")
-    return found[0] if len(found) == 1 else found
+    return matching[0] if len(matching) == 1 else matching

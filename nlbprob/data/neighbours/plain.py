@@ -64,5 +64,5 @@ def of_table(source: Any) -> Session:
     times = [seconds(train, f"spike_times of unit {unit}") for unit, train in zip(ids.tolist(), trains, strict=True)]
     observed = [None] * len(times)
     if "obs_intervals" in lists:
-        observed = [np.asarray(magnitude(given, "obs_intervals"), float) for given in source["obs_intervals"]]
+        observed = [np.asarray(magnitude(intervals, "obs_intervals"), float) for intervals in source["obs_intervals"]]
     return Session("table of units", {"id": ids} | columns, times, observed)

@@ -12,7 +12,7 @@ from nlbprob.errors import InputError
 
 #: What separates a segment from the next one on the common clock, in s.
 APART_S = 1.0
-#: The column of trials that says in which segment, counted from 0, a trial lies.
+#: The column of trials with the number of the segment of a trial, from 0.
 COLUMN = "segment"
 
 

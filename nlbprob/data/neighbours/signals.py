@@ -21,8 +21,8 @@ def name_of(behavior: Any) -> str | None:
         return behavior
     if isinstance(behavior, Mapping) and len(behavior) == 1:
         return str(next(iter(behavior)))
-    own = None if hasattr(behavior, "iloc") else getattr(behavior, "name", None)
-    return own if isinstance(own, str) and own else "behavior"
+    own_name = None if hasattr(behavior, "iloc") else getattr(behavior, "name", None)
+    return own_name if isinstance(own_name, str) and own_name else "behavior"
 
 
 def series_of(signal: Any, name: str) -> Series:

@@ -28,11 +28,11 @@ def session(source: Any) -> Session:
     spans = [span(*pair) for pair in zip(times, observed, strict=True)]
     offsets = laid_out(spans)
     trains = [joined([of_segment[unit] for of_segment in times], offsets) for unit in range(len(ids))]
-    whole = None if recording is None else joined([rows for rows in observed if rows is not None], offsets)
+    intervals = None if recording is None else joined([rows for rows in observed if rows is not None], offsets)
     columns = {name: sorting.get_property(name) for name in sorting.get_property_keys()}
     columns = scalar_columns(columns, len(ids)) | metrics(source, ids) | {"id": ids}
     kind = f"SpikeInterface {type(source).__name__}"
-    return Session(kind, columns, trains, [whole] * len(ids), offsets=offsets)
+    return Session(kind, columns, trains, [intervals] * len(ids), offsets=offsets)
 
 
 def recording_of(source: Any) -> Any:

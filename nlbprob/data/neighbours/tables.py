@@ -48,16 +48,16 @@ def trial_table(trials: Any) -> Columns:
 def columns_of(table: Any) -> dict[str, Any] | None:
     """The columns of a table as they are held, by name; None where the object is no table that is known."""
     if hasattr(table, "metadata_columns") and hasattr(table, "start"):
-        own = {name: table.get_info(name) for name in table.metadata_columns}
-        return own | {"start_time": table.start, "stop_time": untouched_ends(table.start, table.end)}
+        metadata = {name: table.get_info(name) for name in table.metadata_columns}
+        return metadata | {"start_time": table.start, "stop_time": untouched_ends(table.start, table.end)}
     if hasattr(table, "durations") and hasattr(table, "labels"):
-        own = {"label": table.labels, **table.array_annotations} if len(table.labels) else table.array_annotations
-        return dict(own) | {"start_time": table.times, "duration": table.durations}
+        metadata = {"label": table.labels, **table.array_annotations} if len(table.labels) else table.array_annotations
+        return dict(metadata) | {"start_time": table.times, "duration": table.durations}
     if hasattr(table, "colnames") and hasattr(table, "id"):
         return dict(read_columns(table))
     if hasattr(table, "iloc") and hasattr(table, "columns"):
-        own = {str(name): table[name].to_numpy() for name in table.columns}
-        return index_of(table) | own
+        metadata = {str(name): table[name].to_numpy() for name in table.columns}
+        return index_of(table) | metadata
     if isinstance(table, Mapping):
         return {str(name): values for name, values in table.items()}
     if hasattr(table, "keys") and hasattr(table, "start"):
@@ -92,10 +92,10 @@ def untouched_ends(start: np.ndarray, end: np.ndarray) -> np.ndarray:
 
 def first_of(columns: Mapping[str, Any], names: tuple[str, ...]) -> str:
     """The first of the names that is a column. Raises InputError where none is."""
-    found = next((name for name in names if name in columns), None)
-    if found is None:
+    first = next((name for name in names if name in columns), None)
+    if first is None:
         raise InputError(f"trials: no column {names[0]!r}; give {FORMS}. {suggestion(names[0], columns)}")
-    return found
+    return first
 
 
 def scalar_columns(columns: Mapping[str, Any], number: int) -> Columns:

@@ -58,8 +58,8 @@ def signal(source: Any, name: str) -> Any:
     Raises:
         InputError: there is none.
     """
-    found, *rest = [*name.rsplit(".", 1)]
-    for place, field in ((name, None), (found, rest[0] if rest else None)):
+    parent, *last = name.rsplit(".", 1)
+    for place, field in ((name, None), (parent, last[0] if last else None)):
         try:
             series = source.get_nested_attribute(place)
         except (AttributeError, KeyError):

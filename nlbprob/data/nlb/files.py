@@ -36,14 +36,14 @@ def find_pair(folder: str | os.PathLike, dataset: Dataset) -> tuple[Path, Path]:
     train, test = ([path for path in present if belongs(path, dataset, kind)] for kind in ("train", "test"))
     if not train and not test:
         raise InputError(f"{folder}: holds {described(present)}, not {dataset.name}; {wanted(dataset)}.")
-    for kind, found, other in (("train", train, test), ("test", test, train)):
-        if not found:
+    for kind, path, other in (("train", train, test), ("test", test, train)):
+        if not path:
             raise InputError(
                 f"{folder}: the {kind} file of {dataset.name} is missing beside {other[0].name}; {wanted(dataset)}: "
                 "the benchmark joins the two recordings, and its numbers depend on both."
             )
-        if len(found) > 1:
-            raise InputError(f"{folder}: two {kind} files of {dataset.name}, {found[0]} and {found[1]}; leave one.")
+        if len(path) > 1:
+            raise InputError(f"{folder}: two {kind} files of {dataset.name}, {path[0]} and {path[1]}; leave one.")
     return train[0], test[0]
 
 

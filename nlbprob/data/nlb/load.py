@@ -94,9 +94,9 @@ def scored_interval(resampled: Resampled, window: Spans) -> tuple[Int[np.ndarray
     mask = np.isin(np.arange(len(session.table["id"])), window.row)
     scored = spans(session, session.dataset.scored, mask, resampled.bin_ms)
     begin, end = np.zeros((2, len(window.row)), dtype=np.int64)
-    known = np.searchsorted(window.row, scored.row)
-    begin[known] = np.clip(scored.first - window.first[known], 0, resampled.window_bins)
-    end[known] = np.clip(scored.first + scored.count - window.first[known], 0, resampled.window_bins)
+    row_index = np.searchsorted(window.row, scored.row)
+    begin[row_index] = np.clip(scored.first - window.first[row_index], 0, resampled.window_bins)
+    end[row_index] = np.clip(scored.first + scored.count - window.first[row_index], 0, resampled.window_bins)
     return begin, end
 
 
@@ -115,7 +115,7 @@ def lagged(resampled: Resampled, used: Bool[np.ndarray, " row"], bins: int) -> F
 
 
 def left_out(session: Session, used: Bool[np.ndarray, " trial"], window: Spans) -> list[str]:
-    """What to say of trials that have no place in time."""
+    """The message about trials without times."""
     missing = used.copy()
     missing[window.row] = False
     if not missing.any():

@@ -85,9 +85,11 @@ def clock_length(intervals: list[np.ndarray]) -> int:
 
 def require(needed: set[str], present: Iterable[str], what: str, dataset: Dataset) -> None:
     """Raise InputError where something that the files of the data set have is missing."""
-    found = list(present)
-    for name in sorted(needed.difference(found)):
-        raise InputError(f"{what} {name!r}, which {dataset.name} has; is this a file of it? {suggestion(name, found)}")
+    present_columns = list(present)
+    for name in sorted(needed.difference(present_columns)):
+        raise InputError(
+            f"{what} {name!r}, which {dataset.name} has; is this a file of it? {suggestion(name, present_columns)}"
+        )
 
 
 def milliseconds(times: Float[np.ndarray, " spike"], length_ms: int) -> Int[np.ndarray, " inside"]:
@@ -126,11 +128,11 @@ def nanoseconds(seconds: Shaped[np.ndarray, " trial"]) -> Shaped[np.ndarray, " t
 
     NaT for NaN, and for what lies beyond any recording.
     """
-    known = np.isfinite(seconds) & (np.abs(seconds) < LONGEST_MS / 1000)
-    whole = np.trunc(np.where(known, seconds, 0))
-    fraction = np.round(np.where(known, seconds, 0) - whole, 9)
-    exact = whole.astype(np.int64) * 10**9 + (fraction * 1e9).astype(np.int64)
-    return np.where(known, exact.astype("m8[ns]"), np.timedelta64("NaT", "ns"))
+    finite = np.isfinite(seconds) & (np.abs(seconds) < LONGEST_MS / 1000)
+    whole_seconds = np.trunc(np.where(finite, seconds, 0))
+    fraction = np.round(np.where(finite, seconds, 0) - whole_seconds, 9)
+    exact = whole_seconds.astype(np.int64) * 10**9 + (fraction * 1e9).astype(np.int64)
+    return np.where(finite, exact.astype("m8[ns]"), np.timedelta64("NaT", "ns"))
 
 
 def read_signal(

@@ -87,15 +87,15 @@ def aligned(resampled: Resampled, facts: Psth, mask: Bool[np.ndarray, " trial"],
     There is then one bin too many, and the last is dropped: the first bin averages some of the trials only.
     Where all trials are longer than `length`, the benchmark stops with an error; the last bins are kept here.
     """
-    found = spans(resampled.session, facts.epoch, mask, resampled.bin_ms).on_clock(resampled.n_bins)
-    found = found.select(found.count > 0)
-    if len(found.row):
-        found = found.select(found.count >= SHORT * found.count.mean())
-    if not len(found.row):
+    windows = spans(resampled.session, facts.epoch, mask, resampled.bin_ms).on_clock(resampled.n_bins)
+    windows = windows.select(windows.count > 0)
+    if len(windows.row):
+        windows = windows.select(windows.count >= SHORT * windows.count.mean())
+    if not len(windows.row):
         return []
-    begin = found.first - found.align
-    bins = int(found.count.min())
+    begin = windows.first - windows.align
+    bins = int(windows.count.min())
     if length is None:
-        return [Average(found, int(begin.min()), bins)]
+        return [Average(windows, int(begin.min()), bins)]
     bins = min(bins, length)
-    return [Average(found, int((begin + found.count).max()) - bins, bins)]
+    return [Average(windows, int((begin + windows.count).max()) - bins, bins)]

@@ -82,8 +82,12 @@ class Resampled:
         decimated = np.empty((self.n_bins, signal.shape[1]))
         for channel, column in enumerate(signal.T):
             missing = np.isnan(column)
-            known = np.flatnonzero(~missing)
-            filled = np.interp(np.arange(len(column)), known, column[known]) if missing.any() and len(known) else column
+            recorded_bins = np.flatnonzero(~missing)
+            filled = (
+                np.interp(np.arange(len(column)), recorded_bins, column[recorded_bins])
+                if missing.any() and len(recorded_bins)
+                else column
+            )
             decimated[:, channel] = resample_poly(filled, 1, self.bin_ms, window=taps)
         decimated[np.isnan(signal[:: self.bin_ms])] = np.nan
         return decimated

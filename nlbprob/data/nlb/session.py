@@ -51,8 +51,8 @@ class Session:
         """The trials of the named splits. Raises InputError where there is none."""
         mask = np.isin(self.table["split"], splits)
         if not mask.any():
-            found = ", ".join(np.unique(self.table["split"]))
-            raise InputError(f"{self.files[1]}: no trial is in split {' or '.join(splits)}; there are: {found}.")
+            present = ", ".join(np.unique(self.table["split"]))
+            raise InputError(f"{self.files[1]}: no trial is in split {' or '.join(splits)}; there are: {present}.")
         return mask
 
     def values(self, name: str) -> Float[np.ndarray, " trial"]:
@@ -71,9 +71,11 @@ def read(folder: str | os.PathLike, dataset: str) -> Session:
         InputError: a file is of another data set, or lacks a column or series that the data set needs; the message
             names file, field and remedy.
     """
-    known = facts(dataset)
-    train_file, test_file = find_pair(folder, known)
-    return join(known, read_part(test_file, known, "test"), read_part(train_file, known, "train"))
+    dataset_facts = facts(dataset)
+    train_file, test_file = find_pair(folder, dataset_facts)
+    return join(
+        dataset_facts, read_part(test_file, dataset_facts, "test"), read_part(train_file, dataset_facts, "train")
+    )
 
 
 def join(dataset: Dataset, test: Part, train: Part) -> Session:

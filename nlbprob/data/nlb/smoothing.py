@@ -112,17 +112,17 @@ def cut(resampled: Resampled, averages: Sequence[Average], heldout: bool, kernel
     for condition, average in enumerate(averages):
         for zero, first, last in average.within():
             at, bins, origin = first - zero, last - first, first * q
-            known = resampled.recorded[mask, first:last]
-            number[condition, at : at + bins] += known
+            recorded = resampled.recorded[mask, first:last]
+            number[condition, at : at + bins] += recorded
             low = np.searchsorted(edges[:, 1], origin, side="right")
             for start, stop in edges[low : np.searchsorted(edges[:, 0], last * q)]:
                 inside = max(int(start) - origin, 0), min(int(stop) - origin, bins * q)
                 # Trials that agree in all of these can be added before they are smoothed.
-                key = condition, at, bins, inside, known.tobytes()
+                key = condition, at, bins, inside, recorded.tobytes()
                 if key not in known_groups:
                     known_groups[key] = len(groups)
                     counted = np.zeros(longest * q, dtype=bool)
-                    counted[: bins * q] = np.repeat(known, q)
+                    counted[: bins * q] = np.repeat(recorded, q)
                     counted[: inside[0]] = counted[inside[1] :] = False
                     groups.append((condition, at, counted))
                 begin, end = max(start, origin - kernel.before), min(stop, last * q + kernel.before - 1)

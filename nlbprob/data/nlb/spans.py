@@ -59,13 +59,13 @@ def spans(
         start, stop = session.times[epoch.start][rows], session.times[epoch.stop][rows]
     else:
         start, stop = (align + np.timedelta64(edge, "ms") for edge in epoch.window_ms)
-    known = ~(np.isnat(align) | np.isnat(start) | np.isnat(stop) | np.isnat(session.times["start_time"][rows]))
+    has_times = ~(np.isnat(align) | np.isnat(start) | np.isnat(stop) | np.isnat(session.times["start_time"][rows]))
     if not epoch.overlap:
         stop = np.fmin(stop, next_begin(session, rows, start))
     width = np.timedelta64(bin_ms, "ms")
-    first = ceiling(start[known], width)
-    last = floor(stop[known] - INSTANT, width)
-    return Spans(rows[known], first, np.maximum(last - first + 1, 0), ceiling(align[known], width))
+    first = ceiling(start[has_times], width)
+    last = floor(stop[has_times] - INSTANT, width)
+    return Spans(rows[has_times], first, np.maximum(last - first + 1, 0), ceiling(align[has_times], width))
 
 
 def input_windows(
@@ -81,9 +81,9 @@ def input_windows(
 def milliseconds(shift_ms: Float[np.ndarray, " trial"] | float | int) -> Shaped[np.ndarray, "*trial"]:
     """A number of ms, or several, as timedelta64[ns]; NaT for NaN."""
     number = np.asarray(shift_ms, dtype=np.float64)
-    known = np.isfinite(number)
-    whole = np.where(known, number * 1e6, 0).astype(np.int64).astype("m8[ns]")
-    return np.where(known, whole, np.timedelta64("NaT", "ns"))
+    finite = np.isfinite(number)
+    duration = np.where(finite, number * 1e6, 0).astype(np.int64).astype("m8[ns]")
+    return np.where(finite, duration, np.timedelta64("NaT", "ns"))
 
 
 def next_begin(

@@ -54,7 +54,7 @@ def scale_groups(model: Model) -> Int[np.ndarray, " latent"]:
     """The modes of latents whose scale no update in closed form moves, numbered by latent; -1 for all others."""
     groups = np.full(model.dim, -1)
     for block in model.chains:
-        if model.readout.names and not model.settled(block):
+        if model.readout.names and not model.closed_form(block):
             groups[model.slices[block.name]] = groups.max() + 1 + block.latent_modes
     return groups
 

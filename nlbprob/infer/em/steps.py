@@ -60,10 +60,10 @@ class EMState(NamedTuple):
 
 def free_sites(model: Model, context: Context, names: Collection[str]) -> list[str]:
     """The sites that no update in closed form moves: these follow the gradient of the bound."""
-    closed_form = set(model.readout.settled)
+    closed_form = set(model.readout.closed_form)
     closed_form |= {name for name in names if name in maximize.observation_sites(model, context)}
     for latent in model.chains:
-        closed_form |= {latent.site(name) for name in model.settled(latent)}
+        closed_form |= {latent.site(name) for name in model.closed_form(latent)}
     if model.templates is not None:
         closed_form |= {model.templates.site(name) for name in ("weights", "coefficients")}
     return [name for name in names if name not in closed_form]
@@ -100,7 +100,7 @@ class EM(Identified):
         """How fast EM converges, see `convergence.TOLERANCE`: "gradual" where some parameters have no update in closed
         form, or a scale of the readout falls little by little to zero.
         """
-        if self.scoring.entries.sites or len(self.model.readout.settled) > len(self.model.readout.names):
+        if self.scoring.entries.sites or len(self.model.readout.closed_form) > len(self.model.readout.names):
             return "gradual"
         return "closed" if self.model.templates is None else "mixture"
 
@@ -188,7 +188,7 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
     values |= model.readout.values(theta.baseline, theta.loadings @ basis)
     inverse = matrices.diagonal_blocks([jnp.eye(1, dtype=basis.dtype), jnp.linalg.inv(basis)])
     if model.templates is not None and model.templates.on is not None:
-        site, place = model.templates.site("coefficients"), model.template_place
+        site, place = model.templates.site("coefficients"), model.template_slice
         values[site] = values[site] @ jnp.linalg.inv(basis[place, place]).T
     turn = basis * scale[..., None]
     rows = tuple(

@@ -59,7 +59,7 @@ def statistics(
     by_block: list[Any] = []
     parts = zip(model.chains, theta.dynamics, problem.priors, state_slices(problem), local.auxiliary, strict=True)
     for block, dynamics, prior, columns, auxiliary in parts:
-        if not model.settled(block):
+        if not model.closed_form(block):
             by_block.append(None)
             continue
         condition_shift = prior.chain.initial_mean - dynamics.chain.initial_mean
@@ -102,7 +102,7 @@ def templates(model: Model, context: Context, values: dict[str, Any], total: tup
     if model.templates is None:
         return {}
     stats: TemplateStatistics = total[-1]
-    columns = model.template_place
+    columns = model.template_slice
     basis = jnp.asarray(model.templates.basis(context), stats.slope.dtype)
     site = model.templates.site("coefficients")
     current = values[site]

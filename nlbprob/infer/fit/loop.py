@@ -16,7 +16,7 @@ from nlbprob.blocks.base import Context
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
 from nlbprob.fit_config import FitConfig
-from nlbprob.functions.model import resolved
+from nlbprob.functions.model import resolve_model
 from nlbprob.infer.fit import checkpoint as checkpoints
 from nlbprob.infer.fit import em_stage
 from nlbprob.infer.fit.setup import Setup
@@ -199,7 +199,7 @@ def steps(
         InputError: model and trials do not fit together, or the checkpoint is of another fit.
     """
     check_trials(trials, "steps")
-    config, model = config or FitConfig(), resolved(model, trials)
+    config, model = config or FitConfig(), resolve_model(model, trials)
     if guide is not None:
         config = dataclasses.replace(config, posterior=NumPyroGuide(guide))
     if not np.any(trials.counts, where=trials.seen):

@@ -84,7 +84,7 @@ class Setup:
         """The most iterations of EM."""
         if self.config.em_iterations is not None:
             return self.config.em_iterations
-        closed = all(self.model.settled(block) for block in self.model.chains) and not self.model.effects
+        closed = all(self.model.closed_form(block) for block in self.model.chains) and not self.model.effects
         return CLOSED_ITERATIONS if closed else GRADUAL_ITERATIONS
 
     @property

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 from scipy.ndimage import gaussian_filter1d
 
 from nlbprob.blocks.base import Context
-from nlbprob.blocks.latent import Begin, Latent
+from nlbprob.blocks.latent import InitialLatents, Latent
 from nlbprob.infer.start import sessions
 from nlbprob.model import Model
 from nlbprob.numerics.gaussian import Chain
@@ -48,7 +48,7 @@ class InitialGuess(NamedTuple):
     neuron's counts.
     """
 
-    latents: list[Begin]
+    latents: list[InitialLatents]
     loadings: Float[np.ndarray, "neuron latent"]
     trajectories: Float[np.ndarray, "component time latent"] | None
     mean: Float[np.ndarray, " neuron"]
@@ -80,7 +80,7 @@ def initial_guess(model: Model, trials: "Trials", seed: int = 0) -> InitialGuess
     latents = np.zeros((*logs.shape[:2], model.dim))
     trajectories = None
     if model.templates is not None and model.templates.on is None:
-        place = model.template_place
+        place = model.template_slice
         average = group_means(weighted, inside, groups, model.templates.n_components)
         directions, scale = components(average.reshape(-1, average.shape[2]), place.stop - place.start, random)
         loadings[:, place] = directions * scale / weight[:, None]
@@ -94,7 +94,7 @@ def initial_guess(model: Model, trials: "Trials", seed: int = 0) -> InitialGuess
     loadings[:, columns] = directions * scale / weight[:, None]
     latents[:, :, columns] = weighted @ directions / scale
     if model.templates is not None and model.templates.on is not None:
-        place = model.template_place
+        place = model.template_slice
         trajectories = group_means(latents[:, :, place], inside, groups, model.templates.n_components)
         latents[:, :, place] -= trajectories[groups]
     by_block = [initial_latents(latents[:, :, model.slices[block.name]], inside, random) for block in model.chains]
@@ -171,7 +171,7 @@ def site_values(model: Model, context: Context, guess: InitialGuess) -> dict[str
         bases.append(np.asarray(basis, float))
     whole: Any = scipy.linalg.block_diag(*bases)
     if model.templates is not None:
-        place = model.template_place
+        place = model.template_slice
         values |= model.templates.start(context, place.stop - place.start)
         if guess.trajectories is not None:
             trajectories = guess.trajectories
@@ -186,7 +186,7 @@ def site_values(model: Model, context: Context, guess: InitialGuess) -> dict[str
         values[model.observation.site(name)] = value
     # The latents are found in log rates: d predictor / d log mean turns their loadings into those of the predictor.
     baseline, gain = jax.jvp(model.observation.predictor_of_mean, (mean,), (mean,))
-    values |= model.place(context, values, baseline, np.asarray(gain)[:, None] * guess.loadings @ whole)
+    values |= model.start_readout(context, values, baseline, np.asarray(gain)[:, None] * guess.loadings @ whole)
     return {name: jnp.asarray(value, dtype) for name, value in values.items()}
 
 
@@ -216,7 +216,7 @@ def from_warm_start(
     continued, bases = dict(values), []
     for block in model.latents:
         basis = np.eye(block.n_latents)
-        if isinstance(block, Latent) and (simple := block.pilot()) is not None:
+        if isinstance(block, Latent) and (simple := block.warm_start()) is not None:
             for name in [name for name in continued if name.startswith(f"{simple.name}.")]:
                 del continued[name]
             block_values, basis = block.start(
@@ -228,17 +228,17 @@ def from_warm_start(
     loadings = np.asarray(model.readout.loadings(values), float) @ whole
     continued |= model.readout.values(values[model.readout.names[0]], loadings)
     if model.templates is not None and model.templates.on is not None:
-        place, site = model.template_place, model.templates.site("coefficients")
+        place, site = model.template_slice, model.templates.site("coefficients")
         continued[site] = np.asarray(values[site], float) @ np.linalg.inv(whole[place, place]).T
     return {name: jnp.asarray(value, jnp.result_type(float)) for name, value in continued.items()}
 
 
 def initial_latents(
     latents: Float[np.ndarray, "trial time latent"], inside: Bool[np.ndarray, "trial time"], random: np.random.Generator
-) -> Begin:
+) -> InitialLatents:
     """Rough latents of a block, and a regression of each bin on the one before."""
     pairs = inside[:, 1:]
-    return Begin(regression(latents[:, :-1][pairs], latents[:, 1:][pairs]), latents, inside, random)
+    return InitialLatents(regression(latents[:, :-1][pairs], latents[:, 1:][pairs]), latents, inside, random)
 
 
 def regression(before: Float[np.ndarray, "pair latent"], after: Float[np.ndarray, "pair latent"]) -> Chain:

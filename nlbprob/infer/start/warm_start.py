@@ -20,7 +20,7 @@ ITERATIONS = 12
 
 def simpler_model(model: Model) -> Model | None:
     """The simpler model whose fit a model starts from, where one of its blocks has one."""
-    simpler = [block.pilot() if isinstance(block, Latent) else None for block in model.latents]
+    simpler = [block.warm_start() if isinstance(block, Latent) else None for block in model.latents]
     if not any(simpler) or not model.readout.names:
         return None
     latents = [simple or block for simple, block in zip(simpler, model.latents, strict=True)]

@@ -52,7 +52,7 @@ class Statistic(abc.ABC):
 class RatioOfSums(Statistic):
     """score = sum over trials of numerator / sum over trials of denominator.
 
-    Means by bin, by spike or by trial and shares of a sum of squares are of this form.
+    Means by bin, by spike or by trial and fractions of a sum of squares are of this form.
 
     Args:
         numerator: what each scored trial adds above.
@@ -92,7 +92,8 @@ class Metric:
     Args:
         name: what tables call it, such as "co-bps".
         unit: such as "bits/spike"; empty where it has none.
-        meaning: what it measures, in a few words, as the report continues "co-bps: "; where lower is better, say so.
+        meaning: what it measures, in a few words, as they follow "co-bps: " in the report; with "lower is better"
+            where that is so.
         statistic: a function of `ScoredRates` to the `Statistic`. Where the data have nothing to score it raises
             `DoesNotApply`, or reads a part of them that does; where rates are impossible, InputError.
 

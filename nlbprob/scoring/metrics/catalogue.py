@@ -31,21 +31,21 @@ def chosen(metrics: Iterable[Metric | str], function: str) -> tuple[Metric, ...]
         InputError: one is neither, none is named, or two have one name.
     """
     listed = [metrics] if isinstance(metrics, str | Metric) else metrics if isinstance(metrics, Iterable) else []
-    found = tuple(metric_of(each, function) for each in listed)
-    if not found:
+    metrics_chosen = tuple(metric_of(each, function) for each in listed)
+    if not metrics_chosen:
         raise InputError(f"{function}: metrics={metrics!r} names none; give a list, such as ['co-bps'].")
-    names = [metric.name for metric in found]
+    names = [metric.name for metric in metrics_chosen]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"{function}: two metrics are named {twice[0]!r}; give each a name of its own.")
-    return found
+    return metrics_chosen
 
 
-def metric_of(given: Any, function: str) -> Metric:
+def metric_of(metric: Any, function: str) -> Metric:
     """The metric of a name, or a metric as it is. Raises InputError where it is neither."""
-    if isinstance(given, Metric):
-        return given
-    if not isinstance(given, str):
-        raise InputError(f"{function}: metrics holds {described(given)}; give names, or objects of nlb.Metric(...).")
-    if given not in METRICS:
-        raise InputError(f"{function}: there is no metric {given!r}. {suggestion(given, METRICS)}")
-    return METRICS[given]
+    if isinstance(metric, Metric):
+        return metric
+    if not isinstance(metric, str):
+        raise InputError(f"{function}: metrics holds {described(metric)}; give names, or objects of nlb.Metric(...).")
+    if metric not in METRICS:
+        raise InputError(f"{function}: there is no metric {metric!r}. {suggestion(metric, METRICS)}")
+    return METRICS[metric]

@@ -156,7 +156,7 @@ class Likelihood(Statistic):
         """
         spikes, bins = self.sums.spikes.sum(axis=0), self.sums.bins.sum(axis=0)
         null = np.maximum(spikes / np.maximum(bins, 1), SMALLEST_RATE)
-        own = self.sums.spikes[trials].sum(axis=0)
-        null_likelihood = own * np.log(null) - null * self.sums.bins[trials].sum(axis=0)
+        spikes_by_neuron = self.sums.spikes[trials].sum(axis=0)
+        null_likelihood = spikes_by_neuron * np.log(null) - null * self.sums.bins[trials].sum(axis=0)
         gain = self.sums.log_likelihood[trials].sum() - null_likelihood.sum()
-        return float(gain / own.sum() / np.log(2)) if own.any() else np.nan
+        return float(gain / spikes_by_neuron.sum() / np.log(2)) if spikes_by_neuron.any() else np.nan

@@ -59,7 +59,7 @@ def psth_draws(
 ) -> Float[np.ndarray, " draw"]:
     """`psth_r2` in each resample of trials; a condition none of whose trials is drawn is left out of that draw.
 
-    With w the shares of a condition's trials, sum over t of (psth - sum_i w_i r_i)^2 is quadratic in w, so that a draw
+    With w the weights of a condition's trials, sum over t of (psth - sum_i w_i r_i)^2 is quadratic in w, so that a draw
     costs as many products as there are pairs of trials, whatever the number of bins.
     """
     center = np.nanmean(psth, axis=(0, 1))
@@ -67,14 +67,16 @@ def psth_draws(
     bins = np.zeros((len(weights), 1))
     for target, trials in zip(psth, members, strict=True):
         scored = ~np.isnan(target[:, 0])
-        true, own = target[scored] - center, rates[trials][:, scored] - center
+        true, centered_rates = target[scored] - center, rates[trials][:, scored] - center
         drawn = weights[:, trials].sum(axis=1, keepdims=True)
-        share = weights[:, trials] / np.maximum(drawn, 1)
-        by_neuron = np.moveaxis(own, 2, 0)
+        trial_weights = weights[:, trials] / np.maximum(drawn, 1)
+        by_neuron = np.moveaxis(centered_rates, 2, 0)
         products = by_neuron @ by_neuron.swapaxes(1, 2)
-        spread = np.stack([((share @ pairs) * share).sum(axis=1) for pairs in products], axis=1)
+        quadratic = np.stack([((trial_weights @ pairs) * trial_weights).sum(axis=1) for pairs in products], axis=1)
         present = drawn > 0
-        residual += present * ((true**2).sum(axis=0) - 2 * share @ np.einsum("tn,itn->in", true, own) + spread)
+        residual += present * (
+            (true**2).sum(axis=0) - 2 * trial_weights @ np.einsum("tn,itn->in", true, centered_rates) + quadratic
+        )
         squares += present * (true**2).sum(axis=0)
         sums += present * true.sum(axis=0)
         bins += present * scored.sum()
@@ -107,9 +109,9 @@ class SessionAverages:
 
     def draws(self, weights: Weights) -> Float[np.ndarray, " draw"]:
         """The value in each resample of all scored trials, the target as it is; NaN where none is of this session."""
-        own = weights[:, self.trials]
-        values = psth_draws(self.rates.astype(np.float64), self.psth.astype(np.float64), self.members, own)
-        return np.where(own.any(axis=1), values, np.nan)
+        session_weights = weights[:, self.trials]
+        values = psth_draws(self.rates.astype(np.float64), self.psth.astype(np.float64), self.members, session_weights)
+        return np.where(session_weights.any(axis=1), values, np.nan)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

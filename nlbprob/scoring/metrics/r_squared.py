@@ -24,8 +24,8 @@ def r_squared_of_sums(
     residual: Float[np.ndarray, "*draw column"], total: Float[np.ndarray, "*draw column"]
 ) -> Float[np.ndarray, "*draw column"]:
     """1 - residual / total; where total is 0, 1 if residual is 0 too and else 0. NaN where either is not finite."""
-    share = np.divide(residual, total, out=(residual > 0).astype(np.float64), where=total > 0)
-    return np.where(np.isfinite(residual) & np.isfinite(total), 1.0 - share, np.nan)
+    unexplained = np.divide(residual, total, out=(residual > 0).astype(np.float64), where=total > 0)
+    return np.where(np.isfinite(residual) & np.isfinite(total), 1.0 - unexplained, np.nan)
 
 
 def in_range(

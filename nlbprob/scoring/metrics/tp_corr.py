@@ -87,19 +87,24 @@ class Timing(Statistic):
         """The value in each resample of trials; groups without two different trials in it are left out of a draw."""
         each = []
         for group in np.unique(self.group):
-            own = self.group == group
-            share = weights[:, self.trial[own]]
-            share = share / np.maximum(share.sum(axis=1, keepdims=True), 1)
-            x, y = self.speed[own] - self.speed[own].mean(), self.produced[own] - self.produced[own].mean()
-            x, y = x - (share @ x)[:, None], y - (share @ y)[:, None]
-            spread = (share * x**2).sum(axis=1) * (share * y**2).sum(axis=1)
-            product = (share * x * y).sum(axis=1)
-            some = ((share > 0).sum(axis=1) > 1) & (spread > 0)
-            each.append(np.divide(product, np.sqrt(spread), out=np.full(len(share), np.nan), where=some))
+            in_group = self.group == group
+            trial_weights = weights[:, self.trial[in_group]]
+            trial_weights = trial_weights / np.maximum(trial_weights.sum(axis=1, keepdims=True), 1)
+            x, y = (
+                self.speed[in_group] - self.speed[in_group].mean(),
+                self.produced[in_group] - self.produced[in_group].mean(),
+            )
+            x, y = x - (trial_weights @ x)[:, None], y - (trial_weights @ y)[:, None]
+            variance_product = (trial_weights * x**2).sum(axis=1) * (trial_weights * y**2).sum(axis=1)
+            product = (trial_weights * x * y).sum(axis=1)
+            some = ((trial_weights > 0).sum(axis=1) > 1) & (variance_product > 0)
+            each.append(
+                np.divide(product, np.sqrt(variance_product), out=np.full(len(trial_weights), np.nan), where=some)
+            )
         values = np.stack(each)
-        known = ~np.isnan(values)
-        total = np.where(known, values, 0).sum(axis=0)
-        return np.divide(total, known.sum(axis=0), out=np.full(len(total), np.nan), where=known.any(axis=0))
+        finite = ~np.isnan(values)
+        total = np.where(finite, values, 0).sum(axis=0)
+        return np.divide(total, finite.sum(axis=0), out=np.full(len(total), np.nan), where=finite.any(axis=0))
 
 
 def in_groups(
@@ -114,10 +119,10 @@ def in_groups(
     Returns:
         The positions of the trials, and the number of each trial's group.
     """
-    known = np.flatnonzero(np.isfinite(behavior).all(axis=1) & (scored.sum(axis=1) > 1))
-    _, group, number = np.unique(behavior[known, :3], axis=0, return_inverse=True, return_counts=True)
+    usable_trials = np.flatnonzero(np.isfinite(behavior).all(axis=1) & (scored.sum(axis=1) > 1))
+    _, group, number = np.unique(behavior[usable_trials, :3], axis=0, return_inverse=True, return_counts=True)
     together = number[group.ravel()] > 1
-    return known[together], group.ravel()[together]
+    return usable_trials[together], group.ravel()[together]
 
 
 TP_CORR = Metric(

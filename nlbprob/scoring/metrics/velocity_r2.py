@@ -35,19 +35,20 @@ class Decoding(Statistic):
     def of(scored: ScoredRates) -> "Decoding":
         """Raises InputError where a rate is not finite in a bin with behavior, or too few bins have behavior."""
         task = scored.velocity
-        for part, rates, known in (
+        for part, rates, behavior in (
             ("train", task.fitted_rates, task.fitted_behavior),
             ("eval", task.rates, task.behavior),
         ):
-            refuse(rates[~np.isnan(known[..., 0])], f"{part} rates", "in bins where the behavior is known")
+            refuse(rates[~np.isnan(behavior[..., 0])], f"{part} rates", "in bins where the behavior is known")
         decoded = np.full(task.behavior.shape, np.nan)
-        for learned, own in zip(task.fitted_mask.T, task.mask.T, strict=True):
-            recorded_rows(task.rates[own], task.behavior[own])  # refuses bins where only some channels are known
+        for learned, eval_mask in zip(task.fitted_mask.T, task.mask.T, strict=True):
+            # This refuses bins where only some channels are known.
+            recorded_rows(task.rates[eval_mask], task.behavior[eval_mask])
             decoder = fit_decoder(task.fitted_rates[learned], task.fitted_behavior[learned])
-            decoded[own] = decoder.predict(task.rates[own].astype(np.float64))
-        found = Decoding(task.behavior.astype(np.float64), decoded, task.mask)
-        notes = "; ".join(filter(None, (task.note, found.on_constant_channels())))
-        return dataclasses.replace(found, note=notes)
+            decoded[eval_mask] = decoder.predict(task.rates[eval_mask].astype(np.float64))
+        decoding = Decoding(task.behavior.astype(np.float64), decoded, task.mask)
+        notes = "; ".join(filter(None, (task.note, decoding.on_constant_channels())))
+        return dataclasses.replace(decoding, note=notes)
 
     @property
     def value(self) -> float:
@@ -57,16 +58,23 @@ class Decoding(Statistic):
     def over(self, channels: Bool[np.ndarray, " channel"]) -> float:
         """The mean R2 of the decoders over some of the channels."""
         each = []
-        for own in self.mask.T:
-            known = ~np.isnan(self.behavior[own][..., 0])
-            behavior, decoded = (values[own][known][:, channels] for values in (self.behavior, self.decoded))
+        for mask in self.mask.T:
+            recorded = ~np.isnan(self.behavior[mask][..., 0])
+            behavior, decoded = (values[mask][recorded][:, channels] for values in (self.behavior, self.decoded))
             each.append(r_squared(behavior, decoded) if len(behavior) else np.nan)
         return float(np.mean(each))
 
     def on_constant_channels(self) -> str:
-        """What the value says of channels that never change; nothing where all do."""
-        rows = [self.behavior[own][~np.isnan(self.behavior[own][..., 0])] for own in self.mask.T]
-        constant = np.any([[is_constant(values) for values in known.T] for known in rows if len(known)], axis=0)
+        """The note about channels that never change; empty where all do."""
+        rows = [self.behavior[mask][~np.isnan(self.behavior[mask][..., 0])] for mask in self.mask.T]
+        constant = np.any(
+            [
+                [is_constant(values) for values in values_of_decoder.T]
+                for values_of_decoder in rows
+                if len(values_of_decoder)
+            ],
+            axis=0,
+        )
         if not np.any(constant):
             return ""
         others = f"without it {self.over(~constant):.4f}" if not constant.all() else "no other channel is left"
@@ -81,7 +89,7 @@ class Decoding(Statistic):
         trials = self.mask.sum(axis=0)
         if len(trials) > 1 and trials.min() < FEWEST_TRIALS:
             return np.full(len(weights), np.nan)
-        each = [decoding_draws(self.behavior[own], self.decoded[own], weights[:, own]) for own in self.mask.T]
+        each = [decoding_draws(self.behavior[mask], self.decoded[mask], weights[:, mask]) for mask in self.mask.T]
         return np.mean(each, axis=0)
 
 

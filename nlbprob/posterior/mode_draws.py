@@ -22,18 +22,20 @@ def modes_of(posterior: "Posterior", draws: int, seed: int) -> "xarray.Dataset":
     """
     import xarray
 
-    model, found = posterior.model, []
+    model, datasets = posterior.model, []
     centre, drawn = posterior.parameter_mean, posterior.parameters(draws, seed)
     several = len(model.chains) > 1
     for block in model.chains:
         name = f"{block.name}.transition_matrix" if several else "transition_matrix"
         if name in centre and not block.n_regimes:
-            own = modes(centre[name], drawn[name], posterior.context.bin_ms)
-            found.append(own.assign_coords(block=("mode", [block.name] * own.sizes["mode"])) if several else own)
-    if not found:
+            dataset = modes(centre[name], drawn[name], posterior.context.bin_ms)
+            datasets.append(
+                dataset.assign_coords(block=("mode", [block.name] * dataset.sizes["mode"])) if several else dataset
+            )
+    if not datasets:
         raise InputError("dynamics: the model has no block with a transition matrix of its own.")
-    whole = xarray.concat(found, "mode")
-    return whole.assign_coords(mode=np.arange(whole.sizes["mode"]))
+    combined = xarray.concat(datasets, "mode")
+    return combined.assign_coords(mode=np.arange(combined.sizes["mode"]))
 
 
 def modes(

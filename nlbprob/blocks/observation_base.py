@@ -1,4 +1,4 @@
-"""What every observation states and gets: how a neuron's count in a bin depends on its predictor eta = c'x + d."""
+"""The base of observations: the distribution of a neuron's count in a bin given its predictor eta = c'x + d."""
 
 import abc
 import functools
@@ -26,8 +26,8 @@ TYPICAL_RATE_HZ = 5.0
 #: Below it log softplus(eta) is eta, to the digits of float64 and without the underflow of e^eta.
 SOFTPLUS_IS_EXP = -36.0
 LINKS = ("exp", "softplus")
-#: Standard deviation of the predictor about its typical value where a log likelihood is tried out.
-SPREAD = 0.5
+#: Standard deviation of the predictor about its typical value where a log likelihood is checked.
+PREDICTOR_STD = 0.5
 
 
 class Observation(Block, abc.ABC):
@@ -76,23 +76,36 @@ class Observation(Block, abc.ABC):
         """
 
     def baseline_location(self, context: Context):
-        """The predictor at which a neuron fires at a typical rate: the prior mean of the baseline."""
+        """The predictor at which a neuron fires at a typical rate: the prior mean of the baseline.
+
+        Args:
+            context: facts of the training data.
+
+        Returns:
+            A number, in units of the predictor.
+        """
         return self.predictor_of_mean(TYPICAL_RATE_HZ * context.bin_ms / 1000)
 
     def start(self, mean, variance) -> dict[str, Any]:
-        """Values of its own parameters to start a fit from.
+        """Values of its own parameters at which a fit starts.
 
         Args:
-            mean: of every neuron's counts.
-            variance: of every neuron's counts.
+            mean: of the counts [neuron], spikes/bin.
+            variance: of the counts [neuron].
+
+        Returns:
+            Values [neuron] by the names of the sites.
         """
         return {}
 
     def check(self, trials: "Trials") -> None:
-        """See that every parameter has a start and that the log likelihood of the counts can be followed.
+        """Check that every parameter has a start and that the log likelihood of the counts is finite and smooth.
 
-        It and its first two derivatives in the predictor are evaluated for every count that is seen somewhere, about
+        It and its first two derivatives in the predictor are evaluated for every count among the seen ones, about
         the predictor of a typical rate.
+
+        Args:
+            trials: the training data.
 
         Raises:
             InputError: a start is missing, or one of these is not finite.
@@ -100,8 +113,11 @@ class Observation(Block, abc.ABC):
         if not trials.seen.any():
             return
         kind, counts = type(self).__name__, seen_counts(trials)
-        there, around = finite_at(Described(self), Context.of(trials), tuple(counts.tolist()))
-        for fine, what in ((there, "is not finite at"), (around, "or a derivative of it is not finite near")):
+        value_finite, slopes_finite = finite_at(Described(self), Context.of(trials), tuple(counts.tolist()))
+        for fine, what in (
+            (value_finite, "is not finite at"),
+            (slopes_finite, "or a derivative of it is not finite near"),
+        ):
             if not fine.all():
                 raise InputError(
                     f"{kind}: the log likelihood of {counts[~fine][0]} spikes in a bin {what} {TYPICAL_RATE_HZ:g} Hz. "
@@ -123,7 +139,15 @@ class Observation(Block, abc.ABC):
         return quadrature.expectation(lambda eta: self.distribution(eta, parameters).mean, mean, variance)
 
     def draw(self, random: np.random.Generator, mean: np.ndarray) -> np.ndarray | None:
-        """Counts with the given means, drawn by NumPy; None where NumPyro's distribution has to draw them."""
+        """Draw counts by NumPy, where that is faster than by NumPyro's distribution.
+
+        Args:
+            random: the source of random numbers.
+            mean: expected counts, spikes/bin.
+
+        Returns:
+            Counts of the shape of `mean`; None where NumPyro's distribution has to draw them.
+        """
         return None
 
     def expected_log_prob(self, mean, variance, counts, parameters: dict[str, Any]):
@@ -144,27 +168,27 @@ class Observation(Block, abc.ABC):
 
 @functools.lru_cache(maxsize=64)
 def finite_at(observation: Described, context: Context, counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """At which counts the log likelihood is finite in all neurons, and at which its expectation and slopes are too."""
+    """Whether the log likelihood of each count is finite in all neurons; whether its expectation and slopes are."""
     kind, block = type(observation.value).__name__, observation.value
 
     def evaluated(counts):
         ones = jnp.ones(context.n_neurons)
         start = block.start(0.5 * ones, ones)
-        own: Any = numpyro.handlers.seed(block.parameters, 0)
-        for name in own(context):
+        seeded: Any = numpyro.handlers.seed(block.parameters, 0)
+        for name in seeded(context):
             if name not in start:
                 raise InputError(f"{kind}.start(mean, variance) gives no value for its parameter {name!r}.")
         centre = block.baseline_location(context) * jnp.ones((len(counts), context.n_neurons))
-        found = block.distribution(centre, start)
-        inside = True if found.support is None else found.support(counts)
-        log_prob = jnp.where(inside, found.log_prob(counts), -jnp.inf)
-        around = block.expected_log_prob(centre, jnp.full_like(centre, SPREAD**2), counts, start)
-        return jnp.isfinite(log_prob).all(1), jnp.isfinite(jnp.stack(around)).all((0, 2))
+        likelihood = block.distribution(centre, start)
+        inside = True if likelihood.support is None else likelihood.support(counts)
+        log_prob = jnp.where(inside, likelihood.log_prob(counts), -jnp.inf)
+        moments = block.expected_log_prob(centre, jnp.full_like(centre, PREDICTOR_STD**2), counts, start)
+        return jnp.isfinite(log_prob).all(1), jnp.isfinite(jnp.stack(moments)).all((0, 2))
 
     # A model is checked wherever it is called, also where something else is being compiled or traced.
     with jax.ensure_compile_time_eval(), numpyro.handlers.block():
-        there, around = jax.jit(evaluated)(np.asarray(counts, float)[:, None])
-        return np.asarray(there), np.asarray(around)
+        value_finite, slopes_finite = jax.jit(evaluated)(np.asarray(counts, float)[:, None])
+        return np.asarray(value_finite), np.asarray(slopes_finite)
 
 
 def seen_counts(trials: "Trials") -> np.ndarray:
@@ -211,11 +235,25 @@ class Linked(Observation):
         one_of(self.link, LINKS, type(self).__name__, "link")
 
     def rate(self, predictor):
-        """link(eta), in spikes per bin."""
+        """The rate at a predictor.
+
+        Args:
+            predictor: eta, of any shape.
+
+        Returns:
+            link(eta), in spikes per bin.
+        """
         return jnp.exp(predictor) if self.link == "exp" else jax.nn.softplus(predictor)
 
     def log_rate(self, predictor):
-        """log link(eta), finite for every eta."""
+        """The log rate at a predictor, finite for every predictor.
+
+        Args:
+            predictor: eta, of any shape.
+
+        Returns:
+            log link(eta).
+        """
         if self.link == "exp":
             return predictor
         inner = jnp.log(jax.nn.softplus(jnp.maximum(predictor, SOFTPLUS_IS_EXP)))

@@ -1,4 +1,4 @@
-"""What a NumPyro function is made of, found out by running it: blocks, observation, sites, and how eta depends on x."""
+"""The parts of a NumPyro function, found by running it: blocks, observation, sites, and how eta depends on x."""
 
 import itertools
 from collections.abc import Callable
@@ -13,27 +13,28 @@ from numpyro.distributions import constraints
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.calls import HANDLERS
 from nlbprob.blocks.latent import Latent
-from nlbprob.blocks.observation import Observation
+from nlbprob.blocks.observation_base import Observation
 from nlbprob.blocks.templates import Templates
 from nlbprob.errors import InputError
-from nlbprob.functions.program import Answer, linear, own_sites, predictor, zeros
-from nlbprob.functions.view import View, blank, made_up
+from nlbprob.functions.program import Answer, function_sites, linear, predictor, zero_latents
+from nlbprob.functions.view import View, blank, random_view
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
 #: Bins of the small views that a function is run on, and its trials.
 BINS, TRIALS = 4, 3
-#: How far a predictor may be from the affine one, as a share of its size.
+#: Largest difference of a predictor from the affine one, as a fraction of its size.
 TOLERANCE = 1e-3
 
 
 class Parts(NamedTuple):
-    """What a run of a function shows.
+    """The parts of a function.
 
     Attributes:
         blocks: in the order of their calls.
-        sites: the shape and support of the function's own sample sites.
+        observation: of `nlb.observe`, or the function that it was given.
+        sites: shape and support of the sample sites that are not blocks'.
     """
 
     blocks: tuple[Latent | Templates, ...]
@@ -45,7 +46,7 @@ class Form(NamedTuple):
     """How the predictor depends on its parameters.
 
     Attributes:
-        readout: the sites of the baselines and of the loadings, empty where these are no sites.
+        readout: the sites of the baselines and of the loadings; empty where these are no sites.
         varies: whether the offset differs between trials or bins.
     """
 
@@ -54,7 +55,7 @@ class Form(NamedTuple):
 
 
 def parts(function: Callable, seen: View, trials: "Trials | View") -> Parts:
-    """The parts of a function, its blocks settled for `trials`. Raises InputError where it cannot be fitted."""
+    """The parts of a function, its blocks resolved for `trials`. Raises InputError where it cannot be fitted."""
     blocks: list[Latent | Templates] = []
     observations: list[Observation | Callable] = []
 
@@ -63,8 +64,8 @@ def parts(function: Callable, seen: View, trials: "Trials | View") -> Parts:
             raise InputError(
                 f"fit: the function calls two blocks named {block.name!r}; give each its own name, LDS(8, name='slow')."
             )
-        resolved: Any = block
-        blocks.append(resolved.resolve(trials))
+        unresolved: Any = block
+        blocks.append(unresolved.resolve(trials))
         return jnp.zeros((seen.n_trials, seen.n_bins, blocks[-1].n_latents))
 
     def observe(observation: Observation | Callable, predictor, _):
@@ -80,7 +81,7 @@ def parts(function: Callable, seen: View, trials: "Trials | View") -> Parts:
         return {name: site["value"] for name, site in kept.items()}
 
     kept: dict[str, Any] = {}
-    found = jax.eval_shape(shapes, jax.random.key(0))
+    values = jax.eval_shape(shapes, jax.random.key(0))
     if not blocks:
         raise InputError("fit: the function calls no block. Give it latents, such as x = nlb.LDS(8)(trials).")
     if len(observations) != 1:
@@ -88,12 +89,12 @@ def parts(function: Callable, seen: View, trials: "Trials | View") -> Parts:
         raise InputError(
             f"fit: the function {kind}. End it with one nlb.observe(nlb.Poisson(), x @ loadings.T + baseline, trials)."
         )
-    sites = {name: (tuple(found[name].shape), site["fn"].support) for name, site in kept.items()}
+    sites = {name: (tuple(values[name].shape), site["fn"].support) for name, site in kept.items()}
     return Parts(tuple(blocks), observations[0], sites)
 
 
 def check_site(site: dict[str, Any]) -> None:
-    """Raise InputError where a site is none that a fit can handle."""
+    """Raise InputError where a site is of a kind that a fit cannot handle."""
     if site["type"] == "param":
         raise InputError(f"fit: {site['name']!r} is a numpyro.param. Give it a prior: numpyro.sample.")
     if site["type"] != "sample":
@@ -102,7 +103,7 @@ def check_site(site: dict[str, Any]) -> None:
         raise InputError(
             f"fit: the function observes {site['name']!r} by numpyro.sample or numpyro.factor. Use nlb.observe with an "
             "observation, nlb.Poisson(), or with a likelihood of your own that factors over bins, "
-            "nlb.observe(lambda eta: dist.Poisson(jnp.exp(eta)), eta, trials): it gives the trajectories' posterior."
+            "nlb.observe(lambda eta: dist.Poisson(jnp.exp(eta)), eta, trials): the trajectories' posterior needs it."
         )
     if site["fn"].support.is_discrete:
         raise InputError(
@@ -131,47 +132,55 @@ def smallest_bins(function: Callable, context: Context, trials: "Trials | View")
     return few if shape == fewer else context.n_bins
 
 
-def form(function: Callable, found: Parts, context: Context, bins: int) -> Form:
+def form(function: Callable, parts_of_function: Parts, context: Context, bins: int) -> Form:
     """How the function's predictor depends on latents and sites, from two draws from its priors.
 
     Raises:
         InputError: it is not eta[trial, time] = C x[trial, time] + offset.
     """
-    dims = {block.name: block.n_latents for block in found.blocks}
-    seen = made_up(context, TRIALS, bins)
-    vectors = [n for n, (shape, support) in found.sites.items() if shape == (context.n_neurons,) and unbounded(support)]
-    run = jax.jit(lambda key, seen: evidence(function, key, seen, dims, vectors))
+    dims = {block.name: block.n_latents for block in parts_of_function.blocks}
+    seen = random_view(context, TRIALS, bins)
+    vectors = [
+        n
+        for n, (shape, support) in parts_of_function.sites.items()
+        if shape == (context.n_neurons,) and unbounded(support)
+    ]
+    run = jax.jit(lambda key, seen: predictor_at_draw(function, key, seen, dims, vectors))
     draws = [jax.tree.map(np.asarray, run(key, seen)) for key in jax.random.split(jax.random.key(0), 2)]
     for draw in draws:
         check_affine(draw)
-    return Form(readout_sites(draws, found, dims, context.n_neurons), bool(any(draw["varies"] for draw in draws)))
+    return Form(
+        readout_sites(draws, parts_of_function, dims, context.n_neurons), bool(any(draw["varies"] for draw in draws))
+    )
 
 
-def evidence(function: Callable, key, seen: View, dims: dict[str, int], candidates: list[str]) -> dict[str, Any]:
-    """What one draw from the priors shows of the predictor.
+def predictor_at_draw(
+    function: Callable, key, seen: View, dims: dict[str, int], candidates: list[str]
+) -> dict[str, Any]:
+    """The predictor at one draw from the priors, for the checks of its form.
 
-    at: its values at random latents; tangent: what the derivative there at zero foretells; affine: what slope and
-    offset do; shifts: how much more than a candidate for the baselines the offset moves, as that is moved.
+    at: its values at random latents; tangent: offset + (d eta / dx at x = 0) x there; affine: offset + C x there;
+    shifts: for each candidate for the baselines, the largest change of offset - candidate as the candidate changes.
     """
     first, second, third = jax.random.split(key, 3)
-    none, values = zeros(dims, seen), own_sites(numpyro.handlers.seed(function, first), seen, dims)
+    zero, values = zero_latents(dims, seen), function_sites(numpyro.handlers.seed(function, first), seen, dims)
     offset, slope = linear(function, values, seen, dims)
 
     def at(parts):
         return predictor(function, values, seen, parts)
 
-    keys = dict(zip(none, jax.random.split(second, len(none)), strict=True))
-    x = {name: jax.random.normal(keys[name], value.shape) for name, value in none.items()}
+    keys = dict(zip(zero, jax.random.split(second, len(zero)), strict=True))
+    x = {name: jax.random.normal(keys[name], value.shape) for name, value in zero.items()}
     moved = jax.random.normal(third, (seen.n_neurons,))
     shifts = {
-        name: predictor(function, values | {name: values[name] + moved}, seen, none) - offset - moved
+        name: predictor(function, values | {name: values[name] + moved}, seen, zero) - offset - moved
         for name in candidates
     }
     return {
         "values": values,
         "slope": slope,
         "at": at(x),
-        "tangent": offset + jax.jvp(at, (none,), (x,))[1],
+        "tangent": offset + jax.jvp(at, (zero,), (x,))[1],
         "affine": offset + jnp.concatenate(list(x.values()), -1) @ slope.T,
         "offset": offset,
         "varies": jnp.any(offset != offset[:1, :1]),
@@ -197,8 +206,10 @@ def check_affine(draw: dict[str, Any]) -> None:
         )
 
 
-def readout_sites(draws: list[dict[str, Any]], found: Parts, dims: dict[str, int], neurons: int) -> tuple[str, ...]:
-    """The sites of the baselines and of the loadings, of all blocks or of each; none where one of these is no site."""
+def readout_sites(
+    draws: list[dict[str, Any]], parts_of_function: Parts, dims: dict[str, int], neurons: int
+) -> tuple[str, ...]:
+    """The sites of the baselines and of the loadings, of all blocks or of each; empty where one of these is no site."""
     baseline = [
         name for name in draws[0]["shifts"] if all(draw["shifts"][name] <= TOLERANCE * size(draw) for draw in draws)
     ]
@@ -206,7 +217,7 @@ def readout_sites(draws: list[dict[str, Any]], found: Parts, dims: dict[str, int
     def loadings(start: int, stop: int) -> list[str]:
         same = [
             name
-            for name, (shape, support) in found.sites.items()
+            for name, (shape, support) in parts_of_function.sites.items()
             if shape == (neurons, stop - start)
             and unbounded(support)
             and all(np.allclose(draw["slope"][:, start:stop], draw["values"][name], 1e-5, 1e-6) for draw in draws)
@@ -214,10 +225,10 @@ def readout_sites(draws: list[dict[str, Any]], found: Parts, dims: dict[str, int
         return same[:1]
 
     ends = [0, *np.cumsum(list(dims.values())).tolist()]
-    if baseline and (whole := loadings(0, ends[-1])):
-        return baseline[0], whole[0]
+    if baseline and (all_loadings := loadings(0, ends[-1])):
+        return baseline[0], all_loadings[0]
     chosen = [*baseline[:1], *(name for columns in itertools.pairwise(ends) for name in loadings(*columns))]
-    # Blocks that share their loadings, (x + z) @ loadings.T, have no loadings of their own.
+    # Blocks that share loadings, (x + z) @ loadings.T, are not read as two sites.
     return tuple(chosen) if len(set(chosen)) == 1 + len(dims) else ()
 
 

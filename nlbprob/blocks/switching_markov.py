@@ -1,4 +1,4 @@
-"""A whole trajectory of a switching linear-Gaussian chain as one NumPyro distribution, its regimes summed over."""
+"""The trajectory of a switching linear-Gaussian chain as one NumPyro distribution, its regimes summed over."""
 
 from typing import Any
 
@@ -30,7 +30,14 @@ class SwitchingLinearGaussian(dist.Distribution):
         super().__init__(batch_shape=(), event_shape=(num_steps, size), validate_args=validate_args)
 
     def log_transitions(self, x):
-        """log p(s_{t+1} | s_t, x_t) for given states [..., step, state]."""
+        """log p(s_{t+1} = k | s_t = j, x_t).
+
+        Args:
+            x: states [..., step, state].
+
+        Returns:
+            [..., step, regime j, regime k]; without the leading axes where transitions do not depend on the state.
+        """
         regimes: Any = self.dynamics.regimes
         if regimes.recurrence is None:
             return jax.nn.log_softmax(regimes.transition, -1)
@@ -40,10 +47,18 @@ class SwitchingLinearGaussian(dist.Distribution):
         return self.sample_with_regimes(key, sample_shape)[0]
 
     def sample_with_regimes(self, key, sample_shape=()):
-        """Trajectories, and the regime of each bin."""
+        """Draw trajectories, and the regime of each bin.
+
+        Args:
+            key: of JAX's random numbers.
+            sample_shape: leading axes of the draws.
+
+        Returns:
+            x [..., time, state] and s [..., time].
+        """
         chain, regimes = self.dynamics.chain, self.dynamics.regimes
         assert regimes is not None
-        first, start, rest = random.split(key, 3)
+        first, start, steps_key = random.split(key, 3)
         normal = random.normal(first, (self.num_steps, *sample_shape, self.event_shape[-1]))
         state = chain.initial_mean + apply(cholesky(chain.initial_covariance), normal[0])
         regime = random.categorical(start, regimes.initial, shape=sample_shape)
@@ -58,20 +73,35 @@ class SwitchingLinearGaussian(dist.Distribution):
             state = apply(chain.transition[regime], state) + chain.offset[regime] + apply(roots[regime], shock)
             return (state, regime), (state, regime)
 
-        keys = random.split(rest, self.num_steps - 1)
+        keys = random.split(steps_key, self.num_steps - 1)
         _, (states, path) = lax.scan(advance, (state, regime), (normal[1:], keys))
         states = jnp.moveaxis(jnp.concatenate([state[None], states]), 0, -2)
         return states, jnp.moveaxis(jnp.concatenate([regime[None], path]), 0, -1)
 
     def log_evidence(self, value):
-        """log p(x_t | x_{t-1}, s_t) [..., time, regime] of given trajectories, zero at the first bin."""
+        """log p(x_t | x_{t-1}, s_t), zero at the first bin.
+
+        Args:
+            value: trajectories [..., time, state].
+
+        Returns:
+            [..., time, regime].
+        """
         chain = self.dynamics.chain
-        moved = jnp.einsum("sij,...tj->...tsi", chain.transition, value[..., :-1, :]) + chain.offset
-        steps = dist.MultivariateNormal(moved, scale_tril=cholesky(chain.noise)).log_prob(value[..., 1:, None, :])
+        predicted = jnp.einsum("sij,...tj->...tsi", chain.transition, value[..., :-1, :]) + chain.offset
+        steps = dist.MultivariateNormal(predicted, scale_tril=cholesky(chain.noise)).log_prob(value[..., 1:, None, :])
         return jnp.concatenate([jnp.zeros_like(steps[..., :1, :]), steps], -2)
 
     def regimes(self, key, value):
-        """A draw of the regime of each bin [..., time] given the trajectories: with them, a draw of p(x, s)."""
+        """Draw the regime of each bin given trajectories, by forward filtering and backward sampling.
+
+        Args:
+            key: of JAX's random numbers.
+            value: trajectories [..., time, state].
+
+        Returns:
+            s [..., time]; with trajectories drawn from p(x), a draw of p(x, s).
+        """
         transitions = self.log_transitions(value[..., :-1, :])
         regimes: Any = self.dynamics.regimes
         return hmm.draw(key, regimes.initial, transitions, self.log_evidence(value))

@@ -11,32 +11,32 @@ from nlbprob.reporting.view import View
 TITLE = "Dynamics"
 #: Bounds of the 90% interval.
 INTERVAL = (0.05, 0.95)
-#: Decay times beyond so many trials are not told apart.
+#: Decay times beyond so many trials are printed as "over".
 FOREVER = 100.0
 
 
 def section(view: View) -> Section | Absent:
     """Each mode's frequency and decay time, with intervals."""
     try:
-        found = view.posterior.dynamics()
+        modes = view.posterior.dynamics()
     except InputError as reason:
         return Absent(TITLE, str(reason).rstrip("."))
-    frequency, decay = found["mean_frequency_hz"].values, found["mean_decay_ms"].values
-    spans = bounds(found["frequency_hz"].values), bounds(found["decay_ms"].values)
+    frequency, decay = modes["mean_frequency_hz"].values, modes["mean_decay_ms"].values
+    spans = bounds(modes["frequency_hz"].values), bounds(modes["decay_ms"].values)
     longest = view.trials.n_bins * view.trials.bin_ms
     intervals = " Brackets and crosses are 90% intervals." if view.has_intervals else ""
     reading = (
         "The eigenvalues of the transition matrix: undisturbed, the latent state is a sum of these modes, each of "
         "which turns at its frequency and fades to 37% in its decay time; at 0 Hz it fades without turning."
-        f"{intervals} Above the dashed line it outlasts the longest trial ({longest:g} ms): trials say only that it "
+        f"{intervals} Above the dashed line it outlasts the longest trial ({longest:g} ms): trials show only that it "
         "is slow."
     )
     rows = [
         [
             f"mode {mode + 1}",
-            "0" if found["multiplicity"].values[mode] == 1 else number(frequency[mode], spans[0][mode], view),
+            "0" if modes["multiplicity"].values[mode] == 1 else number(frequency[mode], spans[0][mode], view),
             number(decay[mode], spans[1][mode], view, FOREVER * longest),
-            f"{found['mean_modulus'].values[mode]:.4f}",
+            f"{modes['mean_modulus'].values[mode]:.4f}",
         ]
         for mode in range(len(frequency))
     ]
@@ -56,7 +56,7 @@ def number(value: float, span: np.ndarray, view: View, most: float = np.inf) -> 
 
 
 def digits(value: float, most: float = np.inf) -> str:
-    """Three significant digits, never in powers of ten; what is larger than `most` is not told apart."""
+    """Three significant digits, never in powers of ten; a number above `most` is printed as "over"."""
     if value > most:
         return f"over {most:.0f}"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

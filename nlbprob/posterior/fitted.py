@@ -1,0 +1,100 @@
+"""The values and draws of a fitted model, and the parameters derived from them."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from nlbprob.arguments import seed_number, whole_number
+from nlbprob.blocks.base import Context
+from nlbprob.model import Model, Parameters
+from nlbprob.posterior import canonical
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class FittedModel:
+    """A model with the posterior of its parameters; its fields are documented in `Posterior`."""
+
+    model: Model
+    context: Context
+    values: dict[str, np.ndarray]
+    draws: dict[str, np.ndarray]
+    neuron_ids: np.ndarray
+    history: dict[str, np.ndarray]
+    config: dict[str, Any]
+    basis: np.ndarray | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what was compiled or derived, so that a posterior can be pickled and copied."""
+        state = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return state | {"model": getattr(self.model, "function", self.model)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        model = state["model"]
+        vars(self).update(state)
+        if not isinstance(model, Model):  # of a function: its parts are found again by running it
+            from nlbprob.functions.model import function_model
+
+            vars(self)["model"] = function_model(model, self.context)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the fit has converged, and what has collapsed, in words, each with its remedy."""
+        from nlbprob.posterior.diagnostics import verdict
+
+        return verdict(self)
+
+    @property
+    def has_width(self) -> bool:
+        """Whether the parameters have uncertainty: whether their draws differ."""
+        return any((draws[0] != draws[-1]).any() for draws in self.draws.values())
+
+    @property
+    def elbo(self) -> Float[np.ndarray, " step"]:
+        """The bound after every iteration, nats, all training trials; noisy estimates from the SVI stage on."""
+        return np.asarray(self.history["elbo"], float)
+
+    @property
+    def rotation(self) -> Float[np.ndarray, "latent latent"]:
+        """The orthogonal matrix R of the canonical basis: canonical latents are R'x, canonical loadings C R.
+
+        R mixes only the latents of a block whose prior is rotation-invariant: dense dynamics, regimes, templates.
+        """
+        return self.basis if self.basis is not None else canonical.rotation(self.model, self.own_loadings)
+
+    @property
+    def own_loadings(self) -> Float[np.ndarray, "neuron latent"]:
+        """The loadings C in the model's own basis, at the centre of their posterior."""
+        names = self.model.readout.names
+        return np.asarray(self.model.readout.loadings(self.values) if names else self.centre.loadings, float)
+
+    @functools.cached_property
+    def centre(self) -> Parameters:
+        """The parameters at the centre of their posterior; see `canonical.centre`."""
+        return canonical.centre(self)
+
+    @functools.cached_property
+    def parameter_mean(self) -> dict[str, np.ndarray]:
+        """The parameters of `parameters` at the centre of the posterior, without the sample axis."""
+        canonical_values = canonical.parameters(
+            self, jax.tree.map(lambda a: a[None], self.centre._replace(uncertainty=None))
+        )
+        return {name: np.asarray(value) for name, value in self.values.items()} | {
+            k: v[0] for k, v in canonical_values.items()
+        }
+
+    @functools.cached_property
+    def _derived_draws(self) -> Parameters:
+        return canonical.derived_draws(self)
+
+    @functools.cached_property
+    def _canonical_draws(self) -> dict[str, np.ndarray]:
+        return canonical.parameters(self, self._derived_draws)
+
+    def _rows(self, draws: int, seed: int) -> np.ndarray:
+        kept = len(next(iter(self.draws.values())))
+        draws, seed = whole_number(draws, "Posterior", "draws", 1), seed_number(seed, "Posterior")
+        return np.random.default_rng(seed).choice(kept, draws, replace=draws > kept)
