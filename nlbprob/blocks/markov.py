@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax import lax, random
 from numpyro.distributions import constraints
 
-from nlbprob.numerics.gaussian import Chain, Smoothed, cholesky, symmetrize
+from nlbprob.numerics.gaussian import Chain, Smoothed, cholesky, solve, symmetrize
 
 
 class LinearGaussianMarkov(dist.Distribution):
@@ -86,8 +85,7 @@ class LinearGaussianMarkov(dist.Distribution):
             A distribution with events [time, state].
         """
         mean, covariance, cross = smoothed.mean, smoothed.covariance, smoothed.cross_covariance
-        factor = (cholesky(covariance[..., :-1, :, :]), True)
-        gain = jax.scipy.linalg.cho_solve(factor, cross.mT).mT
+        gain = solve(covariance[..., :-1, :, :], cross.mT).mT
         offset = mean[..., 1:, :] - jnp.einsum("...ij,...j->...i", gain, mean[..., :-1, :])
         later = covariance[..., 1:, :, :]
         noise = symmetrize(later - gain @ cross.mT)

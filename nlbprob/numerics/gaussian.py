@@ -8,6 +8,7 @@ a time axis, or neither.
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Shaped
@@ -101,6 +102,14 @@ def cholesky(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
     added = jnp.where(varies, 4 * jnp.finfo(matrix.dtype).eps, 1.0)
     root = jnp.linalg.cholesky(scaled + added[..., None] * jnp.eye(matrix.shape[-1], dtype=matrix.dtype))
     return jnp.where(varies, scale, 0.0)[..., None] * root
+
+
+def solve(covariance: Float[Array, "*batch n n"], right: Float[Array, "*batch n m"]) -> Float[Array, "*batch n m"]:
+    """covariance^-1 right, with zeros in the rows of states without variance."""
+    root = cholesky(covariance)
+    varies = jnp.diagonal(root, axis1=-2, axis2=-1)[..., None] > 0
+    root = root + jnp.where(varies, 0.0, jnp.eye(root.shape[-1], dtype=root.dtype))
+    return jax.scipy.linalg.cho_solve((root, True), jnp.where(varies, right, 0.0))
 
 
 def condition(

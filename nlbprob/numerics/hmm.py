@@ -28,25 +28,46 @@ def steps(
     return None if transition.ndim == 2 else jnp.moveaxis(transition, -3, 0)
 
 
+def log_sum(logs: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
+    """log sum exp(logs), minus infinity with a derivative of zero where all are impossible."""
+    largest = lax.stop_gradient(jnp.max(logs, axis, keepdims=True))
+    largest = jnp.where(jnp.isfinite(largest), largest, 0.0)
+    total = jnp.sum(jnp.exp(logs - largest), axis)
+    possible = total > 0
+    log_total = jnp.where(possible, jnp.log(jnp.where(possible, total, 1.0)), -jnp.inf)
+    return log_total + jnp.squeeze(largest, axis)
+
+
+def lowered(logs: Float[Array, "*batch state"]) -> tuple[Float[Array, "*batch state"], Float[Array, "*batch"]]:
+    """Logarithms less the largest of the states, and that one, which counts as constant in derivatives."""
+    largest = lax.stop_gradient(jnp.max(logs, -1))
+    largest = jnp.where(jnp.isfinite(largest), largest, 0.0)
+    return logs - largest[..., None], largest
+
+
 def forward(
     initial: Float[Array, "... state"],
     transition: Float[Array, "*step state state"],
     evidence: Float[Array, "*batch time state"],
 ) -> tuple[Float[Array, "time *batch state"], Float[Array, "*batch"]]:
-    """log p(s_t, evidence up to t), time first, and the log normaliser."""
+    """log p(s_t, evidence up to t) less the largest of each bin, time first, and the log normaliser.
+
+    The largest ones are summed apart: in float32 the logarithms of a long chain would grow until no digits are left for
+    the differences between states.
+    """
     leading = jnp.moveaxis(evidence, -2, 0)
     varying = steps(transition)
-    first = initial + leading[0]
+    first, first_largest = lowered(initial + leading[0])
 
     def advance(
         alpha: Float[Array, "*batch state"], inputs: tuple[Float[Array, "*batch state"], Array | None]
-    ) -> tuple[Float[Array, "*batch state"], Float[Array, "*batch state"]]:
+    ) -> tuple[Float[Array, "*batch state"], tuple[Float[Array, "*batch state"], Float[Array, "*batch"]]]:
         now, step = inputs
-        moved = jax.nn.logsumexp(alpha[..., :, None] + (transition if step is None else step), -2) + now
-        return moved, moved
+        moved, largest = lowered(log_sum(alpha[..., :, None] + (transition if step is None else step), -2) + now)
+        return moved, (moved, largest)
 
-    last, later = lax.scan(advance, first, (leading[1:], varying))
-    return jnp.concatenate([first[None], later]), jax.nn.logsumexp(last, -1)
+    last, (later, largest) = lax.scan(advance, first, (leading[1:], varying))
+    return jnp.concatenate([first[None], later]), first_largest + largest.sum(0) + log_sum(last, -1)
 
 
 def forward_backward(
@@ -63,7 +84,7 @@ def forward_backward(
         beta: Float[Array, "*batch state"], inputs: tuple[Float[Array, "*batch state"], Array | None]
     ) -> tuple[Float[Array, "*batch state"], Float[Array, "*batch state"]]:
         later, step = inputs
-        moved = jax.nn.logsumexp((transition if step is None else step) + (beta + later)[..., None, :], -1)
+        moved, _ = lowered(log_sum((transition if step is None else step) + (beta + later)[..., None, :], -1))
         return moved, beta
 
     first, later = lax.scan(backward_pass, jnp.zeros_like(alpha[0]), (leading[1:], varying), reverse=True)
@@ -71,7 +92,7 @@ def forward_backward(
     marginal = jax.nn.softmax(alpha + beta, -1)
     after = (beta[1:] + leading[1:])[..., None, :] + (transition if varying is None else varying)
     joint = alpha[:-1][..., :, None] + after
-    pair = jax.nn.softmax(joint.reshape(*joint.shape[:-2], -1), -1).reshape(joint.shape)
+    pair = jax.nn.softmax(joint, (-2, -1))
     axis = evidence.ndim - 2
     return Path(jnp.moveaxis(marginal, 0, axis), jnp.moveaxis(pair, 0, axis), log_normalizer)
 
@@ -116,7 +137,13 @@ def expected_log_prior(
     path: Path, initial: Float[Array, "... state"], transition: Float[Array, "... state state"]
 ) -> Float[Array, "*batch"]:
     """E_q[log p(s)]."""
-    return jnp.sum(path.marginal[..., 0, :] * initial, -1) + jnp.sum(path.pair * transition, (-1, -2, -3))
+    first = jnp.sum(weighted(path.marginal[..., 0, :], initial), -1)
+    return first + jnp.sum(weighted(path.pair, transition), (-1, -2, -3))
+
+
+def weighted(p: Float[Array, "..."], logs: Float[Array, "..."]) -> Float[Array, "..."]:
+    """p times a log probability, zero where both are impossible."""
+    return p * jnp.where((p > 0) | (logs > -jnp.inf), logs, 0.0)
 
 
 def xlogx(p: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

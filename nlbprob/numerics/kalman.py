@@ -25,6 +25,7 @@ from nlbprob.numerics.gaussian import (
     condition,
     merge,
     predict,
+    solve,
     symmetrize,
     time_leading,
 )
@@ -88,7 +89,7 @@ def backward(chain: Chain, filtered: Filtered) -> BackwardSteps:
     mean, covariance = filtered.mean[..., :-1, :], filtered.covariance[..., :-1, :, :]
     ahead_mean, ahead = filtered.predicted_mean[..., 1:, :], filtered.predicted_covariance[..., 1:, :, :]
     transition = chain.transition
-    gain = jax.scipy.linalg.cho_solve((cholesky(ahead), True), transition @ covariance).mT
+    gain = solve(ahead, transition @ covariance).mT
     reduction = jnp.eye(mean.shape[-1], dtype=mean.dtype) - gain @ transition
     residual = symmetrize(reduction @ covariance @ reduction.mT + gain @ chain.noise @ gain.mT)
     return gain, mean - apply(gain, ahead_mean), residual

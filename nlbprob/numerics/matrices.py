@@ -36,18 +36,19 @@ def positive_part(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n 
 
 def spectral_radius(matrix: Float[Array, "n n"], squarings: int = 12) -> Float[Array, ""]:
     """The largest |eigenvalue|, by Gelfand's formula |A^(2^s)|^(1/2^s); from above, within a factor n^(1/2^s)."""
+    tiny = jnp.finfo(matrix.dtype).tiny  # where a power of A is zero, so are all eigenvalues
 
     def square(
         carry: tuple[Float[Array, "n n"], Float[Array, ""]], power: Float[Array, ""]
     ) -> tuple[tuple[Float[Array, "n n"], Float[Array, ""]], None]:
         current, log_radius = carry
-        norm = jnp.linalg.norm(current)
+        norm = jnp.maximum(jnp.linalg.norm(current), tiny)
         current = current / norm
         return (current @ current, log_radius + jnp.log(norm) * power), None
 
     powers = 0.5 ** jnp.arange(squarings, dtype=matrix.dtype)
     (last, log_radius), _ = lax.scan(square, (matrix, jnp.zeros((), matrix.dtype)), powers)
-    return jnp.exp(log_radius + jnp.log(jnp.linalg.norm(last)) * 0.5**squarings)
+    return jnp.exp(log_radius + jnp.log(jnp.maximum(jnp.linalg.norm(last), tiny)) * 0.5**squarings)
 
 
 def stationary_covariance(

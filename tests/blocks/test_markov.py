@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from nlbprob.blocks.markov import LinearGaussianMarkov
-from nlbprob.numerics.gaussian import Chain
+from nlbprob.numerics import kalman
+from nlbprob.numerics.gaussian import Chain, Sites
 from tests.numerics import oracles
 
 CHAIN = Chain(
@@ -33,6 +34,29 @@ def test_draws_have_the_moments_of_the_joint_normal():
     draws = np.asarray(distribution.sample(jax.random.key(0), (40_000,))).reshape(-1, 8)
     np.testing.assert_allclose(draws.mean(0), mean, atol=0.03)
     np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.06)
+
+
+@pytest.mark.parametrize("variance", [0.6, 0.0])
+def test_the_posterior_run_forward_is_the_dense_posterior(variance):
+    noise, start = (
+        np.diag([0.4, variance / 2]),
+        np.diag([1.0, variance]),
+    )  # without variance a state moves by its offset
+    chain = CHAIN._replace(initial_covariance=start, noise=noise, transition=np.array([[0.9, -0.2], [0.0, 0.8]]))
+    random = np.random.default_rng(0)
+    sites = Sites(random.standard_normal((4, 2)), np.broadcast_to(np.eye(2) + 0.5, (4, 2, 2)))
+
+    @jax.jit
+    def forward(chain, sites):
+        """The moments of the first state, and the steps, of the posterior."""
+        smoothed = kalman.smooth(chain, sites, kalman.filter(chain, sites, False), False)
+        found = LinearGaussianMarkov.from_smoothed(smoothed)
+        return Chain(found.initial_mean, found.initial_covariance, found.transition, found.offset, found.noise)
+
+    with jax.enable_x64(True):
+        found = oracles.joint(forward(*jax.tree.map(jnp.asarray, (chain, sites))), 4)
+    for own, expected in zip(found, oracles.posterior(chain, *sites), strict=False):
+        np.testing.assert_allclose(own, expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("batch", [(), (3,), (2, 3)])
