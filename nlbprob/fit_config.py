@@ -54,15 +54,16 @@ class FitConfig:
         None,
         whole,
         "a whole number, 0 or more",
-        "iterations of the first stage, variational EM, at most (default 30, or 100 where the model needs more)",
+        "iterations of the first stage, variational EM, at most (default 100, or 200 where the model needs more)",
         "N",
         int,
     )
-    svi_steps: int = declared(
-        40,
+    svi_steps: int | None = declared(
+        None,
         whole,
         "a whole number, 0 or more",
-        "steps of the second stage, for the posterior (default 40)",
+        "steps of stochastic variational inference (default 0 for neuron and map, whose posterior is that about EM's "
+        "estimate, else 40)",
         "N",
         int,
     )
@@ -70,7 +71,7 @@ class FitConfig:
         None,
         count,
         "a whole number of trials, 1 or more",
-        "trials in a step of the second stage (default: a quarter of all, at least 32)",
+        "trials in a step of stochastic variational inference (default: a quarter of all, at least 32)",
         "N",
         int,
     )

@@ -224,6 +224,9 @@ class LDS(Latent):
         root = vectors * jnp.sqrt(jnp.maximum(variance, 1e-6 * variance[-1]))
         whitened = jnp.linalg.solve(root, transition @ root)
         left, contraction, right = jnp.linalg.svd(whitened)
+        # Singular vectors have no sign of their own: a latent keeps the one that it had.
+        signs = jnp.where(jnp.diagonal(root @ right.T) < 0, -1.0, 1.0)
+        left, right = left * signs, right * signs[:, None]
         basis = root @ right.T
         decay_ms = -bin_ms / jnp.log(jnp.clip(contraction, math.exp(-10.0), math.exp(-bin_ms / (2 * slowest_ms))))
         rotation = matrices.inverse_cayley(right @ left)

@@ -16,6 +16,9 @@ from nlbprob.model import Model, Parameters
 if TYPE_CHECKING:
     from nlbprob.posterior.fitted import FittedModel
 
+#: Of a readout's variance at least this fraction counts as the neuron's own.
+LEAST_LEFT = 0.2
+
 
 def rotation(model: Model, loadings: Float[np.ndarray, "neuron latent"]) -> np.ndarray:
     """The orthogonal R for which loadings C R are canonical: orthogonal, by size, the largest of each latent positive.
@@ -85,12 +88,26 @@ def parameters(posterior: "FittedModel", theta: Parameters) -> dict[str, np.ndar
 
 
 def readout_covariance(posterior: "FittedModel") -> Float[np.ndarray, "neuron width width"]:
-    """The covariance over draws of each neuron's baseline and loadings."""
+    """The covariance over draws of each neuron's baseline and loadings, where the latents are what they are.
+
+    A part of each draw is but another shift and scale of all latents: trajectories that are inferred with it undo it.
+    It is taken out of the draw, as the least squares of all readouts show it, and what is left of each neuron widened
+    by what least squares take of independent numbers.
+    """
     if names := posterior.model.readout.names:
         parts = [posterior.draws[name] for name in names]
+        centre = np.concatenate([posterior.values[name].reshape(parts[0].shape[1], -1) for name in names], 1)
     else:
         derived = posterior._derived_draws
         parts = [np.asarray(derived.baseline), np.asarray(derived.loadings)]
+        centre = np.concatenate([part.mean(0).reshape(part.shape[1], -1) for part in parts], 1)
     rows = np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], 2).astype(float)
     rows = rows - rows.mean(0)
+    loadings = centre[:, 1:].astype(float)
+    projection = loadings @ np.linalg.pinv(loadings)
+    rows[..., 0] -= rows[..., 0] @ projection
+    squares = np.maximum((loadings**2).sum(0), np.finfo(float).tiny)
+    rows[..., 1:] -= np.einsum("snk,nk->sk", rows[..., 1:], loadings)[:, None] / squares * loadings
+    taken = np.concatenate([np.diagonal(projection)[:, None], loadings**2 / squares], 1)
+    rows /= np.sqrt(np.maximum(1 - taken, LEAST_LEFT))
     return np.einsum("sni,snj->nij", rows, rows) / (len(rows) - 1)

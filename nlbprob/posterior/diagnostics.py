@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nlbprob.blocks.lds import SLOWEST_DECAY_TRIALS
-from nlbprob.infer.em.convergence import TOLERANCE, converged
+from nlbprob.infer.em.convergence import TOLERANCE, level
 
 if TYPE_CHECKING:
     from nlbprob.posterior.fitted import FittedModel
@@ -59,17 +59,24 @@ def em(posterior: "FittedModel") -> Iterator[Finding]:
             f"EM predicted the hidden counts best, at {max(bits):.3f} bits/spike, in iteration "
             f"{1 + int(np.argmax(bits))} of {count}, and went back to it.",
         )
-    elif posterior.config.get("em_settled", converged(bounds, "closed")):
-        yield Finding(True, f"EM converged after {count} iterations.")
+    elif posterior.config.get("em_settled", level(bounds, "closed")):
+        yield Finding(True, f"EM converged after {count} iterations{largest_move(posterior)}.")
     elif count < limit:
         yield Finding(False, f"EM was interrupted after {count} of {limit} iterations: continue with init=posterior.")
     else:
         fraction = f"{100 * last / rise:.2g}% of its total rise" if rise > 0 else "an unknown fraction"
         yield Finding(
             False,
-            f"EM ran out of its {count} iterations, the last of which raised the bound by {fraction}: "
-            f"give it more, em_iterations={2 * count}.",
+            f"EM ran out of its {count} iterations, the last of which raised the bound by "
+            f"{fraction}{largest_move(posterior)}: give it more, em_iterations={2 * count}.",
         )
+
+
+def largest_move(posterior: "FittedModel") -> str:
+    """How far EM's last iteration moved the parameter that it moved most, where that is known."""
+    if not (moved := posterior.config.get("em_moved")):
+        return ""
+    return f"; the last moved no parameter by more than {moved[1]:.2g} of its standard deviation ({moved[0]})"
 
 
 def svi(posterior: "FittedModel") -> Iterator[Finding]:
@@ -78,7 +85,7 @@ def svi(posterior: "FittedModel") -> Iterator[Finding]:
     count, limit = len(bounds), posterior.config.get("svi_steps", len(bounds))
     if not limit:
         if posterior.has_width:
-            yield Finding(True, "Without SVI steps the parameters' uncertainty is that of EM's curvature.")
+            yield Finding(True, "The parameters' posterior is normal about EM's estimate.")
         return
     if count < limit:
         yield Finding(False, f"SVI was interrupted after {count} of {limit} steps: continue with init=posterior.")

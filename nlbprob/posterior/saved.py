@@ -42,6 +42,7 @@ CONFIG: dict[str, type | tuple[type, ...]] = {
     "seeds": list,
     "occupancy": dict,
     "em_settled": bool,
+    "em_moved": list,
     "sessions": dict,
 }
 #: Settings that every fit has.
@@ -70,6 +71,8 @@ def check_facts(facts: Any) -> None:
         raise DamageError(f"its entry config.precision is {config['precision'][:100]!r}")
     if not all(isinstance(one, dict) and {"seed", "elbo"} <= one.keys() for one in config.get("seeds", [])):
         raise DamageError("its entry config.seeds is no list of seeds with their bounds")
+    if "em_moved" in config and list(map(type, config["em_moved"])) != [str, float]:
+        raise DamageError("its entry config.em_moved is no parameter with its movement")
     for shares in config.get("occupancy", {}).values():
         listed(shares)
     for place in (place for places in config.get("sessions", {}).values() for place in listed(places)):

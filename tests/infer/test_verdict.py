@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import nlbprob as nlb
-from nlbprob.infer.em.convergence import converged
+from nlbprob.infer.em.convergence import converged, level
 from nlbprob.infer.fit import errors as failures
 from tests.conftest import SHORT
 
@@ -76,12 +76,27 @@ def test_pruned_latents_and_decay_times_at_an_end_are_told(fitted):
     assert "decay" not in told(fitted, values={"lds.decay_ms": np.array([20.0, 2000.0])})
 
 
-def test_em_settles_where_the_bound_hardly_rises():
+def test_the_bound_is_level_where_it_hardly_rises():
     bounds = [-(0.5**k) for k in range(20)]
     shares = [(bounds[k] - bounds[k - 1]) / (bounds[k] - bounds[0]) for k in range(1, 20)]
     for count in range(2, 21):
-        assert converged(bounds[:count], "closed") == (count >= 10 and shares[count - 2] < 0.005)
-        assert converged(bounds[:count], "gradual") == (count >= 10 and shares[count - 2] < 0.00005)
+        assert level(bounds[:count], "closed") == (count >= 10 and shares[count - 2] < 0.005)
+        assert level(bounds[:count], "gradual") == (count >= 10 and shares[count - 2] < 0.00005)
+
+
+def test_em_has_converged_where_no_parameter_moves_any_more():
+    assert converged([None, 0.2, 0.04, 0.03, 0.02])
+    assert not converged([None, 0.04, 0.03, 0.2])
+    assert not converged([None, None, 0.04, 0.03])
+    assert not converged([])
+
+
+def test_the_verdict_says_what_moved_most(fitted):
+    moved = ["lds.decay_ms", 0.5]
+    words = told(fitted, em=RISING, em_settled=False, em_moved=moved)
+    assert re.search(
+        r"ran out.*moved no parameter by more than 0\.5 of its standard deviation \(lds\.decay_ms\)", words
+    )
 
 
 def test_several_seeds_keep_the_best_which_is_that_of_its_own_fit(fitted, recording):
@@ -103,9 +118,9 @@ def test_several_seeds_keep_the_best_which_is_that_of_its_own_fit(fitted, record
 
 
 @pytest.mark.parametrize("pace", ["closed", "mixture", "gradual"])
-def test_a_bound_that_falls_has_not_settled(pace):
-    assert converged(np.append(RISING[:12], RISING[11] + 0.001), pace)
-    assert not converged(np.append(RISING[:12], RISING[11] - 5.0), pace)
+def test_a_bound_that_falls_is_not_level(pace):
+    assert level(np.append(RISING[:12], RISING[11] + 0.001), pace)
+    assert not level(np.append(RISING[:12], RISING[11] - 5.0), pace)
 
 
 def test_a_fit_without_iterations_is_shown(fitted):

@@ -1,28 +1,101 @@
 """When EM has converged, and what the trials then occupy."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
+
+from nlbprob.infer.runtime.programs import program
 
 if TYPE_CHECKING:
-    from nlbprob.infer.em.steps import EStep
+    from nlbprob.infer.em.steps import EM, EStep
     from nlbprob.infer.runtime.batch import Batch
     from nlbprob.model import Model
 
-#: EM ends where an iteration raises the bound by less than this fraction of its whole rise, after so many iterations:
-#: point estimates that are driven further fit small recordings too closely. Mixtures, and parameters without an update
-#: in closed form, take their time.
+#: The bound is level where an iteration raises it by less than this fraction of its whole rise, after so many
+#: iterations. Mixtures, and parameters without an update in closed form, take their time.
 TOLERANCE, LEAST_ITERATIONS = {"closed": 0.005, "mixture": 0.001, "gradual": 0.00005}, 10
+#: EM ends where no parameter has moved by more than this fraction of its standard deviation in any of so many
+#: iterations.
+MOVEMENT, STILL_ITERATIONS = 0.05, 3
+
+#: The axes of a block's sites along which a rotation of its latents acts.
+TURNED = ("latent", "latent_2", "pair")
 
 
-def converged(bounds: Sequence[float] | Float[np.ndarray, " step"], pace: str) -> bool:
+def level(bounds: Sequence[float] | Float[np.ndarray, " step"], pace: str) -> bool:
     """Whether the last EM iteration moved the bound by less than `TOLERANCE` of all that it has risen; pace: of its
-    parameters. A bound that falls by more has not converged: a step overshot.
+    parameters. A bound that falls by more is not level: a step overshot.
     """
     fraction = TOLERANCE[pace]
     return len(bounds) >= LEAST_ITERATIONS and bool(abs(bounds[-1] - bounds[-2]) < fraction * (bounds[-1] - bounds[0]))
+
+
+def converged(moved: Sequence[float | None]) -> bool:
+    """Whether no parameter has moved in the last iterations.
+
+    Args:
+        moved: of each iteration, how far the parameter went that moved most, in its standard deviations; None where the
+            bound was not level yet.
+    """
+    last = moved[-STILL_ITERATIONS:]
+    return len(last) == STILL_ITERATIONS and all(each is not None and each < MOVEMENT for each in last)
+
+
+@program("em")
+def movement(
+    em: "EM", before: dict[str, Any], after: dict[str, Any], deviations: dict[str, Array]
+) -> dict[str, Float[Array, ""]]:
+    """How far the entry of each site went that moved most, in its standard deviations.
+
+    Latents of which a rotation changes nothing may turn from one iteration to the next: of a neuron's loadings on them,
+    and of the parameters of their dynamics, the length counts.
+
+    Args:
+        em: the first stage.
+        before: values of all sites.
+        after: the same after an iteration.
+        deviations: standard deviations of the entries of each site in unconstrained space.
+    """
+    parts = [em.entries.split(em.entries.of(values)) for values in (before, after)]
+    moved = {}
+    for name, deviation in deviations.items():
+        rows = [rows_of(em, name, array) for array in (*(part[name] for part in parts), deviation)]
+        moved[name] = jnp.stack([lengthened(*group).max() for group in zip(*rows, strict=True)]).max()
+    return moved
+
+
+def rows_of(em: "EM", name: str, entries: Array) -> list[Float[Array, "row entry"]]:
+    """The entries of a site [row, entry] in groups, such that a rotation of latents leaves the length of each row."""
+    if name in em.model.readout.names[1:]:
+        if entries.shape[1] != em.model.dim:  # a site for the loadings of one block
+            return [entries]
+        blocks = [block for block in em.model.latents if block.n_latents]
+        parts = [(block, entries[:, em.model.slices[block.name]]) for block in blocks]
+        return [part if block.rotatable else part.reshape(-1, 1) for block, part in parts]
+    block = next((block for block in em.model.latents if name.startswith(f"{block.name}.")), None)
+    if block is None or not block.rotatable or name.endswith("decay_ms"):
+        return [entries.reshape(-1, 1)]
+    dims = em.sites[name].dims
+    if len(dims) != entries.ndim:
+        return [entries.reshape(1, -1)]
+    turned = [axis for axis, dim in enumerate(dims) if dim in TURNED]
+    size = math.prod(entries.shape[axis] for axis in turned)
+    return [jnp.moveaxis(entries, turned, range(-len(turned), 0)).reshape(-1, size)]
+
+
+def lengthened(
+    before: Float[Array, "row entry"], after: Float[Array, "row entry"], deviations: Float[Array, "row entry"]
+) -> Float[Array, " row"]:
+    """How far the length of each row went, in its standard deviations."""
+    if before.shape[1] == 1:
+        return (jnp.abs(after - before) / deviations)[:, 0]
+    lengths = [jnp.sqrt((rows**2).sum(1)) for rows in (before, after)]
+    slope = after / jnp.maximum(lengths[1], 1e-30)[:, None]
+    return jnp.abs(lengths[1] - lengths[0]) / jnp.maximum(jnp.sqrt(((slope * deviations) ** 2).sum(1)), 1e-30)
 
 
 def occupancy(model: "Model", batches: "Sequence[Batch]", chunks: "Sequence[EStep]") -> dict[str, list[float]]:

@@ -35,11 +35,13 @@ MOST_JOINT = 1000
 class TrialScores(NamedTuple):
     """Sums over trials of d bound / d entry by site, and of its outer products [entry, entry] (or squares [entry]).
 
-    scale: the score in the logs of the scales of latents, which come after the sites.
+    scale: the score in the logs of the scales of latents, which come after the sites; shift: in a shift of each latent,
+    which come last, where they are asked for.
     """
 
     score: dict[str, Array]
     scale: Float[Array, " group"]
+    shift: Float[Array, " shift"]
     information: Float[Array, "..."]
 
 
@@ -60,12 +62,16 @@ def scale_groups(model: Model) -> Int[np.ndarray, " latent"]:
 
 
 class FisherScoring(NamedTuple):
-    """The entries to move, of a model in its context, and the groups of latents whose scale moves with them."""
+    """The entries to move, of a model in its context, and the groups of latents whose scale moves with them.
+
+    n_shifts: of how many latents a shift takes part, too: all or none.
+    """
 
     model: Model
     context: Context
     entries: Entries
     groups: Int[np.ndarray, " latent"]
+    n_shifts: int = 0
 
     @property
     def n_scales(self) -> int:
@@ -110,13 +116,17 @@ class FisherScoring(NamedTuple):
             elbo = elbo if theta.mixture is None else elbo - theta.mixture.log_weights
             local = cvi.init(problem, sites, None, auxiliary)._replace(smoothed=smoothed, elbo=elbo)
 
-            def bound(at: Float[Array, " entry"], scales: Float[Array, " group"]) -> Float[Array, ""]:
+            def bound(
+                at: Float[Array, " entry"], scales: Float[Array, " group"], shifts: Float[Array, " shift"]
+            ) -> Float[Array, ""]:
                 theta = parameters_at(model, self.context, entries.into(values, at))
-                theta = theta._replace(loadings=theta.loadings * self.factors(scales))
+                baseline = theta.baseline + theta.loadings @ shifts if self.n_shifts else theta.baseline
+                theta = theta._replace(loadings=theta.loadings * self.factors(scales), baseline=baseline)
                 problem, repeated = trial_problem(model, theta, batch)
                 return combined(theta, bound_of.bound(problem, model.observation, repeated, local))[0].sum()
 
-            return jnp.concatenate(jax.grad(bound, (0, 1))(entries.of(values), jnp.zeros(self.n_scales, mean.dtype)))
+            none = (jnp.zeros(number, mean.dtype) for number in (self.n_scales, self.n_shifts))
+            return jnp.concatenate(jax.grad(bound, (0, 1, 2))(entries.of(values), *none))
 
         trials = batch.counts.shape[0]
         batches = jax.tree.map(lambda a: a[:, None], batch)
@@ -127,8 +137,9 @@ class FisherScoring(NamedTuple):
         each = jnp.where(batch.seen.any((1, 2))[:, None], each, 0.0)
         finite = jnp.nan_to_num(each)
         information = finite.T @ finite if each.shape[1] <= MOST_JOINT else (finite**2).sum(0)
-        score, scale = jnp.split(each.sum(0), [each.shape[1] - self.n_scales])
-        return TrialScores(entries.split(score), scale, information)
+        ends = np.cumsum([each.shape[1] - self.n_scales - self.n_shifts, self.n_scales])
+        score, scale, shift = jnp.split(each.sum(0), ends)
+        return TrialScores(entries.split(score), scale, shift, information)
 
     def step(
         self,

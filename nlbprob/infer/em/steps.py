@@ -12,6 +12,7 @@ from numpyro.distributions.constraints import Constraint
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.identity import Identified
+from nlbprob.infer.em import shift
 from nlbprob.infer.em import updates as maximize
 from nlbprob.infer.em.fisher import FisherScoring, StepSize, TrialScores, scale_groups
 from nlbprob.infer.parameters.flat import Entries
@@ -23,7 +24,7 @@ from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.problem import Auxiliary, SiteState, combined, trial_problem
 from nlbprob.model import Model
 from nlbprob.numerics import matrices
-from nlbprob.numerics.gaussian import Moments, Sites
+from nlbprob.numerics.gaussian import Moments, Sites, apply
 
 #: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is unknown.
 START_SCALE = 0.05
@@ -33,8 +34,8 @@ class EStep(NamedTuple):
     """The E-step of a chunk of trials.
 
     site_state: what the next one starts from; elbo: of each trial; responsibility: of each trial's components, by row;
-    moments: mean and covariance of the state; statistics: for the updates; scores: gradients of the bound in the free
-    sites, where there are some.
+    moments: mean and covariance of the state; statistics: for the updates; shift: for that of all latents at once;
+    scores: gradients of the bound in the free sites, where there are some.
     """
 
     site_state: SiteState
@@ -42,6 +43,7 @@ class EStep(NamedTuple):
     responsibility: Float[Array, " row"]
     moments: Moments
     statistics: tuple[Any, ...]
+    shift: shift.ShiftStatistics
     scores: TrialScores | None
 
 
@@ -85,6 +87,11 @@ class EM(Identified):
     def sites(self) -> dict[str, Site]:
         """Every parameter site."""
         return parameter_sites(self.model, self.context)
+
+    @property
+    def entries(self) -> Entries:
+        """The entries of all parameter sites."""
+        return Entries(self.sites)
 
     @property
     def scoring(self) -> FisherScoring:
@@ -158,7 +165,8 @@ def e_step(
     step_size = jnp.minimum(1.0, cvi.GROW * local.step_size)
     next_state = SiteState(local.sites, step_size, local.auxiliary)
     scores = scoring.scores(values, batch, next_state, responsibility, moments) if scoring.entries.sites else None
-    return EStep(next_state, elbo, responsibility, moments, statistics, scores)
+    shifted = shift.statistics(model, problem, repeated, local.sites, local.held, moments, responsibility)
+    return EStep(next_state, elbo, responsibility, moments, statistics, shifted, scores)
 
 
 @program("em")
@@ -171,9 +179,15 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
     marginals = stacked([(chunk.moments, chunk.responsibility) for chunk in chunks])
     theta = parameters_at(model, context, values)
     curvature = state.curvature
+    by = jnp.zeros(model.dim, curvature.dtype)
     if model.readout.names:
         penalty = model.penalty(context, theta, values)
+        shifts = jax.tree.map(lambda *parts: sum(parts), *[chunk.shift for chunk in chunks])
+        location, precision = (jnp.broadcast_to(part, curvature.shape[:2])[:, 0] for part in penalty)
+        by = shift.step(shifts, theta.baseline, theta.loadings, location, precision)
+        before = theta.loadings
         theta, curvature = maximize.readout(model, theta, data, marginals, penalty)
+        theta = theta._replace(baseline=theta.baseline + before @ by)
         values |= model.readout.maximize(theta.loadings, curvature, values)
     values |= maximize.observation(model, context, em.supports, values, theta, data, marginals)
     step_size, scale = state.stride, jnp.ones(())
@@ -191,13 +205,12 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
         site, place = model.templates.site("coefficients"), model.template_slice
         values[site] = values[site] @ jnp.linalg.inv(basis[place, place]).T
     turn = basis * scale[..., None]
-    rows = tuple(
-        chunk.site_state._replace(
-            sites=Sites(chunk.site_state.sites.linear @ turn, turn.T @ chunk.site_state.sites.precision @ turn)
-        )
-        for chunk in chunks
-    )
-    return EMState(values, inverse @ curvature @ inverse.T, rows, step_size)
+    rows = []
+    for chunk in chunks:
+        sites = chunk.site_state.sites
+        linear = sites.linear - apply(sites.precision, by)
+        rows.append(chunk.site_state._replace(sites=Sites(linear @ turn, turn.T @ sites.precision @ turn)))
+    return EMState(values, inverse @ curvature @ inverse.T, tuple(rows), step_size)
 
 
 def bound(chunks: Iterable[EStep]) -> float:

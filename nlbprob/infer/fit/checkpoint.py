@@ -32,7 +32,7 @@ TIME_FRACTION, LEAST_SECONDS = 0.02, 10.0
 #: Packages whose versions decide a fit's numbers.
 PACKAGES = ("jax", "jaxlib", "numpyro", "optax", "numpy")
 #: Changes whenever what is written does.
-FORMAT = 2
+FORMAT = 3
 
 
 class Checkpoints:
@@ -117,7 +117,13 @@ def static_names(kind: Any) -> list[str]:
 def read_statics(kind: type, facts: dict[str, Any]) -> dict[str, Any]:
     """The fields of a dataclass that are no arrays, from JSON."""
     fields = {name: facts[name] for name in static_names(kind)}
-    return fields | {"log": tuple(FitInfo(**{**row, "elbos": tuple(row["elbos"])}) for row in fields["log"])}
+    return fields | {"log": tuple(map(read_info, fields["log"]))}
+
+
+def read_info(row: dict[str, Any]) -> FitInfo:
+    """The info of a step from JSON, which knows no tuples."""
+    moved = None if row["moved"] is None else tuple(row["moved"])
+    return FitInfo(**{**row, "elbos": tuple(row["elbos"]), "moved": moved})
 
 
 def fingerprint(setup: Setup) -> dict[str, Any]:
@@ -202,6 +208,7 @@ def template(setup: Setup, facts: dict[str, Any]) -> FitState:
     words["seeds"] = tuple((seed, elbo) for seed, elbo in facts["seeds"])
     return FitState(
         em=em,
+        deviations=setup.deviation_shapes() if "deviations" in parts else None,
         heldout=BestHeldout(sites.values, sites.rows) if "heldout" in parts else None,
         result=result,
         svi=state if "svi" in parts else None,

@@ -1,5 +1,6 @@
 """The first stage, variational EM, step by step: a warm start where the model asks for one, then EM from each seed."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from nlbprob.infer.start import warm_start
 from nlbprob.infer.start.initial import from_warm_start, initial_guess, site_values
 from nlbprob.infer.trajectories.marginals import COLD_STEPS
 from nlbprob.infer.trajectories.problem import SiteState
+from nlbprob.infer.vi import widths as information
 
 #: (stage, iteration, elbos, heldout_bits) -> the step's FitInfo.
 MakeInfo = Callable[..., FitInfo]
@@ -96,11 +98,18 @@ def em_step(setup: Setup, state: FitState, make_info: MakeInfo, meanwhile: Calla
         bits = hidden.score(before.values, chunks)
         if bits >= max(bits_of(state, seed), default=bits):
             heldout = BestHeldout(before.values, tuple(chunk.site_state for chunk in chunks))
-    info = make_info("em", number, (bound(chunks),), bits)
+    elbo, history = bound(chunks), state.of_stage("em", seed)
+    deviations, moved = state.deviations, None
+    if deviations is None and convergence.level([*(info.elbo for info in history), elbo], setup.em.pace):
+        deviations = information.deviations(setup.em, setup.other_sites, setup.widths(before, chunks))
+    if deviations is not None:
+        found = convergence.movement(setup.em, before.values, em.values, deviations)
+        moved = max(((name, float(value)) for name, value in found.items()), key=lambda pair: pair[1])
+    info = dataclasses.replace(make_info("em", number, (elbo,), bits), moved=moved)
     log = (*state.log, info) if count else state.log
-    state = state.replace(em=em, iteration=number, heldout=heldout, log=log)
+    state = state.replace(em=em, iteration=number, heldout=heldout, log=log, deviations=deviations)
     history = state.of_stage("em", seed)
-    converged = convergence.converged([info.elbo for info in history], setup.em.pace)
+    converged = convergence.converged([info.moved and info.moved[1] for info in history])
     converged |= hidden is not None and should_stop(bits_of(state, seed))
     if converged or number >= count:
         return ended(setup, state, chunks, bool(converged)), info
@@ -133,7 +142,7 @@ def ended(setup: Setup, state: FitState, chunks: tuple[EStep, ...], converged: b
     seeds = (*state.seeds, (seed, result.elbo))
     if state.result is not None and state.result.elbo >= result.elbo:
         result = state.result
-    state = state.replace(result=result, seeds=seeds, heldout=None)
+    state = state.replace(result=result, seeds=seeds, heldout=None, deviations=None)
     if state.seed_index + 1 == len(setup.config.seeds):
         return state.replace(stage="svi", iteration=0, em=result.em)
     return init(setup, state.seed_index + 1).replace(result=result, seeds=seeds, log=state.log)

@@ -17,7 +17,8 @@ class Log:
     """Watches a fit and writes the info of each step to a file of JSON lines.
 
     A line has "stage", "step" (from 1 in its stage), "seed", "elbo" (nats), "seconds" since the fit started and
-    "peak_memory_mb" of the process; with early stopping "heldout_bits", too (bits per spike).
+    "peak_memory_mb" of the process; with early stopping "heldout_bits", too (bits per spike); once EM's bound is
+    level "moved_most" and "moved_by_sd": the site that moved most, and by how many standard deviations.
 
     Args:
         path: the file. Where the fit goes on from a checkpoint, lines up to it are kept and later ones removed.
@@ -39,6 +40,7 @@ def line_of(info: FitInfo) -> dict[str, Any]:
     """The log's line of a step."""
     line = {"stage": info.stage, "step": info.iteration, "seed": info.seed, "elbo": info.elbo, "seconds": info.seconds}
     line |= {} if info.heldout_bits is None else {"heldout_bits": info.heldout_bits}
+    line |= {} if info.moved is None else {"moved_most": info.moved[0], "moved_by_sd": info.moved[1]}
     return line | {"peak_memory_mb": peak_memory_mb()}
 
 

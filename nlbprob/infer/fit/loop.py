@@ -95,11 +95,11 @@ class Steps:
         if state.stage == "done":
             return 0
         if state.stage == "svi":
-            return setup.config.svi_steps - sum(len(info.elbos) for info in state.log if info.stage == "svi")
+            return setup.svi_steps - sum(len(info.elbos) for info in state.log if info.stage == "svi")
         warm = warm_start.ITERATIONS if setup.warm is not None and setup.init_values is None else 0
         later = (len(setup.config.seeds) - state.seed_index - 1) * (warm + setup.em_iterations)
         this = setup.em_iterations + (warm if state.stage == "warm start" else 0) - state.iteration
-        return this + later + setup.config.svi_steps
+        return this + later + setup.svi_steps
 
     def posterior(self) -> Posterior | None:
         """The posterior at the present state: EM's estimate before the second stage has ended.
@@ -145,7 +145,7 @@ def facts(setup: Setup, state: FitState) -> dict[str, Any]:
         "posterior": family.name,
         "posterior_words": family.words or family.name,
         "em_iterations": setup.em_iterations,
-        "svi_steps": config.svi_steps,
+        "svi_steps": setup.svi_steps,
         "early_stopping": config.early_stopping,
         "precision": config.precision,
         "train_trials": setup.n_trials,
@@ -153,6 +153,8 @@ def facts(setup: Setup, state: FitState) -> dict[str, Any]:
     }
     if result is not None:
         kept |= {"em_settled": result.converged, "occupancy": result.occupancy}
+        moved = result.log[-1].moved if result.log else None
+        kept |= {"em_moved": list(moved)} if moved else {}
         bits = [info.heldout_bits for info in result.log if info.heldout_bits is not None]
         kept |= {"heldout_bits": bits} if bits else {}
     if len(config.seeds) > 1:

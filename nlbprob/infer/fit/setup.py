@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -14,9 +14,10 @@ from jaxtyping import Array, Key
 from nlbprob.blocks.base import Context
 from nlbprob.fit_config import FitConfig
 from nlbprob.infer.em.early_stopping import Hidden
-from nlbprob.infer.em.steps import EM, EMState, e_step, flat, m_step
+from nlbprob.infer.em.steps import EM, EMState, EStep, e_step, flat, m_step
 from nlbprob.infer.parameters.sites import parameters_at
 from nlbprob.infer.runtime.batch import Batch, chunks, fit_chunk, prediction_chunk
+from nlbprob.infer.runtime.execute import map_chunks
 from nlbprob.infer.runtime.programs import Program
 from nlbprob.infer.start.warm_start import simpler_model
 from nlbprob.infer.trajectories.marginals import smoothed_marginals
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
 
 #: Natural-gradient steps in the first EM iteration, from the prior, and in each later one.
 FIRST_STEPS, LATER_STEPS = 8, 1
+#: Newton steps from the mode of the readout's posterior to its mean.
+MEAN_STEPS = 2
 #: Least number of trials in a minibatch by default.
 LEAST_BATCH = 32
 #: Most EM iterations by default, where all parameters have updates in closed form and where some have none.
-CLOSED_ITERATIONS, GRADUAL_ITERATIONS = 30, 100
+CLOSED_ITERATIONS, GRADUAL_ITERATIONS = 100, 200
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -88,6 +91,11 @@ class Setup:
         return CLOSED_ITERATIONS if closed else GRADUAL_ITERATIONS
 
     @property
+    def svi_steps(self) -> int:
+        """The steps of the second stage."""
+        return self.family.svi_steps if self.config.svi_steps is None else self.config.svi_steps
+
+    @property
     def n_trials(self) -> int:
         """How many trials there are."""
         return self.trials.n_trials
@@ -122,14 +130,14 @@ class Setup:
         Args:
             values: of all sites, where EM ended; None where it has not, see `Family.known_ahead`.
         """
-        guide, steps = self.family.guide_for(self.em, self.trials, values), self.config.svi_steps
+        guide, steps = self.family.guide_for(self.em, self.trials, values), self.svi_steps
         return svi.svi_program(self.model, self.context, guide, self.optimizer, steps)
 
     def minibatches(self, seed: int) -> np.ndarray:
         """Which trials each SVI step sees [call, step, draw]."""
         size = self.config.batch_size
         size = min(self.n_trials, max(LEAST_BATCH, -(-self.n_trials // 4)) if size is None else size)
-        return svi.minibatches(self.n_trials, size, max(self.config.svi_steps, 1), seed)
+        return svi.minibatches(self.n_trials, size, max(self.svi_steps, 1), seed)
 
     @property
     def first_index(self) -> Any:
@@ -145,6 +153,36 @@ class Setup:
         values = {name: site.shape for name, site in self.em.sites.items()}
         return self.em.init(values, self.batches, self.n_trials)
 
+    def widths(self, em: EMState, chunks: Sequence[EStep]) -> information.Widths:
+        """The widths of the parameters' posterior at EM's values, from the E-step there."""
+
+        def gather(pair: tuple[Batch, EStep]) -> Any:
+            return information.gather(self.em, self.other_sites, em.values, *pair)
+
+        parts = map_chunks(gather, zip(self.batches, chunks, strict=True))
+        total = jax.tree.map(lambda *each: sum(each), *parts)
+        return information.widths(self.em, self.other_sites, em.values, total, self.n_trials)
+
+    def mean_values(self, em: EMState, widths: information.Widths, chunks: Sequence[EStep]) -> dict[str, Any]:
+        """The values with the readout at the mean of its posterior, from the E-step where EM ended."""
+        values, covariance = em.values, widths[0]
+        if covariance is None:
+            return values
+        for _ in range(MEAN_STEPS):
+            slopes = map_chunks(
+                lambda pair, at=values: information.readout_slope(self.em, at, covariance, *pair),
+                zip(self.batches, chunks, strict=True),
+            )
+            values |= information.mean_readout(self.em, values, em.curvature, covariance, sum(slopes))
+        return values
+
+    def deviation_shapes(self) -> dict[str, Any]:
+        """The shapes of the standard deviations of all entries, by site."""
+        return {
+            name: jax.ShapeDtypeStruct(shape, jnp.result_type(float))
+            for name, shape in zip(self.em.sites, self.em.entries.shapes, strict=True)
+        }
+
     def compile_em(self) -> None:
         """Start to compile the first stage."""
         state = self.shapes()
@@ -159,6 +197,9 @@ class Setup:
         data, frames, state = self.svi_shapes(Program.ahead)
         if state is not None:
             svi.advance.ahead(self.loop(), state, self.first_index, data, frames, self.n_trials)
+        else:
+            guide = self.loop().guide
+            self.compile_readings(guide, guides.initial_params.ahead(guide, frames), frames, self.keys(0))
 
     def svi_shapes(self, trace: Callable[..., Any] = Program.shapes) -> tuple[Any, Any, Any]:
         """The shapes of what the second stage works on.
@@ -170,14 +211,17 @@ class Setup:
             The data; the frames, where the guide starts; NumPyro's state before the first step, None where there is
             no step.
         """
-        state, widths, loop = self.shapes(), (None, None), self.loop()
-        data, store = trace(flat, self.batches, state.rows)
+        state, widths, loop = self.shapes(), (None, None, None), self.loop()
+        data, store = trace(flat, self.batches, state.rows) if self.svi_steps else (None, None)
         if self.uses_trial_widths:
             chunk = e_step.shapes(self.em, state.values, self.batches[0], state.rows[0], LATER_STEPS, False)
             gathered = trace(information.gather, self.em, self.other_sites, state.values, self.batches[0], chunk)
             widths = trace(information.widths, self.em, self.other_sites, state.values, gathered, self.n_trials)
+            if widths[0] is not None:
+                slope = trace(information.readout_slope, self.em, state.values, widths[0], self.batches[0], chunk)
+                trace(information.mean_readout, self.em, state.values, state.curvature, widths[0], slope)
         frames = trace(guides.initial_frames, loop.guide, state.values, state.curvature, widths)
-        if not self.config.svi_steps:
+        if not self.svi_steps:
             return data, frames, None
         key = jax.random.key(0)
         return data, frames, trace(svi.init, loop, key, self.first_index, data, frames, store, self.n_trials)

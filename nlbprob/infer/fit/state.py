@@ -26,6 +26,8 @@ class FitInfo:
         elbos: the bound of each of the steps that were taken at once (several in the stage "svi"), nats.
         seconds: since the fit started, earlier parts of a resumed fit included.
         heldout_bits: bits per spike of what early stopping hides; None without early stopping.
+        moved: the site of the parameter that an iteration of EM moved most, and how far, in standard deviations of its
+            posterior; None before the bound is level, and in other stages.
     """
 
     stage: str
@@ -35,6 +37,7 @@ class FitInfo:
     elbos: tuple[float, ...]
     seconds: float
     heldout_bits: float | None = None
+    moved: tuple[str, float] | None = None
 
 
 @jax.tree_util.register_dataclass
@@ -77,6 +80,8 @@ class FitState:
         em: values of all parameter sites and the trials' posteriors; of the simpler model in a warm start.
         iteration: how many steps of the stage are done.
         seed_index: position of the current seed among the seeds.
+        deviations: standard deviation of every entry of each site, in unconstrained space, where the bound of EM became
+            level; None before that.
         heldout: where early stopping goes back to; None before its first score, or without it.
         result: what EM found from the best seed so far; None before the first seed is done.
         svi: NumPyro's state of the second stage; None before it.
@@ -91,6 +96,7 @@ class FitState:
     em: EMState
     iteration: int = dataclasses.field(default=0, metadata=STATIC)
     seed_index: int = dataclasses.field(default=0, metadata=STATIC)
+    deviations: dict[str, Any] | None = None
     heldout: BestHeldout | None = None
     result: EMResult | None = None
     svi: Any = None

@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nlbprob.infer.em.fisher import TrialScores
-from nlbprob.infer.em.steps import e_step, flat
+from nlbprob.infer.em.steps import EStep, e_step, flat
 from nlbprob.infer.fit import errors
 from nlbprob.infer.fit.em_stage import MakeInfo
 from nlbprob.infer.fit.setup import LATER_STEPS, Setup
@@ -16,7 +15,6 @@ from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.execute import map_chunks
 from nlbprob.infer.trajectories.problem import SiteState
 from nlbprob.infer.vi import svi
-from nlbprob.infer.vi import widths as information
 
 
 class SVIStage:
@@ -29,26 +27,23 @@ class SVIStage:
         assert state.result is not None
         self.setup, self.seed = setup, state.result.seed
         self.index = jnp.asarray(setup.minibatches(self.seed))
-        self.data, self.store = flat(setup.batches, state.em.rows)
+        self.data, self.store = flat(setup.batches, state.em.rows) if setup.svi_steps else (None, None)
         self.loop = setup.loop(None if setup.family.known_ahead else state.em.values)
         self.guide = self.loop.guide
 
     def frames(self, state: FitState) -> Any:
         """Where the guide starts: at EM's values, with the widths that single trials imply."""
-        setup, values, widths = self.setup, state.em.values, (None, None)
+        setup, values = self.setup, state.em.values
         if setup.uses_trial_widths:
 
-            def gather(
-                pair: tuple[Batch, SiteState],
-            ) -> tuple[information.ReadoutInformation | None, TrialScores | None]:
-                batch, site_state = pair
-                chunk = e_step(setup.em, values, batch, site_state, LATER_STEPS, False)
-                return information.gather(setup.em, setup.other_sites, values, batch, chunk)
+            def expect(pair: tuple[Batch, SiteState]) -> EStep:
+                return e_step(setup.em, values, *pair, LATER_STEPS, False)
 
-            parts = map_chunks(gather, zip(setup.batches, state.em.rows, strict=True), compiled=True)
-            total = jax.tree.map(lambda *each: sum(each), *parts)
-            widths = information.widths(setup.em, setup.other_sites, values, total, setup.n_trials)
-        return self.guide.init(values, state.em.curvature, widths)
+            chunks = list(map_chunks(expect, zip(setup.batches, state.em.rows, strict=True), compiled=True))
+            widths = setup.widths(state.em, chunks)
+            means = setup.mean_values(state.em, widths, chunks)
+            return self.guide.init(means, state.em.curvature, widths)
+        return self.guide.init(values, state.em.curvature, (None, None, None))
 
     def init(self, frames: Any) -> Any:
         """NumPyro's state before the first step; a guide of NumPyro's is set up with real arrays."""
@@ -62,7 +57,7 @@ class SVIStage:
         if state.frames is None:
             state = state.replace(frames=self.frames(state))
         frames = state.frames
-        if not setup.config.svi_steps:
+        if not setup.svi_steps:
             return self.finish(state, self.guide.initial_params(frames)), None
         if state.svi is None:
             state = state.replace(svi=self.init(frames))

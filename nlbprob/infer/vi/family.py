@@ -34,7 +34,10 @@ class Family(Identified, abc.ABC):
         words: what it is, for the report.
         joint: whether the start keeps the correlations of each group of parameters. Else each parameter starts as wide
             as it is where the others are known.
+        shares: whether all neurons' readouts move together, too, in the directions that a shift or a scale of the
+            latents undoes.
         has_width: whether it is more than a point.
+        svi_steps: how many steps of stochastic variational inference a fit takes by default.
         known_ahead: whether its guide is known before EM has ended, so that programs are compiled ahead and a fit may
             be resumed between any two steps.
     """
@@ -42,8 +45,10 @@ class Family(Identified, abc.ABC):
     name: str
     words: ClassVar[str] = ""
     joint: ClassVar[bool] = False
+    shares: ClassVar[bool] = False
     has_width: ClassVar[bool] = True
     known_ahead: ClassVar[bool] = True
+    svi_steps: ClassVar[int] = 40
 
     def __init_subclass__(cls, *, name: str = "", **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -38,15 +38,24 @@ Index = Int[Array, " draw"] | None
 Count = int | Int[Array, ""] | None
 #: A root of the covariance of the entries of all sites but the readout's, or its diagonal; None if unknown.
 RootOfRest = Float[Array, "entry entry"] | Float[Array, " entry"] | None
-#: The covariance of each neuron's readout, and `RootOfRest`; see `nlbprob.infer.vi.widths.widths`.
-Widths = tuple[Float[Array, "neuron width width"] | None, RootOfRest]
+#: Directions in which the readouts of all neurons move together, each one standard deviation long.
+Shared = Float[Array, "neuron width direction"] | None
+#: The covariance of each neuron's readout, `RootOfRest` and `Shared`; see `nlbprob.infer.vi.widths.widths`.
+Widths = tuple[Float[Array, "neuron width width"] | None, RootOfRest, Shared]
 
 
 class LocationScale(NamedTuple):
-    """Where a group of parameters starts: `centre` [row, width] and a lower-triangular `root` [row, width, width]."""
+    """Where a group of parameters starts.
+
+    Attributes:
+        centre: of each row.
+        root: of the covariance of each row, lower-triangular.
+        shared: directions in which all rows move together, each one standard deviation long; None: there are none.
+    """
 
     centre: Float[Array, "row width"]
     root: Float[Array, "row width width"]
+    shared: Float[Array, "row width direction"] | None = None
 
 
 class Part(NamedTuple):
@@ -82,8 +91,8 @@ class Guide(abc.ABC):
         Args:
             values: of all sites, where EM ended.
             curvature: of each neuron's expected log likelihood and prior.
-            widths: covariance of each neuron's readout and a root of that of the rest; None where the curvature has
-                to do.
+            widths: covariance of each neuron's readout, a root of that of the rest, and what all readouts share; None
+                where the curvature has to do.
         """
 
     @abc.abstractmethod
@@ -163,12 +172,16 @@ class ParameterGuide(Guide):
         return self.locations(params, frames)
 
     def frames(
-        self, values: dict[str, Any], covariance: Float[Array, "neuron width width"], root_of_rest: RootOfRest = None
+        self,
+        values: dict[str, Any],
+        covariance: Float[Array, "neuron width width"],
+        root_of_rest: RootOfRest = None,
+        shared: Shared = None,
     ) -> dict[str, LocationScale]:
         """The start at given values of all sites.
 
         covariance: of each neuron's row; root_of_rest: a root of the covariance of the other entries, or its diagonal,
-        if known.
+        if known; shared: directions of all rows.
         """
         raw = {
             name: biject_to(part.support).inv(values[name])
@@ -181,6 +194,7 @@ class ParameterGuide(Guide):
                 centre = jnp.concatenate([raw[name].reshape(covariance.shape[0], -1) for name in parts], 1)
                 root = jnp.linalg.cholesky(covariance)
                 root = root if self.family.joint else conditional_scale(root)
+                frames[group] = LocationScale(centre, root, shared if self.family.shares else None)
             else:
                 entries = jnp.concatenate([raw[name].reshape(-1) for name in parts])
                 scale = jnp.full(entries.shape, START_SCALE) if root_of_rest is None else root_of_rest
@@ -189,7 +203,7 @@ class ParameterGuide(Guide):
                 else:
                     scale = scale if scale.ndim == 1 else jnp.diagonal(conditional_scale(scale[None])[0])
                     centre, root = entries[:, None], scale[:, None, None]
-            frames[group] = LocationScale(centre, root)
+                frames[group] = LocationScale(centre, root)
         return frames
 
     def __call__(
@@ -202,6 +216,10 @@ class ParameterGuide(Guide):
     ) -> None:
         for group, rows, log_volume in self.family.sample(frames, self.enough_trials):
             frame, z = frames[group], unconstrained(frames[group], rows)
+            if frame.shared is not None:
+                # Not counted in the density: that of the rows given these is, so that the bound is one, if less tight.
+                standard = dist.Normal(jnp.zeros(frame.shared.shape[-1], z.dtype), 1.0).to_event(1).mask(False)
+                z = z + frame.shared @ self.family.auxiliary(f"{group}.shared", standard)
             log_volume = log_volume + jnp.log(jnp.diagonal(frame.root, axis1=-2, axis2=-1)).sum()
             for name, part in self.groups[group].items():
                 raw, value = constrained(z, part)
@@ -254,11 +272,11 @@ def initial_frames(
 ) -> dict[str, LocationScale]:
     """Where the guide starts: EM's values, with the uncertainty that single trials imply.
 
-    widths: of the readout and of the rest, see `widths.widths`; None where the curvature has to do.
+    widths: see `widths.widths`; None where the curvature has to do.
     """
-    readout, root_of_rest = widths
+    readout, root_of_rest, shared = widths
     covariance = jnp.linalg.inv(curvature) if readout is None else readout
-    return guide.frames(values, covariance, root_of_rest)
+    return guide.frames(values, covariance, root_of_rest, shared)
 
 
 def params_of(guide: Guide, frames: Any) -> dict[str, Any]:

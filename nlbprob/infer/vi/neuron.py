@@ -17,12 +17,16 @@ from nlbprob.infer.vi.guides import LocationScale
 class Neuron(Family, name="neuron"):
     """A multivariate normal for each neuron's baseline and loadings, and one for all other parameters.
 
-    The rest keeps the covariance that its information gives, where there are enough trials: beside the readout's
-    normals the bound would have it too narrow, and a few SVI steps cannot improve so many correlations.
+    All baselines and loadings move together, too, as a shift or a new scale of the latents would have it: the counts
+    tell these little, see `nlbprob.infer.vi.widths.shared_directions`. The rest keeps the covariance that its
+    information gives, where there are enough trials: beside the readout's normals the bound would have it too narrow,
+    and a few SVI steps cannot improve so many correlations.
     """
 
-    words = "a normal for each neuron's baseline and loadings, one for the rest"
+    words = "a normal for each neuron's baseline and loadings, one for what all neurons share, one for the rest"
     joint = True
+    shares = True
+    svi_steps = 0
 
     def sample(self, frames: dict[str, LocationScale], enough_trials: bool) -> Iterator[tuple[str, Any, Any]]:
         for group, frame in frames.items():

@@ -4,6 +4,7 @@ The information is that of the counts alone, by the scores of single trials. Tha
 together, the curvature of the expected log likelihood in an M-step, is a third or so too large.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +20,7 @@ from nlbprob.infer.parameters.sites import log_prior, parameters_at
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.vi.guides import Widths
+from nlbprob.numerics.gaussian import symmetrize
 
 #: Largest standard deviation at which a parameter starts, in unconstrained space.
 LARGEST_SCALE = 0.5
@@ -26,22 +28,25 @@ LARGEST_SCALE = 0.5
 
 def root(
     scoring: FisherScoring, values: dict[str, Any], scores: TrialScores, trials: int | Int[Array, ""]
-) -> Float[Array, "entry entry"] | Float[Array, " entry"]:
+) -> tuple[Float[Array, "entry entry"] | Float[Array, " entry"], Float[Array, "soft soft"]]:
     """A root of the covariance of the entries in unconstrained space: lower-triangular, or its diagonal alone.
 
-    The precision is the prior's plus the empirical Fisher information of so many trials. The scales of latents, which
-    the loadings have, are integrated out: timescales go with them.
+    The precision is the prior's plus the empirical Fisher information of so many trials. The logs of the scales of
+    latents, which the loadings have, and shifts of the latents, which baselines undo, are integrated out: timescales
+    and initial means go with them. The covariance of both comes second.
     """
-    prior = jnp.concatenate([prior_precision(scoring, values), jnp.zeros(scoring.n_scales)])
+    own = prior_precision(scoring, values)
+    prior = jnp.concatenate([own, jnp.zeros(scoring.n_scales + scoring.n_shifts)])
     information = information_weight(trials, prior.size) * scores.information
-    precision, count = shrunk(information, prior, trials), prior.size - scoring.n_scales
+    precision, count = shrunk(information, prior, trials), own.size
     if precision.ndim == 1:
-        return jnp.minimum(1 / jnp.sqrt(precision[:count]), LARGEST_SCALE)
+        return jnp.minimum(1 / jnp.sqrt(precision[:count]), LARGEST_SCALE), jnp.diag(1 / precision[count:])
     scale = 1 / jnp.sqrt(jnp.diagonal(precision))
     inverse = jnp.linalg.inv(jnp.linalg.cholesky(scale[:, None] * precision * scale))
-    covariance = (scale[:, None] * (inverse.T @ inverse) * scale)[:count, :count]
+    joint = scale[:, None] * (inverse.T @ inverse) * scale
+    covariance = joint[:count, :count]
     limit = jnp.minimum(1.0, LARGEST_SCALE / jnp.sqrt(jnp.diagonal(covariance)))
-    return jnp.linalg.cholesky(limit[:, None] * covariance * limit)
+    return jnp.linalg.cholesky(limit[:, None] * covariance * limit), joint[count:, count:]
 
 
 def information_weight(trials: int | Int[Array, ""], entries: int) -> Float[Array, ""]:
@@ -113,11 +118,117 @@ def readout_covariance(
     return jnp.linalg.inv(precision + prior[:, :, None] * jnp.eye(width, dtype=prior.dtype))
 
 
+def shared_directions(
+    scoring: FisherScoring,
+    values: dict[str, Any],
+    covariance: Float[Array, "neuron width width"],
+    soft: Float[Array, "soft soft"],
+) -> Float[Array, "neuron width direction"]:
+    """Directions in which all readouts move together, each one standard deviation long.
+
+    Loadings C exp(s) and baselines d + C b give the counts the same probability as d and C do, up to the prior of the
+    trajectories: s and b are known far worse than independent readouts would have them. Let U lead from (s, b) to the
+    readouts. With independent readouts of precision D the precision of (s, b) is A = U'DU; the trajectories and all
+    other parameters integrated out it is H. The covariance of all readouts is then D^-1 + U (H^-1 - A^-1) U', which has
+    precision H along U.
+
+    Args:
+        scoring: of the model.
+        values: of all sites.
+        covariance: D^-1, of each neuron's baseline and loadings.
+        soft: the covariance of s and b, in this order.
+    """
+    model, theta = scoring.model, parameters_at(scoring.model, scoring.context, values)
+    loadings, latents = theta.loadings, jnp.arange(model.dim)
+    directions = jnp.zeros((*loadings.shape[:1], 1 + model.dim, 2 * model.dim), loadings.dtype)
+    directions = directions.at[:, 1 + latents, latents].set(loadings).at[:, 0, model.dim :].set(loadings)
+    _, prior = model.penalty(scoring.context, theta, values)
+    known = jnp.eye(directions.shape[-1], dtype=loadings.dtype) / LARGEST_SCALE**2
+    alone = known + jnp.einsum("nwi,nwv,nvj->ij", directions, jnp.linalg.inv(covariance), directions)
+    together = known + jnp.linalg.inv(soft) + jnp.einsum("nwi,nw,nwj->ij", directions, prior, directions)
+    variances, axes = jnp.linalg.eigh(symmetrize(jnp.linalg.inv(together) - jnp.linalg.inv(alone)))
+    return directions @ (axes * jnp.sqrt(jnp.maximum(variances, 0.0)))
+
+
+@program("em")
+def readout_slope(
+    em: EM, values: dict[str, Any], covariance: Float[Array, "neuron width width"], batch: Batch, chunk: EStep
+) -> Float[Array, "neuron width"]:
+    """The slope, in the mean of each neuron's baseline and loadings, of a chunk's expected log likelihood.
+
+    The expectation is over the trajectories and over readouts of the given covariance.
+    """
+    theta = parameters_at(em.model, em.context, values)._replace(uncertainty=covariance)
+    _, slope, weight, mean, latents = maximize.readout_terms(
+        em.model, theta, batch, chunk.moments, chunk.responsibility
+    )
+    neurons, size = slope.shape[-1], mean.shape[-1]
+    weighted = (weight.reshape(-1, neurons).T @ latents.reshape(-1, size * size)).reshape(neurons, size, size)
+    gradient = slope.reshape(-1, neurons).T @ maximize.readout_design(mean)
+    return gradient.at[:, 1:].add(-jnp.einsum("nij,nj->ni", weighted, theta.loadings))
+
+
+@program("em")
+def mean_readout(
+    em: EM,
+    values: dict[str, Any],
+    curvature: Float[Array, "neuron width width"],
+    covariance: Float[Array, "neuron width width"],
+    slope: Float[Array, "neuron width"],
+) -> dict[str, Any]:
+    """The readout's sites at the mean of their posterior, where EM has found its mode: one Newton step, which is at
+    most a standard deviation long.
+
+    A rate that is exp(eta) is larger on average than at the average eta: at the mode, rates that are averaged over the
+    posterior would be too high.
+
+    Args:
+        em: the first stage.
+        values: of all sites, where EM ended.
+        curvature: of each neuron's expected log likelihood and prior.
+        covariance: of the posterior of each neuron's baseline and loadings.
+        slope: `readout_slope` of all trials.
+    """
+    theta = parameters_at(em.model, em.context, values)
+    location, precision = em.model.penalty(em.context, theta, values)
+    mode = jnp.concatenate([theta.baseline[:, None], theta.loadings], 1)
+    change = jnp.linalg.solve(curvature, (slope - precision * (mode - location))[..., None])[..., 0]
+    most = jnp.sqrt(jnp.diagonal(covariance, axis1=1, axis2=2))
+    mean = mode + jnp.where(jnp.isfinite(change), jnp.clip(change, -most, most), 0.0)
+    return em.model.readout.values(mean[:, 0], mean[:, 1:])
+
+
+@program("em", "names")
+def deviations(em: EM, names: tuple[str, ...], found: Widths) -> dict[str, Float[Array, "..."]]:
+    """The standard deviation of every entry of each site in unconstrained space.
+
+    Args:
+        em: the first stage.
+        names: of the sites that are not the readout's.
+        found: what `widths` has found.
+    """
+    covariance, rest, shared = found
+    shapes = dict(zip(em.sites, em.entries.shapes, strict=True))
+    by_site = {}
+    if covariance is not None:
+        variance = jnp.diagonal(covariance, axis1=1, axis2=2)
+        variance = variance if shared is None else variance + (shared**2).sum(-1)
+        start = 0
+        for name in em.model.readout.names:
+            width = math.prod(shapes[name][1:])
+            by_site[name] = jnp.sqrt(variance[:, start : start + width]).reshape(shapes[name])
+            start += width
+    if rest is not None:
+        scale = rest if rest.ndim == 1 else jnp.sqrt((rest**2).sum(1))
+        by_site |= Entries({name: em.sites[name] for name in names}).split(scale)
+    return by_site
+
+
 def remaining(em: EM, names: tuple[str, ...]) -> FisherScoring:
-    """The entries of these sites, none of them the readout's, with the scales of all latents."""
-    sites = em.sites
-    groups = np.arange(em.model.dim) if em.model.readout.names else np.full(em.model.dim, -1)
-    return FisherScoring(em.model, em.context, Entries({name: sites[name] for name in names}), groups)
+    """The entries of these sites, none of them the readout's, with the scales and shifts of all latents."""
+    sites, size = em.sites, em.model.dim
+    groups, shifts = (np.arange(size), size) if em.model.readout.names else (np.full(size, -1), 0)
+    return FisherScoring(em.model, em.context, Entries({name: sites[name] for name in names}), groups, shifts)
 
 
 @program("em", "names")
@@ -139,7 +250,10 @@ def widths(
     information: tuple[ReadoutInformation | None, TrialScores | None],
     trials: int | Int[Array, ""],
 ) -> Widths:
-    """The covariance of each neuron's readout, and a root of that of the other sites `names`."""
+    """The covariance of each neuron's readout, a root of that of the other sites `names`, and what readouts share."""
     (of_readout, others), scoring = information, remaining(em, names)
+    rest, soft = (None, None) if others is None else root(scoring, values, others, trials)
     covariance = None if of_readout is None else readout_covariance(scoring, values, of_readout, trials)
-    return covariance, None if others is None else root(scoring, values, others, trials)
+    if covariance is None or soft is None:
+        return covariance, rest, None
+    return covariance, rest, shared_directions(scoring, values, covariance, soft)

@@ -1,0 +1,96 @@
+"""A shift of all latents at once, which baselines undo: the direction in which EM by itself creeps.
+
+Baselines d + C b with trajectories x - b give the same rates as d and x: only the trajectories' prior tells b, and an
+update of d at given trajectories moves it by a hundredth of the way. A Newton step on b with the trajectories
+integrated out takes it at once: EM with an expanded parameter (Liu, Rubin and Wu 1998), for the mean of the latents.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import likelihood
+from nlbprob.infer.trajectories import prior as trajectory_prior
+from nlbprob.infer.trajectories.problem import Auxiliary, TrialProblem, emitted, latent_moments, lift
+from nlbprob.model import Model
+from nlbprob.numerics import kalman
+from nlbprob.numerics.gaussian import Moments, Sites, apply, symmetrize
+
+
+class ShiftStatistics(NamedTuple):
+    """Slope and information of the bound in b, summed over trials, the trajectories integrated out."""
+
+    slope: Float[Array, " latent"]
+    information: Float[Array, "latent latent"]
+
+
+def information(
+    problem: TrialProblem, sites: Sites, auxiliary: Auxiliary, responsibility: Float[Array, " row"]
+) -> Float[Array, "latent latent"]:
+    """The information of rows on b, where the predictors are those of the latents x + b.
+
+    With sites of precision J and the posterior covariance P of a whole trajectory it is sum_t J_t - sum_ts J_t P_ts
+    J_s.
+    """
+    prior = trajectory_prior.surrogate(problem, auxiliary)
+    total = trajectory_prior.all_sites(prior, sites, problem.emission)
+    chain = prior.chain._replace(
+        initial_mean=jnp.zeros_like(prior.chain.initial_mean), offset=jnp.zeros_like(prior.chain.offset)
+    )
+
+    def explained(direction: Float[Array, " latent"]) -> Float[Array, "row time latent"]:
+        """The part of a shift of the latents that the trajectories take up."""
+        forces = lift(Sites(sites.precision @ direction, sites.precision), problem.emission)
+        forces = forces._replace(precision=total.precision)
+        return emitted(problem.emission, kalman.smooth(chain, forces, kalman.filter(chain, forces)).mean)
+
+    directions = jnp.eye(sites.linear.shape[-1], dtype=sites.linear.dtype)
+    left = directions[:, None, None] - jax.vmap(explained)(directions)
+    return symmetrize(jnp.einsum("r,rtij,krtj->ik", responsibility, sites.precision, left))
+
+
+def statistics(
+    model: Model,
+    problem: TrialProblem,
+    batch: Batch,
+    sites: Sites,
+    auxiliary: Auxiliary,
+    moments: Moments,
+    responsibility: Float[Array, " row"],
+) -> ShiftStatistics:
+    """Slope and information of rows, from their E-step."""
+    mean, covariance = latent_moments(problem, *moments)
+    _, target = likelihood.expected_log_likelihood(problem, model.observation, batch, mean, covariance)
+    slope = (target.linear - apply(target.precision, mean)).sum(1)
+    return ShiftStatistics(responsibility @ slope, information(problem, sites, auxiliary, responsibility))
+
+
+def step(
+    statistics: ShiftStatistics,
+    baseline: Float[Array, " neuron"],
+    loadings: Float[Array, "neuron latent"],
+    location: Float[Array, " neuron"],
+    precision: Float[Array, " neuron"],
+) -> Float[Array, " latent"]:
+    """The Newton step on b.
+
+    Args:
+        statistics: of all trials, at these baselines and loadings.
+        baseline: d.
+        loadings: C.
+        location: prior mean of each baseline.
+        precision: prior precision of each baseline.
+    """
+    slope = statistics.slope - loadings.T @ (precision * (baseline - location))
+    curvature = statistics.information + (loadings.T * precision) @ loadings
+    scale = 1e-4 * jnp.maximum(jnp.trace(curvature) / curvature.shape[0], 1e-6)
+    change = jnp.linalg.solve(curvature + scale * jnp.eye(curvature.shape[0], dtype=curvature.dtype), slope)
+    change = jnp.where(jnp.isfinite(change).all(), change, 0.0)
+    return change * jnp.minimum(1.0, LONGEST / jnp.maximum(jnp.abs(change).max(), 1e-30))
+
+
+#: Longest step of a latent, in its own standard deviations.
+LONGEST = 0.5
