@@ -62,7 +62,7 @@ def fit(
     seed: int | Sequence[int] = 0,
     posterior: str | Family = "neuron",
     em_iterations: int | None = None,
-    svi_steps: int = 40,
+    svi_steps: int | None = None,
     batch_size: int | None = None,
     guide: Callable | None = None,
     optimizer: optax.GradientTransformation | None = None,
@@ -72,26 +72,29 @@ def fit(
     progress: bool = True,
     checkpoint: str | os.PathLike | None = None,
 ) -> Posterior:
-    """Fit a model to every seen entry of the trials: variational EM, then SVI for the posterior over parameters.
+    """Fit a model to every seen entry of the trials: variational EM, then the posterior over parameters.
 
     The bound is log p(theta) - log q(theta) + sum over trials of E_q(x)[log p(y | x, theta)] - KL(q(x) || p(x |
     theta)), with q(x) the structured posterior of `nlbprob.infer.trajectories.cvi` and q(theta) the family that
-    `posterior` names.
+    `posterior` names. EM maximises it in point estimates theta. About these, `posterior="neuron"` is a normal with the
+    covariance that the counts imply, the trajectories integrated out (Laplace's method); other families, and this one
+    where `svi_steps` are given, follow the gradient of the bound (SVI).
 
     Args:
         model: or a NumPyro function, see `nlbprob.functions.model`.
         trials: to learn from.
         seed: of the start's jitter, the minibatches and all draws; two fits with one seed on one machine are identical.
-            Of several, seed=[0, 1, 2], the one whose EM ends with the highest bound goes on to SVI, as it would alone;
+            Of several, seed=[0, 1, 2], the one whose EM ends with the highest bound goes on, as it would alone;
             `posterior.config["seeds"]` holds the bound of each (exact at its parameters, where SVI's are noisy
             estimates).
         posterior: "neuron" (a multivariate normal for each neuron's baseline and loadings, one for all other
             parameters), "normal" (independent normals), "lowrank" (one normal: that of each neuron and of the other
             parameters, and ten directions in which any parameters move together), "map" (point estimates); or a family
             as an object, such as nlb.LowRank(20).
-        em_iterations: iterations of EM at most; EM ends earlier where its bound has converged. None takes 30, or 100
-            where some parameters have no update in closed form.
-        svi_steps: steps of SVI.
+        em_iterations: iterations of EM at most; EM ends earlier where no parameter moves by more than a small fraction
+            of its posterior standard deviation. None takes 100, or 200 where some parameters have no update in closed
+            form.
+        svi_steps: steps of SVI. None takes none for "neuron" and "map", else 40.
         batch_size: trials in an SVI step; None takes a quarter, at least 32.
         guide: a NumPyro guide class or function of the model to use instead, such as
             numpyro.infer.autoguide.AutoNormal.
@@ -119,7 +122,7 @@ def fit(
         seed=several(seed),
         posterior=posterior,
         em_iterations=None if em_iterations is None else whole_number(em_iterations, "fit", "em_iterations"),
-        svi_steps=whole_number(svi_steps, "fit", "svi_steps"),
+        svi_steps=None if svi_steps is None else whole_number(svi_steps, "fit", "svi_steps"),
         batch_size=None if batch_size is None else whole_number(batch_size, "fit", "batch_size", 1),
         early_stopping=real_number(early_stopping, "fit", "early_stopping", least=0, below=1),
         precision=one_of(precision, PRECISIONS, "fit", "precision"),

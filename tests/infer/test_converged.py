@@ -1,0 +1,108 @@
+"""A fit at default settings: EM ends where its parameters stand still, and the posterior about them is centred."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import nlbprob as nlb
+from nlbprob.blocks.base import Context
+from nlbprob.infer.em import convergence
+from nlbprob.infer.em.steps import EM
+from nlbprob.infer.vi import widths
+
+MODEL = nlb.Model(latents=[nlb.LDS(2)])
+
+
+@pytest.fixture(scope="module")
+def learned(recording):
+    return recording.split("train")
+
+
+@pytest.fixture(scope="module")
+def default(learned):
+    return nlb.fit(MODEL, learned, seed=1, progress=False)
+
+
+def test_em_goes_on_until_no_parameter_moves(default):
+    assert set(default.history["stage"]) == {"em"}
+    name, moved = default.config["em_moved"]
+    assert name in default.values
+    assert moved < convergence.MOVEMENT
+    assert f"moved no parameter by more than {moved:.2g} of its standard deviation ({name})" in default.verdict
+    assert default.verdict.startswith("Converged.")
+
+
+def test_going_on_from_there_changes_little(default, learned):
+    again = nlb.fit(MODEL, learned, seed=1, init=default, progress=False)
+    assert again.elbo[-1] < default.elbo[-1] + 1.0
+    spread = np.log(default.draws["lds.decay_ms"]).std(0)
+    change = np.log(again.values["lds.decay_ms"]) - np.log(default.values["lds.decay_ms"])
+    assert np.abs(change / spread).max() < 0.5
+    assert (
+        np.abs((again.values["baseline"] - default.values["baseline"]) / default.draws["baseline"].std(0)).max() < 0.5
+    )
+
+
+def test_rates_that_are_averaged_over_the_posterior_have_the_counts_mean(default, learned):
+    rates = default.rates(learned).values
+    expected, counted = (np.where(learned.seen, array, 0.0).sum((0, 1)) for array in (rates, learned.counts))
+    np.testing.assert_allclose(expected.sum(), counted.sum(), rtol=0.02)
+    np.testing.assert_allclose(expected, counted, rtol=0.15)
+
+
+def test_baselines_of_different_neurons_depend_on_each_other_as_their_loadings_do(default):
+    baselines, loadings = default.draws["baseline"], default.values["loadings"]
+    found = np.corrcoef(baselines.T)[np.triu_indices(10, 1)]
+    alike = (loadings @ loadings.T)[np.triu_indices(10, 1)]
+    assert np.abs(found).max() > 0.2
+    assert np.corrcoef(found, alike)[0, 1] > 0.5
+
+
+def test_shared_directions_have_the_precision_that_they_are_given(learned, double):
+    """(D^-1 + U (H^-1 - A^-1) U')^-1 is H along U."""
+    random, context = np.random.default_rng(0), Context.of(learned)
+    model = nlb.Model(latents=[nlb.LDS(2)], readout=nlb.LinearReadout(baseline_scale=1e6, loading_scale=1e6))
+    em = EM(model.resolve(learned), context)
+    names = tuple(name for name in em.sites if name not in em.model.readout.names)
+    scoring = widths.remaining(em, names)
+    values = {name: jnp.ones(site.shape.shape) for name, site in em.sites.items()}
+    values |= {"lds.initial_covariance": jnp.eye(2), "loadings": jnp.asarray(random.standard_normal((10, 2)))}
+    root = random.standard_normal((10, 3, 3)) / 30
+    covariance = root @ root.mT + 1e-4 * np.eye(3)
+    soft = np.diag([0.01, 0.02, 0.03, 0.04])
+    shared = widths.shared_directions(scoring, values, jnp.asarray(covariance), jnp.asarray(soft))
+    loadings = np.asarray(values["loadings"])
+    directions = np.zeros((10, 3, 4))
+    directions[:, 0, 2:] = loadings
+    directions[:, [1, 2], [0, 1]] = loadings
+    flat = directions.reshape(30, 4)
+    whole = np.asarray(shared).reshape(30, 4)
+    whole = whole @ whole.T
+    for neuron in range(10):
+        rows = slice(3 * neuron, 3 * neuron + 3)
+        whole[rows, rows] += covariance[neuron]
+    limit = np.eye(4) / widths.LARGEST_SCALE**2
+    found = flat.T @ np.linalg.solve(whole, flat)
+    alone = sum(u.T @ np.linalg.solve(s, u) for u, s in zip(directions, covariance, strict=True))
+    inverse = np.linalg.inv(np.linalg.inv(soft) + limit) - np.linalg.inv(alone + limit)
+    np.testing.assert_allclose(found, np.linalg.inv(inverse + np.linalg.inv(alone)), rtol=1e-6)
+    np.testing.assert_allclose(np.diagonal(found), 1 / np.diagonal(soft), rtol=0.2)
+
+
+def test_what_a_rotation_changes_does_not_count_as_movement(learned):
+    em = EM(MODEL.resolve(learned), Context.of(learned))
+    random = np.random.default_rng(1)
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]], np.float32)
+    loadings = random.standard_normal((10, 2)).astype(np.float32)
+    values = {name: jnp.full(site.shape.shape, 0.5) for name, site in em.sites.items()}
+    values |= {"lds.initial_covariance": jnp.eye(2), "loadings": jnp.asarray(loadings)}
+    shapes = dict(zip(em.sites, em.entries.shapes, strict=True))
+    deviations = {name: jnp.full(shape, 0.1) for name, shape in shapes.items()}
+    turned = values | {"loadings": jnp.asarray(loadings @ turn)}
+    moved = jax.device_get(convergence.movement(em, values, turned, deviations))
+    assert max(moved.values()) < 1e-4
+    moved = convergence.movement(em, values, values | {"loadings": jnp.asarray(1.1 * loadings)}, deviations)
+    assert float(moved["loadings"]) == pytest.approx(np.linalg.norm(loadings, axis=1).max(), rel=1e-3)
+    moved = convergence.movement(em, values, values | {"lds.decay_ms": jnp.array([0.5, 0.5 * np.e])}, deviations)
+    assert float(moved["lds.decay_ms"]) == pytest.approx(10.0, rel=1e-3)
