@@ -54,7 +54,7 @@ class FitConfig:
         None,
         whole,
         "a whole number, 0 or more",
-        "iterations of the first stage, variational EM, at most (default 100, or 200 where the model needs more)",
+        "iterations of the first stage, variational EM, at most (default 100, or 30 with templates)",
         "N",
         int,
     )
@@ -62,8 +62,8 @@ class FitConfig:
         None,
         whole,
         "a whole number, 0 or more",
-        "steps of stochastic variational inference (default 0 for neuron and map, whose posterior is that about EM's "
-        "estimate, else 40)",
+        "steps of stochastic variational inference (default 0 where EM has updates in closed form for all parameters, "
+        "else 40)",
         "N",
         int,
     )

@@ -100,7 +100,8 @@ def em_step(setup: Setup, state: FitState, make_info: MakeInfo, meanwhile: Calla
             heldout = BestHeldout(before.values, tuple(chunk.site_state for chunk in chunks))
     elbo, history = bound(chunks), state.of_stage("em", seed)
     deviations, moved = state.deviations, None
-    if deviations is None and convergence.level([*(info.elbo for info in history), elbo], setup.em.pace):
+    level = convergence.level([*(info.elbo for info in history), elbo], setup.em.pace)
+    if deviations is None and level and setup.until_still:
         deviations = information.deviations(setup.em, setup.other_sites, setup.widths(before, chunks))
     if deviations is not None:
         found = convergence.movement(setup.em, before.values, em.values, deviations)
@@ -109,7 +110,9 @@ def em_step(setup: Setup, state: FitState, make_info: MakeInfo, meanwhile: Calla
     log = (*state.log, info) if count else state.log
     state = state.replace(em=em, iteration=number, heldout=heldout, log=log, deviations=deviations)
     history = state.of_stage("em", seed)
-    converged = convergence.converged([info.moved and info.moved[1] for info in history])
+    converged = level
+    if setup.until_still:
+        converged = convergence.converged([info.moved and info.moved[1] for info in history])
     converged |= hidden is not None and should_stop(bits_of(state, seed))
     if converged or number >= count:
         return ended(setup, state, chunks, bool(converged)), info

@@ -36,8 +36,11 @@ FIRST_STEPS, LATER_STEPS = 8, 1
 MEAN_STEPS = 2
 #: Least number of trials in a minibatch by default.
 LEAST_BATCH = 32
-#: Most EM iterations by default, where all parameters have updates in closed form and where some have none.
-CLOSED_ITERATIONS, GRADUAL_ITERATIONS = 100, 200
+#: Most EM iterations by default: where it goes on until no parameter moves; else where all parameters have updates in
+#: closed form, and where some have none.
+MOST_ITERATIONS, CLOSED_ITERATIONS, GRADUAL_ITERATIONS = 100, 30, 100
+#: SVI steps by default, where EM's estimate does not stand still.
+SVI_STEPS = 40
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,13 +90,22 @@ class Setup:
         """The most iterations of EM."""
         if self.config.em_iterations is not None:
             return self.config.em_iterations
+        if self.until_still:
+            return MOST_ITERATIONS
         closed = all(self.model.closed_form(block) for block in self.model.chains) and not self.model.effects
         return CLOSED_ITERATIONS if closed else GRADUAL_ITERATIONS
 
     @property
     def svi_steps(self) -> int:
         """The steps of the second stage."""
-        return self.family.svi_steps if self.config.svi_steps is None else self.config.svi_steps
+        if self.config.svi_steps is not None:
+            return self.config.svi_steps
+        return 0 if self.until_still and self.family.needs_no_steps else SVI_STEPS
+
+    @property
+    def until_still(self) -> bool:
+        """Whether EM goes on until no parameter moves; else until its bound is level."""
+        return self.em.pace == "closed" and not self.config.early_stopping
 
     @property
     def n_trials(self) -> int:

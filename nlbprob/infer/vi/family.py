@@ -37,7 +37,8 @@ class Family(Identified, abc.ABC):
         shares: whether all neurons' readouts move together, too, in the directions that a shift or a scale of the
             latents undoes.
         has_width: whether it is more than a point.
-        svi_steps: how many steps of stochastic variational inference a fit takes by default.
+        needs_no_steps: whether its start is a posterior that needs no steps of stochastic variational inference, where
+            EM's estimate stands still.
         known_ahead: whether its guide is known before EM has ended, so that programs are compiled ahead and a fit may
             be resumed between any two steps.
     """
@@ -48,7 +49,7 @@ class Family(Identified, abc.ABC):
     shares: ClassVar[bool] = False
     has_width: ClassVar[bool] = True
     known_ahead: ClassVar[bool] = True
-    svi_steps: ClassVar[int] = 40
+    needs_no_steps: ClassVar[bool] = False
 
     def __init_subclass__(cls, *, name: str = "", **options: Any) -> None:
         super().__init_subclass__(**options)

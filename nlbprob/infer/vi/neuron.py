@@ -26,7 +26,7 @@ class Neuron(Family, name="neuron"):
     words = "a normal for each neuron's baseline and loadings, one for what all neurons share, one for the rest"
     joint = True
     shares = True
-    svi_steps = 0
+    needs_no_steps = True
 
     def sample(self, frames: dict[str, LocationScale], enough_trials: bool) -> Iterator[tuple[str, Any, Any]]:
         for group, frame in frames.items():

@@ -16,7 +16,7 @@ class Point(Family, name="map"):
 
     words = "point estimates"
     has_width = False
-    svi_steps = 0
+    needs_no_steps = True
 
     def sample(self, frames: dict[str, LocationScale], enough_trials: bool) -> Iterator[tuple[str, Any, Any]]:
         for group, frame in frames.items():
