@@ -25,7 +25,8 @@ def told(fitted, em=RISING[:20], svi=NOISE, values=None, **config):
         "iteration": np.arange(len(em) + len(svi)),
         "seconds": np.arange(len(em) + len(svi), dtype=float),
     }
-    config = fitted.config | {"em_iterations": 30, "svi_steps": 40, "em_settled": True} | config
+    of_fit = {name: value for name, value in fitted.config.items() if name != "em_moved"}
+    config = of_fit | {"em_iterations": 30, "svi_steps": 40, "em_settled": True} | config
     values = fitted.values | (values or {})
     return dataclasses.replace(fitted, history=history, config=config, values=values).verdict
 
