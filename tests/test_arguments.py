@@ -61,7 +61,7 @@ PARTS: dict[str, tuple[Callable[[], Any], str]] = {
     "no input": (lambda: nlb.InputEffect([]), "InputEffect.*at least one"),
     "two inputs of one name": (
         lambda: model(latents=[nlb.LDS(2, inputs=[nlb.TrialTime(5)])], effects=[nlb.InputEffect([nlb.TrialTime(10)])]),
-        "two inputs named 'trial_time' differ",
+        "two inputs are named 'trial_time' and differ",
     ),
     "a prior that is a number": (lambda: nlb.LDS(2, priors={"decay_ms": 200}), "priors['decay_ms']=200.*LogNormal"),
     "a prior's class": (lambda: nlb.LDS(2, priors={"decay_ms": dist.LogNormal}), "LogNormal(...), with parentheses"),

@@ -87,6 +87,11 @@ class FisherScoring(NamedTuple):
         """What each latent's loadings are multiplied with, from the logs of the scales."""
         return jnp.exp(jnp.concatenate([scales, jnp.zeros(1, scales.dtype)]))[self.groups]
 
+    def moved(self, theta: Parameters, scales: Float[Array, " group"], shifts: Float[Array, " shift"]) -> Parameters:
+        """The parameters with other scales and shifts of the latents."""
+        baseline = theta.baseline + theta.loadings @ shifts if self.n_shifts else theta.baseline
+        return theta._replace(loadings=theta.loadings * self.factors(scales), baseline=baseline)
+
     def scores(
         self,
         values: dict[str, Any],
@@ -119,9 +124,7 @@ class FisherScoring(NamedTuple):
             def bound(
                 at: Float[Array, " entry"], scales: Float[Array, " group"], shifts: Float[Array, " shift"]
             ) -> Float[Array, ""]:
-                theta = parameters_at(model, self.context, entries.into(values, at))
-                baseline = theta.baseline + theta.loadings @ shifts if self.n_shifts else theta.baseline
-                theta = theta._replace(loadings=theta.loadings * self.factors(scales), baseline=baseline)
+                theta = self.moved(parameters_at(model, self.context, entries.into(values, at)), scales, shifts)
                 problem, repeated = trial_problem(model, theta, batch)
                 return combined(theta, bound_of.bound(problem, model.observation, repeated, local))[0].sum()
 

@@ -13,7 +13,8 @@ from jaxtyping import Array, Float
 from nlbprob.blocks.identity import Identified
 from nlbprob.infer.em.fisher import MOST_JOINT
 from nlbprob.infer.parameters.flat import Entries
-from nlbprob.infer.vi.guides import Guide, LocationScale, parameter_guide
+from nlbprob.infer.vi.frames import LocationScale
+from nlbprob.infer.vi.guides import Guide, parameter_guide
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials

@@ -25,6 +25,7 @@ from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories.problem import SiteState
 from nlbprob.infer.vi.elbo import OneDraw
+from nlbprob.infer.vi.frames import LocationScale, RootOfRest, Shared, Widths
 
 if TYPE_CHECKING:
     from nlbprob.infer.vi.family import Family
@@ -36,26 +37,6 @@ KEPT_DRAWS = 400
 #: Of the arguments that SVI calls model and guide with: which trials a step takes, and how many there are.
 Index = Int[Array, " draw"] | None
 Count = int | Int[Array, ""] | None
-#: A root of the covariance of the entries of all sites but the readout's, or its diagonal; None if unknown.
-RootOfRest = Float[Array, "entry entry"] | Float[Array, " entry"] | None
-#: Directions in which the readouts of all neurons move together, each one standard deviation long.
-Shared = Float[Array, "neuron width direction"] | None
-#: The covariance of each neuron's readout, `RootOfRest` and `Shared`; see `nlbprob.infer.vi.widths.widths`.
-Widths = tuple[Float[Array, "neuron width width"] | None, RootOfRest, Shared]
-
-
-class LocationScale(NamedTuple):
-    """Where a group of parameters starts.
-
-    Attributes:
-        centre: of each row.
-        root: of the covariance of each row, lower-triangular.
-        shared: directions in which all rows move together, each one standard deviation long; None: there are none.
-    """
-
-    centre: Float[Array, "row width"]
-    root: Float[Array, "row width width"]
-    shared: Float[Array, "row width direction"] | None = None
 
 
 class Part(NamedTuple):

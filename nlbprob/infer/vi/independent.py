@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from nlbprob.arguments import checked_keywords
 from nlbprob.infer.vi.family import Family
-from nlbprob.infer.vi.guides import LocationScale
+from nlbprob.infer.vi.frames import LocationScale
 
 
 @checked_keywords

@@ -13,7 +13,7 @@ from jaxtyping import Array
 
 from nlbprob.arguments import checked_keywords, whole_number
 from nlbprob.infer.vi.family import Family
-from nlbprob.infer.vi.guides import LocationScale
+from nlbprob.infer.vi.frames import LocationScale
 
 #: The standard deviation along the shared directions at the start (at zero they would stay).
 START_FACTOR = 0.1

@@ -15,7 +15,8 @@ from nlbprob.errors import InputError
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories.problem import SiteState
 from nlbprob.infer.vi.family import Family
-from nlbprob.infer.vi.guides import Count, Guide, Index, LocationScale, Widths, draws_of, params_of
+from nlbprob.infer.vi.frames import LocationScale, Widths
+from nlbprob.infer.vi.guides import Count, Guide, Index, draws_of, params_of
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials

@@ -6,7 +6,7 @@ from typing import Any
 
 from nlbprob.arguments import checked_keywords
 from nlbprob.infer.vi.family import Family
-from nlbprob.infer.vi.guides import LocationScale
+from nlbprob.infer.vi.frames import LocationScale
 
 
 @checked_keywords

@@ -19,7 +19,7 @@ from nlbprob.infer.parameters.flat import Entries
 from nlbprob.infer.parameters.sites import log_prior, parameters_at
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
-from nlbprob.infer.vi.guides import Widths
+from nlbprob.infer.vi.frames import Widths
 from nlbprob.numerics.gaussian import symmetrize
 
 #: Largest standard deviation at which a parameter starts, in unconstrained space.
