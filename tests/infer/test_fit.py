@@ -38,7 +38,8 @@ def test_the_elbo_rises_in_em_and_the_history_tells_the_stages(fitted):
 def test_the_fit_finds_what_the_recording_was_drawn_with(fitted, truth, recording):
     modes = fitted.dynamics()
     assert float(modes["mean_frequency_hz"][0]) == pytest.approx(FREQUENCY_HZ, abs=0.4)
-    assert float(modes["mean_decay_ms"][0]) == pytest.approx(DECAY_MS, rel=0.5)
+    low, high = np.quantile(modes["decay_ms"].values.reshape(-1, modes.sizes["mode"])[:, 0], (0.025, 0.975))
+    assert low < DECAY_MS < high < 10 * DECAY_MS
     mean = np.asarray(fitted.latents(recording)["mean"]).reshape(-1, 2)
     true = truth.latents.reshape(-1, 2) - truth.latents.mean((0, 1))
     design = np.column_stack([mean, np.ones(len(mean))])
@@ -85,7 +86,8 @@ def test_minibatches_and_an_optimizer_can_be_chosen(fitted, recording):
     options = SHORT | {"em_iterations": 0, "svi_steps": 6, "batch_size": 5, "optimizer": optax.sgd(1e-9)}
     found = nlb.fit(MODEL, recording.split("train"), init=fitted, **options)
     assert list(found.history["stage"]) == ["svi"] * 6
-    np.testing.assert_allclose(found.values["loadings"], fitted.values["loadings"], atol=1e-3)  # it hardly moved
+    start = nlb.fit(MODEL, recording.split("train"), init=fitted, **options | {"svi_steps": 0})
+    np.testing.assert_allclose(found.values["loadings"], start.values["loadings"], atol=1e-3)  # it hardly moved
     assert np.ptp(found.elbo) > 1.0  # of other trials each time
 
 
