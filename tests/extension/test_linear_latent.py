@@ -39,7 +39,7 @@ class Decaying(Latent):
         current, previous, cross = (jnp.diagonal(a) for a in (stats.current, stats.previous, stats.cross))
         keep = jnp.clip(cross / previous, 0.01, 0.99)
         noise = (current - 2 * keep * cross + keep**2 * previous) / stats.steps
-        variance = noise / (1 - keep**2)  # of x, whose stationary variance is to be one: the basis takes it up
+        variance = noise / (1 - keep**2)  # of x, whose stationary variance is to be one: the basis absorbs it
         first = jnp.diagonal(stats.first) / stats.trials / variance
         return {self.site("keep"): keep, self.site("first"): first}, jnp.diag(jnp.sqrt(variance))
 
