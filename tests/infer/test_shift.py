@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 import nlbprob as nlb
-from nlbprob.infer.em import shift
+from nlbprob.blocks.base import Context
+from nlbprob.infer.em import shift, updates
+from nlbprob.infer.em.steps import EM, e_step
+from nlbprob.infer.parameters.sites import parameters_at
+from nlbprob.infer.runtime.batch import chunks
+from nlbprob.infer.start.initial import initial_guess, site_values
 from tests.infer.conftest import problem
 from tests.infer.test_local import seen_design
 from tests.numerics import oracles
@@ -32,15 +37,28 @@ def test_slope_and_information_of_a_shift_are_those_of_the_marginal_likelihood(d
     with jax.enable_x64(dtype == "float64"):
         given, local = case.given(), case.converged(4)
         ones = jnp.ones(len(local.elbo))
-        moments = local.smoothed.mean, local.smoothed.covariance
-        found = jax.jit(shift.statistics, static_argnums=0)(
-            case.model, given, case.batch(), local.sites, local.held, moments, ones
-        )
+        found = jax.jit(shift.statistics)(given, local, ones)
     slope, information = by_algebra(case, given)
     np.testing.assert_allclose(
         found.information, information, rtol=tolerance, atol=tolerance * np.abs(information).max()
     )
     np.testing.assert_allclose(found.slope, slope, rtol=tolerance, atol=tolerance * np.abs(slope).max() * 10)
+
+
+def test_with_templates_the_slope_is_that_of_the_expected_log_likelihood(recording, double):
+    """d/db of E_q[log p(y | x + b)], summed over the neurons' own slopes."""
+    model = nlb.Model(latents=[nlb.Templates(2, dim=2), nlb.LDS(1)]).resolve(recording)
+    context = Context.of(recording)
+    em = EM(model, context)
+    values = site_values(model, context, initial_guess(model, recording, 0))
+    ((_, batch),) = chunks(model, context, recording, recording.n_trials)
+    state = em.init(values, [batch], recording.n_trials)
+    chunk = e_step(em, values, batch, state.rows[0], 8, True)
+    theta = parameters_at(model, context, values)
+    assert np.ptp(theta.mixture.trajectories) > 0.1
+    _, slope, *_ = updates.readout_terms(model, theta, batch, chunk.moments, chunk.responsibility)
+    expected = np.asarray(slope).sum((0, 1)) @ np.asarray(theta.loadings)
+    np.testing.assert_allclose(chunk.shift.slope, expected, rtol=1e-6, atol=1e-6 * np.abs(slope).sum())
 
 
 def test_a_step_leads_to_the_best_shift_of_gaussian_counts(double):

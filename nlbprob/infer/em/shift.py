@@ -11,13 +11,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nlbprob.infer.runtime.batch import Batch
-from nlbprob.infer.trajectories import likelihood
+from nlbprob.infer.trajectories import cvi
 from nlbprob.infer.trajectories import prior as trajectory_prior
-from nlbprob.infer.trajectories.problem import Auxiliary, TrialProblem, emitted, latent_moments, lift
-from nlbprob.model import Model
+from nlbprob.infer.trajectories.problem import Auxiliary, TrialProblem, emitted, lift
 from nlbprob.numerics import kalman
-from nlbprob.numerics.gaussian import Moments, Sites, apply, symmetrize
+from nlbprob.numerics.gaussian import Sites, symmetrize
+
+#: Longest step of a latent, in its own standard deviations.
+LONGEST = 0.5
 
 
 class ShiftStatistics(NamedTuple):
@@ -53,19 +54,11 @@ def information(
 
 
 def statistics(
-    model: Model,
-    problem: TrialProblem,
-    batch: Batch,
-    sites: Sites,
-    auxiliary: Auxiliary,
-    moments: Moments,
-    responsibility: Float[Array, " row"],
+    problem: TrialProblem, local: cvi.TrajectoryPosterior, responsibility: Float[Array, " row"]
 ) -> ShiftStatistics:
     """Slope and information of rows, from their E-step."""
-    mean, covariance = latent_moments(problem, *moments)
-    _, target = likelihood.expected_log_likelihood(problem, model.observation, batch, mean, covariance)
-    slope = (target.linear - apply(target.precision, mean)).sum(1)
-    return ShiftStatistics(responsibility @ slope, information(problem, sites, auxiliary, responsibility))
+    slope = responsibility @ cvi.latent_slope(problem, local).sum(1)
+    return ShiftStatistics(slope, information(problem, local.sites, local.held, responsibility))
 
 
 def step(
@@ -90,7 +83,3 @@ def step(
     change = jnp.linalg.solve(curvature + scale * jnp.eye(curvature.shape[0], dtype=curvature.dtype), slope)
     change = jnp.where(jnp.isfinite(change).all(), change, 0.0)
     return change * jnp.minimum(1.0, LONGEST / jnp.maximum(jnp.abs(change).max(), 1e-30))
-
-
-#: Longest step of a latent, in its own standard deviations.
-LONGEST = 0.5

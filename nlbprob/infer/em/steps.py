@@ -34,8 +34,8 @@ class EStep(NamedTuple):
     """The E-step of a chunk of trials.
 
     site_state: what the next one starts from; elbo: of each trial; responsibility: of each trial's components, by row;
-    moments: mean and covariance of the state; statistics: for the updates; shift: for that of all latents at once;
-    scores: gradients of the bound in the free sites, where there are some.
+    moments: mean and covariance of the state; statistics: for the updates; shift: for that of all latents at once,
+    where there is a readout; scores: gradients of the bound in the free sites, where there are some.
     """
 
     site_state: SiteState
@@ -43,7 +43,7 @@ class EStep(NamedTuple):
     responsibility: Float[Array, " row"]
     moments: Moments
     statistics: tuple[Any, ...]
-    shift: shift.ShiftStatistics
+    shift: shift.ShiftStatistics | None
     scores: TrialScores | None
 
 
@@ -165,7 +165,7 @@ def e_step(
     step_size = jnp.minimum(1.0, cvi.GROW * local.step_size)
     next_state = SiteState(local.sites, step_size, local.auxiliary)
     scores = scoring.scores(values, batch, next_state, responsibility, moments) if scoring.entries.sites else None
-    shifted = shift.statistics(model, problem, repeated, local.sites, local.held, moments, responsibility)
+    shifted = shift.statistics(problem, local, responsibility) if model.readout.names else None
     return EStep(next_state, elbo, responsibility, moments, statistics, shifted, scores)
 
 

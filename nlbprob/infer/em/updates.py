@@ -18,7 +18,7 @@ from nlbprob.infer.trajectories import cvi, likelihood
 from nlbprob.infer.trajectories.problem import TrialProblem, block_part, inside, state_slices, trial_problem
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
-from nlbprob.numerics.gaussian import Moments, apply
+from nlbprob.numerics.gaussian import Moments
 
 #: Newton steps for the readout in each iteration.
 READOUT_STEPS = 1
@@ -68,8 +68,7 @@ def statistics(
     if model.templates is None:
         return (*by_block, None)
     components = model.n_components
-    mean, _ = cvi.latent_moments(problem._replace(shift=None), smoothed.mean, smoothed.covariance)
-    slope = local.target.linear - apply(local.target.precision, mean)
+    slope = cvi.latent_slope(problem, local)
 
     def summed(array: Float[Array, "row *shape"]) -> Float[Array, "component *shape"]:
         weighted = array * responsibility.reshape(-1, *[1] * (array.ndim - 1))

@@ -20,7 +20,7 @@ from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.likelihood import expected_log_likelihood
 from nlbprob.infer.trajectories.problem import Auxiliary, TrialProblem, latent_moments
 from nlbprob.numerics import kalman
-from nlbprob.numerics.gaussian import Sites, Smoothed
+from nlbprob.numerics.gaussian import Sites, Smoothed, apply
 
 if TYPE_CHECKING:
     from nlbprob.blocks.observations import Observation
@@ -97,6 +97,16 @@ def init(
     auxiliary = trajectory_prior.init(problem, batch[0], bins) if auxiliary is None else auxiliary
     elbo, false = jnp.full(batch, -jnp.inf, dtype), jnp.zeros(batch, bool)
     return TrajectoryPosterior(sites, auxiliary, auxiliary, unknown, elbo, sites, step_size, false, false)
+
+
+def latent_slope(problem: TrialProblem, local: TrajectoryPosterior) -> Float[Array, "row time latent"]:
+    """d/dx of E_q[log p(y | x)] for a shift x of each bin's latents: C'g, from the sites that a full step leads to."""
+    target, added = local.target, trajectory_prior.target(problem, local.held, local.smoothed)
+    if added is not None:
+        target = Sites(target.linear - added.linear, target.precision - added.precision)
+    # Sites are potentials of the trajectory without its template.
+    mean, _ = latent_moments(problem._replace(shift=None), local.smoothed.mean, local.smoothed.covariance)
+    return target.linear - apply(target.precision, mean)
 
 
 def select(condition: Bool[Array, " row"], yes: PyTree[Array], no: PyTree[Array]) -> PyTree[Array]:
