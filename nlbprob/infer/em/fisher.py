@@ -35,13 +35,12 @@ MOST_JOINT = 1000
 class TrialScores(NamedTuple):
     """Sums over trials of d bound / d entry by site, and of its outer products [entry, entry] (or squares [entry]).
 
-    scale: the score in the logs of the scales of latents, which come after the sites; shift: in a shift of each latent,
-    which come last, where they are asked for.
+    scale: the score in the logs of the scales of latents, which come after the sites in the products; last come shifts
+    of the latents, where they take part.
     """
 
     score: dict[str, Array]
     scale: Float[Array, " group"]
-    shift: Float[Array, " shift"]
     information: Float[Array, "..."]
 
 
@@ -141,8 +140,8 @@ class FisherScoring(NamedTuple):
         finite = jnp.nan_to_num(each)
         information = finite.T @ finite if each.shape[1] <= MOST_JOINT else (finite**2).sum(0)
         ends = np.cumsum([each.shape[1] - self.n_scales - self.n_shifts, self.n_scales])
-        score, scale, shift = jnp.split(each.sum(0), ends)
-        return TrialScores(entries.split(score), scale, shift, information)
+        score, scale, _ = jnp.split(each.sum(0), ends)
+        return TrialScores(entries.split(score), scale, information)
 
     def step(
         self,

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 #: Natural-gradient steps in the first EM iteration, from the prior, and in each later one.
 FIRST_STEPS, LATER_STEPS = 8, 1
-#: Newton steps from the mode of the readout's posterior to its mean.
-MEAN_STEPS = 2
 #: Least number of trials in a minibatch by default.
 LEAST_BATCH = 32
 #: Most EM iterations by default: where it goes on until no parameter moves; else where all parameters have updates in
@@ -175,19 +173,6 @@ class Setup:
         total = jax.tree.map(lambda *each: sum(each), *parts)
         return information.widths(self.em, self.other_sites, em.values, total, self.n_trials)
 
-    def mean_values(self, em: EMState, widths: information.Widths, chunks: Sequence[EStep]) -> dict[str, Any]:
-        """The values with the readout at the mean of its posterior, from the E-step where EM ended."""
-        values, covariance = em.values, widths[0]
-        if covariance is None:
-            return values
-        for _ in range(MEAN_STEPS):
-            slopes = map_chunks(
-                lambda pair, at=values: information.readout_slope(self.em, at, covariance, *pair),
-                zip(self.batches, chunks, strict=True),
-            )
-            values |= information.mean_readout(self.em, values, em.curvature, covariance, sum(slopes))
-        return values
-
     def deviation_shapes(self) -> dict[str, Any]:
         """The shapes of the standard deviations of all entries, by site."""
         return {
@@ -220,8 +205,8 @@ class Setup:
             trace: how to find what a program returns: `Program.ahead` starts to compile it, too.
 
         Returns:
-            The data; the frames, where the guide starts; NumPyro's state before the first step, None where there is
-            no step.
+            The data, None where there is no step; the frames, where the guide starts; NumPyro's state before the first
+            step, None where there is none.
         """
         state, widths, loop = self.shapes(), (None, None, None), self.loop()
         data, store = trace(flat, self.batches, state.rows) if self.svi_steps else (None, None)
@@ -230,8 +215,8 @@ class Setup:
             gathered = trace(information.gather, self.em, self.other_sites, state.values, self.batches[0], chunk)
             widths = trace(information.widths, self.em, self.other_sites, state.values, gathered, self.n_trials)
             if widths[0] is not None:
-                slope = trace(information.readout_slope, self.em, state.values, widths[0], self.batches[0], chunk)
-                trace(information.mean_readout, self.em, state.values, state.curvature, widths[0], slope)
+                every = (chunk,) * len(self.batches)
+                trace(information.mean_readout, self.em, state.values, widths[0], self.batches, every)
         frames = trace(guides.initial_frames, loop.guide, state.values, state.curvature, widths)
         if not self.svi_steps:
             return data, frames, None

@@ -15,6 +15,7 @@ from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.execute import map_chunks
 from nlbprob.infer.trajectories.problem import SiteState
 from nlbprob.infer.vi import svi
+from nlbprob.infer.vi import widths as information
 
 
 class SVIStage:
@@ -33,17 +34,18 @@ class SVIStage:
 
     def frames(self, state: FitState) -> Any:
         """Where the guide starts: at EM's values, with the widths that single trials imply."""
-        setup, values = self.setup, state.em.values
+        setup, em, widths = self.setup, state.em, (None, None, None)
+        values = em.values
         if setup.uses_trial_widths:
 
             def expect(pair: tuple[Batch, SiteState]) -> EStep:
-                return e_step(setup.em, values, *pair, LATER_STEPS, False)
+                return e_step(setup.em, em.values, *pair, LATER_STEPS, False)
 
-            chunks = list(map_chunks(expect, zip(setup.batches, state.em.rows, strict=True), compiled=True))
-            widths = setup.widths(state.em, chunks)
-            means = setup.mean_values(state.em, widths, chunks)
-            return self.guide.init(means, state.em.curvature, widths)
-        return self.guide.init(values, state.em.curvature, (None, None, None))
+            chunks = tuple(map_chunks(expect, zip(setup.batches, em.rows, strict=True), compiled=True))
+            widths = setup.widths(em, chunks)
+            if widths[0] is not None:
+                values = information.mean_readout(setup.em, values, widths[0], setup.batches, chunks)
+        return self.guide.init(values, em.curvature, widths)
 
     def init(self, frames: Any) -> Any:
         """NumPyro's state before the first step; a guide of NumPyro's is set up with real arrays."""

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from nlbprob.infer.em import updates as maximize
 from nlbprob.infer.em.fisher import FisherScoring, TrialScores, shrunk
-from nlbprob.infer.em.steps import EM, EStep
+from nlbprob.infer.em.steps import EM, EStep, stacked
 from nlbprob.infer.parameters.flat import Entries
 from nlbprob.infer.parameters.sites import log_prior, parameters_at
 from nlbprob.infer.runtime.batch import Batch
@@ -22,6 +22,8 @@ from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.vi.frames import Widths
 from nlbprob.numerics.gaussian import symmetrize
 
+#: Newton steps from the mode of the readout's posterior to its mean.
+MEAN_STEPS = 2
 #: Largest standard deviation at which a parameter starts, in unconstrained space.
 LARGEST_SCALE = 0.5
 
@@ -151,51 +153,31 @@ def shared_directions(
 
 
 @program("em")
-def readout_slope(
-    em: EM, values: dict[str, Any], covariance: Float[Array, "neuron width width"], batch: Batch, chunk: EStep
-) -> Float[Array, "neuron width"]:
-    """The slope, in the mean of each neuron's baseline and loadings, of a chunk's expected log likelihood.
-
-    The expectation is over the trajectories and over readouts of the given covariance.
-    """
-    theta = parameters_at(em.model, em.context, values)._replace(uncertainty=covariance)
-    _, slope, weight, mean, latents = maximize.readout_terms(
-        em.model, theta, batch, chunk.moments, chunk.responsibility
-    )
-    neurons, size = slope.shape[-1], mean.shape[-1]
-    weighted = (weight.reshape(-1, neurons).T @ latents.reshape(-1, size * size)).reshape(neurons, size, size)
-    gradient = slope.reshape(-1, neurons).T @ maximize.readout_design(mean)
-    return gradient.at[:, 1:].add(-jnp.einsum("nij,nj->ni", weighted, theta.loadings))
-
-
-@program("em")
 def mean_readout(
     em: EM,
     values: dict[str, Any],
-    curvature: Float[Array, "neuron width width"],
     covariance: Float[Array, "neuron width width"],
-    slope: Float[Array, "neuron width"],
+    batches: tuple[Batch, ...],
+    chunks: tuple[EStep, ...],
 ) -> dict[str, Any]:
-    """The readout's sites at the mean of their posterior, where EM has found its mode: one Newton step, which is at
-    most a standard deviation long.
+    """The values with the readout at the mean of its posterior, where EM has found its mode.
 
     A rate that is exp(eta) is larger on average than at the average eta: at the mode, rates that are averaged over the
-    posterior would be too high.
+    posterior would be too high. The mean is the best centre of a normal of the given covariance.
 
     Args:
         em: the first stage.
         values: of all sites, where EM ended.
-        curvature: of each neuron's expected log likelihood and prior.
         covariance: of the posterior of each neuron's baseline and loadings.
-        slope: `readout_slope` of all trials.
+        batches: the trials.
+        chunks: their E-step.
     """
-    theta = parameters_at(em.model, em.context, values)
-    location, precision = em.model.penalty(em.context, theta, values)
-    mode = jnp.concatenate([theta.baseline[:, None], theta.loadings], 1)
-    change = jnp.linalg.solve(curvature, (slope - precision * (mode - location))[..., None])[..., 0]
-    most = jnp.sqrt(jnp.diagonal(covariance, axis1=1, axis2=2))
-    mean = mode + jnp.where(jnp.isfinite(change), jnp.clip(change, -most, most), 0.0)
-    return em.model.readout.values(mean[:, 0], mean[:, 1:])
+    model, theta = em.model, parameters_at(em.model, em.context, values)
+    penalty = model.penalty(em.context, theta, values)
+    marginals = stacked([(chunk.moments, chunk.responsibility) for chunk in chunks])
+    uncertain = theta._replace(uncertainty=covariance)
+    mean, _ = maximize.readout(model, uncertain, stacked(batches), marginals, penalty, MEAN_STEPS)
+    return values | model.readout.values(mean.baseline, mean.loadings)
 
 
 @program("em", "names")
