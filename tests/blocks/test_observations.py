@@ -242,7 +242,9 @@ class Geometric(nlb.Observation):
 def test_an_observation_of_ones_own_is_fitted():
     model = nlb.Model(latents=[nlb.LDS(1)], observation=Geometric())
     found = nlb.fit(model, TRIALS, em_iterations=8, svi_steps=5, progress=False)
-    assert np.all(np.diff(found.elbo[:8]) > -0.1)
+    # EM raises bound plus log prior: the bound alone may fall a little.
+    assert np.all(np.diff(found.elbo[:8]) > -0.2)
+    assert found.elbo[7] > found.elbo[0] + 1.0
     np.testing.assert_allclose(np.asarray(found.rates(TRIALS)).mean((0, 1)), TRIALS.counts.mean((0, 1)), rtol=0.2)
 
 

@@ -151,7 +151,7 @@ def test_a_clock_coarser_than_the_bins_is_refused_and_one_that_is_nearly_so_note
     with pytest.raises(InputError, match=r"times: are stored as 32-bit numbers, .* 64-bit numbers of s"):
         load(lambda times: single(times + 5e6), 5)
     (note,) = [n for n in load(lambda times: single(times + 1000), 1).source["notes"] if "32-bit" in n]
-    assert "0.061 ms apart" in note
+    assert "with steps of 0.061 ms" in note
     assert not any("-bit" in note for note in load(lambda times: times + EPOCH_S, 1).source["notes"])
 
 

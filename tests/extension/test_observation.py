@@ -13,7 +13,7 @@ from tests.extension.lifecycle import BRIEF, check_life, check_needs_its_class
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Background(nlb.Observation):
-    """y ~ Poisson(b_n + e^eta), b_n ~ LogNormal(log of `typical_hz`, 1): spikes that the latents do not touch."""
+    """y ~ Poisson(b_n + e^eta), b_n ~ LogNormal(log of `typical_hz`, 1): spikes that do not depend on the latents."""
 
     typical_hz: float = 1.0
     priors: dict = dataclasses.field(default_factory=dict)

@@ -206,7 +206,7 @@ def test_slopes_match_finite_differences_of_the_optimised_bound(name):
             rows = SiteState(local.sites, local.step_size, local.auxiliary)
             moments = local.smoothed.mean, local.smoothed.covariance
             found = scoring.scores(entries.into({}, raw), batch, rows, responsibility.reshape(-1), moments)
-            chunk = em.EStep(rows, local.elbo, responsibility.reshape(-1), moments, (), None)
+            chunk = em.EStep(rows, local.elbo, responsibility.reshape(-1), moments, (), None, None)
             return found, information.readout(scoring, entries.into({}, raw), batch, chunk)
 
         local, _, responsibility = converged(0.0)

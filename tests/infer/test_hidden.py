@@ -50,7 +50,7 @@ def test_em_goes_back_to_its_best_and_takes_everything_in(made):
     posterior = nlb.fit(MODEL, made.trials, early_stopping=0.2, **options)
     bits = posterior.config["heldout_bits"]
     assert len(bits) == len(posterior.elbo) <= int(np.argmax(bits)) + 1 + PATIENCE
-    assert "best at predicting what was hidden" in posterior.verdict
+    assert "EM predicted the hidden counts best" in posterior.verdict
     assert np.isfinite(posterior.rates(made.trials)).all()
     again = nlb.fit(MODEL, made.trials, early_stopping=0.2, **options)
     np.testing.assert_array_equal(posterior.values["loadings"], again.values["loadings"])

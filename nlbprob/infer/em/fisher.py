@@ -131,10 +131,9 @@ class FisherScoring(NamedTuple):
             return jnp.concatenate(jax.grad(bound, (0, 1, 2))(entries.of(values), *none))
 
         trials = batch.counts.shape[0]
-        batches = jax.tree.map(lambda a: a[:, None], batch)
         by_row = (site_state.sites, site_state.auxiliary, responsibility, *moments)
         by_trial = jax.tree.map(lambda a: a.reshape(trials, model.n_components, *a.shape[1:]), by_row)
-        each = jax.vmap(of_trial)(batches, *by_trial)
+        each = jax.vmap(of_trial)(jax.tree.map(lambda a: a[:, None], batch), *by_trial)
         # Nothing is seen of the trials that pad a chunk.
         each = jnp.where(batch.seen.any((1, 2))[:, None], each, 0.0)
         finite = jnp.nan_to_num(each)
