@@ -1,5 +1,6 @@
 """What every test shares: shapes checked at run time, two virtual CPU devices, the folder of real recordings."""
 
+import collections
 import gc
 import os
 import pathlib
@@ -27,6 +28,12 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def pytest_collection_modifyitems(items):
+    """Files of few tests come first: these take long, and one that is met last keeps the other workers waiting."""
+    sizes = collections.Counter(item.path for item in items)
+    items.sort(key=lambda item: sizes[item.path])
 
 
 @pytest.fixture(scope="module", autouse=True)

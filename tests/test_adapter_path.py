@@ -17,7 +17,13 @@ SHORT = ["--em-iterations", "1", "--svi-steps", "0", "--posterior", "map", "--dr
 
 
 @pytest.mark.parametrize(
-    ("dataset", "bin_ms"), [("mc_maze_small", 20), ("mc_rtt", 5), ("area2_bump", 20), ("dmfc_rsg", 20)]
+    ("dataset", "bin_ms"),
+    [
+        ("mc_maze_small", 20),
+        pytest.param("mc_rtt", 5, marks=pytest.mark.slow),
+        ("area2_bump", 20),
+        pytest.param("dmfc_rsg", 20, marks=pytest.mark.slow),
+    ],
 )
 def test_a_data_set_is_fitted_checked_scored_and_tested(shared, dataset, bin_ms, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("NLBPROB_DATA", str(tmp_path / "ledger"))

@@ -69,7 +69,6 @@ def test_what_is_code_in_a_run_is_said_and_how_to_look_without(root):
         assert "`SECURITY.md`" in page.read_text(encoding="utf-8")
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore:All-NaN slice")  # an area whose few neurons are silent in the few bins left
 @pytest.mark.parametrize("page", EACH, ids=lambda page: page.stem)
 def test_examples_run_and_print_what_is_shown(page, folder, short, root, monkeypatch, capsys):  # noqa: F811

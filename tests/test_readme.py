@@ -17,7 +17,6 @@ def recording(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.timeout(300)
 def test_python_examples_run_and_print_what_is_shown(root, recording, short, capsys):  # noqa: F811
     names, printed = {}, []
     blocks = BLOCK.findall((root / "README.md").read_text(encoding="utf-8"))

@@ -87,6 +87,7 @@ def by_session(
         rates = np.broadcast_to(mean, trials.counts.shape).copy()
         for name, (rows, units) in members(trials).items():
             session_rates = parts[name][baseline].values
-            rates[np.ix_(np.flatnonzero(rows), np.arange(session_rates.shape[1]), np.flatnonzero(units))] = session_rates
+            bins = np.arange(session_rates.shape[1])  # a session's trials may be shorter than the longest
+            rates[np.ix_(np.flatnonzero(rows), bins, np.flatnonzero(units))] = session_rates
         joined_rates[baseline] = label_rates(rates, trials)
     return joined_rates

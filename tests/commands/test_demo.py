@@ -10,9 +10,6 @@ from nlbprob.cli import main
 from nlbprob.run import FILES
 from nlbprob.storage.stage import CHECKPOINT
 
-# A whole run with its report: within a minute alone on two cores, longer beside other work.
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory, optimized):

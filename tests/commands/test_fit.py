@@ -10,7 +10,6 @@ from nlbprob.settings import Settings
 from nlbprob.simulation import write_nwb
 from nlbprob.storage.contents import read_posterior
 
-pytestmark = pytest.mark.timeout(300)  # two fits, without iterations, and their reports
 
 CONFIG = """
 [fit]

@@ -50,7 +50,6 @@ def ended(words, number, delay):
     return process.returncode, shown
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", list(seeds(30, 3)))
 def test_a_fit_that_is_ended_leaves_a_folder_that_says_so(seed, recorded_file, whole, tmp_path):
     seconds, names = whole

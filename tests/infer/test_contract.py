@@ -92,7 +92,7 @@ def recording():
 
 
 #: Models whose blocks are those of others, or have tests of their own.
-COVERED = ("stacked", "switching", "recurrent", "templates")
+COVERED = ("stacked", "switching", "recurrent", "templates", "flow", "effects")
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow if name in COVERED else ()) for name in MODELS])

@@ -18,7 +18,7 @@ print(len(os.sched_getaffinity(0)), posterior.rates(trials.hide_heldout("val")).
 """
 
 
-@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("cores", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_fit_ends_on_few_cores(cores):
     if shutil.which("taskset") is None:
         pytest.skip("needs taskset")

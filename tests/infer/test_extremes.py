@@ -83,7 +83,7 @@ def found(name, wide):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.timeout(400)) if name in LARGE else name for name in SIZES]
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in SIZES]
 )
 def test_float32_has_the_bound_and_the_rates_of_float64(name):
     (elbo, rates), (exact, expected) = found(name, wide=False), found(name, wide=True)

@@ -58,7 +58,7 @@ def test_one_seed_gives_identical_metrics(fitted, recording):
     assert scores(fitted, recording) == scores(again, recording)
 
 
-@pytest.mark.parametrize("family", ["normal", "lowrank", "map"])
+@pytest.mark.parametrize("family", ["normal", pytest.param("lowrank", marks=pytest.mark.slow), "map"])
 def test_other_forms_of_posterior(fitted, recording, family):
     found = nlb.fit(MODEL, recording.split("train"), seed=1, posterior=family, **SHORT)
     assert scores(found, recording)["co-bps"] == pytest.approx(scores(fitted, recording)["co-bps"], abs=0.05)
@@ -75,6 +75,7 @@ def test_other_forms_of_posterior(fitted, recording, family):
     assert np.abs(correlation).max() < 4 / np.sqrt(len(rows))  # independent, where "neuron" need not be
 
 
+@pytest.mark.slow
 def test_a_guide_of_numpyros_can_be_used(fitted, recording):
     found = nlb.fit(MODEL, recording.split("train"), seed=1, guide=AutoNormal, **SHORT)
     assert found.config["posterior"] == "AutoNormal"

@@ -319,6 +319,7 @@ def test_a_fitted_function_is_the_fitted_model(fitted, recording, tmp_path):
         nlb.Posterior.load(folder, scaled)
 
 
+@pytest.mark.slow
 def test_sites_of_any_kind_are_fitted(tmp_path):
     function, trials, posterior = fitted_driven()
     elbo = posterior.elbo[posterior.history["stage"] == "em"]

@@ -336,6 +336,7 @@ def test_a_posterior_of_a_function_pickles(recording):
     np.testing.assert_array_equal(again.rates(recording), found.rates(recording))
 
 
+@pytest.mark.slow
 def test_numpyro_is_whole_where_arviz_was_imported_first():
     code = "import arviz, nlbprob; nlbprob.LDS(2); import numpyro; print(numpyro.distributions.distribution.Unit)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

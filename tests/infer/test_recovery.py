@@ -15,6 +15,7 @@ def test_frequencies_and_decay_times_are_found():
     assert max(found["decay_ms_error"]) < 0.35
 
 
+@pytest.mark.slow
 def test_regimes_are_found():
     found = recovery.switching(0, trials=30, bins=50, neurons=30, starts=1)
     assert found["oracle"][0] > 0.7

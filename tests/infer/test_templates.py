@@ -29,6 +29,7 @@ def test_a_prior_of_another_kind_is_refused():
         nlb.Templates(2, priors={"coefficients": dist.Laplace(0.0, 1.0)})
 
 
+@pytest.mark.slow
 def test_choose_and_kfold_take_numpyro_functions(recording):
     """Sizes of the custom model are chosen, and it is compared, like any other."""
     trials, options = recording.split("train"), SHORT | {"em_iterations": 2, "svi_steps": 0}
