@@ -10,7 +10,6 @@ from nlbprob.settings import Settings
 from nlbprob.simulation import write_nwb
 from nlbprob.storage.contents import read_posterior
 
-
 CONFIG = """
 [fit]
 model = "multisession_lds"
