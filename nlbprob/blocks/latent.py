@@ -212,6 +212,30 @@ class Latent(Block, abc.ABC):
             bin_weights,
         )
 
+    @property
+    def regresses(self) -> bool:
+        """Whether `maximize` is `from_chain` of `regression`: EM then makes each step from several iterations."""
+        return False
+
+    def regression(self, stats: Any, context: Context) -> Chain:
+        """The linear dynamics that maximise the expected log density, in the present basis.
+
+        Args:
+            stats: `statistics`, added up over all trials.
+            context: facts of the training data.
+        """
+        raise AssertionError(f"{type(self).__name__} regresses, and has no method regression.")
+
+    def from_chain(self, chain: Chain, context: Context, values: dict[str, Array]) -> tuple[dict[str, Array], Any]:
+        """What `maximize` returns, for given linear dynamics.
+
+        Args:
+            chain: the dynamics, in the present basis.
+            context: facts of the training data.
+            values: of the block's sites before the update, by their full names.
+        """
+        raise AssertionError(f"{type(self).__name__} regresses, and has no method from_chain.")
+
     def maximize(self, stats: Any, context: Context, values: dict[str, Array]) -> tuple[dict[str, Array], Any]:
         """New values of the sites in `closed_form`, and the basis in which they are.
 

@@ -206,29 +206,52 @@ class LDS(Latent):
     def warm_start(self):
         return LDS(self.dim, name=self.name) if self.dynamics == "modal" else None
 
+    @property
+    def regresses(self) -> bool:
+        return self.rotatable
+
+    def regression(self, stats, context: Context) -> Chain:
+        """Regression of every state on the one before."""
+        return self.limited(statistics.fit_chain(stats, context.bin_ms), context)
+
+    def limited(self, chain: Chain, context: Context) -> Chain:
+        """A chain whose directions decay no more slowly than the sites of `from_chain` say."""
+        root, left, decay_ms, right = self.directions(chain, context)
+        kept = jnp.exp(-context.bin_ms / decay_ms)
+        transition = jnp.linalg.solve(root.T, (root @ (left * kept) @ right).T).T
+        lost = root @ left * jnp.sqrt(-jnp.expm1(-2 * context.bin_ms / decay_ms))
+        return chain._replace(transition=transition, noise=lost @ lost.T)
+
+    def directions(self, chain: Chain, context: Context):
+        """Of a chain made stable: a root R of its stationary covariance, and R^-1 A R as left diag(e^(-bin/tau)) right.
+
+        A chain that is not stable is first shrunk as a whole; then directions that decay more slowly than within
+        twice `SLOWEST_DECAY_TRIALS` trial lengths are held there.
+        """
+        bin_ms, slowest_ms = context.bin_ms, SLOWEST_DECAY_TRIALS * context.mean_bins * context.bin_ms
+        radius = matrices.spectral_radius(chain.transition)
+        transition = chain.transition * jnp.minimum(1.0, math.exp(-bin_ms / (8 * slowest_ms)) / radius)
+        variance, vectors = jnp.linalg.eigh(matrices.stationary_covariance(transition, chain.noise))
+        root = vectors * jnp.sqrt(jnp.maximum(variance, 1e-6 * variance[-1]))
+        left, contraction, right = jnp.linalg.svd(jnp.linalg.solve(root, transition @ root))
+        # Singular vectors have no sign of their own: a latent keeps the one that it had.
+        signs = jnp.where(jnp.diagonal(root @ right.T) < 0, -1.0, 1.0)
+        limits = math.exp(-10.0), math.exp(-bin_ms / (2 * slowest_ms))
+        return root, left * signs, -bin_ms / jnp.log(jnp.clip(contraction, *limits)), right * signs[:, None]
+
     def maximize(self, stats, context: Context, values: dict):
         """Regression of every state on the one before, for dense dynamics."""
-        return self.from_chain(statistics.fit_chain(stats, context.bin_ms), context, values)
+        return self.from_chain(self.regression(stats, context), context, values)
 
     def from_chain(self, chain: Chain, context: Context, values: dict):
         """Site values of dense dynamics whose chain is `chain` in another basis: (values, basis), x = basis z.
 
         The stationary covariance is made the identity, then A is split into rotation times decay (its polar
-        decomposition). A chain that is not stable is first shrunk to decay no slower than `SLOWEST_DECAY_TRIALS`
-        trial lengths.
+        decomposition), see `directions`.
         """
-        bin_ms, slowest_ms = context.bin_ms, SLOWEST_DECAY_TRIALS * context.mean_bins * context.bin_ms
-        radius = matrices.spectral_radius(chain.transition)
-        transition = chain.transition * jnp.minimum(1.0, math.exp(-bin_ms / slowest_ms) / radius)
-        variance, vectors = jnp.linalg.eigh(matrices.stationary_covariance(transition, chain.noise))
-        root = vectors * jnp.sqrt(jnp.maximum(variance, 1e-6 * variance[-1]))
-        whitened = jnp.linalg.solve(root, transition @ root)
-        left, contraction, right = jnp.linalg.svd(whitened)
-        # Singular vectors have no sign of their own: a latent keeps the one that it had.
-        signs = jnp.where(jnp.diagonal(root @ right.T) < 0, -1.0, 1.0)
-        left, right = left * signs, right * signs[:, None]
+        bin_ms = context.bin_ms
+        root, left, decay_ms, right = self.directions(chain, context)
         basis = root @ right.T
-        decay_ms = -bin_ms / jnp.log(jnp.clip(contraction, math.exp(-10.0), math.exp(-bin_ms / (2 * slowest_ms))))
         rotation = matrices.inverse_cayley(right @ left)
         pairs = rotation[jnp.triu_indices(self.n_latents, 1)]
         in_basis = matrices.change_basis(chain, basis)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: The bound is level where an iteration raises it by less than this fraction of its whole rise, after so many
 #: iterations. Mixtures, and parameters without an update in closed form, take their time.
 TOLERANCE, LEAST_ITERATIONS = {"closed": 0.005, "mixture": 0.001, "gradual": 0.00005}, 10
+#: Accelerated EM ends where so many iterations together raise the bound by less than so many nats: a move by one
+#: standard deviation of the parameters' posterior, in any direction, is worth half a nat.
+WINDOW, LEAST_RISE = 5, 1.0
 #: EM ends where no parameter has moved by more than this fraction of its standard deviation in any of so many
 #: iterations.
 MOVEMENT, STILL_ITERATIONS = 0.05, 3
@@ -43,6 +46,13 @@ def converged(moved: Sequence[float | None]) -> bool:
     """
     last = moved[-STILL_ITERATIONS:]
     return len(last) == STILL_ITERATIONS and all(each is not None and each < MOVEMENT for each in last)
+
+
+def flat(bounds: Sequence[float] | Float[np.ndarray, " step"]) -> bool:
+    """Whether the last iterations of accelerated EM did not raise the bound."""
+    if len(bounds) < LEAST_ITERATIONS + WINDOW:
+        return False
+    return bool(max(bounds[-WINDOW:]) - max(bounds[:-WINDOW]) < LEAST_RISE)
 
 
 @program("em")

@@ -12,7 +12,7 @@ from numpyro.distributions.constraints import Constraint
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.identity import Identified
-from nlbprob.infer.em import shift
+from nlbprob.infer.em import acceleration, shift
 from nlbprob.infer.em import updates as maximize
 from nlbprob.infer.em.fisher import FisherScoring, StepSize, TrialScores, scale_groups
 from nlbprob.infer.parameters.flat import Entries
@@ -22,9 +22,9 @@ from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import cvi
 from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.problem import Auxiliary, SiteState, combined, trial_problem
-from nlbprob.model import Model
+from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
-from nlbprob.numerics.gaussian import Moments, Sites, apply
+from nlbprob.numerics.gaussian import Chain, Moments, Sites, apply
 
 #: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is unknown.
 START_SCALE = 0.05
@@ -51,13 +51,14 @@ class EMState(NamedTuple):
     """Values of all parameter sites, and the rows, chunk by chunk.
 
     `curvature` is that of each neuron's expected log likelihood and prior in its baseline and loadings, before the
-    last step.
+    last step. `memory` is of the last iterations, where EM is accelerated.
     """
 
     values: dict[str, Any]
     curvature: Float[Array, "neuron width width"]
     rows: tuple[SiteState, ...]
     stride: StepSize
+    memory: acceleration.Memory | None = None
 
 
 def free_sites(model: Model, context: Context, names: Collection[str]) -> list[str]:
@@ -111,6 +112,11 @@ class EM(Identified):
             return "gradual"
         return "closed" if self.model.templates is None else "mixture"
 
+    @property
+    def accelerated(self) -> bool:
+        """Whether steps are made from several iterations: where dynamics are linear, and all updates in closed form."""
+        return self.pace == "closed" and all(block.regresses for block in self.model.chains)
+
     def init(self, values: dict[str, Any], batches: Sequence[Batch], trials: int) -> EMState:
         """The state before the first iteration.
 
@@ -122,7 +128,8 @@ class EM(Identified):
         model, dtype = self.model, jnp.result_type(float)
         site_state, width, neurons = empty_site_state(self, batches[0]), 1 + model.dim, batches[0].counts.shape[2]
         curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / START_SCALE**2, (neurons, width, width))
-        return EMState(values, curvature, (site_state,) * len(batches), self.scoring.init(trials))
+        memory = acceleration.init(neurons, [block.n_latents for block in model.chains]) if self.accelerated else None
+        return EMState(values, curvature, (site_state,) * len(batches), self.scoring.init(trials), memory)
 
 
 def empty_site_state(em: EM, batch: Batch) -> SiteState:
@@ -178,26 +185,28 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
     data = stacked(batches)
     marginals = stacked([(chunk.moments, chunk.responsibility) for chunk in chunks])
     theta = parameters_at(model, context, values)
-    curvature = state.curvature
+    curvature, memory, chains = state.curvature, state.memory, None
+    elbo: Any = sum(chunk.elbo.sum() for chunk in chunks)
     by = jnp.zeros(model.dim, curvature.dtype)
     if model.readout.names:
         penalty = model.penalty(context, theta, values)
         shifts = jax.tree.map(lambda *parts: sum(parts), *[chunk.shift for chunk in chunks])
         location, precision = (jnp.broadcast_to(part, curvature.shape[:2])[:, 0] for part in penalty)
         by = shift.step(shifts, theta.baseline, theta.loadings, location, precision)
-        before = theta.loadings
+        before = theta
         theta, curvature = maximize.readout(model, theta, data, marginals, penalty)
-        theta = theta._replace(baseline=theta.baseline + before @ by)
+        theta = theta._replace(baseline=theta.baseline + before.loadings @ by)
         values |= model.readout.maximize(theta.loadings, curvature, values)
+        if memory is not None:
+            theta, chains, memory = extrapolated(em, memory, total, (before, theta), curvature, elbo)
     values |= maximize.observation(model, context, em.supports, values, theta, data, marginals)
     step_size, scale = state.stride, jnp.ones(())
     if scoring.entries.sites:
         scores = jax.tree.map(lambda *parts: sum(parts), *[chunk.scores for chunk in chunks])
-        elbo: Any = sum(chunk.elbo.sum() for chunk in chunks)
         trials = sum(batch.seen.any((1, 2)).sum() for batch in batches)
         values, scale, step_size = scoring.step(values, theta, scores, trials, step_size, elbo)
         theta = theta._replace(loadings=theta.loadings * scale)
-    latent_sites, basis = maximize.latents(model, context, values, total)
+    latent_sites, basis = maximize.latents(model, context, values, total, chains)
     values |= latent_sites
     values |= model.readout.values(theta.baseline, theta.loadings @ basis)
     inverse = matrices.diagonal_blocks([jnp.eye(1, dtype=basis.dtype), jnp.linalg.inv(basis)])
@@ -210,7 +219,39 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
         sites = chunk.site_state.sites
         linear = sites.linear - apply(sites.precision, by)
         rows.append(chunk.site_state._replace(sites=Sites(linear @ turn, turn.T @ sites.precision @ turn)))
-    return EMState(values, inverse @ curvature @ inverse.T, tuple(rows), step_size)
+    if memory is not None:
+        places = [model.slices[block.name] for block in model.chains]
+        memory = acceleration.turned(memory, [basis[place, place] for place in places])
+    return EMState(values, inverse @ curvature @ inverse.T, tuple(rows), step_size, memory)
+
+
+def extrapolated(
+    em: EM,
+    memory: acceleration.Memory,
+    total: tuple[Any, ...],
+    thetas: tuple[Parameters, Parameters],
+    curvature: Float[Array, "neuron width width"],
+    elbo: Float[Array, ""],
+) -> tuple[Parameters, tuple[Chain, ...], acceleration.Memory]:
+    """Readout and dynamics of the next point, and the memory with this iteration.
+
+    Args:
+        em: the first stage.
+        memory: of the iterations before.
+        total: statistics of each block, then of the templates.
+        thetas: parameters before this iteration, and with its readout.
+        curvature: of each neuron's expected log likelihood and prior.
+        elbo: the bound before this iteration, nats.
+    """
+    blocks, before = list(zip(em.model.chains, total, strict=False)), thetas[0]
+    here, image = (jnp.concatenate([theta.baseline[:, None], theta.loadings], 1) for theta in thetas)
+    chains = tuple(dynamics.chain for dynamics in before.dynamics)
+    updated = tuple(block.regression(statistics, em.context) for block, statistics in blocks)
+    metric = acceleration.Metric(curvature, chains, tuple((s.steps, s.trials) for _, s in blocks))
+    points = acceleration.Point(here, chains), acceleration.Point(image, updated)
+    following, memory = acceleration.step(memory, *points, elbo, metric)
+    theta = thetas[1]._replace(baseline=following.readout[:, 0], loadings=following.readout[:, 1:])
+    return theta, following.chains, memory
 
 
 def bound(chunks: Iterable[EStep]) -> float:

@@ -18,7 +18,7 @@ from nlbprob.infer.trajectories import cvi, likelihood
 from nlbprob.infer.trajectories.problem import TrialProblem, block_part, inside, state_slices, trial_problem
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
-from nlbprob.numerics.gaussian import Moments
+from nlbprob.numerics.gaussian import Chain, Moments
 
 #: Newton steps for the readout in each iteration.
 READOUT_STEPS = 1
@@ -79,17 +79,27 @@ def statistics(
 
 
 def latents(
-    model: Model, context: Context, values: dict[str, Any], total: tuple[Any, ...]
+    model: Model,
+    context: Context,
+    values: dict[str, Any],
+    total: tuple[Any, ...],
+    chains: tuple[Chain, ...] | None = None,
 ) -> tuple[dict[str, Any], Float[Array, "latent latent"]]:
-    """Site values of the blocks with closed forms, and the basis in which all are normalised: x = basis z."""
+    """Site values of the blocks with closed forms, and the basis in which all are normalised: x = basis z.
+
+    chains: the dynamics of each block, where they are already known.
+    """
     sites, bases, number = {}, [], 0
     dtype = jnp.result_type(float)
     for block in model.latents:
         basis = jnp.eye(block.n_latents, dtype=dtype)
         if isinstance(block, Latent):
-            stats = total[number]
+            stats, chain = total[number], None if chains is None else chains[number]
             number += 1
-            if stats is not None:
+            if chain is not None:
+                updated, basis = block.from_chain(chain, context, values)
+                sites |= updated
+            elif stats is not None:
                 updated, basis = block.maximize(stats, context, values)
                 sites |= updated
         bases.append(basis)

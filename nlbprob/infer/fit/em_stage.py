@@ -113,6 +113,7 @@ def em_step(setup: Setup, state: FitState, make_info: MakeInfo, meanwhile: Calla
     converged = level
     if setup.until_still:
         converged = convergence.converged([info.moved and info.moved[1] for info in history])
+        converged |= setup.em.accelerated and convergence.flat([info.elbo for info in history])
     converged |= hidden is not None and should_stop(bits_of(state, seed))
     if converged or number >= count:
         return ended(setup, state, chunks, bool(converged)), info

@@ -92,8 +92,8 @@ def fit(
             parameters, and ten directions in which any parameters move together), "map" (point estimates); or a family
             as an object, such as nlb.LowRank(20).
         em_iterations: iterations of EM at most. Where every parameter has an update in closed form, and there are no
-            templates, EM ends earlier where no parameter moves by more than a small fraction of its posterior standard
-            deviation; else where its bound is level. None takes 100, or 30 with templates.
+            templates, EM ends earlier where several iterations together hardly raise its bound, or hardly move any
+            parameter; else where its bound is level. None takes 100, or 30 with templates.
         svi_steps: steps of SVI. None takes 40, or none for "neuron" and "map" where EM ends as no parameter moves.
         batch_size: trials in an SVI step; None takes a quarter, at least 32.
         guide: a NumPyro guide class or function of the model to use instead, such as

@@ -1,0 +1,181 @@
+"""Anderson acceleration of EM: the next parameters from those of the last few iterations together.
+
+EM creeps where trajectories are uncertain: at given trajectories, the dynamics go a small part of the way. With an
+iteration theta -> G(theta) and its residual f = G(theta) - theta, the next point is the sum of a_i G(theta_i) with the
+weights a_i, of sum 1, for which the sum of a_i f_i is shortest (Anderson 1965; for EM: Henderson and Varadhan 2019,
+arXiv 1803.06673). Length is measured by the information of complete data, by which EM divides the slope of the bound.
+All of this turns with the latents: a change of their basis changes no point.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from nlbprob.numerics import matrices
+from nlbprob.numerics.gaussian import Chain, symmetrize
+
+#: How many iterations a step is made from.
+DEPTH = 10
+#: Ridge of the weights, as a fraction of the mean square of the differences of residuals.
+RIDGE = 1e-4
+#: Longest way from G(theta) to the next point, in lengths of the residual: at first, and at most.
+FIRST_REACH, MOST_REACH = 4.0, 64.0
+#: A bound has fallen where it is lower by more than this fraction of it: floats resolve no less.
+SLACK = 1e-6
+#: Parts of a step to try; the first that keeps dynamics stable is taken.
+PARTS = (1.0, 0.5, 0.25, 0.125, 0.0)
+
+
+class Point(NamedTuple):
+    """Parameters that turn with the latents: baseline and loadings of each neuron, the dynamics of each block."""
+
+    readout: Float[Array, "*memory neuron width"]
+    chains: tuple[Chain, ...]
+
+
+class Memory(NamedTuple):
+    """The last iterations, newest first.
+
+    images: G(theta) of each; residuals: G(theta) - theta; count: how many there are; bound: at the last theta, nats;
+    reach: see `FIRST_REACH`; extrapolated: whether the next theta is further on than the last image.
+    """
+
+    images: Point
+    residuals: Point
+    count: Int[Array, ""]
+    bound: Float[Array, ""]
+    reach: Float[Array, ""]
+    extrapolated: Bool[Array, ""]
+
+
+class Metric(NamedTuple):
+    """The information of complete data.
+
+    readout: of each neuron's baseline and loadings; chains: of each block, where its dynamics are; counts: of the steps
+    and of the trials that inform them. Latents have unit second moment.
+    """
+
+    readout: Float[Array, "neuron width width"]
+    chains: tuple[Chain, ...]
+    counts: tuple[tuple[Float[Array, ""], Float[Array, ""]], ...]
+
+
+def init(neurons: int, blocks: Sequence[int]) -> Memory:
+    """Nothing remembered. blocks: the number of latents of each."""
+    dtype = jnp.result_type(float)
+
+    def zeros(*shape: int) -> Array:
+        return jnp.zeros((DEPTH, *shape), dtype)
+
+    chains = tuple(Chain(zeros(n), zeros(n, n), zeros(n, n), zeros(n), zeros(n, n)) for n in blocks)
+    empty = Point(zeros(neurons, 1 + sum(blocks)), chains)
+    lowest, reach = jnp.array(-jnp.inf, dtype), jnp.array(FIRST_REACH, dtype)
+    return Memory(empty, empty, jnp.zeros((), jnp.int32), lowest, reach, jnp.array(False))
+
+
+def step(memory: Memory, here: Point, image: Point, bound: Float[Array, ""], metric: Metric) -> tuple[Point, Memory]:
+    """The next point, and the memory with this iteration.
+
+    Where an extrapolation has lowered the bound, the next point is the image from which it was made, and later steps
+    are shorter. Where one would go downhill, the memory starts afresh.
+
+    Args:
+        memory: of the iterations before.
+        here: theta.
+        image: G(theta).
+        bound: at theta, nats.
+        metric: at theta.
+    """
+    fell = memory.extrapolated & ~(bound >= memory.bound - SLACK * jnp.abs(bound))
+    reach = jnp.minimum(jnp.where(fell, 0.25, 2.0) * memory.reach, MOST_REACH)
+    residual = jax.tree.map(jnp.subtract, image, here)
+    images, residuals = pushed(image, memory.images), pushed(residual, memory.residuals)
+    count = jnp.minimum(memory.count + 1, DEPTH)
+    entries = jax.vmap(lambda each: whitened(each, metric))(residuals)
+    weights = anderson_weights(entries, count)
+    change = jax.tree.map(lambda each: -jnp.tensordot(weights, each[0] - each[1:], 1), images)
+    way = whitened(change, metric)
+    length, unit = jnp.linalg.norm(way), jnp.linalg.norm(entries[0])
+    sizes = jnp.asarray(PARTS, unit.dtype) * jnp.minimum(1.0, reach * unit / jnp.maximum(length, 1e-30))
+    size = sizes[jnp.argmax(jax.vmap(lambda size: stable(image, change, size))(sizes) | (sizes == 0))]
+    uphill = entries[0] @ (entries[0] + way) > 0  # the residual is the slope; false, too, where it is not finite
+    size, count = jnp.where(uphill, size, 0.0), jnp.where(uphill, count, 1)
+    following = moved(image, change, size)
+    back = jax.tree.map(lambda each: each[0], memory.images)
+    kept = Memory(images, residuals, count, bound, reach, (count > 1) & (size > 0))
+    left = memory._replace(reach=reach, extrapolated=jnp.array(False))
+    return jax.tree.map(lambda a, b: jnp.where(fell, a, b), (back, left), (following, kept))
+
+
+def pushed(newest: Point, earlier: Point) -> Point:
+    """The last iterations with the newest first."""
+    return jax.tree.map(lambda first, others: jnp.concatenate([first[None], others[:-1]]), newest, earlier)
+
+
+def whitened(change: Point, metric: Metric) -> Float[Array, " entry"]:
+    """The entries of a change of the parameters, whose squares add up to its squared length."""
+    parts = [jnp.einsum("nij,ni->nj", jnp.linalg.cholesky(metric.readout), change.readout)]
+    for by, chain, (steps, trials) in zip(change.chains, metric.chains, metric.counts, strict=True):
+        for covariance, mean_part, covariance_part, count in (
+            (chain.noise, by.transition, by.noise, steps),
+            (chain.initial_covariance, by.initial_mean[:, None], by.initial_covariance, trials),
+        ):
+            root = jnp.linalg.inv(jnp.linalg.cholesky(covariance))
+            parts += [jnp.sqrt(count) * root @ mean_part, jnp.sqrt(count / 2) * root @ covariance_part @ root.T]
+    return jnp.concatenate([part.reshape(-1) for part in parts])
+
+
+def anderson_weights(entries: Float[Array, "iteration entry"], count: Int[Array, ""]) -> Float[Array, " earlier"]:
+    """The weights w for which f_0 - sum_i w_i (f_0 - f_i) is shortest, of the iterations before the newest."""
+    present = jnp.arange(1, DEPTH) < count
+    differences = jnp.where(present[:, None], entries[0] - entries[1:], 0.0)
+    gram = differences @ differences.T
+    ridge = RIDGE * jnp.trace(gram) / jnp.maximum(count - 1, 1) + jnp.where(present, 0.0, 1.0)
+    weights = jnp.linalg.solve(gram + jnp.diag(ridge), differences @ entries[0])
+    return jnp.where(present & jnp.isfinite(weights).all(), weights, 0.0)
+
+
+def stable(image: Point, change: Point, size: Float[Array, ""]) -> Bool[Array, ""]:
+    """Whether all dynamics decay after such a part of a change."""
+    pairs = zip(image.chains, change.chains, strict=True)
+    radii = [matrices.spectral_radius(chain.transition + size * by.transition) for chain, by in pairs]
+    return jnp.stack(radii).max() < 1.0
+
+
+def moved(image: Point, change: Point, size: Float[Array, ""]) -> Point:
+    """A step from a point; covariance matrices stay positive definite."""
+    chains = [
+        Chain(
+            chain.initial_mean + size * by.initial_mean,
+            changed_covariance(chain.initial_covariance, size * by.initial_covariance),
+            chain.transition + size * by.transition,
+            chain.offset,
+            changed_covariance(chain.noise, size * by.noise),
+        )
+        for chain, by in zip(image.chains, change.chains, strict=True)
+    ]
+    return Point(image.readout + size * change.readout, tuple(chains))
+
+
+def changed_covariance(
+    covariance: Float[Array, "latent latent"], change: Float[Array, "latent latent"]
+) -> Float[Array, "latent latent"]:
+    """L exp(L^-1 change L^-T) L', with L L' the covariance: to first order their sum."""
+    root = jnp.linalg.cholesky(covariance)
+    inverse = jnp.linalg.inv(root)
+    return symmetrize(root @ jax.scipy.linalg.expm(symmetrize(inverse @ change @ inverse.T)) @ root.T)
+
+
+def turned(memory: Memory, bases: Sequence[Float[Array, "latent latent"]]) -> Memory:
+    """The memory in new coordinates, old latents = basis new latents in each block."""
+    whole = matrices.diagonal_blocks([jnp.eye(1, dtype=bases[0].dtype), *bases])
+
+    def turn(point: Point) -> Point:
+        chains = [matrices.change_basis(chain, basis) for chain, basis in zip(point.chains, bases, strict=True)]
+        return Point(point.readout @ whole, tuple(chains))
+
+    each: Any = jax.vmap(turn)
+    return memory._replace(images=each(memory.images), residuals=each(memory.residuals))
