@@ -241,7 +241,7 @@ class LDS(Latent):
 
     def maximize(self, stats, context: Context, values: dict):
         """Regression of every state on the one before, for dense dynamics."""
-        return self.from_chain(self.regression(stats, context), context, values)
+        return self.from_chain(statistics.fit_chain(stats, context.bin_ms), context, values)  # which limits it
 
     def from_chain(self, chain: Chain, context: Context, values: dict):
         """Site values of dense dynamics whose chain is `chain` in another basis: (values, basis), x = basis z.
