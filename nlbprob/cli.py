@@ -68,11 +68,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def program() -> int:
-    """The `nlbprob` program: `main`, and an end that waits for nothing once it was interrupted.
+    """The `nlbprob` program: `main`, and an end that waits for nothing once it is interrupted.
 
-    Python would wait for every thread that compiles or scores, and a second Ctrl-C would then end in a traceback.
+    Python would wait for every thread that compiles or scores, and a second Ctrl-C would then end in a traceback. A
+    signal that comes while Python shuts down changes neither what was done nor the exit code that says so.
     """
+    from nlbprob.commands.interrupts import ignore
+
     code = main()
+    ignore()
     if code == INTERRUPTED:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):

@@ -76,3 +76,12 @@ def interruptible() -> Iterator[None]:
         interrupts.disarm()
         for number, handler in kept.items():
             signal.signal(number, handler)
+
+
+def ignore() -> None:
+    """From here on, signals that ask the process to end are ignored: it is at its end.
+
+    Python takes its own handlers away while it shuts down, which lasts a second once JAX was loaded.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

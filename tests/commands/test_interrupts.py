@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 import warnings
 
@@ -37,6 +39,31 @@ def test_each_ends_a_command_as_ctrl_c_does(monkeypatch, capsys, number):
     assert main(["fit"]) == 130
     assert capsys.readouterr().err == "\nnlbprob: interrupted.\n"
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", interrupts.SIGNALS)
+def test_while_python_shuts_down_the_exit_code_stays_that_of_the_command(number):
+    words = f"""
+import os, signal, sys
+from nlbprob import cli
+
+
+class Last:
+    kill, me, number = os.kill, os.getpid(), {int(number)}
+
+    def __del__(self):  # after Python's own handlers are gone
+        self.kill(self.me, self.number)
+
+
+signal.signal({int(number)}, signal.SIG_DFL)
+last = Last()
+sys.last = last
+sys.argv = ["nlbprob", "--version"]
+sys.exit(cli.program())
+"""
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("nlbprob ")
 
 
 class Finalized:

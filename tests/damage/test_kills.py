@@ -68,7 +68,10 @@ def test_a_fit_that_is_ended_leaves_a_folder_that_says_so(seed, recorded_file, w
         command(recorded_file, out, *(["--force"] if replaces else [])), number, draw.uniform(0, seconds)
     )
 
-    assert code in ({0, -9} if number == signal.SIGKILL else {0, 130}) or not out.exists(), shown
+    if code == -number != -signal.SIGKILL:  # it came before the command had begun
+        assert out.exists() == replaces, shown
+    else:
+        assert code in ({0, -9} if number == signal.SIGKILL else {0, 130}), shown
     assert "Traceback" not in shown or not out.exists()
     assert {path: path.read_text() for path in strangers} == strangers
     run = reading.examine(out)
