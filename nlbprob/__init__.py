@@ -89,6 +89,8 @@ PUBLIC = {
     "check_counts": "nlbprob.posterior.checks",
     "check_psths": "nlbprob.posterior.checks",
     "kfold": "nlbprob.selection.kfold",
+    "Replication": "nlbprob.selection.replicate",
+    "replicate": "nlbprob.selection.replicate",
     "log_evidence": "nlbprob.posterior.evidence",
     "InputError": "nlbprob.errors",
     "RunExistsError": "nlbprob.errors",
@@ -167,6 +169,8 @@ if TYPE_CHECKING:
     from nlbprob.selection.choose import Choice as Choice
     from nlbprob.selection.choose import choose as choose
     from nlbprob.selection.kfold import kfold as kfold
+    from nlbprob.selection.replicate import Replication as Replication
+    from nlbprob.selection.replicate import replicate as replicate
     from nlbprob.simulation import Simulated as Simulated
     from nlbprob.simulation import reaches as reaches
     from nlbprob.simulation import simulate as simulate

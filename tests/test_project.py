@@ -46,6 +46,7 @@ ROOMS = [
     "staged_fit",
     "run",
     "testphase",
+    "replication",
     "commands",
     "cli",
 ]

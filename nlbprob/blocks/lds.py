@@ -22,6 +22,8 @@ from nlbprob.numerics.modes import eigenmodes, modal_transition, mode_of_state
 
 #: Slowest decay kept when dynamics are estimated, in mean trial lengths; slower ones look constant in a trial.
 SLOWEST_DECAY_TRIALS = 10.0
+#: How often the slow directions of a regression are held at the slowest, each time with the noise that is then left.
+HOLDS = 4
 KINDS, INITIAL = ("dense", "diagonal", "modal"), ("shared", "condition")
 
 
@@ -211,16 +213,21 @@ class LDS(Latent):
         return self.rotatable
 
     def regression(self, stats, context: Context) -> Chain:
-        """Regression of every state on the one before."""
-        return self.limited(statistics.fit_chain(stats, context.bin_ms), context)
+        """Regression of every state on the one before.
 
-    def limited(self, chain: Chain, context: Context) -> Chain:
-        """A chain whose directions decay no more slowly than the sites of `from_chain` say."""
-        root, left, decay_ms, right = self.directions(chain, context)
-        kept = jnp.exp(-context.bin_ms / decay_ms)
-        transition = jnp.linalg.solve(root.T, (root @ (left * kept) @ right).T).T
-        lost = root @ left * jnp.sqrt(-jnp.expm1(-2 * context.bin_ms / decay_ms))
-        return chain._replace(transition=transition, noise=lost @ lost.T)
+        Directions that decay too slowly for the sites of `from_chain` are held at the slowest, and the noise is that
+        about the transition so held: the noise that would keep their large stationary variance is many times as large.
+        """
+
+        def held(_, chain: Chain) -> Chain:
+            root, left, decay_ms, right = self.directions(chain, context)
+            kept = jnp.exp(-context.bin_ms / decay_ms)
+            transition = jnp.linalg.solve(root.T, (root @ (left * kept) @ right).T).T
+            noise = statistics.chain_noise(stats, transition, context.bin_ms)
+            return chain._replace(transition=transition, noise=noise)
+
+        # Held in one direction, with less noise, a chain may be too slow in another.
+        return jax.lax.fori_loop(0, HOLDS, held, statistics.fit_chain(stats, context.bin_ms))
 
     def directions(self, chain: Chain, context: Context):
         """Of a chain made stable: a root R of its stationary covariance, and R^-1 A R as left diag(e^(-bin/tau)) right.
@@ -241,7 +248,7 @@ class LDS(Latent):
 
     def maximize(self, stats, context: Context, values: dict):
         """Regression of every state on the one before, for dense dynamics."""
-        return self.from_chain(statistics.fit_chain(stats, context.bin_ms), context, values)  # which limits it
+        return self.from_chain(self.regression(stats, context), context, values)
 
     def from_chain(self, chain: Chain, context: Context, values: dict):
         """Site values of dense dynamics whose chain is `chain` in another basis: (values, basis), x = basis z.

@@ -100,15 +100,15 @@ def fit_chain(statistics: SufficientStatistics, bin_ms: float) -> Chain:
     gram = statistics.previous + PRIOR_BINS * identity
     target = statistics.cross + PRIOR_BINS * persistence * identity
     transition = jnp.linalg.solve(gram, target.T).T
-    noise = residual_noise(statistics, transition, persistence)
+    noise = chain_noise(statistics, transition, bin_ms)
     return Chain(*initial(statistics), transition, jnp.zeros_like(statistics.first_mean), noise)
 
 
-def residual_noise(
-    statistics: SufficientStatistics, transition: Float[Array, "state state"], persistence: Float[Array, ""]
+def chain_noise(
+    statistics: SufficientStatistics, transition: Float[Array, "state state"], bin_ms: float
 ) -> Float[Array, "state state"]:
-    """Q of the steps about A x, with its prior."""
-    identity = jnp.eye(transition.shape[0], dtype=transition.dtype)
+    """The Q of `fit_chain` about any transition."""
+    identity, persistence = jnp.eye(transition.shape[0], dtype=transition.dtype), jnp.exp(-bin_ms / PRIOR_DECAY_MS)
     residual = statistics.current - transition @ statistics.cross.T - statistics.cross @ transition.T
     residual = residual + transition @ statistics.previous @ transition.T
     shift = transition - persistence * identity
@@ -136,4 +136,4 @@ def fit_affine(
     gram = centred.previous + PRIOR_BINS * identity
     target = centred.cross + PRIOR_BINS * persistence * identity
     transition = jnp.linalg.solve(gram, target.T).T
-    return transition, after - transition @ before, residual_noise(centred, transition, persistence)
+    return transition, after - transition @ before, chain_noise(centred, transition, bin_ms)

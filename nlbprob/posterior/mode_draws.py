@@ -13,29 +13,67 @@ if TYPE_CHECKING:
 
     from nlbprob.posterior.posterior import Posterior
 
+#: An eigenvalue with a smaller imaginary part is real.
+REAL = 1e-9
+
 
 def modes_of(posterior: "Posterior", draws: int, seed: int) -> "xarray.Dataset":
     """The modes of every block of a posterior that has a transition matrix of its own; see `modes`.
+
+    After `nlbprob.replicate`, "recurs_in" [mode] counts the other fits in which each was found again.
 
     Raises:
         InputError: there is no such block.
     """
     import xarray
 
-    model, datasets = posterior.model, []
+    datasets, names = [], transition_names(posterior)
     centre, drawn = posterior.parameter_mean, posterior.parameters(draws, seed)
-    several = len(model.chains) > 1
-    for block in model.chains:
-        name = f"{block.name}.transition_matrix" if several else "transition_matrix"
-        if name in centre and not block.n_regimes:
-            dataset = modes(centre[name], drawn[name], posterior.context.bin_ms)
-            datasets.append(
-                dataset.assign_coords(block=("mode", [block.name] * dataset.sizes["mode"])) if several else dataset
-            )
+    for block, name in names.items():
+        dataset = modes(centre[name], drawn[name], posterior.context.bin_ms)
+        several = len(posterior.model.chains) > 1
+        datasets.append(dataset.assign_coords(block=("mode", [block] * dataset.sizes["mode"])) if several else dataset)
     if not datasets:
         raise InputError("dynamics: the model has no block with a transition matrix of its own.")
     combined = xarray.concat(datasets, "mode")
-    return combined.assign_coords(mode=np.arange(combined.sizes["mode"]))
+    found = posterior.config.get("replication")
+    if found is not None and len(found["recurs_in"]) == combined.sizes["mode"]:
+        combined["recurs_in"] = ("mode", np.array(found["recurs_in"]))
+    fits = 0 if found is None else found["fits"]
+    words = f"{fits} other fits" if fits else "not replicated: see nlbprob.replicate"
+    return combined.assign_coords(mode=np.arange(combined.sizes["mode"])).assign_attrs(replication=words, fits=fits)
+
+
+def transition_names(posterior: "Posterior") -> dict[str, str]:
+    """The parameter that holds the transition matrix of each block that has modes, by the block's name."""
+    chains = posterior.model.chains
+    names = {block: f"{block.name}.transition_matrix" if len(chains) > 1 else "transition_matrix" for block in chains}
+    centre = posterior.parameter_mean
+    return {block.name: name for block, name in names.items() if name in centre and not block.n_regimes}
+
+
+def mode_planes(posterior: "Posterior") -> list[Float[np.ndarray, "neuron _"]]:
+    """What each mode of `modes_of` moves: an orthonormal basis of one or two directions of the predictors.
+
+    For a mode with eigenvector v it spans the real and imaginary parts of C v, with the loadings C.
+    """
+    centre, planes = posterior.parameter_mean, []
+    for block, name in transition_names(posterior).items():
+        loadings = centre["loadings"][:, posterior.model.slices[block]]
+        values, vectors = ordered(centre[name])
+        for value, vector in zip(values, vectors.T, strict=True):
+            if np.imag(value) >= -REAL:
+                moved = loadings @ vector
+                parts = [np.real(moved), np.imag(moved)] if np.imag(value) > REAL else [np.real(moved)]
+                planes.append(np.linalg.qr(np.stack(parts, 1))[0])
+    return planes
+
+
+def ordered(matrix: Float[np.ndarray, "latent latent"]) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and eigenvectors of a transition matrix, slowest first."""
+    values, vectors = np.linalg.eig(matrix)
+    order = np.argsort(-np.abs(values), kind="stable")
+    return values[order].astype(complex), vectors[:, order].astype(complex)
 
 
 def modes(
@@ -57,14 +95,13 @@ def modes(
     """
     import xarray
 
-    reference = np.linalg.eigvals(mean).astype(complex)
-    reference = reference[np.argsort(-np.abs(reference), kind="stable")]
-    upper = np.imag(reference) >= -1e-9
+    reference, _ = ordered(mean)
+    upper = np.imag(reference) >= -REAL
     matched = np.stack([assigned(reference, np.linalg.eigvals(draw)) for draw in draws])
     coords = {"mode": np.arange(upper.sum()), "sample": np.arange(len(draws))}
     variables = {name: (("sample", "mode"), value[:, upper]) for name, value in described(matched, bin_ms).items()}
     variables |= {f"mean_{name}": (("mode",), value[upper]) for name, value in described(reference, bin_ms).items()}
-    variables["multiplicity"] = (("mode",), np.where(np.abs(np.imag(reference)[upper]) > 1e-9, 2, 1))
+    variables["multiplicity"] = (("mode",), np.where(np.abs(np.imag(reference)[upper]) > REAL, 2, 1))
     return xarray.Dataset(variables, coords)
 
 

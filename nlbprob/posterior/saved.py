@@ -44,6 +44,7 @@ CONFIG: dict[str, type | tuple[type, ...]] = {
     "em_settled": bool,
     "em_moved": list,
     "sessions": dict,
+    "replication": dict,
 }
 #: Settings that every fit has.
 DEMANDED = ("posterior", "precision", "seed")
@@ -73,6 +74,10 @@ def check_facts(facts: Any) -> None:
         raise DamageError("its entry config.seeds is no list of seeds with their bounds")
     if "em_moved" in config and list(map(type, config["em_moved"])) != [str, float]:
         raise DamageError("its entry config.em_moved is no parameter with its movement")
+    found = config.get("replication", {"fits": 0, "recurs_in": []})
+    numbers = [found.get("fits"), *listed(found.get("recurs_in"))]
+    if not all(type(number) is int and 0 <= number <= numbers[0] for number in numbers):
+        raise DamageError("its entry config.replication does not count fits")
     for shares in config.get("occupancy", {}).values():
         listed(shares)
     for place in (place for places in config.get("sessions", {}).values() for place in listed(places)):

@@ -31,16 +31,24 @@ def section(view: View) -> Section | Absent:
         f"{intervals} Above the dashed line it outlasts the longest trial ({longest:g} ms): trials show only that it "
         "is slow."
     )
+    fits = modes.attrs["fits"]
+    reading += (
+        f" The last column says in how many of {fits} other fits, from other starts or to halves of the trials, the "
+        "mode moves the same neurons alike and its intervals overlap."
+        if "recurs_in" in modes
+        else " Whether other fits find the same modes was not seen; nlbprob replicate shows it."
+    )
     rows = [
         [
             f"mode {mode + 1}",
             "0" if modes["multiplicity"].values[mode] == 1 else number(frequency[mode], spans[0][mode], view),
             number(decay[mode], spans[1][mode], view, FOREVER * longest),
             f"{modes['mean_modulus'].values[mode]:.4f}",
+            f"{modes['recurs_in'].values[mode]} of {fits}" if "recurs_in" in modes else "not replicated",
         ]
         for mode in range(len(frequency))
     ]
-    html = table(["", "frequency (Hz)", "decay time (ms)", "|eigenvalue| per bin"], rows, "modes")
+    html = table(["", "frequency (Hz)", "decay time (ms)", "|eigenvalue| per bin", "found again"], rows, "modes")
     return Section(TITLE, reading, [chart(view, frequency, decay, spans, longest)], table=html)
 
 

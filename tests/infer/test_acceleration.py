@@ -11,7 +11,7 @@ from nlbprob.infer.em import acceleration
 from nlbprob.infer.em.acceleration import Metric, Point
 from nlbprob.infer.em.steps import EM
 from nlbprob.infer.parameters.sites import parameters_at
-from nlbprob.numerics import matrices
+from nlbprob.numerics import matrices, statistics
 from nlbprob.numerics.gaussian import Chain
 
 NEURONS, LATENTS = 4, 2
@@ -110,27 +110,50 @@ def test_covariances_stay_positive_definite_and_move_as_they_are_told_to_first_o
     np.testing.assert_allclose((little - covariance) / 1e-6, change, atol=1e-4)
 
 
-def test_the_regression_is_the_chain_of_the_sites_made_from_it(double, recording):
-    """Also where a direction would decay more slowly than sites can say: a second pass changes nothing."""
+def slow_statistics(context, bins=4000):
+    """Statistics of a trajectory with a direction that hardly decays and one that does."""
     random = np.random.default_rng(4)
-    block, context = nlb.LDS(LATENTS), Context.of(recording)
-    slow = chain_of(random)._replace(
-        transition=jnp.diag(jnp.array([0.999999, 0.9])), noise=jnp.diag(jnp.array([2e-6, 0.1]))
+    state, path = np.zeros(LATENTS), []
+    for _ in range(bins):
+        state = np.array([0.99999, 0.9]) * state + random.normal(size=LATENTS) * np.array([0.003, 0.4])
+        path.append(state)
+    mean = jnp.asarray(path)[None] / jnp.asarray(path).std(0)
+    zeros = jnp.zeros((1, bins, LATENTS, LATENTS))
+    return statistics.gather(mean, zeros, zeros[:, 1:], 0.0, jnp.zeros(LATENTS), jnp.ones((1, bins)))
+
+
+def steps_log_likelihood(stats, chain):
+    """E[log p(x_t | x_{t-1})] of all steps."""
+    cross = chain.transition @ stats.cross.T
+    residual = stats.current - cross - cross.T + chain.transition @ stats.previous @ chain.transition.T
+    return -0.5 * (
+        jnp.trace(jnp.linalg.solve(chain.noise, residual)) + stats.steps * jnp.linalg.slogdet(chain.noise)[1]
     )
-    decay_ms = block.directions(slow, context)[2]
-    limited = block.limited(slow, context)
-    assert float(jnp.max(decay_ms)) == pytest.approx(20 * context.mean_bins * context.bin_ms)
-    again = block.limited(limited, context)
-    np.testing.assert_allclose(again.transition, limited.transition, atol=1e-9)
-    np.testing.assert_allclose(again.noise, limited.noise, atol=1e-9)
-    sites, basis = block.from_chain(limited, context, {})
+
+
+def test_the_regression_is_the_chain_of_the_sites_made_from_it(double, recording):
+    """Also where a direction would decay more slowly than sites can say."""
+    block, context = nlb.LDS(LATENTS), Context.of(recording)
+    stats = slow_statistics(context)
+    free = statistics.fit_chain(stats, context.bin_ms)
+    slowest_ms = 20 * context.mean_bins * context.bin_ms
+    assert float(jnp.max(block.directions(free, context)[2])) == pytest.approx(slowest_ms)
+    held = block.regression(stats, context)
+    sites, basis = block.from_chain(held, context, {})
+    assert float(sites["lds.decay_ms"].max()) <= 1.0001 * slowest_ms
     model = nlb.Model(latents=[block]).resolve(recording)
     em = EM(model, context)
     values = {name: jnp.zeros(site.shape.shape) for name, site in em.sites.items()} | sites
     (dynamics,) = parameters_at(model, context, values).dynamics
     found = matrices.change_basis(dynamics.chain, jnp.linalg.inv(basis))
-    np.testing.assert_allclose(found.transition, limited.transition, atol=1e-8)
-    np.testing.assert_allclose(found.noise, limited.noise, atol=1e-8)
+    np.testing.assert_allclose(found.transition, held.transition, atol=1e-3)
+    # It costs little more than the slowest decay by itself, with the noise about it.
+    values, vectors = map(np.real, np.linalg.eig(np.asarray(free.transition)))  # they are real here
+    transition = vectors @ np.diag(np.minimum(values, np.exp(-context.bin_ms / slowest_ms))) @ np.linalg.inv(vectors)
+    noise = statistics.chain_noise(stats, jnp.asarray(transition), context.bin_ms)
+    slowest = free._replace(transition=jnp.asarray(transition), noise=noise)
+    losses = [float(steps_log_likelihood(stats, free) - steps_log_likelihood(stats, one)) for one in (slowest, found)]
+    assert 0 < losses[1] < 1.2 * losses[0] + 1.0
 
 
 def test_accelerated_em_is_ahead_of_plain_em_and_ends_where_it_would(recording, monkeypatch):
@@ -139,5 +162,5 @@ def test_accelerated_em_is_ahead_of_plain_em_and_ends_where_it_would(recording, 
     fast = nlb.fit(model, learned, em_iterations=30, **options)
     monkeypatch.setattr(EM, "accelerated", property(lambda em: False))
     plain = nlb.fit(nlb.Model(latents=[nlb.LDS(3, name="lds")]), learned, em_iterations=60, **options)
-    assert fast.elbo[:30].max() > plain.elbo[29]
+    assert fast.elbo.max() > plain.elbo[len(fast.elbo) - 1]
     assert fast.elbo.max() > plain.elbo[-1] - 1.0

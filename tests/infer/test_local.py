@@ -13,7 +13,7 @@ from scipy import stats
 
 import nlbprob as nlb
 from nlbprob.blocks.markov import LinearGaussianMarkov
-from nlbprob.infer.trajectories import likelihood
+from nlbprob.infer.trajectories import cvi, likelihood
 from nlbprob.numerics import kalman
 from tests.infer.conftest import problem
 from tests.numerics import oracles
@@ -138,6 +138,21 @@ def test_an_undamped_start_from_the_prior_does_not_explode():
     assert np.isfinite(local.elbo).all()
     with jax.enable_x64(True):
         np.testing.assert_allclose(local.elbo, extreme.converged(200).elbo, rtol=1e-3)
+
+
+@pytest.mark.parametrize("width", [1.0, 400.0])
+def test_inference_from_nothing_known_finds_the_optimum_also_where_the_prior_is_wide(double, width):
+    """Under a prior that allows rates beyond all bounds the way from the prior leads nowhere."""
+    case = problem()
+    values = dict(case.device_values())
+    values["lds.initial_covariance"] = width * jnp.eye(2)
+    given = case.programs.find(values, case.batch())
+    first = cvi.first_sites(given, case.model.observation, case.batch())
+    found = case.programs.solve(given, case.batch(), first, 60)
+    near = case.programs.solve(case.given(), case.batch(), case.sites(), 60)  # where it is not wide
+    best = case.programs.solve(given, case.batch(), near.sites, 60)
+    np.testing.assert_allclose(found.elbo, best.elbo, rtol=1e-6)
+    assert bool(jnp.all(found.converged))
 
 
 def test_uncertain_loadings_give_the_moments_of_a_product_of_normals(double):

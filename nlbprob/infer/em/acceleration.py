@@ -110,6 +110,12 @@ def step(memory: Memory, here: Point, image: Point, bound: Float[Array, ""], met
     return jax.tree.map(lambda a, b: jnp.where(fell, a, b), (back, left), (following, kept))
 
 
+def forgotten(memory: Memory) -> Memory:
+    """The memory with nothing remembered, for parameters that do not follow from it."""
+    lowest = jnp.full_like(memory.bound, -jnp.inf)
+    return memory._replace(count=jnp.zeros_like(memory.count), bound=lowest, extrapolated=jnp.array(False))
+
+
 def pushed(newest: Point, earlier: Point) -> Point:
     """The last iterations with the newest first."""
     return jax.tree.map(lambda first, others: jnp.concatenate([first[None], others[:-1]]), newest, earlier)

@@ -49,10 +49,16 @@ def converged(moved: Sequence[float | None]) -> bool:
 
 
 def flat(bounds: Sequence[float] | Float[np.ndarray, " step"]) -> bool:
-    """Whether the last iterations of accelerated EM did not raise the bound."""
+    """Whether the last iterations of accelerated EM did not raise the bound, and did not fall from it for long."""
     if len(bounds) < LEAST_ITERATIONS + WINDOW:
         return False
-    return bool(max(bounds[-WINDOW:]) - max(bounds[:-WINDOW]) < LEAST_RISE)
+    last, before = bounds[-WINDOW:], bounds[:-WINDOW]
+    return bool(max(last) - max(before) < LEAST_RISE and (not fallen(bounds) or max(last) - min(last) < LEAST_RISE))
+
+
+def fallen(bounds: Sequence[float] | Float[np.ndarray, " step"]) -> bool:
+    """Whether the last iteration is clearly below the highest bound."""
+    return len(bounds) > 0 and bool(bounds[-1] < max(bounds) - LEAST_RISE)
 
 
 @program("em")

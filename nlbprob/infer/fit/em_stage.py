@@ -6,7 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from nlbprob.infer.em import convergence
+from nlbprob.infer.em import acceleration, convergence
 from nlbprob.infer.em.early_stopping import should_stop
 from nlbprob.infer.em.steps import EM, EMState, EStep, bound, e_step, m_step
 from nlbprob.infer.fit import errors
@@ -88,7 +88,7 @@ def em_step(setup: Setup, state: FitState, make_info: MakeInfo, meanwhile: Calla
     """
     seed, cold, number = setup.config.seeds[state.seed_index], state.iteration == 0, state.iteration + 1
     hidden, count = setup.hidden(seed), setup.em_iterations
-    steps = (FIRST_STEPS if cold else LATER_STEPS) if count else COLD_STEPS
+    steps = (FIRST_STEPS if cold else later_steps(setup, state, seed)) if count else COLD_STEPS
     batches = setup.batches if hidden is None else hidden.batches
     options = {"compiled": True, "meanwhile": meanwhile if cold else None}
     before = state.em
@@ -120,6 +120,15 @@ def em_step(setup: Setup, state: FitState, make_info: MakeInfo, meanwhile: Calla
     return state, info
 
 
+def later_steps(setup: Setup, state: FitState, seed: int) -> int:
+    """Natural-gradient steps in an iteration: one more where a step of accelerated EM went too far.
+
+    Sites are then behind the parameters, and a bound with them is too low to tell a good step from a bad one.
+    """
+    bounds = [info.elbo for info in state.of_stage("em", seed)]
+    return LATER_STEPS + (setup.em.accelerated and convergence.fallen(bounds))
+
+
 def bits_of(state: FitState, seed: int) -> list[float]:
     """How well EM has predicted what is hidden from it, iteration by iteration."""
     return [info.heldout_bits for info in state.of_stage("em", seed) if info.heldout_bits is not None]
@@ -136,13 +145,16 @@ def ended(setup: Setup, state: FitState, chunks: tuple[EStep, ...], converged: b
     """
     seed, em = setup.config.seeds[state.seed_index], state.em
     if state.heldout is not None:  # one iteration from the best values, with all that is seen
-        em = em._replace(values=state.heldout.values, rows=state.heldout.rows)
+        memory = None if em.memory is None else acceleration.forgotten(em.memory)
+        em = em._replace(values=state.heldout.values, rows=state.heldout.rows, memory=memory)
         em, chunks = iterate(setup, setup.em, em, setup.batches, steps=LATER_STEPS, cold=False, iteration=0)
+    elif em.memory is not None and setup.em_iterations:  # the last step is EM's own, or back to the highest bound
+        em = em._replace(memory=em.memory._replace(reach=jnp.zeros_like(em.memory.reach)))
+        em, chunks = iterate(setup, setup.em, em, setup.batches, steps=LATER_STEPS + 1, cold=False, iteration=0)
+    elbo = bound(chunks) if em.memory is None else max(bound(chunks), float(em.memory.bound))
     errors.check_values(em.values, f"in the last of {state.iteration} EM iterations")
     occupancy = convergence.occupancy(setup.model, setup.batches, chunks)
-    result = EMResult(
-        em, seed, bound(chunks), converged, occupancy, tuple(info for info in state.log if info.seed == seed)
-    )
+    result = EMResult(em, seed, elbo, converged, occupancy, tuple(info for info in state.log if info.seed == seed))
     seeds = (*state.seeds, (seed, result.elbo))
     if state.result is not None and state.result.elbo >= result.elbo:
         result = state.result

@@ -21,14 +21,18 @@ class Log:
     level "moved_most" and "moved_by_sd": the site that moved most, and by how many standard deviations.
 
     Args:
-        path: the file. Where the fit goes on from a checkpoint, lines up to it are kept and later ones removed.
+        path: the file. Where the fit goes on from a checkpoint, lines up to it are kept and later ones removed; those
+            that a killed process had not written yet are added.
         state: where the fit starts.
     """
 
     def __init__(self, path: str | os.PathLike, state: FitState):
         self.path = pathlib.Path(path)
         until = state.log[-1].seconds if state.log else -1.0
-        write_text(self.path, "".join(line for line in lines(self.path) if seconds_of(line) <= until))
+        kept = [line for line in lines(self.path) if seconds_of(line) <= until]
+        last = seconds_of(kept[-1]) if kept else -1.0
+        missing = [json.dumps(line_of(info)) + "\n" for info in state.log if info.seconds > last]
+        write_text(self.path, "".join([*kept, *missing]))
 
     def __call__(self, state: FitState, info: FitInfo) -> None:
         """Add the line of a step."""

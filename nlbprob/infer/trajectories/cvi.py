@@ -61,6 +61,18 @@ def empty_sites(trials: int, bins: int, state: int, dtype: np.dtype | type = np.
     return Sites(jnp.zeros((trials, bins, state), dtype), jnp.zeros((trials, bins, state, state), dtype))
 
 
+def first_sites(problem: TrialProblem, observation: "Observation", batch: Batch) -> Sites:
+    """Sites to start from where nothing else is known: the targets at latents that are zero and certain.
+
+    Of a wide prior the expected counts exceed all bounds, and no step from it leads anywhere.
+    """
+    rows, bins = batch.counts.shape[:2]
+    sites = empty_sites(rows, bins, problem.loadings.shape[1], problem.loadings.dtype)
+    mean = sites.linear if problem.shift is None else sites.linear + problem.shift
+    _, target = expected_log_likelihood(problem, observation, batch, mean, sites.precision)
+    return target
+
+
 def evaluate(
     problem: TrialProblem, observation: "Observation", batch: Batch, sites: Sites, auxiliary: Auxiliary
 ) -> tuple[Smoothed, Float[Array, " row"], Sites]:

@@ -51,8 +51,8 @@ def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Margina
         one_bin = Chain(mean, covariance, identity, jnp.zeros(state, mean.dtype), identity)
         now = problem._replace(priors=(ChainPrior(one_bin),), offset=offset, shift=shift)
         now = now if emission is None else now._replace(emission=emission)
-        sites = cvi.empty_sites(rows, 1, theta.loadings.shape[1], mean.dtype)
         here = Batch(counts[:, None], seen[:, None], {})
+        sites = cvi.first_sites(now, model.observation, here)
         local = cvi.iterate(now, model.observation, here, cvi.init(now, sites), COLD_STEPS)
         mean, covariance = local.smoothed.mean[:, 0], local.smoothed.covariance[:, 0]
         evidence = evidence + local.elbo

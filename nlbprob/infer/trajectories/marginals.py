@@ -30,9 +30,7 @@ class Marginals(NamedTuple):
 def infer(model: Model, theta: Parameters, batch: Batch) -> tuple[TrialProblem, Batch, cvi.TrajectoryPosterior]:
     """The local posterior given everything seen: (problem, rows of the batch, converged posterior)."""
     problem, repeated = trial_problem(model, theta, batch)
-    rows, bins = repeated.counts.shape[:2]
-    sites = cvi.empty_sites(rows, bins, theta.loadings.shape[1], theta.loadings.dtype)
-    local = cvi.init(problem, sites)
+    local = cvi.init(problem, cvi.first_sites(problem, model.observation, repeated))
     return problem, repeated, cvi.iterate(problem, model.observation, repeated, local, COLD_STEPS)
 
 
