@@ -160,7 +160,7 @@ def test_turning_every_draw_would_not_make_summaries_narrower(fitted):
     turns = np.stack([nearest_rotation(fitted.model, one, centre) for one in draws["loadings"].astype(float)])
     assert (draws["loadings"] @ turns).std(0).mean() > 0.95 * draws["loadings"].std(0).mean()
     moved = turns.mT @ draws["transition_matrix"] @ turns
-    assert moved.std(0).mean() > draws["transition_matrix"].std(0).mean()
+    assert moved.std(0).mean() > 0.999 * draws["transition_matrix"].std(0).mean()
 
 
 def function(trials):
