@@ -140,12 +140,16 @@ def test_an_undamped_start_from_the_prior_does_not_explode():
         np.testing.assert_allclose(local.elbo, extreme.converged(200).elbo, rtol=1e-3)
 
 
-@pytest.mark.parametrize("width", [1.0, 400.0])
-def test_inference_from_nothing_known_finds_the_optimum_also_where_the_prior_is_wide(double, width):
-    """Under a prior that allows rates beyond all bounds the way from the prior leads nowhere."""
+@pytest.mark.parametrize(("width", "baseline"), [(1.0, 0.3), (400.0, 0.3), (1.0, -6.0)])
+def test_inference_from_nothing_known_finds_the_optimum_also_where_the_prior_is_wide(double, width, baseline):
+    """Under a prior that allows rates beyond all bounds the way from the prior leads nowhere.
+
+    From rates that are far too low a whole step would lead as far beyond.
+    """
     case = problem()
     values = dict(case.device_values())
     values["lds.initial_covariance"] = width * jnp.eye(2)
+    values["baseline"] = jnp.full(6, baseline)
     given = case.programs.find(values, case.batch())
     first = cvi.first_sites(given, case.model.observation, case.batch())
     found = case.programs.solve(given, case.batch(), first, 60)

@@ -62,15 +62,16 @@ def empty_sites(trials: int, bins: int, state: int, dtype: np.dtype | type = np.
 
 
 def first_sites(problem: TrialProblem, observation: "Observation", batch: Batch) -> Sites:
-    """Sites to start from where nothing else is known: the targets at latents that are zero and certain.
+    """Sites to start from where nothing else is known: the precision that targets have at latents that are zero.
 
-    Of a wide prior the expected counts exceed all bounds, and no step from it leads anywhere.
+    Of a wide prior the expected counts exceed all bounds, and no step from it leads anywhere. The counts pull only from
+    the first step on, which is taken where it raises the bound.
     """
     rows, bins = batch.counts.shape[:2]
     sites = empty_sites(rows, bins, problem.loadings.shape[1], problem.loadings.dtype)
     mean = sites.linear if problem.shift is None else sites.linear + problem.shift
     _, target = expected_log_likelihood(problem, observation, batch, mean, sites.precision)
-    return target
+    return sites._replace(precision=target.precision)
 
 
 def evaluate(
