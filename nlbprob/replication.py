@@ -4,11 +4,8 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 from nlbprob import files
-from nlbprob.model_file import load_model
-from nlbprob.run import loaded, report
-from nlbprob.storage import reading, staging
-from nlbprob.storage.contents import read_config, read_posterior, settings_of
-from nlbprob.storage.origin import check_recording
+from nlbprob.run import opened, report
+from nlbprob.storage import staging
 
 if TYPE_CHECKING:
     from nlbprob.selection.replicate import Replication
@@ -38,22 +35,17 @@ def replicate_run(
         InputError: the folder holds no run that is whole, the recording is no longer the one that was fitted, or
             there is nothing to compare with.
     """
-    from nlbprob.functions.model import resolve_model
     from nlbprob.selection.replicate import replicate
 
     folder = pathlib.Path(folder)
-    run = reading.require(folder, "config.json", "model.py", "posterior", "metrics.json")
-    check_recording(run.manifest.recording, folder, run.manifest.started)
-    settings = settings_of(read_config(folder), folder)
-    trials = loaded(settings, progress)
-    model = load_model(str(folder / "model.py"), **settings.model_options)
-    posterior = read_posterior(folder, resolve_model(model, trials))
+    run = opened(folder, progress)
+    settings, posterior = run.settings, run.posterior
     options = {name: value for name, value in settings.fit_options.items() if name != "seed"}
     try:
         with staging.additions(folder, ("posterior", RECORD)) as stage:
             found = replicate(
-                model,
-                trials.split(*settings.splits[0]),
+                run.model,
+                run.trials.split(*settings.splits[0]),
                 seeds=seeds,
                 halves=halves,
                 bin_ms=bin_ms,

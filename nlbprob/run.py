@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from nlbprob import files
 from nlbprob.errors import InputError
@@ -219,29 +220,52 @@ def report(folder: str | pathlib.Path) -> pathlib.Path:
         InputError: the folder holds no run that is whole, or the recording is no longer the one that was fitted.
     """
     folder = pathlib.Path(folder)
-    run = reading.require(folder, "config.json", "model.py", "posterior", "metrics.json")
-    check_recording(run.manifest.recording, folder, run.manifest.started)
-    config, metrics, tested = read_config(folder), read_metrics(folder), read_test(folder)
+    run = opened(folder)
 
-    from nlbprob.functions.model import resolve_model
     from nlbprob.reporting.page import write_report
 
-    settings = settings_of(config, folder)
-    note_unchecked(settings.data)
-    trials = settings.load()
-    model = resolve_model(load_model(str(folder / "model.py"), **settings.model_options), trials)
-    posterior = read_posterior(folder, model)
     with staging.additions(folder, ["report.html"]) as stage:
         write_report(
             stage.path / "report.html",
-            posterior=posterior,
-            trials=trials,
-            metrics=metrics,
-            config=config,
-            tested=tested,
+            posterior=run.posterior,
+            trials=run.trials,
+            metrics=run.metrics,
+            config=run.config,
+            tested=run.tested,
         )
         stage.add("report.html")
     return folder / "report.html"
+
+
+class Opened(NamedTuple):
+    """A whole run, read from its folder, and its trials of both splits; model: as its file makes it."""
+
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+    tested: dict[str, Any] | None
+    settings: Settings
+    trials: Any
+    model: Any
+    posterior: Any
+
+
+def opened(folder: pathlib.Path, progress: bool = False) -> Opened:
+    """Read a run and its recording; its model.py is executed.
+
+    Raises:
+        InputError: the folder holds no run that is whole, or the recording is no longer the one that was fitted.
+    """
+    from nlbprob.functions.model import resolve_model
+
+    run = reading.require(folder, "config.json", "model.py", "posterior", "metrics.json")
+    check_recording(run.manifest.recording, folder, run.manifest.started)
+    config, metrics, tested = read_config(folder), read_metrics(folder), read_test(folder)
+    settings = settings_of(config, folder)
+    note_unchecked(settings.data)
+    trials = loaded(settings, progress)
+    model = load_model(str(folder / "model.py"), **settings.model_options)
+    posterior = read_posterior(folder, resolve_model(model, trials))
+    return Opened(config, metrics, tested, settings, trials, model, posterior)
 
 
 def sources(settings: Settings) -> tuple[Source, ...]:

@@ -7,6 +7,7 @@ from nlbprob.errors import InputError
 from nlbprob.reporting import style
 from nlbprob.reporting.parts import Absent, Panel, Section, table
 from nlbprob.reporting.view import View
+from nlbprob.selection.replicate import digits as three_digits
 
 TITLE = "Dynamics"
 #: Bounds of the 90% interval.
@@ -65,9 +66,7 @@ def number(value: float, span: np.ndarray, view: View, most: float = np.inf) -> 
 
 def digits(value: float, most: float = np.inf) -> str:
     """Three significant digits, never in powers of ten; a number above `most` is printed as "over"."""
-    if value > most:
-        return f"over {most:.0f}"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"over {most:.0f}" if value > most else three_digits(value)
 
 
 def chart(view: View, frequency: np.ndarray, decay: np.ndarray, spans: tuple, longest: float) -> Panel:

@@ -74,17 +74,18 @@ def recurrence(reference: Posterior, others: Mapping[str, Posterior], draws: int
     centres = {name: np.full(shape, np.nan) for name in QUANTITIES}
     shared, recurs = np.zeros(shape), np.zeros(shape, bool)
     longest = reference.context.n_bins * reference.context.bin_ms
+    planes, bounds = mode_planes(reference), intervals(own, longest)
     for row, other in enumerate(others.values()):
-        found, common = other.dynamics(draws, seed), overlaps(mode_planes(reference), mode_planes(other))
+        found, common = other.dynamics(draws, seed), overlaps(planes, mode_planes(other))
         if "block" in own:
             common *= own["block"].values[:, None] == found["block"].values
         mine, theirs = linear_sum_assignment(common, maximize=True)
         shared[row, mine] = common[mine, theirs]
         recurs[row, mine] = shared[row, mine] >= LEAST_OVERLAP
-        bounds = intervals(own, longest), intervals(found, longest)
+        found_bounds = intervals(found, longest)
         for name in QUANTITIES:
             centres[name][row, mine] = found[f"mean_{name}"].values[theirs]
-            recurs[row, mine] &= overlap(bounds[0][name][:, mine], bounds[1][name][:, theirs])
+            recurs[row, mine] &= overlap(bounds[name][:, mine], found_bounds[name][:, theirs])
     table = {"overlap": (("fit", "mode"), shared), "recurs": (("fit", "mode"), recurs)}
     table |= {"recurs_in": ("mode", recurs.sum(0)), "replicated": ("mode", recurs.all(0))}
     for name in QUANTITIES:

@@ -110,7 +110,7 @@ def test_covariances_stay_positive_definite_and_move_as_they_are_told_to_first_o
     np.testing.assert_allclose((little - covariance) / 1e-6, change, atol=1e-4)
 
 
-def slow_statistics(context, bins=4000):
+def slow_statistics(bins=4000):
     """Statistics of a trajectory with a direction that hardly decays and one that does."""
     random = np.random.default_rng(4)
     state, path = np.zeros(LATENTS), []
@@ -134,7 +134,7 @@ def steps_log_likelihood(stats, chain):
 def test_the_regression_is_the_chain_of_the_sites_made_from_it(double, recording):
     """Also where a direction would decay more slowly than sites can say."""
     block, context = nlb.LDS(LATENTS), Context.of(recording)
-    stats = slow_statistics(context)
+    stats = slow_statistics()
     free = statistics.fit_chain(stats, context.bin_ms)
     slowest_ms = 20 * context.mean_bins * context.bin_ms
     assert float(jnp.max(block.directions(free, context)[2])) == pytest.approx(slowest_ms)

@@ -51,8 +51,8 @@ def test_the_table_and_the_posterior_say_how_often_each_mode_recurs(found, tmp_p
     dynamics = nlb.Posterior.load(found.posterior.save(tmp_path / "posterior")).dynamics()
     np.testing.assert_array_equal(dynamics["recurs_in"], modes["recurs_in"])
     assert dynamics.attrs["fits"] == 4
-    first = dataclasses.replace(found.posterior, config={**found.posterior.config, "replication": None})
-    del first.config["replication"]
+    config = {name: value for name, value in found.posterior.config.items() if name != "replication"}
+    first = dataclasses.replace(found.posterior, config=config)
     assert "recurs_in" not in first.dynamics()
     assert "not replicated" in first.dynamics().attrs["replication"]
     assert repr(found).startswith("Replication: ")

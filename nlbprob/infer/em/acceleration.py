@@ -116,6 +116,11 @@ def forgotten(memory: Memory) -> Memory:
     return memory._replace(count=jnp.zeros_like(memory.count), bound=lowest, extrapolated=jnp.array(False))
 
 
+def unaccelerated(memory: Memory) -> Memory:
+    """The memory whose next step is EM's own, or back from an extrapolation that has lowered the bound."""
+    return memory._replace(reach=jnp.zeros_like(memory.reach))
+
+
 def pushed(newest: Point, earlier: Point) -> Point:
     """The last iterations with the newest first."""
     return jax.tree.map(lambda first, others: jnp.concatenate([first[None], others[:-1]]), newest, earlier)

@@ -149,7 +149,7 @@ def ended(setup: Setup, state: FitState, chunks: tuple[EStep, ...], converged: b
         em = em._replace(values=state.heldout.values, rows=state.heldout.rows, memory=memory)
         em, chunks = iterate(setup, setup.em, em, setup.batches, steps=LATER_STEPS, cold=False, iteration=0)
     elif em.memory is not None and setup.em_iterations:  # the last step is EM's own, or back to the highest bound
-        em = em._replace(memory=em.memory._replace(reach=jnp.zeros_like(em.memory.reach)))
+        em = em._replace(memory=acceleration.unaccelerated(em.memory))
         em, chunks = iterate(setup, setup.em, em, setup.batches, steps=LATER_STEPS + 1, cold=False, iteration=0)
     elbo = bound(chunks) if em.memory is None else max(bound(chunks), float(em.memory.bound))
     errors.check_values(em.values, f"in the last of {state.iteration} EM iterations")
