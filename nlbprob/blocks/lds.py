@@ -227,7 +227,10 @@ class LDS(Latent):
             return chain._replace(transition=transition, noise=noise)
 
         # Held in one direction, with less noise, a chain may be too slow in another.
-        return jax.lax.fori_loop(0, HOLDS, held, statistics.fit_chain(stats, context.bin_ms))
+        chain = jax.lax.fori_loop(0, HOLDS, held, statistics.fit_chain(stats, context.bin_ms))
+        stationary = matrices.stationary_covariance(chain.transition, chain.noise)
+        mean, covariance = statistics.initial(stats, stationary)
+        return chain._replace(initial_mean=mean, initial_covariance=covariance)
 
     def directions(self, chain: Chain, context: Context):
         """Of a chain made stable: a root R of its stationary covariance, and R^-1 A R as left diag(e^(-bin/tau)) right.

@@ -12,7 +12,7 @@ from nlbprob.data.checks import three_axes
 from nlbprob.data.kinds import as_given, check_spike_times, entries
 from nlbprob.data.neighbours.quantities import magnitude, seconds
 from nlbprob.data.options import resolve
-from nlbprob.data.plausible import FASTEST_HZ
+from nlbprob.data.plausible import FASTEST_HZ, far_out
 from nlbprob.data.series import Series
 from nlbprob.data.tables import as_table, columns_of, unmasked
 from nlbprob.data.trials import Trials
@@ -83,16 +83,18 @@ def from_arrays(
     trials = Trials(array, mask, bin_ms, columns, rows, condition=condition, **fields)
     if not trials.counts.any(where=trials.seen):
         raise InputError("counts: all units are silent; hand over counts with spikes in them.")
-    return with_rate_note(trials)
+    return with_notes(trials)
 
 
-def with_rate_note(trials: Trials) -> Trials:
-    """The trials, with a note where they have more spikes a second than neurons fire."""
+def with_notes(trials: Trials) -> Trials:
+    """The trials, with a note where they have more spikes a second than neurons fire, or behavior no sensor gives."""
+    notes = [] if trials.behavior is None else far_out(trials.behavior, trials.behavior_name)
     hz = 1000 / trials.bin_ms * float(trials.counts.mean(where=trials.seen))
-    if hz <= FASTEST_HZ:
+    if hz > FASTEST_HZ:
+        notes.append(f"counts: neurons fire at {hz:.0f} Hz on average; are bins {trials.bin_ms:g} ms wide, and not s?")
+    if not notes:
         return trials
-    note = f"counts: neurons fire at {hz:.0f} Hz on average; are bins {trials.bin_ms:g} ms wide, and not s?"
-    return trials.replace(source=trials.source | {"notes": [*trials.source.get("notes", []), note]})
+    return trials.replace(source=trials.source | {"notes": [*trials.source.get("notes", []), *notes]})
 
 
 def with_values(

@@ -4,7 +4,7 @@ Each check adds a note with numbers, or raises InputError where nothing sensible
 """
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt
+from jaxtyping import Bool, Float, Num, UInt
 
 from nlbprob.data.clock import singles, step_s
 from nlbprob.data.series import Series
@@ -29,6 +29,8 @@ FAR_LONGER, LONGER = 100, 20
 MOST_ENTRIES = 4e9
 #: A signal without a value in such a fraction of the bins is worth a note, and one whose steps differ by such a factor.
 OFTEN_MISSING, UNEVEN = 0.1, 2.0
+#: Values of a signal so many times as far from its median as the given fraction of them are faults of a sensor.
+FAR_OUT, NEARLY_ALL_VALUES = 100.0, 0.99
 
 
 def ids(table: Table, mask: np.ndarray, most: int | None = 20) -> str:
@@ -248,7 +250,10 @@ def check_behavior(
     inside: Bool[np.ndarray, "trial time"],
     notes: list[str],
 ) -> None:
-    """A signal without a value in many of the bins of the trials: where its samples are, and how far apart."""
+    """A signal without a value in many of the bins of the trials: where its samples are, and how far apart; values far
+    from all others.
+    """
+    notes.extend(far_out(values, series.name))
     missing = np.isnan(values[inside])
     fraction = float(missing.mean(axis=0).max())
     low, high = np.quantile(np.diff(series.times), [0.05, 0.95]) if len(series.times) > 1 else (0.0, 0.0)
@@ -263,3 +268,20 @@ def check_behavior(
         f"{len(series.times)} samples from {stretch(*series.times[[0, -1]])}, {steps} apart, and is never "
         "carried over a gap"
     )
+
+
+def far_out(values: Num[np.ndarray, "trial time channel"], name: str | None) -> list[str]:
+    """A note where a few values of a channel lie so far from the others that any R2 follows them alone."""
+    found = 0
+    for channel in np.moveaxis(values, 2, 0):
+        kept = channel[np.isfinite(channel)].astype(np.float64) / 4  # sums of any two are finite
+        if len(kept):
+            away = np.abs(kept - np.median(kept))
+            usual = np.quantile(away, NEARLY_ALL_VALUES)
+            found += int((away / FAR_OUT > usual).sum()) if usual > 0 else 0
+    if not found:
+        return []
+    return [
+        f"behavior: {found} values of {name!r} lie over {FAR_OUT:g} times as far from the median as "
+        f"{NEARLY_ALL_VALUES:.0%} do, and scores of decoding follow them; mark them NaN if they are faults"
+    ]

@@ -74,9 +74,13 @@ def gather(
     return SufficientStatistics._make((*steps, first, first_weights @ initial, first_weights.sum()))
 
 
-def initial(statistics: SufficientStatistics) -> Moments:
-    """Mean and covariance of the first state, with the weight of a standard normal seen in a few trials."""
-    identity = jnp.eye(statistics.first.shape[0], dtype=statistics.first.dtype)
+def initial(statistics: SufficientStatistics, expected: Float[Array, "state state"] | None = None) -> Moments:
+    """Mean and covariance of the first state, with the weight of a normal of mean zero seen in a few trials.
+
+    expected: its covariance; None takes the identity.
+    """
+    if expected is None:
+        expected = jnp.eye(statistics.first.shape[0], dtype=statistics.first.dtype)
     mean = statistics.first_mean / (statistics.trials + PRIOR_TRIALS)
     around = (
         statistics.first
@@ -84,7 +88,7 @@ def initial(statistics: SufficientStatistics) -> Moments:
         - mean[:, None] * statistics.first_mean[None, :]
     )
     around = around + statistics.trials * mean[:, None] * mean[None, :]
-    return mean, symmetrize(around + PRIOR_TRIALS * identity) / (statistics.trials + PRIOR_TRIALS)
+    return mean, symmetrize(around + PRIOR_TRIALS * expected) / (statistics.trials + PRIOR_TRIALS)
 
 
 def fit_chain(statistics: SufficientStatistics, bin_ms: float) -> Chain:

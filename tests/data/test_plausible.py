@@ -1,11 +1,14 @@
 """Times that cannot be meant are told with numbers, or refused; ordinary ones raise no alarm."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlbprob.data import Trials
+from nlbprob.data.convert import from_arrays
 from nlbprob.data.nwb import load
 from nlbprob.data.plausible import check_invalid
 from nlbprob.data.units import Units
@@ -247,6 +250,24 @@ def test_infinite_behavior_is_missing_with_a_note():
     trials = trials_of(trains(), behavior=(times, values), behavior_name="x")
     assert "behavior: 2 values of 'x' are infinite, and count as missing" in trials.source["notes"]
     assert not np.isinf(trials.behavior).any()
+
+
+def test_behavior_far_from_all_other_values_is_noted():
+    times = np.arange(0, 16, 0.01)
+    values = np.sin(times)
+    assert notes_of(trains(), behavior=(times, values), behavior_name="x") == []
+    values[[300, 900]] = 1e30, -1e300
+    (note,) = notes_of(trains(), behavior=(times, values), behavior_name="x")
+    assert re.match(r"behavior: \d values of 'x' lie over 100 times as far from the median as 99% do", note)
+    counts = np.ones((5, 50, 3), int)
+    smooth = np.random.default_rng(0).normal(size=(5, 50, 2))
+    assert from_arrays(counts, 20.0, behavior=smooth).source["notes"] == []
+    smooth[2, 3, 1] = 1e9
+    (note,) = from_arrays(counts, 20.0, behavior=smooth).source["notes"]
+    assert note.startswith("behavior: 1 values of 'behavior' lie over 100 times")
+    rare = np.zeros((5, 50, 1))
+    rare[1, 1] = 1.0  # an event is no fault
+    assert from_arrays(counts, 20.0, behavior=rare).source["notes"] == []
 
 
 def test_trials_in_a_gap_of_the_recording_are_noted():
