@@ -25,7 +25,7 @@ def told(fitted, em=RISING[:20], svi=NOISE, values=None, **config):
         "iteration": np.arange(len(em) + len(svi)),
         "seconds": np.arange(len(em) + len(svi), dtype=float),
     }
-    of_fit = {name: value for name, value in fitted.config.items() if name != "em_moved"}
+    of_fit = {name: value for name, value in fitted.config.items() if name not in ("em_moved", "em_elbo")}
     config = of_fit | {"em_iterations": 30, "svi_steps": 40, "em_settled": True} | config
     values = fitted.values | (values or {})
     return dataclasses.replace(fitted, history=history, config=config, values=values).verdict
@@ -35,6 +35,11 @@ def test_a_fit_that_ended_by_itself_has_converged(fitted):
     words = told(fitted)
     assert words.startswith("Converged. EM converged after 20 iterations. The SVI bound was level at its end")
     assert fitted.verdict in repr(fitted)
+    assert f"ELBO {fitted.config['em_elbo']:.1f} nats" in repr(fitted)
+
+
+def test_a_last_step_that_was_taken_back_is_no_fall(fitted):
+    assert told(fitted, em=np.append(RISING, -90.0), em_elbo=float(RISING[-1])).startswith("Converged.")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +47,7 @@ def test_a_fit_that_ended_by_itself_has_converged(fitted):
     [
         ({"em": RISING, "em_settled": False}, "EM ran out of its 30 iterations.*0.12% of its.*em_iterations=60"),
         ({"em": RISING[:5], "em_settled": False}, "EM was interrupted after 5 of 30 iterations: continue with init="),
-        ({"em": np.append(RISING, -90.0)}, "EM's bound ended 86.7 nats below its highest: try another seed"),
+        ({"em": np.append(RISING, -90.0), "em_elbo": -90.0}, "EM's bound ended 86.7 nats below its highest: try another seed"),
         ({"svi": NOISE + np.arange(40)}, "SVI bound still rose, by .* nats over the last quarter.*svi_steps=80"),
         ({"svi": NOISE - np.arange(40)}, "SVI bound fell, by .* nats.*smaller steps, optimizer="),
         ({"svi": NOISE[:7]}, "SVI was interrupted after 7 of 40 steps"),

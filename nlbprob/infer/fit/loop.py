@@ -152,7 +152,7 @@ def facts(setup: Setup, state: FitState) -> dict[str, Any]:
         "seed": config.seeds[state.seed_index] if result is None else result.seed,
     }
     if result is not None:
-        kept |= {"em_settled": result.converged, "occupancy": result.occupancy}
+        kept |= {"em_settled": result.converged, "em_elbo": result.elbo, "occupancy": result.occupancy}
         moved = result.log[-1].moved if result.log else None
         kept |= {"em_moved": list(moved)} if moved else {}
         bits = [info.heldout_bits for info in result.log if info.heldout_bits is not None]

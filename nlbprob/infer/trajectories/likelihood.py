@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from nlbprob.blocks.observations import Observation
 
 
+#: Most that the uncertainty of parameters adds to the variance of a predictor. Rates are averaged over it: of latents so
+#: far out that parameters say nothing there, a few bins would count for more than all others.
+LARGEST_VARIANCE = 4.0
+
+
 def outer_products(loadings: Float[Array, "neuron state"]) -> Float[Array, "neuron pair"]:
     """c_n c_n' flattened, one row a neuron, so that sums over neurons are matrix products."""
     return (loadings[:, :, None] * loadings[:, None, :]).reshape(loadings.shape[0], -1)
@@ -24,14 +29,14 @@ def predictor(
     """Mean and variance of every neuron's predictor eta = c'x + offset: [..., neuron], from moments of the latents.
 
     The mean is c'm + d, the variance c'Pc; where (d, c) are uncertain with covariance S, plus E[(1, x) S (1, x)'],
-    which takes eta, a product of two normal vectors, for normal.
+    which takes eta, a product of two normal vectors, for normal; of that at most `LARGEST_VARIANCE`.
     """
     flat = covariance.reshape(*mean.shape[:-1], -1)
     variance = flat @ outer_products(problem.loadings).T
     if problem.uncertainty is not None:
         constant, cross, quadratic = split_uncertainty(problem)
         second = flat + (mean[..., :, None] * mean[..., None, :]).reshape(flat.shape)
-        variance = variance + constant + 2 * mean @ cross.T + second @ quadratic.T
+        variance = variance + jnp.minimum(constant + 2 * mean @ cross.T + second @ quadratic.T, LARGEST_VARIANCE)
     return mean @ problem.loadings.T + problem.offset, variance
 
 

@@ -24,9 +24,6 @@ from nlbprob.numerics.gaussian import symmetrize
 
 #: Newton steps from the mode of the readout's posterior to its mean.
 MEAN_STEPS = 2
-#: Farthest that the mean may lie from the mode, in standard deviations. Where a single bin is so far out that rates
-#: there have no mean, the steps lead anywhere.
-MEAN_REACH = 1.0
 #: Largest standard deviation at which a parameter starts, in unconstrained space.
 LARGEST_SCALE = 0.5
 
@@ -180,11 +177,7 @@ def mean_readout(
     marginals = stacked([(chunk.moments, chunk.responsibility) for chunk in chunks])
     uncertain = theta._replace(uncertainty=covariance)
     mean, _ = maximize.readout(model, uncertain, stacked(batches), marginals, penalty, MEAN_STEPS)
-    mode, mean = (jnp.concatenate([at.baseline[:, None], at.loadings], 1) for at in (theta, mean))
-    change = mean - mode
-    length = jnp.sqrt(jnp.einsum("ni,nij,nj->n", change, jnp.linalg.inv(covariance), change))
-    mean = mode + jnp.minimum(1.0, MEAN_REACH / jnp.maximum(length, 1e-30))[:, None] * change
-    return values | model.readout.values(mean[:, 0], mean[:, 1:])
+    return values | model.readout.values(mean.baseline, mean.loadings)
 
 
 @program("em", "names")
