@@ -85,7 +85,7 @@ class LinearGaussianMarkov(dist.Distribution):
             A distribution with events [time, state].
         """
         mean, covariance, cross = smoothed.mean, smoothed.covariance, smoothed.cross_covariance
-        gain = solve(covariance[..., :-1, :, :], cross.mT).mT
+        gain = solve(cholesky(covariance[..., :-1, :, :]), cross.mT).mT
         offset = mean[..., 1:, :] - jnp.einsum("...ij,...j->...i", gain, mean[..., :-1, :])
         later = covariance[..., 1:, :, :]
         noise = symmetrize(later - gain @ cross.mT)

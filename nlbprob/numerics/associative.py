@@ -42,7 +42,7 @@ def elements(chain: Chain, sites: Sites) -> tuple[Element, Filtered]:
     bins, *batch, state = linear.shape
     mean = jnp.broadcast_to(chain.initial_mean, (*batch, state))
     covariance = jnp.broadcast_to(chain.initial_covariance, (*batch, state, state))
-    first_mean, first_covariance, centered = condition(mean, covariance, linear[0], precision[0])
+    first_mean, first_covariance, centered, root = condition(mean, covariance, linear[0], precision[0])
 
     def per_bin(
         fixed: Float[Array, "..."] | None, moving: Float[Array, "..."] | None, rank: int
@@ -57,7 +57,7 @@ def elements(chain: Chain, sites: Sites) -> tuple[Element, Filtered]:
 
     transition, offset, noise = (per_bin(f, m, rank) for f, m, rank in zip(constant, varying, (2, 1, 2), strict=True))
     h, j = linear[1:], precision[1:]
-    gained, gained_covariance, _ = condition(offset, noise, h, j)
+    gained, gained_covariance, *_ = condition(offset, noise, h, j)
     kept = jnp.eye(state, dtype=h.dtype) - gained_covariance @ j
     seen_precision = symmetrize(j @ kept)
     seen_linear = apply(kept.mT, h) - apply(seen_precision, offset)
@@ -71,7 +71,7 @@ def elements(chain: Chain, sites: Sites) -> tuple[Element, Filtered]:
         symmetrize(transition.mT @ seen_precision @ transition),
     )
     joined = Element(*(jnp.concatenate([a[None], b]) for a, b in zip(first_bin, later_bins, strict=True)))
-    return joined, Filtered(mean, covariance, first_mean, first_covariance, centered)
+    return joined, Filtered(mean, covariance, root, first_mean, first_covariance, centered)
 
 
 def combine(early: Element, late: Element) -> Element:
@@ -102,8 +102,8 @@ def filter(chain: Chain, sites: Sites) -> Filtered:
     ahead = predict(mean[..., :-1, :], covariance[..., :-1, :, :], chain.transition, chain.offset, chain.noise)
     first_bin = (first.predicted_mean, first.predicted_covariance)
     predicted = [jnp.concatenate([jnp.expand_dims(a, axis), b], axis) for a, b in zip(first_bin, ahead, strict=True)]
-    _, _, centered = condition(predicted[0], predicted[1], sites.linear, sites.precision)
-    return Filtered._make((*predicted, mean, covariance, centered))
+    _, _, centered, root = condition(predicted[0], predicted[1], sites.linear, sites.precision)
+    return Filtered._make((*predicted, root, mean, covariance, centered))
 
 
 def backward_pass(

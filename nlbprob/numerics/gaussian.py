@@ -56,23 +56,29 @@ class Sites(NamedTuple):
 class Filtered(NamedTuple):
     """Moments of x_t given the sites up to t-1 (`predicted_*`) and up to t.
 
-    `centered` is each bin's log normaliser less the site's own value at the predicted mean, h'm - 1/2 m'Jm.
+    `predicted_root` is the Cholesky factor of the predicted covariance. `centered` is each bin's log normaliser less
+    the site's own value at the predicted mean, h'm - 1/2 m'Jm.
     """
 
     predicted_mean: Float[Array, "*batch time state"]
     predicted_covariance: Float[Array, "*batch time state state"]
+    predicted_root: Float[Array, "*batch time state state"]
     mean: Float[Array, "*batch time state"]
     covariance: Float[Array, "*batch time state state"]
     centered: Float[Array, "*batch time"]
 
 
 class Smoothed(NamedTuple):
-    """Moments of x_t given all sites; `cross_covariance[t]` is Cov(x_{t+1}, x_t)."""
+    """Moments of x_t given all sites; `cross_covariance[t]` is Cov(x_{t+1}, x_t).
+
+    `gain` is that of each step back, G_t = Cov(x_t, x_{t+1}) Cov(x_{t+1})^-1; None where only moments are known.
+    """
 
     mean: Float[Array, "*batch time state"]
     covariance: Float[Array, "*batch time state state"]
     cross_covariance: Float[Array, "*batch step state state"]
     divergence: Float[Array, "*batch"]
+    gain: Float[Array, "*batch step state state"] | None = None
 
 
 def expected_sites(
@@ -104,9 +110,8 @@ def cholesky(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
     return jnp.where(varies, scale, 0.0)[..., None] * root
 
 
-def solve(covariance: Float[Array, "*batch n n"], right: Float[Array, "*batch n m"]) -> Float[Array, "*batch n m"]:
-    """covariance^-1 right, with zeros in the rows of states without variance."""
-    root = cholesky(covariance)
+def solve(root: Float[Array, "*batch n n"], right: Float[Array, "*batch n m"]) -> Float[Array, "*batch n m"]:
+    """P^-1 right from `cholesky(P)`, with zeros in the rows of states without variance."""
     varies = jnp.diagonal(root, axis1=-2, axis2=-1)[..., None] > 0
     root = root + jnp.where(varies, 0.0, jnp.eye(root.shape[-1], dtype=root.dtype))
     return jax.scipy.linalg.cho_solve((root, True), jnp.where(varies, right, 0.0))
@@ -117,8 +122,13 @@ def condition(
     covariance: Float[Array, "*batch state state"],
     linear: Float[Array, "*batch state"],
     precision: Float[Array, "*batch state state"],
-) -> tuple[Float[Array, "*batch state"], Float[Array, "*batch state state"], Float[Array, "*batch"]]:
-    """Multiply N(mean, covariance) by one site: mean and covariance of the product, and its centred log normaliser.
+) -> tuple[
+    Float[Array, "*batch state"],
+    Float[Array, "*batch state state"],
+    Float[Array, "*batch"],
+    Float[Array, "*batch state state"],
+]:
+    """Multiply N(mean, covariance) by one site: mean and covariance of the product, its centred log normaliser, and L.
 
     With P = LL' and M = I + L'JL: covariance L M^-1 L', mean m + L M^-1 L'(h - Jm), and
     log Z = [h'm - 1/2 m'Jm] + 1/2 |M^-1/2 L'(h - Jm)|^2 - 1/2 log|M|, of which the bracket is left out.
@@ -132,7 +142,7 @@ def condition(
     step = jnp.einsum("...ij,...j->...i", half, gap)
     log_determinant = jnp.sum(jnp.log(jnp.diagonal(inner_root, axis1=-2, axis2=-1)), -1)
     centered = 0.5 * jnp.sum(step**2, -1) - log_determinant
-    return mean + jnp.einsum("...ij,...i->...j", half, step), half.mT @ half, centered
+    return mean + jnp.einsum("...ij,...i->...j", half, step), half.mT @ half, centered, root
 
 
 def predict(

@@ -51,8 +51,8 @@ def filter(chain: Chain, sites: Sites, parallel: bool | None = None) -> Filtered
         moments: Moments, inputs: tuple[Moments, StepArrays]
     ) -> tuple[Moments, tuple[Float[Array, "..."], ...]]:
         site, step = inputs
-        mean, covariance, centered = condition(*moments, *site)
-        return predict(mean, covariance, *merge(constant, step)), (*moments, mean, covariance, centered)
+        mean, covariance, centered, root = condition(*moments, *site)
+        return predict(mean, covariance, *merge(constant, step)), (*moments, root, mean, covariance, centered)
 
     padded = jax.tree.map(lambda a: jnp.concatenate([a, a[-1:]]) if len(a) else jnp.zeros((1, *a.shape[1:])), varying)
     _, out = lax.scan(advance, first, ((linear, precision), padded))
@@ -81,15 +81,16 @@ def smooth(chain: Chain, sites: Sites, filtered: Filtered, parallel: bool | None
         smoothed_covariance,
         cross_covariance,
         divergence(sites, filtered, smoothed_mean, smoothed_covariance),
+        gain,
     )
 
 
 def backward(chain: Chain, filtered: Filtered) -> BackwardSteps:
     """Gain G, shift g and covariance R of every step back, p(x_t | x_{t+1}, sites up to t) = N(G x_{t+1} + g, R)."""
     mean, covariance = filtered.mean[..., :-1, :], filtered.covariance[..., :-1, :, :]
-    ahead_mean, ahead = filtered.predicted_mean[..., 1:, :], filtered.predicted_covariance[..., 1:, :, :]
+    ahead_mean, ahead_root = filtered.predicted_mean[..., 1:, :], filtered.predicted_root[..., 1:, :, :]
     transition = chain.transition
-    gain = solve(ahead, transition @ covariance).mT
+    gain = solve(ahead_root, transition @ covariance).mT
     reduction = jnp.eye(mean.shape[-1], dtype=mean.dtype) - gain @ transition
     residual = symmetrize(reduction @ covariance @ reduction.mT + gain @ chain.noise @ gain.mT)
     return gain, mean - apply(gain, ahead_mean), residual
@@ -129,6 +130,38 @@ def backward_pass(
         return (mean, covariance), (mean, covariance)
 
     return lax.scan(step, last, steps, reverse=True)[1]
+
+
+def later_response(
+    smoothed: Smoothed, forces: Float[Array, "*batch time state force"], parallel: bool | None = None
+) -> Float[Array, "*batch step state force"]:
+    """How far the mean of each bin but the last moves where h grows by f in later bins: sum_{s>t} Cov(x_t, x_s) f_s.
+
+    Given all sites the states are a Markov chain, so that r_t = G_t (r_{t+1} + P_{t+1} f_{t+1}), with the gain G and the
+    covariance P of `smoothed`.
+    """
+    gain, axis = smoothed.gain, forces.ndim - 3
+    assert gain is not None
+    own = gain @ smoothed.covariance[..., 1:, :, :] @ forces[..., 1:, :, :]
+    steps = (jnp.moveaxis(gain, axis, 0), jnp.moveaxis(own, axis, 0))
+
+    def compose(
+        late: tuple[Float[Array, "..."], Float[Array, "..."]], early: tuple[Float[Array, "..."], Float[Array, "..."]]
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        return early[0] @ late[0], early[0] @ late[1] + early[1]
+
+    def step(
+        later: Float[Array, "..."], inputs: tuple[Float[Array, "..."], Float[Array, "..."]]
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        total = inputs[0] @ later + inputs[1]
+        return total, total
+
+    if in_parallel(parallel):
+        total = lax.associative_scan(compose, steps, reverse=True)[1]
+    else:
+        nothing = jnp.zeros((*forces.shape[:axis], *forces.shape[axis + 1 :]), forces.dtype)
+        total = lax.scan(step, nothing, steps, reverse=True)[1]
+    return jnp.moveaxis(total, 0, axis)
 
 
 def log_normalizer(filtered: Filtered, sites: Sites) -> Float[Array, "*batch"]:

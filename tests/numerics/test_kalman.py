@@ -85,6 +85,23 @@ def test_moments_normalizer_and_divergence_are_those_of_the_dense_posterior(seed
 
 
 @pytest.mark.parametrize("parallel", [False, True])
+@pytest.mark.parametrize(("dtype", "bins"), [("float64", 7), ("float32", 7), ("float64", 1)])
+def test_the_means_respond_to_later_forces_by_the_dense_covariance(dtype, bins, parallel):
+    chain, sites = problem(4, bins=bins)
+    trials, _, state = sites.linear.shape
+    forces = np.random.default_rng(0).normal(size=(trials, bins, state, 2))
+    with jax.enable_x64(dtype == "float64"):
+        _, smoothed, _ = solved(*on_device((chain, sites), dtype), parallel)
+        moved = jax.jit(kalman.later_response, static_argnums=2)(smoothed, jnp.asarray(forces, dtype), parallel)
+    assert moved.shape == (trials, bins - 1, state, 2)
+    for trial in range(trials):
+        _, dense, _ = oracles.posterior(chain, sites.linear[trial], sites.precision[trial])
+        later = dense.reshape(bins, state, bins, state) * np.triu(np.ones((bins, bins)), 1)[:, None, :, None]
+        expected = np.einsum("tisj,sjf->tif", later, forces[trial])
+        np.testing.assert_allclose(moved[trial], expected[:-1], rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("parallel", [False, True])
 def test_a_chain_may_differ_from_trial_to_trial(parallel):
     chain, sites = problem(0, varying=True)
     own = by_trial(chain, len(sites.linear))

@@ -12,10 +12,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nlbprob.infer.trajectories import cvi
-from nlbprob.infer.trajectories import prior as trajectory_prior
-from nlbprob.infer.trajectories.problem import Auxiliary, TrialProblem, emitted, lift
+from nlbprob.infer.trajectories.problem import TrialProblem
 from nlbprob.numerics import kalman
-from nlbprob.numerics.gaussian import Sites, symmetrize
+from nlbprob.numerics.gaussian import Sites, Smoothed, symmetrize
 
 #: Longest step of a latent, in its own standard deviations.
 LONGEST = 0.5
@@ -29,28 +28,17 @@ class ShiftStatistics(NamedTuple):
 
 
 def information(
-    problem: TrialProblem, sites: Sites, auxiliary: Auxiliary, responsibility: Float[Array, " row"]
+    problem: TrialProblem, sites: Sites, smoothed: Smoothed, responsibility: Float[Array, " row"]
 ) -> Float[Array, "latent latent"]:
     """The information of rows on b, where the predictors are those of the latents x + b.
 
     With sites of precision J and the posterior covariance P of a whole trajectory it is sum_t J_t - sum_ts J_t P_ts
     J_s.
     """
-    prior = trajectory_prior.surrogate(problem, auxiliary)
-    total = trajectory_prior.all_sites(prior, sites, problem.emission)
-    chain = prior.chain._replace(
-        initial_mean=jnp.zeros_like(prior.chain.initial_mean), offset=jnp.zeros_like(prior.chain.offset)
-    )
-
-    def explained(direction: Float[Array, " latent"]) -> Float[Array, "row time latent"]:
-        """The part of a shift of the latents that the trajectories take up."""
-        forces = lift(Sites(sites.precision @ direction, sites.precision), problem.emission)
-        forces = forces._replace(precision=total.precision)
-        return emitted(problem.emission, kalman.smooth(chain, forces, kalman.filter(chain, forces)).mean)
-
-    directions = jnp.eye(sites.linear.shape[-1], dtype=sites.linear.dtype)
-    left = directions[:, None, None] - jax.vmap(explained)(directions)
-    return symmetrize(jnp.einsum("r,rtij,krtj->ik", responsibility, sites.precision, left))
+    forces = sites.precision if problem.emission is None else problem.emission.mT @ sites.precision
+    own = jnp.einsum("r,rtki,rtkj->ij", responsibility, forces, smoothed.covariance @ forces)
+    later = jnp.einsum("r,rtki,rtkj->ij", responsibility, forces[:, :-1], kalman.later_response(smoothed, forces))
+    return symmetrize(jnp.einsum("r,rtij->ij", responsibility, sites.precision) - own - later - later.mT)
 
 
 def statistics(
@@ -58,7 +46,7 @@ def statistics(
 ) -> ShiftStatistics:
     """Slope and information of rows, from their E-step."""
     slope = responsibility @ cvi.latent_slope(problem, local).sum(1)
-    return ShiftStatistics(slope, information(problem, local.sites, local.held, responsibility))
+    return ShiftStatistics(slope, information(problem, local.sites, local.smoothed, responsibility))
 
 
 def step(

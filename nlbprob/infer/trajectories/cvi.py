@@ -105,6 +105,7 @@ def init(
         jnp.zeros((*batch, bins, state, state), dtype),
         jnp.zeros((*batch, bins - 1, state, state), dtype),
         jnp.zeros(batch, dtype),
+        jnp.zeros((*batch, bins - 1, state, state), dtype),
     )
     step_size = jnp.ones(batch, dtype) if step_size is None else step_size
     auxiliary = trajectory_prior.init(problem, batch[0], bins) if auxiliary is None else auxiliary
