@@ -137,7 +137,7 @@ def later_response(
 ) -> Float[Array, "*batch step state force"]:
     """How far the mean of each bin but the last moves where h grows by f in later bins: sum_{s>t} Cov(x_t, x_s) f_s.
 
-    Given all sites the states are a Markov chain, so that r_t = G_t (r_{t+1} + P_{t+1} f_{t+1}), with the gain G and the
+    Given all sites the states are a Markov chain: r_t = G_t (r_{t+1} + P_{t+1} f_{t+1}), with the gain G and the
     covariance P of `smoothed`.
     """
     gain, axis = smoothed.gain, forces.ndim - 3

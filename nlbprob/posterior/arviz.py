@@ -12,6 +12,7 @@ from nlbprob.infer.parameters.sites import parameter_sites
 from nlbprob.posterior import joint
 from nlbprob.posterior.embed import Embedded, embedded
 from nlbprob.posterior.joint import Contents, Variable
+from nlbprob.posterior.units import unit_of, with_units
 
 if TYPE_CHECKING:
     import h5netcdf
@@ -91,7 +92,8 @@ def to_arviz(posterior: "Posterior", trials: "Trials", contents: Contents, seed:
             name: (tree_variables[at, name].dims, array) for (at, name), array in arrays.items() if at == group
         }
         labels = {name: group_arrays.pop(name) for name in joint.CELLS if name in group_arrays}
-        tree[f"/{group}"] = xarray.Dataset(variables | group_arrays, coords | labels, attributes(posterior))
+        dataset = xarray.Dataset(variables | group_arrays, coords | labels, attributes(posterior))
+        tree[f"/{group}"] = with_units(dataset, group)
     return xarray.DataTree.from_dict(tree)
 
 
@@ -117,7 +119,7 @@ def write(posterior: "Posterior", path: str | Path, trials: "Trials", contents: 
         for group, (variables, coords) in layout(
             posterior, trials, all_neurons, contents, seed, tree_variables
         ).items():
-            dataset = xarray.Dataset(variables, coords, attributes(posterior))
+            dataset = with_units(xarray.Dataset(variables, coords, attributes(posterior)), group)
             small = {
                 name: {"zlib": True, "complevel": 4}
                 for name, variable in dataset.data_vars.items()
@@ -148,6 +150,7 @@ def allocated(group: "h5netcdf.Group", name: str, variable: Variable) -> "h5netc
     stored = h5py.string_dtype() if kind.kind == "U" else np.dtype("i1") if kind.kind == "b" else kind
     options = COMPRESSION | {"chunks": tuple(chunks)} if all(variable.shape) else {}
     made = group.create_variable(name, variable.dims, stored, **options)
+    made.attrs["units"] = unit_of(name, group.name.strip("/"))
     if kind.kind == "b":
         made.attrs["dtype"] = "bool"  # as xarray writes and reads it
     if labels := joint.LABELS.get(variable.dims[-1]):
@@ -205,10 +208,13 @@ def few_rates(trials: "Trials") -> int:
 def parameter_variables(posterior: "Posterior", neurons: np.ndarray, draws: int, seed: int) -> dict[str, tuple]:
     """Draws of all parameters with their dimensions: those that the model's sites name; of these of its neurons.
 
-    An axis over the latents (or the regimes) of one block among several is named after the block.
+    An axis over the latents (or the regimes) of one block among several is named after the block. A site of a block
+    whose latents can be turned lies in the model's own basis: its axis "lds_direction" has nothing to do with "latent",
+    which is that of the canonical latents.
     """
     model, variables = posterior.model, {}
     sites = parameter_sites(model, posterior.context)
+    turned = {latent.name for latent in model.latents if latent.rotatable}
     for name, value in posterior.parameters(draws, seed).items():
         block, _, last_name = name.rpartition(".")
         dims = DERIVED.get(last_name or name) or (sites[name].dims if name in sites else ())
@@ -219,6 +225,8 @@ def parameter_variables(posterior: "Posterior", neurons: np.ndarray, draws: int,
             dims = tuple(f"{name}_dim_{axis}" for axis in range(len(axes)))
         full_sizes = {"latent": model.dim, "latent_2": model.dim, "time": posterior.context.n_bins}
         full_sizes |= dict.fromkeys(("neuron", "neuron_2"), posterior.context.n_neurons)
+        if name in sites and block in turned:
+            dims = tuple(d.replace("latent", f"{block}_direction") for d in dims)
         dims = tuple(
             f"{block or 'own'}_{d}" if full_sizes.get(d, n) != n else d for d, n in zip(dims, axes, strict=True)
         )

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
 from nlbprob.errors import InputError
+from nlbprob.posterior.units import with_units
 
 if TYPE_CHECKING:
     import xarray
@@ -102,7 +103,7 @@ def modes(
     variables = {name: (("sample", "mode"), value[:, upper]) for name, value in described(matched, bin_ms).items()}
     variables |= {f"mean_{name}": (("mode",), value[upper]) for name, value in described(reference, bin_ms).items()}
     variables["multiplicity"] = (("mode",), np.where(np.abs(np.imag(reference)[upper]) > REAL, 2, 1))
-    return xarray.Dataset(variables, coords)
+    return with_units(xarray.Dataset(variables, coords))
 
 
 def described(eigenvalues: np.ndarray, bin_ms: float) -> dict[str, np.ndarray]:

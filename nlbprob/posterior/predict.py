@@ -19,6 +19,7 @@ from nlbprob.infer.trajectories.filtering import filtered_marginals
 from nlbprob.infer.trajectories.marginals import Marginals, expected_counts, mixed, smoothed_marginals
 from nlbprob.infer.trajectories.problem import trial_problem
 from nlbprob.model import Model, Parameters
+from nlbprob.posterior.units import with_units
 
 if TYPE_CHECKING:
     import xarray
@@ -144,10 +145,11 @@ def latents(posterior: "Posterior", trials: "Trials", causal: bool, parts=None):
         mean, covariance = gathered([part for _, part in parts], [rows for rows, _ in parts])
     coords = {"trial": trials.table["id"], "time": trials.time_ms, "latent": posterior.model.latent_names}
     dims = ("trial", "time", "latent")
-    return xarray.Dataset(
+    dataset = xarray.Dataset(
         {"mean": (dims, mean @ rotation), "covariance": ((*dims, "latent_2"), rotation.T @ covariance @ rotation)},
         coords | {"latent_2": coords["latent"]},
     )
+    return with_units(dataset)
 
 
 def components(posterior: "Posterior", trials: "Trials"):
@@ -175,7 +177,7 @@ def regimes(posterior: "Posterior", trials: "Trials"):
     variables = {
         name: (("trial", "time", f"{name}_regime"), probability) for name, probability in probabilities.items()
     }
-    return xarray.Dataset(variables, coords)
+    return with_units(xarray.Dataset(variables, coords))
 
 
 def labeled(rates: np.ndarray, trials: "Trials") -> "xarray.DataArray":

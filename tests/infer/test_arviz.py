@@ -44,6 +44,33 @@ def test_groups_dimensions_and_coordinates(tree, val):
     assert tree["constant_data"]["time"].attrs["units"] == "ms"
 
 
+def test_sites_of_dense_dynamics_lie_in_directions_of_their_own(tree):
+    """They are not those of the canonical latents, which "latent" labels."""
+    posterior = tree["posterior"]
+    assert posterior["lds.decay_ms"].dims[2:] == ("lds_direction",)
+    assert posterior["lds.initial_mean"].dims[2:] == ("lds_direction",)
+    assert posterior["lds.initial_covariance"].dims[2:] == ("lds_direction", "lds_direction_2")
+    assert posterior["initial_mean"].dims[2:] == ("latent",)
+    labels = [label for label in az.summary(tree, var_names=["lds.decay_ms"]).index if "lds[0]" in label]
+    assert not labels
+
+
+def test_every_variable_has_a_unit(tree, fitted, val):
+    for group in GROUPS:
+        for name, variable in tree[group].data_vars.items():
+            assert variable.attrs["units"], (group, name)
+    assert tree["log_likelihood"]["spikes"].attrs["units"] == "nats"
+    assert tree["observed_data"]["spikes"].attrs["units"] == "spikes/bin"
+    assert tree["posterior"]["lds.decay_ms"].attrs["units"] == "ms"
+    assert tree["posterior"]["loadings"].attrs["units"] == "1"
+    modes = fitted.dynamics(draws=3)
+    units = {name: variable.attrs["units"] for name, variable in modes.data_vars.items()}
+    assert units["frequency_hz"] == units["mean_frequency_hz"] == "Hz"
+    assert units["decay_ms"] == "ms"
+    assert units["modulus"] == "1"
+    assert {variable.attrs["units"] for variable in fitted.latents(val).data_vars.values()} == {"1"}
+
+
 def test_what_is_not_seen_is_absent(tree, val, fitted):
     trial, time, neuron = np.nonzero(val.seen)
     for group in ("observed_data", "posterior_predictive"):
@@ -155,6 +182,8 @@ def test_a_file_holds_what_the_tree_does(fitted, val, tmp_path):
         for group in tree.children:
             same = {"predictions": 2**-7, "latents": 2**-8}.get(group, 0.0)  # what is rounded, and by how much
             xarray.testing.assert_allclose(found[group].to_dataset().load(), tree[group].to_dataset(), same, 0.0)
+            units = {name: variable.attrs["units"] for name, variable in tree[group].data_vars.items()}
+            assert {name: found[group][name].attrs["units"] for name in units} == units
         assert found["predictions"]["rates"].sizes["draw"] == 2
         assert found["posterior_predictive"]["spikes"].sizes["draw"] == 3
         assert found["constant_data"]["seen"].dtype == bool

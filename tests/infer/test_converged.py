@@ -36,6 +36,24 @@ def test_em_goes_on_until_its_bound_rises_no_more(default):
     assert default.verdict.startswith("Converged.")
 
 
+def test_a_bound_is_flat_where_its_last_values_are_no_higher_and_not_far_below():
+    rising = -100.0 / np.arange(1, 31)
+    level = np.append(rising, np.full(convergence.WINDOW, rising[-1]))
+    assert not convergence.flat(rising[:10])
+    assert not convergence.flat(level[: convergence.LEAST_ITERATIONS + convergence.WINDOW - 1])
+    assert convergence.flat(level)
+    assert convergence.flat(level + np.where(np.arange(len(level)) == len(level) - 1, 0.9, 0.0))
+    assert not convergence.flat(np.append(level[:-1], level[-1] + 1.1))
+    assert not convergence.flat(np.append(level[:-1], level[-1] - 30.0))  # it has just fallen: a step went too far
+    assert convergence.flat(np.append(rising, np.full(convergence.WINDOW, rising[-1] - 30.0)))  # and stays there
+
+
+def test_a_bound_has_fallen_where_its_last_value_is_clearly_below_its_highest():
+    assert not convergence.fallen([])
+    assert not convergence.fallen([-10.0, -5.0, -5.9])
+    assert convergence.fallen([-10.0, -5.0, -6.1])
+
+
 def test_going_on_from_there_changes_little(default, learned):
     again = nlb.fit(MODEL, learned, seed=1, init=default, progress=False)
     assert again.elbo[-1] < default.elbo[-1] + 1.0

@@ -194,6 +194,18 @@ def test_the_sites_are_the_gradient_of_the_expected_likelihood(double):
         np.testing.assert_allclose(sites.precision, -2 * in_covariance, atol=1e-9)
         pulled = np.einsum("btij,btj->bti", sites.precision, smoothed.mean)
         np.testing.assert_allclose(sites.linear, in_mean + pulled, atol=1e-9)
+    # Far out, where parameters say nothing, their uncertainty counts up to a limit, and its slope is zero.
+    far = 40.0 * smoothed.mean
+    added = likelihood.added_variance(uncertain, far, smoothed.covariance.reshape(*far.shape[:2], -1))
+    assert 0.1 < np.mean(np.asarray(added) > likelihood.LARGEST_VARIANCE) < 1.0
+    _, variance = likelihood.predictor(uncertain, far, smoothed.covariance)
+    _, certain = likelihood.predictor(case.given(), far, smoothed.covariance)
+    assert np.max(variance - certain) <= likelihood.LARGEST_VARIANCE + 1e-9
+    near_zero = uncertain._replace(loadings=0.01 * uncertain.loadings)
+    (in_mean, in_covariance), sites = slopes_and_sites(far, smoothed.covariance, near_zero)
+    np.testing.assert_allclose(sites.precision, -2 * in_covariance, atol=1e-7)
+    pulled = np.einsum("btij,btj->bti", sites.precision, far)
+    np.testing.assert_allclose(sites.linear, in_mean + pulled, atol=1e-6)
 
 
 def test_filter_kinds_give_one_bound(double):

@@ -169,6 +169,12 @@ def test_the_first_state_has_a_mean_drawn_to_zero_and_the_most_probable_covarian
     trials = np.concatenate([start[:2], np.zeros((int(statistics.PRIOR_TRIALS), STATE))])
     np.testing.assert_allclose(mean, trials.mean(0), **CLOSE)
     check_at_the_top(lambda p: log_density_of_starts(stats, mean, p), covariance)
+    # Expected covariances turn with the state.
+    turn = jnp.asarray(np.random.default_rng(5).normal(size=(STATE, STATE)))
+    turned = stats._replace(first=turn @ stats.first @ turn.T, first_mean=turn @ stats.first_mean)
+    found = statistics.initial(turned, turn @ turn.T)
+    np.testing.assert_allclose(found[0], turn @ mean, **CLOSE)
+    np.testing.assert_allclose(found[1], turn @ covariance @ turn.T, **CLOSE)
 
 
 def test_the_regimes_fitted_are_the_most_probable_ones(posterior, shifts, within, shares):

@@ -7,7 +7,6 @@ integrated out takes it at once: EM with an expanded parameter (Liu, Rubin and W
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from nlbprob.blocks.observations import Observation
 
 
-#: Most that the uncertainty of parameters adds to the variance of a predictor. Rates are averaged over it: of latents so
-#: far out that parameters say nothing there, a few bins would count for more than all others.
+#: Most that the uncertainty of parameters adds to the variance of a predictor. Rates are averaged over it: a few bins
+#: whose latents lie so far out that parameters say nothing there would count for more than all others.
 LARGEST_VARIANCE = 4.0
 
 
@@ -34,10 +34,17 @@ def predictor(
     flat = covariance.reshape(*mean.shape[:-1], -1)
     variance = flat @ outer_products(problem.loadings).T
     if problem.uncertainty is not None:
-        constant, cross, quadratic = split_uncertainty(problem)
-        second = flat + (mean[..., :, None] * mean[..., None, :]).reshape(flat.shape)
-        variance = variance + jnp.minimum(constant + 2 * mean @ cross.T + second @ quadratic.T, LARGEST_VARIANCE)
+        variance = variance + jnp.minimum(added_variance(problem, mean, flat), LARGEST_VARIANCE)
     return mean @ problem.loadings.T + problem.offset, variance
+
+
+def added_variance(
+    problem: TrialProblem, mean: Float[Array, "*batch latent"], flat: Float[Array, "*batch pair"]
+) -> Float[Array, "*batch neuron"]:
+    """E[(1, x) S (1, x)'] of every neuron, not limited yet; flat: the covariance of x, flattened."""
+    constant, cross, quadratic = split_uncertainty(problem)
+    second = flat + (mean[..., :, None] * mean[..., None, :]).reshape(flat.shape)
+    return constant + 2 * mean @ cross.T + second @ quadratic.T
 
 
 def split_uncertainty(
@@ -69,13 +76,13 @@ def expected_log_likelihood(
     if problem.shift is not None:
         pulled = pulled - problem.shift @ problem.loadings.T
     linear = (slope + weight * pulled) @ problem.loadings
+    precision = (weight @ outer).reshape(*mean.shape, mean.shape[-1])
     if problem.uncertainty is not None:
         _, cross, quadratic = split_uncertainty(problem)
-        outer = outer + quadratic
-        linear = linear - weight @ cross
+        flat = covariance.reshape(*mean.shape[:-1], -1)
+        growing = jnp.where(added_variance(problem, mean, flat) < LARGEST_VARIANCE, weight, 0.0)
+        added = (growing @ quadratic).reshape(precision.shape)
+        linear, precision = linear - growing @ cross, precision + added
         if problem.shift is not None:
-            size = mean.shape[-1]
-            added = (weight @ quadratic).reshape(*mean.shape, size)
             linear = linear - jnp.einsum("...ij,...j->...i", added, jnp.broadcast_to(problem.shift, mean.shape))
-    precision = (weight @ outer).reshape(*mean.shape, mean.shape[-1])
     return value.sum((-1, -2)), Sites(linear, precision)
