@@ -36,7 +36,7 @@ class Gain(Latent):
     name: str = "gain"
 
     rotatable = True
-    time_invariant = True
+    has_modes = False
 
     def __post_init__(self):
         self.check_dim()

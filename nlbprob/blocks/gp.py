@@ -64,6 +64,8 @@ class GP(Latent):
     name: str = "gp"
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
+    has_modes = False
+
     def __post_init__(self):
         instance_of(self.kernel, Kernel, "GP", "kernel", "a kernel, such as nlb.Matern32()", KERNELS)
         self.check_dim()

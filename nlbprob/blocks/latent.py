@@ -65,8 +65,8 @@ class Latent(Block, abc.ABC):
     rotatable = False
     #: The parameters that `maximize` updates in closed form; all others follow the gradient of the bound.
     closed_form: tuple[str, ...] = ()
-    #: Whether its latents are constant throughout a trial: then its transition matrix is I, and has no modes to report.
-    time_invariant = False
+    #: Whether the eigenvalues of its transition matrix, where that is constant, are modes to report.
+    has_modes = True
     #: Whether its latents are coordinates that its dynamics are written in: then their signs are kept.
     own_coordinates = False
     #: How many discrete states choose among its dynamics; 0 where it has none.

@@ -73,7 +73,7 @@ def parameters(posterior: "FittedModel", theta: Parameters) -> dict[str, np.ndar
     turn, model = posterior.rotation, posterior.model
     result = {"loadings": np.asarray(theta.loadings) @ turn, "baseline": np.asarray(theta.baseline)}
     for block, dynamics in zip(model.chains, theta.dynamics, strict=True):
-        if dynamics.emission is not None or dynamics.drift is not None or block.time_invariant:
+        if dynamics.emission is not None or dynamics.drift is not None or not block.has_modes:
             continue
         columns = model.slices[block.name]
         block_turn, chain = turn[columns, columns], jax.tree.map(np.asarray, dynamics.chain)

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
 from nlbprob.blocks.lds import SLOWEST_DECAY_TRIALS
 from nlbprob.infer.em.convergence import TOLERANCE, level
+from nlbprob.numerics.matrices import average_second_moment
 
 if TYPE_CHECKING:
+    from nlbprob.blocks.dynamics import Dynamics
     from nlbprob.posterior.fitted import FittedModel
 
 #: The SVI bound has a trend where its last two quarters differ by more standard errors, and more nats, than these.
@@ -21,6 +24,8 @@ LEAST_STEPS = 12
 FEW_TRIALS, FEW_BINS, SMALL_LATENT = 1.5, 0.01, 0.001
 #: A decay time is at the end of its range above this fraction of the slowest, or below this fraction of a bin.
 SLOW_END, FAST_END = 0.95, 0.33
+#: A block's latents are told where their mean square is so many times too large, or too small.
+FAR_FROM_ONE = 2.0
 
 
 class Finding(NamedTuple):
@@ -33,7 +38,7 @@ class Finding(NamedTuple):
 def verdict(posterior: "FittedModel") -> str:
     """The verdict on a fit, in sentences: convergence first, then what has collapsed, each with its remedy."""
     stages = [*em(posterior), *svi(posterior)]
-    doubts = [*seeds(posterior), *collapsed(posterior), *pruned(posterior), *decays(posterior)]
+    doubts = [*seeds(posterior), *collapsed(posterior), *pruned(posterior), *decays(posterior), *scales(posterior)]
     ended = "Converged." if all(finding.good for finding in stages) else "Not converged."
     return " ".join([ended, *(finding.words for finding in stages + doubts)])
 
@@ -184,3 +189,30 @@ def decays(posterior: "FittedModel") -> Iterator[Finding]:
                 f"{fast} of the decay times {name} are under {FAST_END:g} of a bin: such latents are "
                 "independent noise in every bin; take a smaller dim or smaller bins.",
             )
+
+
+def scales(posterior: "FittedModel") -> Iterator[Finding]:
+    """Blocks of one's own whose latents are far from unit variance, for which the priors of loadings are written."""
+    for number, block in enumerate(posterior.model.chains):
+        if type(block).__module__.startswith("nlbprob."):
+            continue  # these have it by construction
+        dynamics = posterior.centre.dynamics[number]
+        moment = latent_second_moment(dynamics, posterior.context.bin_weights)
+        if moment is not None and not 1 / FAR_FROM_ONE <= moment <= FAR_FROM_ONE:
+            yield Finding(
+                False,
+                f"The latents of {block.name!r} have a mean square of {moment:.2g} over a trial, where the priors of "
+                f"loadings expect 1: divide them by {moment**0.5:.2g} in its method prior.",
+            )
+
+
+def latent_second_moment(dynamics: "Dynamics", weights: Float[np.ndarray, " time"]) -> float | None:
+    """E[x^2] averaged over latents and over bins with these weights; None where dynamics or emission vary."""
+    chain, emission = jax.tree.map(np.asarray, (dynamics.chain, dynamics.emission))
+    varies = chain.transition.ndim > 2 or chain.offset.ndim > 1 or (emission is not None and emission.ndim > 2)
+    if dynamics.regimes is not None or dynamics.drift is not None or varies:
+        return None
+    moment = np.asarray(average_second_moment(chain, np.asarray(weights, chain.transition.dtype)))
+    if emission is not None:
+        moment = emission @ moment @ emission.T
+    return float(np.trace(moment) / len(moment))

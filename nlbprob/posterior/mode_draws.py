@@ -28,12 +28,12 @@ def modes_of(posterior: "Posterior", draws: int, seed: int) -> "xarray.Dataset":
     """
     import xarray
 
-    datasets, names = [], transition_names(posterior)
-    centre, drawn = posterior.parameter_mean, posterior.parameters(draws, seed)
-    for block, name in names.items():
-        dataset = modes(centre[name], drawn[name], posterior.context.bin_ms)
-        several = len(posterior.model.chains) > 1
-        datasets.append(dataset.assign_coords(block=("mode", [block] * dataset.sizes["mode"])) if several else dataset)
+    centre, drawn, rows = posterior.centre.dynamics, posterior._derived_draws.dynamics, posterior._rows(draws, seed)
+    datasets, several = [], len(posterior.model.chains) > 1
+    for name, number in chains_with_modes(posterior).items():
+        each = np.asarray(drawn[number].chain.transition)[rows]
+        dataset = modes(np.asarray(centre[number].chain.transition), each, posterior.context.bin_ms)
+        datasets.append(dataset.assign_coords(block=("mode", [name] * dataset.sizes["mode"])) if several else dataset)
     if not datasets:
         raise InputError("dynamics: the model has no block with a transition matrix of its own.")
     combined = xarray.concat(datasets, "mode")
@@ -45,23 +45,30 @@ def modes_of(posterior: "Posterior", draws: int, seed: int) -> "xarray.Dataset":
     return combined.assign_coords(mode=np.arange(combined.sizes["mode"])).assign_attrs(replication=words, fits=fits)
 
 
-def transition_names(posterior: "Posterior") -> dict[str, str]:
-    """The parameter that holds the transition matrix of each block that has modes, by the block's name."""
-    chains = posterior.model.chains
-    names = {block: f"{block.name}.transition_matrix" if len(chains) > 1 else "transition_matrix" for block in chains}
-    centre = posterior.parameter_mean
-    return {block.name: name for block, name in names.items() if name in centre and not block.n_regimes}
+def chains_with_modes(posterior: "Posterior") -> dict[str, int]:
+    """The blocks whose state has linear dynamics that do not change in time: their places among all, by name."""
+    parts = enumerate(zip(posterior.model.chains, posterior.centre.dynamics, strict=True))
+    return {
+        block.name: number
+        for number, (block, dynamics) in parts
+        if block.has_modes and not block.n_regimes and dynamics.drift is None and dynamics.chain.transition.ndim == 2
+    }
 
 
 def mode_planes(posterior: "Posterior") -> list[Float[np.ndarray, "neuron _"]]:
     """What each mode of `modes_of` moves: an orthonormal basis of one or two directions of the predictors.
 
-    For a mode with eigenvector v it spans the real and imaginary parts of C v, with the loadings C.
+    For a mode with eigenvector v it spans the real and imaginary parts of C H v, with the loadings C, and the emission
+    H where the latents are a part of the state.
     """
-    centre, planes = posterior.parameter_mean, []
-    for block, name in transition_names(posterior).items():
-        loadings = centre["loadings"][:, posterior.model.slices[block]]
-        values, vectors = ordered(centre[name])
+    planes: list[Float[np.ndarray, "neuron _"]] = []
+    for name, number in chains_with_modes(posterior).items():
+        dynamics = posterior.centre.dynamics[number]
+        loadings = posterior.own_loadings[:, posterior.model.slices[name]]
+        if dynamics.emission is not None:
+            emission = np.asarray(dynamics.emission)
+            loadings = loadings @ (emission if emission.ndim == 2 else emission.mean(0))
+        values, vectors = ordered(np.asarray(dynamics.chain.transition))
         for value, vector in zip(values, vectors.T, strict=True):
             if np.imag(value) >= -REAL:
                 moved = loadings @ vector

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from scipy.optimize import linear_sum_assignment
 
 from nlbprob.blocks.latent import Latent
-from nlbprob.posterior.mode_draws import mode_planes, transition_names
+from nlbprob.posterior.mode_draws import chains_with_modes, mode_planes
 from nlbprob.posterior.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def recurrence(reference: Posterior, others: Mapping[str, Posterior], draws: int
     """
     import xarray
 
-    if not transition_names(reference):
+    if not chains_with_modes(reference):
         return None
     own = reference.dynamics(draws, seed)
     shape = (len(others), own.sizes["mode"])
@@ -135,7 +135,7 @@ def timescales(reference: Posterior, others: Mapping[str, Posterior], draws: int
 
 def site_draws(posterior: Posterior, draws: int, seed: int) -> tuple[list[str], Float[np.ndarray, "sample timescale"]]:
     """The sites in ms and Hz of latents that are no modes and are not mixed with others: their names, their draws."""
-    modal, sites = transition_names(posterior), posterior.parameter_sites(draws, seed)
+    modal, sites = chains_with_modes(posterior), posterior.parameter_sites(draws, seed)
     labels, columns = [], []
     for block in posterior.model.latents:
         if not isinstance(block, Latent) or block.name in modal or block.rotatable or block.n_regimes:
