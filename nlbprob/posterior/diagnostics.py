@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -212,7 +213,7 @@ def latent_second_moment(dynamics: "Dynamics", weights: Float[np.ndarray, " time
     varies = chain.transition.ndim > 2 or chain.offset.ndim > 1 or (emission is not None and emission.ndim > 2)
     if dynamics.regimes is not None or dynamics.drift is not None or varies:
         return None
-    moment = np.asarray(average_second_moment(chain, np.asarray(weights, chain.transition.dtype)))
+    moment = np.asarray(average_second_moment(jax.tree.map(jnp.asarray, chain), jnp.asarray(weights)))
     if emission is not None:
         moment = emission @ moment @ emission.T
     return float(np.trace(moment) / len(moment))

@@ -53,9 +53,7 @@ class Oscillators(Latent):
 @pytest.fixture(scope="module")
 def made():
     values = TRUE | {"loadings": 0.5 * np.random.default_rng(0).normal(size=(40, 2)), "baseline": np.full(40, -1.5)}
-    return nlb.simulate(
-        nlb.Model(latents=[Oscillators()]), 32, neurons=40, bins=40, bin_ms=20.0, seed=0, values=values
-    )
+    return nlb.simulate(nlb.Model(latents=[Oscillators()]), 32, neurons=40, bins=40, bin_ms=20.0, seed=0, values=values)
 
 
 @pytest.fixture(scope="module")
