@@ -53,7 +53,7 @@ ROOMS = [
 #: Usable by all; they import none but each other.
 COMMON = {
     *("arguments", "errors", "files", "fit_config", "run_config", "resources", "model_file", "options"),
-    "configuration",
+    *("configuration", "display"),
 }
 
 SETTINGS = """
