@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 from matplotlib.axes import Axes
 
+import nlbprob.plot.style as style
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
-from nlbprob.plot import style
 from nlbprob.plot.trials import Group, average, grouped, legend_label, shown_bins, time_label, time_of
 from nlbprob.scoring.rates import in_splits, rate_array
 from nlbprob.scoring.smoothing import smooth

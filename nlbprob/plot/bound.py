@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
+import nlbprob.plot.style as style
 from nlbprob.errors import InputError
-from nlbprob.plot import style
 
 if TYPE_CHECKING:
     from nlbprob.posterior.posterior import Posterior

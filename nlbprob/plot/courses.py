@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
+import nlbprob.plot.style as style
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
-from nlbprob.plot import style
 from nlbprob.plot.trials import SINGLE, Group, average, grouped, legend_label, shown_bins, spread, time_label, time_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from nlbprob.plot import style
+import nlbprob.plot.style as style
 
 if TYPE_CHECKING:
     import xarray

@@ -6,11 +6,11 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
+import nlbprob.plot.style as style
 from nlbprob.arguments import whole_number
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
-from nlbprob.plot import style
 
 if TYPE_CHECKING:
     from nlbprob.posterior.posterior import Posterior

@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 
+import nlbprob.plot.style as style
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
-from nlbprob.plot import style
 from nlbprob.plot.trials import shown_bins, spread, time_label, time_of, trial_name
 from nlbprob.scoring.rates import rate_array
 

@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
+import nlbprob.plot.style as style
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
-from nlbprob.plot import style
 from nlbprob.plot.trials import average, shown_bins, spread, time_label, time_of
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
+import nlbprob.plot.style as style
 from nlbprob.data.trials import Trials
-from nlbprob.plot import style
 
 #: Colors of trials that are shown one by one, where there are no conditions.
 SINGLE = [style.CONDITIONS[number] for number in (1, 5, 7)]

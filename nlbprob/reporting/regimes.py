@@ -32,5 +32,5 @@ def section(view: View) -> Section | None:
 def two() -> tuple[Axes, Axes]:
     """Axes above each other: of single trials, and of their average."""
     figure = style.blank(215)
-    above, below = (style.axes_at(figure, 37, bottom, 8, 215 - bottom - 86) for bottom in (123, 29))
+    above, below = (style.axes_at(figure, 44, bottom, 8, 215 - bottom - 86) for bottom in (123, 29))
     return above, below

@@ -312,8 +312,8 @@ def test_a_figure_of_its_own_is_as_wide_as_a_column_and_its_text_is_legible_and_
     assert drawn.y0 > -0.01
     assert drawn.x1 < 3.51
     assert drawn.y1 < figure.get_figheight() + 0.01
-    titles = [one.title if one.get_title() else one._left_title for one in axes]
-    boxes = [title.get_window_extent() for title in titles if title.get_text()]
+    titles = {one.get_title(loc="left") for one in axes} - {""}
+    boxes = [text.get_window_extent() for text in texts if text.get_text() in titles]
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
     conditions = name in ("latents", "trajectories", "psths", "regimes", "loadings_of_latent")
     assert bool(figure.legends) == conditions
