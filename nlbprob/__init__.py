@@ -96,9 +96,12 @@ PUBLIC = {
     "RunExistsError": "nlbprob.errors",
     "load_model": "nlbprob.model_file",
 }
+#: Public modules, imported likewise.
+MODULES = ("plot",)
 
 
 if TYPE_CHECKING:
+    from nlbprob import plot as plot
     from nlbprob.blocks.calls import observe as observe
     from nlbprob.blocks.effects import History as History
     from nlbprob.blocks.effects import InputEffect as InputEffect
@@ -176,9 +179,11 @@ if TYPE_CHECKING:
     from nlbprob.simulation import simulate as simulate
     from nlbprob.simulation import write_nwb as write_nwb
 else:
-    __all__ = list(PUBLIC)
+    __all__ = [*PUBLIC, *MODULES]
 
     def __getattr__(name):
+        if name in MODULES:
+            return importlib.import_module(f"nlbprob.{name}")
         if name not in PUBLIC:
             raise AttributeError(f"module 'nlbprob' has no attribute {name!r}")
         value = getattr(importlib.import_module(PUBLIC[name]), name)
@@ -187,4 +192,4 @@ else:
 
 
 def __dir__():
-    return [*PUBLIC, "__doc__", "__file__", "__name__", "__path__", "__version__"]
+    return [*PUBLIC, *MODULES, "__doc__", "__file__", "__name__", "__path__", "__version__"]

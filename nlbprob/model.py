@@ -14,6 +14,7 @@ from nlbprob.blocks import composition
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.calls import spikes
 from nlbprob.blocks.effects import Effect
+from nlbprob.blocks.formula import model_table
 from nlbprob.blocks.identity import Identified
 from nlbprob.blocks.latent import Dynamics, Latent
 from nlbprob.blocks.observations import Observation, Poisson
@@ -60,6 +61,8 @@ class Model(Identified):
     readout: Readout = dataclasses.field(default_factory=LinearReadout)
     effects: Sequence[Effect] = ()
 
+    _repr_html_ = model_table
+
     def __post_init__(self):
         latents, effects = composition.checked_parts(self.latents, self.effects, self.observation, self.readout)
         object.__setattr__(self, "latents", latents)
@@ -96,10 +99,8 @@ class Model(Identified):
     def slices(self) -> dict[str, slice]:
         """The latents of each block among all, by its name."""
         ends = np.cumsum([block.n_latents for block in self.latents])
-        return {
-            block.name: slice(int(end) - block.n_latents, int(end))
-            for block, end in zip(self.latents, ends, strict=True)
-        }
+        pairs = zip(self.latents, ends, strict=True)
+        return {block.name: slice(int(end) - block.n_latents, int(end)) for block, end in pairs}
 
     def slice_of(self, name: str) -> slice:
         """The latents of the chain of that name among all. Raises InputError where there is no such chain."""

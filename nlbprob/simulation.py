@@ -13,6 +13,7 @@ import numpyro  # before its parts: see nlbprob.blocks
 import numpyro.handlers
 from jaxtyping import Float
 
+from nlbprob import display
 from nlbprob.arguments import checked_keywords, instance_of, nearest, real_number, seed_number, whole_number
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
@@ -41,6 +42,14 @@ class Simulated:
     latents: Float[np.ndarray, "trial time latent"]
     parameters: dict[str, np.ndarray]
     states: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        mean_hz = float(self.rates.mean()) / self.trials.bin_ms * 1000
+        arrays = {"rates": self.rates, "latents": self.latents} | self.parameters | self.states
+        kinds = {"rates": f"mean {mean_hz:.3g} Hz", **dict.fromkeys(self.parameters, "parameter")}
+        kinds |= dict.fromkeys(self.states, "state")
+        rows = [(name, " x ".join(map(str, np.shape(a))) or "one", kinds.get(name, "")) for name, a in arrays.items()]
+        return self.trials._repr_html_() + display.table("drawn from", rows, ("", "shape", ""))
 
 
 @checked_keywords

@@ -149,6 +149,8 @@ def test_reference_names_every_public_name():
     listed = re.findall(r"^::: (\S+)$", "\n".join(p.read_text() for p in DOCS.glob("reference/*.md")), re.MULTILINE)
     assert len(listed) == len(set(listed))
     assert {f"{module}.{name}" for name, module in nlbprob.PUBLIC.items()} <= set(listed)
+    figures = [getattr(nlbprob.plot, name) for name in nlbprob.plot.__all__]
+    assert {f"{figure.__module__}.{figure.__name__}" for figure in figures} <= set(listed)
 
 
 def test_site_builds_without_warnings_and_loads_nothing_from_elsewhere(tmp_path, root):

@@ -39,6 +39,7 @@ ROOMS = [
     "posterior",
     "infer.fit",
     "selection",
+    "plot",
     "reporting",
     "sweep",
     "settings",
@@ -53,7 +54,7 @@ ROOMS = [
 #: Usable by all; they import none but each other.
 COMMON = {
     *("arguments", "errors", "files", "fit_config", "run_config", "resources", "model_file", "options"),
-    "configuration",
+    *("configuration", "display"),
 }
 
 SETTINGS = """
@@ -197,6 +198,9 @@ def test_public_names_are_there():
     for name in nlbprob.PUBLIC:
         assert getattr(nlbprob, name).__name__ == name
     assert set(nlbprob.PUBLIC) <= set(dir(nlbprob))
+    for name in nlbprob.MODULES:
+        assert getattr(nlbprob, name).__name__ == f"nlbprob.{name}"
+        assert name in dir(nlbprob)
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         nlbprob.lode  # noqa: B018
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import cast
 
 from nlbprob.data.convert import from_arrays, from_spike_times
-from nlbprob.data.labeled import from_xarray, to_xarray
+from nlbprob.data.labeled import from_xarray, neurons_dataframe, to_dataframe, to_xarray
 from nlbprob.data.neighbours.export import to_pynapple
 from nlbprob.data.nwb import load
 from nlbprob.data.trials import Trials
@@ -15,6 +15,6 @@ __all__ = ["Trials", "load"]
 # where its body declares them for type checkers.
 for function in (from_arrays, from_spike_times, from_xarray):
     setattr(Trials, function.__name__, staticmethod(cast("Callable", function)))
-for function in (to_xarray, to_pynapple):
+for function in (to_dataframe, neurons_dataframe, to_xarray, to_pynapple):
     setattr(Trials, function.__name__, function)
 del function

@@ -84,6 +84,23 @@ def as_index(chosen: Any, length: int, field: str) -> Int[np.ndarray, " chosen"]
     return np.arange(length)[array]
 
 
+def as_positions(chosen: Any, length: int) -> Int[np.ndarray, " chosen"]:
+    """The trials that stand in brackets after `Trials`: one position, a slice, a mask or an array of positions.
+
+    Raises:
+        InputError: it is none of these, none is chosen, or one lies outside.
+    """
+    if isinstance(chosen, str | tuple) or chosen is None:
+        raise InputError(
+            f"trials[{chosen!r}]: give positions, a slice or a mask of trials; there are trials.split('train'), columns"
+            " trials.table['id'], and trials.select(trials=..., neurons=...)."
+        )
+    if isinstance(chosen, slice):
+        return as_index(np.arange(length)[chosen], length, "trials")
+    single = np.ndim(chosen) == 0 and np.asarray(chosen).dtype.kind in "ui"
+    return as_index([chosen] if single else chosen, length, "trials")
+
+
 def as_series(values: Any, shape: tuple[int, int], field: str) -> Float[np.ndarray, "trial time channel"]:
     """Covariates in bins, as floats [trial, time, channel]; NaN where masked. Raises InputError for other shapes."""
     array = unmasked(values)

@@ -1,4 +1,4 @@
-"""`Trials` as an xarray Dataset and back: every dimension named, every column a coordinate."""
+"""`Trials` as an xarray Dataset and back, every dimension named, every column a coordinate; tables as DataFrames."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,41 @@ from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas
     import xarray
 
 AXES = ("trial", "time", "neuron")
 SCALARS = ("forward_bins", "condition", "behavior_name", "lag_ms", "source")
+
+
+@checked_keywords
+def to_dataframe(trials: Trials) -> "pandas.DataFrame":
+    """The table of trials as a DataFrame, a copy, whose index is the position of each trial.
+
+    Args:
+        trials: to describe.
+
+    Returns:
+        A row for each trial, with the columns of `Trials.table`; trials[frame.query("side == 'left'").index] selects.
+    """
+    import pandas
+
+    return pandas.DataFrame({name: column.copy() for name, column in trials.table.items()})
+
+
+@checked_keywords
+def neurons_dataframe(trials: Trials) -> "pandas.DataFrame":
+    """The table of neurons as a DataFrame, a copy, whose index is the position of each neuron.
+
+    Args:
+        trials: whose neurons to describe.
+
+    Returns:
+        A row for each neuron, with the columns of `Trials.neurons`.
+    """
+    import pandas
+
+    return pandas.DataFrame({name: column.copy() for name, column in trials.neurons.items()})
 
 
 @checked_keywords

@@ -1,14 +1,15 @@
 """One session of binned spiking activity, as every other part of nlbprob takes it."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt
 
+from nlbprob import display
 from nlbprob.arguments import checked_keywords, instance_of, real_number
-from nlbprob.data.checks import as_index, validated
+from nlbprob.data.checks import as_index, as_positions, validated
 from nlbprob.data.conditions import joint_values
 from nlbprob.errors import InputError, suggestion
 
@@ -68,6 +69,8 @@ class Trials:
         from_arrays = staticmethod(convert.from_arrays)
         from_spike_times = staticmethod(convert.from_spike_times)
         from_xarray = staticmethod(labeled.from_xarray)
+        to_dataframe = labeled.to_dataframe
+        neurons_dataframe = labeled.neurons_dataframe
         to_xarray = labeled.to_xarray
         to_pynapple = export.to_pynapple
 
@@ -111,6 +114,42 @@ class Trials:
         if self.behavior is not None:
             parts.append(f"{self.behavior_name} ({', '.join(self.behavior_channels)})")
         return f"Trials: {'; '.join(parts)}"
+
+    def _repr_html_(self) -> str:
+        window = f"{self.time_ms[0]:g} to {self.time_ms[-1] + self.bin_ms:g} ms"
+        forward = f", of which {self.forward_bins} forward" * bool(self.forward_bins)
+        rows = [
+            ("trials", ", ".join(f"{count} {name}" for name, count in self.splits.items())),
+            ("bins", f"{self.n_bins} of {self.bin_ms:g} ms, {window}{forward}"),
+            ("neurons", f"{self.n_neurons}, {self.heldout.sum()} held out"),
+            ("spikes seen", f"{int(self.counts.sum(where=self.seen, dtype=np.int64))}"),
+            ("columns of trials", ", ".join(self.table)),
+            ("columns of neurons", ", ".join(self.neurons)),
+        ]
+        if self.condition:
+            rows.append(("condition", f"{', '.join(self.condition)}: {len(self.condition_labels)}"))
+        if self.behavior is not None:
+            rows.append(("behavior", f"{self.behavior_name} ({', '.join(self.behavior_channels)})"))
+        rows += [("inputs", ", ".join(self.inputs))] * bool(self.inputs)
+        rows += [("notes", "; ".join(self.source.get("notes", [])))] * bool(self.source.get("notes"))
+        return display.table(f"{len(self)} trials", rows)
+
+    def __len__(self) -> int:
+        return self.n_trials
+
+    def __iter__(self) -> "Iterator[Trials]":
+        return (self[position] for position in range(len(self)))
+
+    def __getitem__(self, chosen: Any) -> "Trials":
+        """The trials at a position, in a slice, in a mask or in an array of positions; a single one as `Trials`, too.
+
+        Raises:
+            InputError: nothing is left, a position lies outside, or it is no position.
+        """
+        return self.select(trials=as_positions(chosen, len(self)))
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        raise InputError("Trials are no array; take trials.counts, or trials.behavior.")
 
     @property
     def n_trials(self) -> int:

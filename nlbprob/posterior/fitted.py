@@ -10,6 +10,9 @@ from jaxtyping import Float
 
 from nlbprob.arguments import seed_number, whole_number
 from nlbprob.blocks.base import Context
+from nlbprob.blocks.formula import blocks, described
+from nlbprob.display import Html, table
+from nlbprob.infer.vi.families import words_of
 from nlbprob.model import Model, Parameters
 from nlbprob.posterior import canonical
 
@@ -39,6 +42,19 @@ class FittedModel:
             from nlbprob.functions.model import function_model
 
             vars(self)["model"] = function_model(model, self.context)
+
+    def _repr_html_(self) -> str:
+        family, steps = self.config.get("posterior_words") or words_of(self.config["posterior"]), len(self.elbo)
+        rows = [
+            *((role, Html(described(block))) for role, block in blocks(self.model)),
+            ("latents in all", self.model.dim),
+            ("neurons", len(self.neuron_ids)),
+            ("bins", f"{self.context.bin_ms:g} ms"),
+            ("parameters", family),
+            ("ELBO", f"{self.elbo[-1]:.1f} nats after {steps} iterations" if steps else "not iterated"),
+            ("verdict", self.verdict),
+        ]
+        return table("Posterior", rows)
 
     @property
     def verdict(self) -> str:

@@ -3,9 +3,10 @@
 import numpy as np
 from jaxtyping import Float
 
-from nlbprob.reporting import style
+from nlbprob.plot import style
+from nlbprob.plot.trials import in_seconds, spread
 from nlbprob.reporting.parts import Absent, Panel, Section
-from nlbprob.reporting.view import View, spread
+from nlbprob.reporting.view import View
 from nlbprob.scoring.decoding import FOLDS, fit_decoder
 from nlbprob.scoring.from_trials import decodable
 
@@ -57,14 +58,14 @@ def chosen(view: View, behavior: Float[np.ndarray, "trial window channel"]) -> n
 
 def panel(view: View, name: str, true: np.ndarray, decoded: np.ndarray, rows: np.ndarray) -> Panel:
     """One channel, the trials side by side with gaps between."""
-    figure, axes = style.single(height=180, left=56)
+    figure, axes = style.single(height=137, left=43)
     step = (view.time[1] - view.time[0]) if len(view.time) > 1 else 1.0
     start = 0.0
     for recorded, inferred, row in zip(true, decoded, rows, strict=True):
         length = min(int(view.lengths[row]), len(recorded))
         time = start + step * np.arange(length)
-        axes.plot(time, recorded[:length], color=style.MUTED, linewidth=2.4, alpha=0.7)
+        axes.plot(time, recorded[:length], color=style.MUTED, linewidth=1.8, alpha=0.7)
         axes.plot(time, inferred[:length], color=style.MODEL)
         start = time[-1] + step * max(3, view.trials.window_bins // 12)
-    axes.set_xlabel(f"{'s' if view.in_seconds else 'ms'}, trials end to end")
+    axes.set_xlabel(f"{'s' if in_seconds(view.trials) else 'ms'}, trials end to end")
     return Panel(name, figure, f"Recorded and decoded {view.trials.behavior_name} {name} in {len(rows)} trials")

@@ -1,19 +1,16 @@
 """The modes of the dynamics: eigenvalues as frequencies and decay times."""
 
 import numpy as np
-from jaxtyping import Float
 
+from nlbprob import plot
 from nlbprob.errors import InputError
-from nlbprob.reporting import style
+from nlbprob.plot import style
+from nlbprob.plot.dynamics import FOREVER, bounds
 from nlbprob.reporting.parts import Absent, Panel, Section, table
 from nlbprob.reporting.view import View
 from nlbprob.selection.replicate import digits as three_digits
 
 TITLE = "Dynamics"
-#: Bounds of the 90% interval.
-INTERVAL = (0.05, 0.95)
-#: Decay times beyond so many trials are printed as "over".
-FOREVER = 100.0
 
 
 def section(view: View) -> Section | Absent:
@@ -50,12 +47,10 @@ def section(view: View) -> Section | Absent:
         for mode in range(len(frequency))
     ]
     html = table(["", "frequency (Hz)", "decay time (ms)", "|eigenvalue| per bin", "found again"], rows, "modes")
-    return Section(TITLE, reading, [chart(view, frequency, decay, spans, longest)], table=html)
-
-
-def bounds(draws: Float[np.ndarray, "sample mode"]) -> Float[np.ndarray, "mode two"]:
-    """The 90% interval of each mode."""
-    return np.quantile(draws, INTERVAL, axis=0).T
+    figure, axes = style.single(height=229, left=47)
+    plot.modes(view.posterior, axes, dynamics=modes, longest_ms=longest)
+    label = f"{len(frequency)} modes by frequency and decay time; the table holds their values"
+    return Section(TITLE, reading, [Panel("modes", figure, label)], table=html)
 
 
 def number(value: float, span: np.ndarray, view: View, most: float = np.inf) -> str:
@@ -67,20 +62,3 @@ def number(value: float, span: np.ndarray, view: View, most: float = np.inf) -> 
 def digits(value: float, most: float = np.inf) -> str:
     """Three significant digits, never in powers of ten; a number above `most` is printed as "over"."""
     return f"over {most:.0f}" if value > most else three_digits(value)
-
-
-def chart(view: View, frequency: np.ndarray, decay: np.ndarray, spans: tuple, longest: float) -> Panel:
-    """Decay time over frequency."""
-    figure, axes = style.single(height=300, left=62)
-    if view.has_intervals:
-        style.segments(axes, spans[0][:, 0], spans[0][:, 1], decay, vertical=False, color=style.MODEL, alpha=0.6)
-        style.segments(axes, spans[1][:, 0], spans[1][:, 1], frequency, color=style.MODEL, alpha=0.6)
-    axes.plot(frequency, decay, "o", color=style.MODEL, markersize=5)
-    for mode, place in enumerate(zip(frequency, decay, strict=True)):
-        axes.annotate(f"{mode + 1}", place, (5, 4), textcoords="offset points", fontsize=10)
-    style.log_axis(axes, "y", np.clip([*decay, *spans[1].ravel(), longest], None, FOREVER * longest))
-    axes.axhline(longest, color=style.MUTED, linewidth=1, linestyle="--", zorder=0)
-    axes.set_xlim(left=min(0.0, -0.04 * axes.get_xlim()[1]))
-    axes.set_xlabel("frequency (Hz)")
-    axes.set_ylabel("decay time (ms)")
-    return Panel("modes", figure, f"{len(frequency)} modes by frequency and decay time; the table holds their values")

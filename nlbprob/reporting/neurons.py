@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nlbprob.reporting import style
+from nlbprob.plot import style
 from nlbprob.reporting.parts import Absent, Panel, Section
 from nlbprob.reporting.view import View
 
@@ -29,9 +29,9 @@ def section(view: View) -> Section | Absent:
 
 def ranked(bits: np.ndarray) -> Panel:
     """Sorted values."""
-    figure, axes = style.single(height=240)
-    axes.plot(np.arange(1, len(bits) + 1), np.sort(bits)[::-1], "o", color=style.HELDOUT, markersize=3.5)
-    axes.axhline(0, color=style.MUTED, linewidth=0.8, zorder=0)
+    figure, axes = style.single(height=183)
+    axes.plot(np.arange(1, len(bits) + 1), np.sort(bits)[::-1], "o", color=style.HELDOUT, markersize=2.7)
+    axes.axhline(0, color=style.MUTED, linewidth=0.6, zorder=0)
     axes.set_ylim(trimmed(bits))
     style.whole(axes.xaxis)
     axes.set_xlabel("neuron, sorted")
@@ -44,10 +44,10 @@ def ranked(bits: np.ndarray) -> Panel:
 
 def over_spikes(bits: np.ndarray, spikes: np.ndarray) -> Panel:
     """Values over the number of scored spikes."""
-    figure, axes = style.single(height=240)
+    figure, axes = style.single(height=183)
     style.log_axis(axes, "x", spikes)
-    axes.plot(spikes, bits, "o", color=style.HELDOUT, markersize=3.5, alpha=0.8)
-    axes.axhline(0, color=style.MUTED, linewidth=0.8, zorder=0)
+    axes.plot(spikes, bits, "o", color=style.HELDOUT, markersize=2.7, alpha=0.8)
+    axes.axhline(0, color=style.MUTED, linewidth=0.6, zorder=0)
     axes.set_ylim(trimmed(bits))
     axes.set_xlabel("spikes scored")
     axes.set_ylabel("bits/spike")
@@ -58,12 +58,12 @@ def by_area(bits: np.ndarray, areas: np.ndarray) -> Panel:
     """Values by area, the areas sorted by their median."""
     names = np.unique(areas)
     names = names[np.argsort([np.median(bits[areas == name]) for name in names])]
-    figure, axes = style.single(height=max(120, 50 + 17 * len(names)), left=56)
+    figure, axes = style.single(height=max(92, 38 + 13 * len(names)), left=43)
     for place, name in enumerate(names):
         area_bits = bits[areas == name]
-        axes.plot(area_bits, np.full(len(area_bits), place), "o", color=style.HELDOUT, markersize=3.5, alpha=0.6)
-        axes.plot([np.median(area_bits)], [place], "|", color=style.INK, markersize=11, markeredgewidth=1.5)
-    axes.axvline(0, color=style.MUTED, linewidth=0.8, zorder=0)
+        axes.plot(area_bits, np.full(len(area_bits), place), "o", color=style.HELDOUT, markersize=2.7, alpha=0.6)
+        axes.plot([np.median(area_bits)], [place], "|", color=style.INK, markersize=8.4, markeredgewidth=1.15)
+    axes.axvline(0, color=style.MUTED, linewidth=0.6, zorder=0)
     axes.set_yticks(np.arange(len(names)), names)
     axes.set_xlim(trimmed(bits))
     axes.set_xlabel("bits/spike; line: median")

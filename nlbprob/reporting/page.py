@@ -9,6 +9,7 @@ import matplotlib as mpl
 
 from nlbprob import files
 from nlbprob.data.trials import Trials
+from nlbprob.plot import style
 from nlbprob.posterior.posterior import Posterior
 from nlbprob.reporting import (
     decoding,
@@ -18,8 +19,8 @@ from nlbprob.reporting import (
     neurons,
     psths,
     rasters,
+    regimes,
     scores,
-    style,
     trajectories,
     words,
 )
@@ -27,14 +28,16 @@ from nlbprob.reporting.parts import Absent, Section, anchor, render
 from nlbprob.reporting.view import View
 from nlbprob.scoring.rates import rate_array
 
-#: The parts of the page in order. A new one is a function from a view to a section, added here.
-SECTIONS: list[Callable[[View], Section | Absent]] = [
+#: The parts of the page in order. A new one is a function from a view to a section, or to None where it does
+#: not concern the model, added here.
+SECTIONS: list[Callable[[View], Section | Absent | None]] = [
     scores.section,
     learning.section,
     rasters.section,
     psths.section,
     trajectories.section,
     dynamics.section,
+    regimes.section,
     loadings.section,
     decoding.section,
     neurons.section,

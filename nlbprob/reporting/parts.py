@@ -4,9 +4,11 @@ import dataclasses
 from collections.abc import Sequence
 from html import escape
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nlbprob.reporting import style
+from nlbprob.plot import style
+from nlbprob.reporting.svg import svg
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +23,13 @@ class Panel:
     heading: str
     figure: Figure
     label: str
+
+    @staticmethod
+    def of(axes: Axes, label: str) -> "Panel":
+        """The figure of these axes, whose title becomes the heading, which wraps where the screen is narrow."""
+        heading = axes.get_title(loc="left")
+        axes.set_title("", loc="left")
+        return Panel(heading, style.figure_of(axes), label)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +78,7 @@ def render(section: Section) -> str:
 
 def render_panel(panel: Panel, name: str) -> str:
     """A panel as HTML; its heading is text of the page, so that it wraps where the screen is narrow."""
-    drawing = style.svg(panel.figure, name, escape(panel.label))
+    drawing = svg(panel.figure, name, escape(panel.label))
     return f"<figure><figcaption>{escape(panel.heading)}</figcaption>{drawing}</figure>\n"
 
 

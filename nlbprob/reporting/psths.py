@@ -1,9 +1,13 @@
 """Averages over trials, recorded and predicted, of held-out neurons."""
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
+from matplotlib.axes import Axes
 
-from nlbprob.reporting import style
+from nlbprob import plot
+from nlbprob.plot import style
+from nlbprob.plot.averages import neuron_name
+from nlbprob.plot.trials import time_label
 from nlbprob.reporting.parts import Absent, Panel, Section
 from nlbprob.reporting.view import View
 
@@ -16,7 +20,7 @@ def section(view: View) -> Section | Absent:
     neurons = informative(view)
     if not len(neurons):
         return Absent("Averages over trials", "no neuron is held out, so that no rate is a prediction")
-    recorded, predicted = (view.smoothed(values, neurons) for values in (view.trials.counts, view.rates))
+    options = {"rates": view.rates, "on": view.split.split("+"), "neurons": neurons, "colors": view.colors}
     scored = int(view.scored.sum())
     if view.has_conditions:
         reading = (
@@ -25,13 +29,15 @@ def section(view: View) -> Section | Absent:
             f"{scored} {view.split} trials from the other neurons alone, both smoothed alike. "
             "The two should have the same shapes in the same order." + view.conditions_left_out
         )
-        panels = [by_condition(view, n, recorded[..., i], predicted[..., i]) for i, n in enumerate(neurons)]
+        pairs = plot.psths(view.posterior, view.trials, [pair() for _ in neurons], **options)
+        panels = [side_by_side(view, neuron, two) for neuron, two in zip(neurons, pairs, strict=True)]
         return Section("Averages by condition", reading, panels, view.condition_key)
     reading = (
         f"Averages over the {scored} {view.split} trials of held-out neurons: recorded, and as the model infers them "
         "from the other neurons alone, both smoothed alike. No condition was named, so that all trials are averaged."
     )
-    panels = [overall(view, n, recorded[..., i], predicted[..., i]) for i, n in enumerate(neurons)]
+    drawn = plot.psths(view.posterior, view.trials, [style.single(122, 32)[1] for _ in neurons], **options)
+    panels = [alone(view, neuron, axes) for neuron, axes in zip(neurons, drawn, strict=True)]
     return Section("Averages over trials", reading, panels, [(style.MUTED, "recorded"), (style.MODEL, "model")])
 
 
@@ -43,61 +49,34 @@ def informative(view: View) -> Int[np.ndarray, " neuron"]:
     return heldout[np.argsort(-total, kind="stable")[:SHOWN]]
 
 
-def heading(view: View, neuron: int) -> str:
+def heading(view: View, neuron: int | np.integer) -> str:
     """The neuron in words, with its bits per spike."""
     identity = str(view.trials.neurons["id"][neuron])
-    area = "" if view.areas is None else f" in {view.areas[neuron]}"
     bits = f" · {view.bits[identity]:.2f} bits/spike" if identity in view.bits else ""
-    return f"neuron {identity}{area}{bits}"
+    return neuron_name(view.trials, neuron) + bits
 
 
-def by_condition(
-    view: View,
-    neuron: int | np.integer,
-    recorded: Float[np.ndarray, "trial time"],
-    predicted: Float[np.ndarray, "trial time"],
-) -> Panel:
-    """Recorded averages on the left, predicted ones on the right, on one scale."""
-    height, width = 176, 128
-    figure = style.blank(height)
-    highest, pair = 0.0, []
-    for place, (label, values) in enumerate((("recorded", recorded), ("model", predicted))):
-        left = 42 + place * (width + 20)
-        axes = style.axes_at(figure, left, 38, style.WIDTH - left - width, 22)
-        for group in view.groups:
-            rows = group.rows if not place else group.rows[view.scored[group.rows]]
-            if len(rows):
-                mean = view.average(values[..., None], rows)[:, 0]
-                axes.plot(view.time, mean, color=group.color, linewidth=1.5)
-                highest = max(highest, float(np.nanmax(mean, initial=0)))
-        axes.set_title(label, loc="left", fontsize=10.5, color=style.MUTED, pad=4)
-        axes.locator_params(axis="x", nbins=3)
-        axes.locator_params(axis="y", nbins=4)
-        pair.append(axes)
-    edges = [axes.get_xlim() for axes in pair]
-    for axes in pair:
-        axes.set_ylim(0, 1.05 * highest or 1)
-        axes.set_xlim(min(low for low, _ in edges), max(high for _, high in edges))
-    pair[0].set_ylabel("Hz")
-    pair[1].tick_params(labelleft=False)
-    figure.text((42 + width + 10) / style.WIDTH, 6 / height, view.time_label, ha="center", fontsize=11)
-    name = heading(view, int(neuron))
+def pair() -> tuple[Axes, Axes]:
+    """Axes beside each other."""
+    figure = style.blank(134)
+    left, right = (style.axes_at(figure, left, 29, style.WIDTH - left - 98, 17) for left in (32, 145))
+    return left, right
+
+
+def side_by_side(view: View, neuron: int | np.integer, two: np.ndarray) -> Panel:
+    """The panel of a neuron's pair of axes."""
+    for axes, label in zip(two, ("recorded", "model"), strict=True):
+        axes.set_title(label, fontsize=8, color=style.MUTED, pad=3)
+        axes.set_xlabel("")
+    figure = style.figure_of(two[0])
+    figure.text(138 / style.WIDTH, 5 / 134, time_label(view.trials), ha="center", fontsize=8.4)
+    name = heading(view, neuron)
     return Panel(name, figure, f"Recorded and predicted averages by condition, {name}")
 
 
-def overall(
-    view: View,
-    neuron: int | np.integer,
-    recorded: Float[np.ndarray, "trial time"],
-    predicted: Float[np.ndarray, "trial time"],
-) -> Panel:
-    """Recorded and predicted average of all scored trials."""
-    figure, axes = style.single(height=160, left=42)
-    rows = np.flatnonzero(view.scored)
-    for values, color in ((recorded, style.MUTED), (predicted, style.MODEL)):
-        axes.plot(view.time, view.average(values[..., None], rows)[:, 0], color=color)
-    axes.set_ylim(0)
-    axes.set_ylabel("Hz")
-    axes.set_xlabel(view.time_label)
-    name = heading(view, int(neuron))
-    return Panel(name, figure, f"Recorded and predicted average over trials, {name}")
+def alone(view: View, neuron: int | np.integer, axes: Axes) -> Panel:
+    """The panel of a neuron's axes."""
+    axes.set_title("")
+    axes.set_xlabel(time_label(view.trials))
+    name = heading(view, neuron)
+    return Panel(name, style.figure_of(axes), f"Recorded and predicted average over trials, {name}")

@@ -4,7 +4,7 @@ from html import escape
 
 import numpy as np
 
-from nlbprob.reporting import style
+from nlbprob.plot import style
 from nlbprob.reporting.parts import Panel, Section, table
 from nlbprob.reporting.view import View
 from nlbprob.scoring.baselines import CONDITION_PSTH
@@ -91,22 +91,22 @@ def of_test(tested: dict | None) -> str:
 def dots(name: str, rows: list, axis: str) -> Panel:
     """One score of the model and of each baseline; axis: the words below the axis."""
     entries = [(row, values[name], between.get(name)) for row, values, between in rows if values.get(name) is not None]
-    figure, axes = style.single(height=46 + 24 * len(entries), left=12)
+    figure, axes = style.single(height=35 + 18 * len(entries), left=9)
     places = np.arange(len(entries))[::-1]
     shown = []
     for place, (row, value, between) in zip(places, entries, strict=True):
         color = style.MODEL if row == rows[0][0] else style.MUTED
         if between is not None:
-            axes.plot(between, [place, place], color=color, linewidth=2)
+            axes.plot(between, [place, place], color=color, linewidth=1.5)
             shown += between
-        axes.plot([value], [place], "o", color=color, markersize=6)
+        axes.plot([value], [place], "o", color=color)
         shown.append(value)
     low, high = style.limits([*shown, 0.0])
     for place, (row, value, _) in zip(places, entries, strict=True):
         share = (value - low) / (high - low)
         side = "left" if share < 0.25 else "right" if share > 0.75 else "center"
-        axes.annotate(row, (value, place), (0, 5), textcoords="offset points", ha=side, fontsize=10, color=style.INK)
-    axes.axvline(0, color=style.LINE, linewidth=1, zorder=0)
+        axes.annotate(row, (value, place), (0, 4), textcoords="offset points", ha=side, fontsize=7.6, color=style.INK)
+    axes.axvline(0, color=style.LINE, linewidth=0.8, zorder=0)
     axes.set_xlim(low, high)
     axes.set_ylim(-0.5, len(entries) - 0.2)
     axes.set_yticks([])

@@ -5,33 +5,16 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Bool, Float, Int
 
 from nlbprob.data.trials import Trials
+from nlbprob.plot.trials import Group, condition_colors, grouped, legend_label, shown_bins, spread, time_of, trial_name
 from nlbprob.posterior.posterior import Posterior
-from nlbprob.reporting import style
-from nlbprob.scoring.smoothing import smooth
 
 #: Trials of one condition, and in all where there are no conditions, whose latents are shown.
 TRIALS_A_CONDITION, TRIALS_ALONE = 8, 40
 #: Trials shown one by one.
 EXAMPLES = 3
-#: Standard deviation of the Gaussian that smooths recorded averages: in ms, but never below so many bins.
-SMOOTHING_MS, SMOOTHING_BINS = 50.0, 1.5
-
-
-def spread(rows: Int[np.ndarray, " row"], most: int) -> Int[np.ndarray, " chosen"]:
-    """At most so many of the rows, evenly spaced among them."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
-
-
-@dataclasses.dataclass(frozen=True)
-class Group:
-    """Trials shown in one color: those of a condition, or all."""
-
-    label: str
-    color: str
-    rows: Int[np.ndarray, " row"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,48 +53,25 @@ class View:
         """What the predictions were made from."""
         return self.trials.hide_heldout(*self.split.split("+"))
 
-    @property
-    def per_second(self) -> float:
-        """Bins a second: from spikes/bin to Hz."""
-        return 1000 / self.trials.bin_ms
-
-    @property
-    def in_seconds(self) -> bool:
-        """Whether time is shown in seconds: where a trial is longer than three."""
-        return self.trials.n_bins * self.trials.bin_ms > 3000
-
     @cached_property
     def time(self) -> Float[np.ndarray, " time"]:
-        """The middle of each bin, in the unit of `time_label`."""
-        return (self.trials.time_ms + self.trials.bin_ms / 2) / (1000 if self.in_seconds else 1)
-
-    @property
-    def time_label(self) -> str:
-        """What time is counted from, with its unit."""
-        align = self.trials.source.get("options", {}).get("align") or "start_time"
-        unit = "s" if self.in_seconds else "ms"
-        return f"time in trial ({unit})" if align == "start_time" else f"time from {align} ({unit})"
+        """The middle of each bin, in s or ms."""
+        return time_of(self.trials)
 
     @cached_property
     def lengths(self) -> Int[np.ndarray, " trial"]:
         """Bins of each trial that are shown: up to the last one seen, forward window included."""
-        return np.maximum(self.trials.lengths, 1)
+        return shown_bins(self.trials)
+
+    @cached_property
+    def colors(self) -> dict[str, str]:
+        """The conditions that are shown, and their colors."""
+        return condition_colors(self.trials, self.scored)
 
     @cached_property
     def groups(self) -> list[Group]:
         """The conditions with the most trials, scored ones first, at most nine; all trials where there is none."""
-        index, labels = self.trials.condition_index, self.trials.condition_labels
-        if len(labels) < 2:
-            return [Group("all trials", style.MODEL, np.arange(self.trials.n_trials))]
-        has_condition = index >= 0
-        trials, scored = (
-            np.bincount(index[rows], minlength=len(labels)) for rows in (has_condition, has_condition & self.scored)
-        )
-        chosen = sorted(np.lexsort((-trials, scored == 0))[: len(style.CONDITIONS)].tolist())
-        return [
-            Group(labels[condition], color, np.flatnonzero(index == condition))
-            for condition, color in zip(chosen, style.CONDITIONS, strict=False)
-        ]
+        return grouped(self.trials, self.colors)
 
     @property
     def has_conditions(self) -> bool:
@@ -123,8 +83,7 @@ class View:
         """Colors of the conditions, for a figure's key."""
         if not self.has_conditions:
             return []
-        name = ", ".join(self.trials.condition)
-        return [(group.color, f"{name} {group.label}") for group in self.groups]
+        return [(group.color, legend_label(self.trials, group)) for group in self.groups]
 
     @property
     def conditions_left_out(self) -> str:
@@ -142,12 +101,7 @@ class View:
 
     def name_of(self, row: int) -> str:
         """A trial in words."""
-        words = f"trial {self.trials.table['id'][row]}"
-        if self.has_conditions:
-            index = self.trials.condition_index[row]
-            label = self.trials.condition_labels[index] if index >= 0 else "unknown"
-            words += f", {', '.join(self.trials.condition)} {label}"
-        return words
+        return trial_name(self.trials, row)
 
     @cached_property
     def latent_rows(self) -> Int[np.ndarray, " row"]:
@@ -160,32 +114,11 @@ class View:
         return np.unique(np.concatenate(chosen))
 
     @cached_property
-    def latents(self) -> Float[np.ndarray, "row time latent"]:
-        """Posterior means of the canonical latents of `latent_rows`, NaN after a trial's end."""
-        return self._ended(self.latent_moments["mean"].values)
-
-    @cached_property
-    def latent_sd(self) -> Float[np.ndarray, "row time latent"]:
-        """Posterior standard deviations of the same."""
-        covariance = self.latent_moments["covariance"].values
-        return self._ended(np.sqrt(np.maximum(np.diagonal(covariance, axis1=2, axis2=3), 0)))
-
-    @cached_property
     def latent_moments(self):
         """`Posterior.latents` of the trials `latent_rows`."""
         if self.given_latents is not None:
             return self.given_latents.isel(trial=self.latent_rows)
         return self.posterior.latents(self.visible.select(trials=self.latent_rows))
-
-    def _ended(self, values: np.ndarray) -> np.ndarray:
-        inside = np.arange(self.trials.n_bins) < self.lengths[self.latent_rows, None]
-        return np.where(inside[:, :, None], values, np.nan)
-
-    @cached_property
-    def variance_fractions(self) -> Float[np.ndarray, " latent"]:
-        """Fraction of the predictors' variance in each latent: squared loadings, as latents have unit variance."""
-        squares = (np.asarray(self.parameter_draws["loadings"], float).mean(0) ** 2).sum(0)
-        return squares / max(squares.sum(), 1e-30)
 
     @cached_property
     def parameter_draws(self) -> dict[str, np.ndarray]:
@@ -219,19 +152,3 @@ class View:
         window = slice(0, self.trials.window_bins)
         counts = self.trials.counts[self.scored, window][..., neurons]
         return counts.sum(axis=(0, 1), where=self.trials.seen[self.scored, window][..., neurons], dtype=float)
-
-    def average(
-        self, values: Num[np.ndarray, "trial time column"], rows: Int[np.ndarray, " row"]
-    ) -> Float[np.ndarray, "time column"]:
-        """Mean over the trials `rows` in each bin that at least half of them reach; NaN elsewhere."""
-        inside = np.arange(self.trials.n_bins) < self.lengths[rows, None]
-        enough = inside.sum(0) >= max(1, len(rows) / 2)
-        total = np.where(inside[:, :, None], values[rows], 0).sum(0)
-        return np.where(enough[:, None], total / np.maximum(inside.sum(0), 1)[:, None], np.nan)
-
-    def smoothed(
-        self, values: Num[np.ndarray, "trial time neuron"], neurons: Int[np.ndarray, " shown"]
-    ) -> Float[np.ndarray, "trial time shown"]:
-        """Counts or rates of these neurons where they were recorded, smoothed in time, in Hz."""
-        width = max(SMOOTHING_MS / self.trials.bin_ms, SMOOTHING_BINS)
-        return np.nan_to_num(smooth(values[..., neurons], self.trials.seen[..., neurons], width)) * self.per_second

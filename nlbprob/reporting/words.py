@@ -1,29 +1,13 @@
 """What was fitted to what, in words and formulas."""
 
-import dataclasses
-import inspect
 import pathlib
-import re
-from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
-from nlbprob.blocks.base import Block
-from nlbprob.blocks.shrinkage.shrinkage import Shrinkage
+from nlbprob.blocks.formula import blocks, described, first_paragraph, formula
 from nlbprob.infer.vi.families import words_of
 from nlbprob.reporting.scores import number
 from nlbprob.reporting.view import View
-
-#: Greek letters by name.
-GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "eta": "η", "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ"}
-GREEK |= {"sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω", "Omega": "Ω"}
-#: A power; or a letter or a Greek letter's name by itself, with what is below it.
-MATHEMATICS = re.compile(
-    rf"\^(?P<power>\{{[^}}]*\}}|\w+)|(?<![\w&])(?P<base>{'|'.join(GREEK)}|[A-Za-z])"
-    r"(?:_(?P<below>\{[^}]*\}|\w+)|(?P<digit>\d))?(?![\w;])"
-)
-#: Letters that stand alone without being variables: the article, and the normal distribution.
-UPRIGHT = {"a", "N"}
 
 
 def title(view: View) -> str:
@@ -119,56 +103,10 @@ def fit_words(view: View) -> str:
 
 def model_html(view: View) -> str:
     """The model's blocks, each with its options and its formula."""
-    lines = []
-    for role, block in blocks(view.posterior.model):
-        kind = f"<b>{escape(type(block).__name__)}</b>{options(block)}"
-        text = formula(first_paragraph(block))
-        lines.append(f'<li>{escape(role)}: {kind}<span class="formula">{text}</span></li>')
     model = view.posterior.model
+    lines = [
+        f'<li>{escape(role)}: {described(block)}<span class="formula">{formula(first_paragraph(block))}</span></li>'
+        for role, block in blocks(model)
+    ]
     total = formula(first_paragraph(getattr(model, "function", model)))
     return f'<span class="formula">{total}</span><ul class="blocks">{"".join(lines)}</ul>'
-
-
-def blocks(model: Any) -> Iterator[tuple[str, Block]]:
-    """The blocks among a model's fields, with the name of the field; none for a plain function."""
-    if not dataclasses.is_dataclass(model):
-        return
-    for field in dataclasses.fields(model):
-        value = getattr(model, field.name)
-        for one in value if isinstance(value, Sequence) else [value]:
-            if isinstance(one, Block):
-                yield field.name, one
-
-
-def options(block: Any) -> str:
-    """A block's settings that are not what they are by default, and the names of priors that were replaced."""
-    shown = []
-    for field in dataclasses.fields(block) if dataclasses.is_dataclass(block) else ():
-        value = getattr(block, field.name)
-        plain = isinstance(value, bool | int | float | str | Shrinkage) and field.name != "name"
-        if plain and value != field.default:
-            shown.append(f"{field.name} {value}")
-        elif field.name == "priors" and isinstance(value, dict) and value:
-            shown.append("own priors of " + ", ".join(value))
-    return escape(f" ({', '.join(shown)})" if shown else "")
-
-
-def first_paragraph(thing: Any) -> str:
-    """What comes before the first empty line of a docstring: by the house's custom, a block's formula."""
-    described = thing if inspect.isroutine(thing) else type(thing)
-    return " ".join((inspect.getdoc(described) or "").partition("\n\n")[0].split())
-
-
-def formula(text: str) -> str:
-    """Plain-text mathematics as HTML: x_{t-1} with a subscript, N(0, s^2) with an exponent, eta as a Greek letter."""
-    return MATHEMATICS.sub(typeset, escape(text, quote=False)).replace(" ~ ", " ∼ ").replace("'", "′")
-
-
-def typeset(match: re.Match) -> str:
-    """One piece of mathematics as HTML."""
-    if match["power"]:
-        return f"<sup>{match['power'].strip('{}')}</sup>"
-    base = GREEK.get(match["base"], match["base"])
-    below = (match["below"] or match["digit"] or "").strip("{}").replace("-", "−")
-    base = base if base in UPRIGHT and not below else f"<i>{base}</i>"
-    return base + (f"<sub>{below}</sub>" if below else "")

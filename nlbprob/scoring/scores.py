@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from nlbprob import display
 from nlbprob.arguments import checked_keywords, seed_number, whole_number
 from nlbprob.data.trials import Trials
 from nlbprob.scoring.bootstrap import interval
@@ -74,6 +75,17 @@ class Scores:
 
     def __str__(self) -> str:
         return "\n".join(self.line(name) for name in self.values)
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for name, value in self.values.items():
+            pair = self.intervals[name]
+            number = "-" if value is None else f"{value:.4f}"
+            interval = "" if pair is None else f"[{pair[0]:.4f}, {pair[1]:.4f}]"
+            note = self.reasons[name] if value is None else self.notes.get(name, "")
+            rows.append((name, number, interval, self.units.get(name, ""), note))
+        columns = ("", "value", "90% interval", "unit", "note")
+        return display.table(f"Scores on {self.split}, bins of {self.bin_ms:g} ms", rows, columns)
 
     def line(self, name: str) -> str:
         """One score in words.

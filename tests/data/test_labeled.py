@@ -105,3 +105,18 @@ def test_round_trip_of_any_trials(seed, columns):
 def test_another_dataset_is_refused():
     with pytest.raises(InputError, match="seen, trials, bin_ms is missing; hand over what Trials.to_xarray returned"):
         Trials.from_xarray(xarray.Dataset({"counts": ("trial", [1])}))
+
+
+def test_tables_as_data_frames_are_copies_whose_index_selects():
+    trials = full()
+    for frame, columns in ((trials.to_dataframe(), trials.table), (trials.neurons_dataframe(), trials.neurons)):
+        assert list(frame.columns) == list(columns)
+        for name, values in columns.items():
+            np.testing.assert_array_equal(frame[name].to_numpy(), values)
+    frame = trials.to_dataframe()
+    np.testing.assert_array_equal(trials[frame.query("group == 'z' and success").index].table["id"], [102])
+    np.testing.assert_array_equal(trials[frame["group"] == "z"].table["id"], [102, 105])
+    frame.loc[0, "time"] = 9.0
+    assert trials.table["time"][0] == 0.0
+    again = trials.replace(table=trials.to_dataframe(), neurons=trials.neurons_dataframe())
+    assert_same(again, trials)

@@ -76,6 +76,65 @@ def test_select_by_mask_and_by_index():
     np.testing.assert_array_equal(chosen.table["id"], [3, 1])
 
 
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        slice(1, 5, 2),
+        slice(None, None, -1),
+        [4, 0, -3],
+        np.array([3], np.uint8),
+        np.array([True, False, False, True, True, False]),
+        [False] * 5 + [True],
+    ],
+    ids=str,
+)
+def test_brackets_choose_trials_as_numpy_does(chosen):
+    behavior = np.random.default_rng(1).normal(size=(6, 5, 2))
+    trials = Trials(**fields(behavior=behavior, inputs={"go": behavior[:, :, :1]}))
+    some = trials[chosen]
+    assert len(some) == some.n_trials == len(trials.counts[chosen])
+    for name in ("counts", "seen", "behavior"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(trials, name)[chosen])
+    for columns, others in ((some.table, trials.table), (some.inputs, trials.inputs)):
+        assert columns.keys() == others.keys()
+        for name, values in columns.items():
+            np.testing.assert_array_equal(values, others[name][chosen])
+    np.testing.assert_array_equal(some.neurons["id"], trials.neurons["id"])
+
+
+def test_a_position_gives_one_trial_and_a_loop_gives_each():
+    trials = Trials(**fields())
+    assert len(trials) == 6
+    for position in (2, np.int64(2), np.uint8(2), -4):
+        np.testing.assert_array_equal(trials[position].counts, trials.counts[2:3])
+    assert [trial.table["id"].tolist() for trial in trials] == [[identity] for identity in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ("train", r"trials\['train'\]: give positions.*trials.split\('train'\)"),
+        ((0, 1), r"trials\[\(0, 1\)\]: give positions.*select\(trials=..., neurons=...\)"),
+        (None, r"trials\[None\]: give positions"),
+        (6, "whole numbers below 6"),
+        (-7, "whole numbers below 6"),
+        (1.0, "whole numbers below 6"),
+        (True, "a mask of shape"),
+        ([True, False], "a mask of shape"),
+        (slice(6, 9), "none of the 6 trials is selected"),
+    ],
+    ids=str,
+)
+def test_what_cannot_stand_in_brackets_is_named(chosen, message):
+    with pytest.raises(InputError, match=message):
+        Trials(**fields())[chosen]
+
+
+def test_no_array_is_made_of_trials_by_accident():
+    with pytest.raises(InputError, match="take trials.counts"):
+        np.asarray(Trials(**fields()))
+
+
 def test_hide_heldout_hides_their_entries_in_the_named_splits_and_the_forward_window_everywhere():
     trials = Trials(**fields(forward_bins=2))
     hidden = trials.hide_heldout("val")

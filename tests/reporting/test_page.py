@@ -1,5 +1,6 @@
 """What the report says, and that it adapts to the recording and the model."""
 
+import dataclasses
 import html
 import html.parser
 import re
@@ -8,10 +9,16 @@ import signal
 import matplotlib as mpl
 import numpy as np
 import pytest
+import xarray
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
+from nlbprob.blocks.slds import SwitchingLDS
 from nlbprob.errors import InputError
+from nlbprob.model import Model
+from nlbprob.plot.style import THEME
+from nlbprob.reporting import regimes
 from nlbprob.reporting.page import write_report
+from nlbprob.reporting.view import View
 
 TITLES = [
     "Scores",
@@ -106,9 +113,11 @@ def test_ctrl_c_inside_a_drawing_is_ctrl_c_and_leaves_no_page(case, tmp_path, mo
 
 
 def test_drawings_follow_the_theme(page):
-    assert "#0101" not in page
-    assert "#0102" not in page
-    assert "var(--ink)" in page
+    drawings = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
+    for color, name in THEME.items():
+        assert color not in drawings
+        assert f"--{name}:" in page
+    assert {"ink", "muted", "model", "heldout", "c0"} <= set(re.findall(r"var\(--(\w+)\)", drawings))
     for variable in set(re.findall(r"var\((--\w+)\)", page)):
         assert f"{variable}:" in page
 
@@ -259,6 +268,21 @@ def test_a_model_without_modes_has_a_page(case, tmp_path, monkeypatch):
     page = case.write(tmp_path / "report.html")
     assert "Dynamics" not in Checked(page).headings
     assert "Dynamics: A Gaussian process has no transition matrix." in words_of(page)
+
+
+def test_regimes_are_shown_where_dynamics_switch(case, monkeypatch):
+    first = np.random.default_rng(0).uniform(size=(12, 20))
+    found = xarray.Dataset({"slds": (("trial", "time", "slds_regime"), np.stack([first, 1 - first], -1))})
+    monkeypatch.setattr(type(case.posterior), "regimes", lambda _, trials: found.isel(trial=trials.table["id"]))
+    posterior = dataclasses.replace(case.posterior, model=Model(latents=[SwitchingLDS(2, dim=3)]))
+    section = regimes.section(View(posterior, case.trials, case.rates, case.metrics, case.config))
+    assert section.title == "Regimes"
+    assert "(12 of them)" in section.reading
+    assert [label for _, label in section.key] == ["regime 1", "regime 2"]
+    (panel,) = section.panels
+    assert panel.heading == "regimes of slds"
+    np.testing.assert_allclose(panel.figure.axes[1].lines[0].get_ydata(), first.mean(0))
+    assert regimes.section(View(case.posterior, case.trials, case.rates, case.metrics, case.config)) is None
 
 
 def test_names_are_text_and_not_markup(case, tmp_path):

@@ -1,11 +1,11 @@
-"""Formulas and other words of the report."""
+"""A model as formulas and words."""
 
 import pytest
 
+from nlbprob.blocks import formula
 from nlbprob.blocks.lds import LDS
 from nlbprob.blocks.observations import Poisson
 from nlbprob.model import Model
-from nlbprob.reporting import words
 
 
 @pytest.mark.parametrize(
@@ -16,22 +16,23 @@ from nlbprob.reporting import words
         ("y ~ N(eta, sigma_n^2)", "<i>y</i> ∼ N(<i>η</i>, <i>σ</i><sub>n</sub><sup>2</sup>)"),
         ("c_n'x + d0", "<i>c</i><sub>n</sub>′<i>x</i> + <i>d</i><sub>0</sub>"),
         ("a beta of theta, not betas", "a <i>β</i> of <i>θ</i>, not betas"),
+        ("a neuron's c_nk; more", "a neuron’s <i>c</i><sub>nk</sub>; more"),
         ("p < q & r", "<i>p</i> &lt; <i>q</i> &amp; <i>r</i>"),
     ],
 )
 def test_formulas(plain, expected):
-    assert words.formula(plain) == expected
+    assert formula.formula(plain) == expected
 
 
 def test_a_model_is_told_by_its_blocks():
     model = Model(latents=[LDS(2, name="slow"), LDS(3)], observation=Poisson(link="softplus"))
-    told = [(role, type(block).__name__, words.options(block)) for role, block in words.blocks(model)]
+    told = [(role, type(block).__name__, formula.options(block)) for role, block in formula.blocks(model)]
     assert told[:3] == [
         ("latents", "LDS", " (dim 2)"),
         ("latents", "LDS", " (dim 3)"),
         ("observation", "Poisson", " (link softplus)"),
     ]
-    assert words.first_paragraph(LDS(2)).startswith("x_1 ~ N(m0, P0)")
+    assert formula.first_paragraph(LDS(2)).startswith("x_1 ~ N(m0, P0)")
 
 
 def test_a_plain_function_is_told_by_its_docstring():
@@ -41,5 +42,5 @@ def test_a_plain_function_is_told_by_its_docstring():
         More of it.
         """
 
-    assert list(words.blocks(model)) == []
-    assert words.first_paragraph(model) == "log rate = sin(t)"
+    assert list(formula.blocks(model)) == []
+    assert formula.first_paragraph(model) == "log rate = sin(t)"

@@ -1,0 +1,82 @@
+"""A model in words and formulas: what its blocks' docstrings say, as HTML."""
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Any
+
+from nlbprob import display
+from nlbprob.blocks.base import Block
+from nlbprob.blocks.shrinkage.shrinkage import Shrinkage
+from nlbprob.display import Html
+
+#: Greek letters by name.
+GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "eta": "η", "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ"}
+GREEK |= {"sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω", "Omega": "Ω"}
+#: A power; or a letter or a Greek letter's name by itself, with what is below it.
+MATHEMATICS = re.compile(
+    rf"\^(?P<power>\{{[^}}]*\}}|\w+)|(?<![\w&’])(?P<base>{'|'.join(GREEK)}|[A-Za-z])"
+    r"(?:_(?P<below>\{[^}]*\}|\w+)|(?P<digit>\d))?(?!\w)"
+)
+#: Letters that stand alone without being variables: the article, and the normal distribution.
+UPRIGHT = {"a", "N"}
+
+
+def blocks(model: Any) -> Iterator[tuple[str, Block]]:
+    """The blocks among a model's fields, with the name of the field; none for a plain function."""
+    if not dataclasses.is_dataclass(model):
+        return
+    for field in dataclasses.fields(model):
+        value = getattr(model, field.name)
+        for one in value if isinstance(value, Sequence) else [value]:
+            if isinstance(one, Block):
+                yield field.name, one
+
+
+def model_table(model: Any) -> str:
+    """A model's blocks, each with its options and its formula, as an HTML table below the formula of the whole."""
+    rows = [(role, Html(described(block)), Html(formula(first_paragraph(block)))) for role, block in blocks(model)]
+    whole = Html(formula(first_paragraph(getattr(model, "function", model))))
+    return display.table(whole, rows, ("part", "block", "formula"))
+
+
+def described(block: Block) -> str:
+    """A block's kind and options as HTML."""
+    return f"<b>{escape(type(block).__name__)}</b>{options(block)}"
+
+
+def options(block: Any) -> str:
+    """A block's settings that are not what they are by default, and the names of priors that were replaced."""
+    shown = []
+    for field in dataclasses.fields(block) if dataclasses.is_dataclass(block) else ():
+        value = getattr(block, field.name)
+        plain = isinstance(value, bool | int | float | str | Shrinkage) and field.name != "name"
+        if plain and value != field.default:
+            shown.append(f"{field.name} {value}")
+        elif field.name == "priors" and isinstance(value, dict) and value:
+            shown.append("own priors of " + ", ".join(value))
+    return escape(f" ({', '.join(shown)})" if shown else "")
+
+
+def first_paragraph(thing: Any) -> str:
+    """What comes before the first empty line of a docstring: by the house's custom, a block's formula."""
+    described = thing if inspect.isroutine(thing) else type(thing)
+    return " ".join((inspect.getdoc(described) or "").partition("\n\n")[0].split())
+
+
+def formula(text: str) -> str:
+    """Plain-text mathematics as HTML: x_{t-1} with a subscript, N(0, s^2) with an exponent, eta as a Greek letter."""
+    words = re.sub(r"'s\b", "’s", escape(text, quote=False))
+    return MATHEMATICS.sub(typeset, words).replace(" ~ ", " ∼ ").replace("'", "′")
+
+
+def typeset(match: re.Match) -> str:
+    """One piece of mathematics as HTML."""
+    if match["power"]:
+        return f"<sup>{match['power'].strip('{}')}</sup>"
+    base = GREEK.get(match["base"], match["base"])
+    below = (match["below"] or match["digit"] or "").strip("{}").replace("-", "−")
+    base = base if base in UPRIGHT and not below else f"<i>{base}</i>"
+    return base + (f"<sub>{below}</sub>" if below else "")

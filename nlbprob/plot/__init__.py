@@ -1,0 +1,25 @@
+"""Figures of a fit: each function takes and returns Axes of matplotlib, and is the one that draws the report's figure.
+
+Text is readable at the width of a column, 3.5 inches, which is how wide a figure is made where no Axes are handed over.
+"""
+
+from nlbprob.plot.averages import psths
+from nlbprob.plot.bound import learning
+from nlbprob.plot.courses import latents, trajectories
+from nlbprob.plot.dynamics import modes
+from nlbprob.plot.readout import loadings, loadings_by_area, loadings_of_latent
+from nlbprob.plot.spikes import rasters
+from nlbprob.plot.switching import regimes
+
+__all__ = [
+    "latents",
+    "learning",
+    "loadings",
+    "loadings_by_area",
+    "loadings_of_latent",
+    "modes",
+    "psths",
+    "rasters",
+    "regimes",
+    "trajectories",
+]

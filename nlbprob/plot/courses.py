@@ -1,0 +1,212 @@
+"""Latents over time, and against each other."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+
+import nlbprob.plot.style as style
+from nlbprob.data.handed import check_trials
+from nlbprob.data.trials import Trials
+from nlbprob.errors import InputError
+from nlbprob.plot.trials import SINGLE, Group, average, grouped, legend_label, shown_bins, spread, time_label, time_of
+
+if TYPE_CHECKING:
+    import xarray
+
+    from nlbprob.posterior.posterior import Posterior
+
+#: Latents whose time courses are shown, and single trials of each condition there and in the planes.
+LATENTS, FAINT, FAINT_IN_PLANE = 6, 4, 2
+#: Half the width of a 90% interval, in standard deviations.
+HALF_WIDTH = 1.645
+#: Pairs of latents that are drawn against each other.
+PAIRS = ((0, 1), (0, 2), (1, 2))
+
+
+@style.drawing
+def latents(
+    posterior: "Posterior",
+    trials: Trials,
+    ax: Any = None,
+    *,
+    latents: "xarray.Dataset | None" = None,
+    colors: dict[str, str] | None = None,
+    which: Sequence[int] | Int[np.ndarray, " shown"] | None = None,
+) -> np.ndarray:
+    """Time courses of the leading latents, at most six, each on Axes of its own.
+
+    With conditions: thick lines are averages by condition, faint ones single trials. Without: the average in gray, and
+    three trials with their 90% intervals. A title has the fraction of the predictors' variance that the latent carries,
+    and the median posterior standard deviation of a single trial.
+
+    Args:
+        posterior: of a fit.
+        trials: whose latents to infer from what is seen of them, such as `trials.hide_heldout("val").split("val")`;
+            each is drawn up to the last bin in which anything is seen.
+        ax: one Axes for each latent; None makes a figure 3.5 inches wide, with a legend.
+        latents: what `posterior.latents` gives for these trials, where it is known already.
+        colors: of the conditions to draw, by their labels; by default of the nine with the most trials.
+        which: positions of the trials to draw one by one where there are no conditions.
+
+    Returns:
+        The Axes, [latent].
+
+    Raises:
+        InputError: the trials are not of this recording, or other Axes are needed.
+    """
+    shown = courses(posterior, trials, latents, colors, which)
+    fractions = variance_fractions(posterior)
+    array = style.placed(ax, (min(LATENTS, shown.mean.shape[2]),), "latents", height=1.5, columns=2)
+    for latent, axes in enumerate(array):
+        if shown.has_conditions:
+            by_condition(axes, shown, latent)
+        else:
+            one_by_one(axes, shown, latent)
+        deviation = float(np.nanmedian(shown.sd[..., latent]))
+        axes.set_xlabel(time_label(trials))
+        axes.set_title(f"latent {latent + 1} · {100 * fractions[latent]:.0f}% · ±{deviation:.2f}")
+    if ax is None:
+        style.add_legend(array)
+    return array
+
+
+@style.drawing
+def trajectories(
+    posterior: "Posterior",
+    trials: Trials,
+    ax: Any = None,
+    *,
+    latents: "xarray.Dataset | None" = None,
+    colors: dict[str, str] | None = None,
+    which: Sequence[int] | Int[np.ndarray, " shown"] | None = None,
+    pairs: Sequence[tuple[int, int]] | None = None,
+) -> np.ndarray:
+    """State space: two latents against each other, from a dot to an arrowhead, on equal scales.
+
+    With conditions: averages by condition, and faint single trials. Without: three single trials.
+
+    Args:
+        posterior: of a fit with at least two latents.
+        trials: as for `latents`.
+        ax: one Axes for each pair; None makes a figure 3.5 inches wide, with a legend.
+        latents: as for `latents`.
+        colors: as for `latents`.
+        which: as for `latents`.
+        pairs: of positions of latents; by default all of the first three.
+
+    Returns:
+        The Axes, [pair].
+
+    Raises:
+        InputError: there is no such latent, the trials are not of this recording, or other Axes are needed.
+    """
+    shown = courses(posterior, trials, latents, colors, which)
+    dim = shown.mean.shape[2]
+    chosen = [pair for pair in PAIRS if max(pair) < dim] if pairs is None else list(pairs)
+    if not chosen or any(len(pair) != 2 or not 0 <= min(pair) <= max(pair) < dim for pair in chosen):
+        raise InputError(f"plot.trajectories: pairs {chosen} are no pairs of {dim} latents, such as (0, 1).")
+    array = style.placed(
+        ax, (len(chosen),), "trajectories", height=2.9 if len(chosen) == 1 else 1.9, columns=min(2, len(chosen))
+    )
+    for axes, pair in zip(array, chosen, strict=True):
+        plane(axes, shown, pair)
+    if ax is None:
+        style.add_legend(array)
+    return array
+
+
+@dataclasses.dataclass(frozen=True)
+class Courses:
+    """Posterior means and standard deviations of latents, NaN after a trial's end, and how trials are grouped."""
+
+    trials: Trials
+    mean: Float[np.ndarray, "trial time latent"]
+    sd: Float[np.ndarray, "trial time latent"]
+    groups: list[Group]
+    singles: list[Group]
+
+    @property
+    def has_conditions(self) -> bool:
+        """Whether trials are grouped by condition."""
+        return len(self.groups) > 1
+
+    def average(self, group: Group) -> Float[np.ndarray, "time latent"]:
+        """Mean over the group's trials in each bin that at least half of them reach."""
+        return average(self.mean[group.rows], shown_bins(self.trials)[group.rows])
+
+
+def courses(
+    posterior: "Posterior",
+    trials: Trials,
+    latents: "xarray.Dataset | None",
+    colors: dict[str, str] | None,
+    which: Sequence[int] | Int[np.ndarray, " shown"] | None,
+) -> Courses:
+    """What `latents` and `trajectories` draw; their arguments."""
+    check_trials(trials, "plot")
+    moments = posterior.latents(trials) if latents is None else latents
+    if moments["mean"].shape[:2] != trials.counts.shape[:2]:
+        raise InputError(f"plot: latents of {moments['mean'].shape[0]} trials do not fit {len(trials)} trials.")
+    variance = np.maximum(np.diagonal(moments["covariance"].values, axis1=2, axis2=3), 0)
+    inside = (np.arange(trials.n_bins) < shown_bins(trials)[:, None])[:, :, None]
+    mean, sd = (np.where(inside, values, np.nan) for values in (moments["mean"].values, np.sqrt(variance)))
+    rows = spread(np.arange(len(trials)), len(SINGLE)) if which is None else np.asarray(which)[: len(SINGLE)]
+    singles = [
+        Group(f"trial {trials.table['id'][row]}", color, np.array([row]))
+        for row, color in zip(rows, SINGLE, strict=False)
+    ]
+    return Courses(trials, mean, sd, grouped(trials, colors), singles)
+
+
+def variance_fractions(posterior: "Posterior") -> Float[np.ndarray, " latent"]:
+    """Fraction of the predictors' variance in each latent: squared loadings, as latents have unit variance."""
+    squares = (np.asarray(posterior.parameters()["loadings"], float).mean(0) ** 2).sum(0)
+    return squares / max(squares.sum(), 1e-30)
+
+
+def by_condition(axes: Axes, shown: Courses, latent: int) -> None:
+    """Averages by condition above faint single trials."""
+    time = time_of(shown.trials)
+    for group in shown.groups:
+        for row in spread(group.rows, FAINT):
+            axes.plot(time, shown.mean[row, :, latent], color=group.color, linewidth=0.45, alpha=0.4)
+    for group in shown.groups:
+        label = legend_label(shown.trials, group)
+        axes.plot(time, shown.average(group)[:, latent], color=group.color, linewidth=1.5, label=label)
+
+
+def one_by_one(axes: Axes, shown: Courses, latent: int) -> None:
+    """Single trials with 90% intervals above the average of all."""
+    time = time_of(shown.trials)
+    mean = shown.average(shown.groups[0])[:, latent]
+    axes.plot(time, mean, color=style.MUTED, linewidth=1.9, alpha=0.7, label="average")
+    for group in shown.singles:
+        (row,) = group.rows
+        center, reach = shown.mean[row, :, latent], HALF_WIDTH * shown.sd[row, :, latent]
+        axes.fill_between(time, center - reach, center + reach, color=group.color, alpha=0.25, linewidth=0)
+        axes.plot(time, center, color=group.color, label=group.label)
+
+
+def plane(axes: Axes, shown: Courses, pair: tuple[int, int]) -> None:
+    """Two latents against each other."""
+    columns = list(pair)
+    for group in shown.groups if shown.has_conditions else ():
+        for row in spread(group.rows, FAINT_IN_PLANE):
+            axes.plot(*shown.mean[row][:, columns].T, color=group.color, linewidth=0.4, alpha=0.35)
+    for group in shown.groups if shown.has_conditions else shown.singles:
+        course = shown.average(group)[:, columns]
+        course = course[~np.isnan(course[:, 0])]
+        label = legend_label(shown.trials, group) if shown.has_conditions else group.label
+        if len(course) > 1:
+            axes.plot(*course.T, color=group.color, linewidth=1.5 if shown.has_conditions else 0.9, label=label)
+            axes.plot(*course[0], "o", color=group.color)
+            arrow = {"arrowstyle": "-|>", "color": group.color, "mutation_scale": 10.5, "shrinkA": 0, "shrinkB": 0}
+            axes.annotate("", course[-1], course[-2], arrowprops=arrow)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_xlabel(f"latent {pair[0] + 1}")
+    axes.set_ylabel(f"latent {pair[1] + 1}", labelpad=0)
+    axes.set_title(f"latents {pair[0] + 1} and {pair[1] + 1}")

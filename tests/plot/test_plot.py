@@ -1,0 +1,338 @@
+"""Every figure shows the numbers that it is drawn from, on the axes that were handed over."""
+
+import itertools
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import xarray
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+from scipy import stats
+
+import nlbprob as nlb
+from nlbprob import plot
+
+#: Text at the width of a column is not smaller than this, in points.
+SMALLEST = 7
+
+
+def axes_of(number: int) -> list:
+    return [Figure().add_subplot() for _ in range(number)]
+
+
+def line_of(axes, label: str):
+    (line,) = (line for line in axes.lines if line.get_label() == label)
+    return line
+
+
+def mean_of(values, rows):
+    return values[np.asarray(rows)].mean(0)
+
+
+def test_the_module_is_imported_when_it_is_asked_for():
+    code = (
+        "import sys, nlbprob; assert 'matplotlib' not in sys.modules; plot = nlbprob.plot; "
+        "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules; print(*plot.__all__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == plot.__all__
+
+
+def test_modes_stand_at_their_frequency_and_decay_time(case):
+    dynamics = case.posterior.dynamics()
+    (given,) = axes_of(1)
+    axes = plot.modes(case.posterior, given, longest_ms=123)
+    assert axes is given
+    (points,) = (line for line in axes.lines if line.get_marker() == "o")
+    np.testing.assert_array_equal(points.get_xdata(), dynamics["mean_frequency_hz"])
+    np.testing.assert_array_equal(points.get_ydata(), dynamics["mean_decay_ms"])
+    assert [text.get_text() for text in axes.texts] == [f"{mode + 1}" for mode in range(dynamics.sizes["mode"])]
+    assert any(list(line.get_ydata()) == [123, 123] for line in axes.lines)
+    low, high = np.quantile(dynamics["decay_ms"].values, [0.05, 0.95], axis=0)
+    bars = [line for line in axes.lines if line.get_color() == points.get_color() and line is not points]
+    ends = np.concatenate([np.asarray(line.get_ydata(), float) for line in bars])
+    assert np.isin(np.concatenate([low, high]), ends).all()
+
+
+def test_modes_of_point_estimates_have_no_bars(case):
+    axes = plot.modes(case.posterior, axes_of(1)[0], dynamics=case.posterior.dynamics().isel(sample=[0]))
+    assert len(axes.lines) == 2
+
+
+def test_latents_are_averaged_by_condition(case):
+    given = axes_of(3)
+    array = plot.latents(case.posterior, case.trials, given, latents=case.latents)
+    assert list(array) == given
+    mean, turn = case.latents["mean"].values, case.trials.table["turn"]
+    shares = (case.posterior.parameters()["loadings"].mean(0) ** 2).sum(0)
+    for latent, axes in enumerate(array):
+        for condition in range(3):
+            drawn = line_of(axes, f"turn {condition}").get_ydata()
+            np.testing.assert_allclose(drawn, mean_of(mean[..., latent], turn == condition))
+        faint = [line for line in axes.lines if line.get_label().startswith("_")]
+        assert len(faint) == 12
+        assert {tuple(line.get_ydata()) for line in faint} == {tuple(row) for row in mean[..., latent]}
+        np.testing.assert_array_equal(faint[0].get_xdata(), 10 + 20 * np.arange(20))
+        fraction = 100 * shares[latent] / shares.sum()
+        assert axes.get_title(loc="left") == f"latent {latent + 1} · {fraction:.0f}% · ±0.20"
+
+
+def test_conditions_are_those_that_have_a_color(case):
+    axes = plot.latents(case.posterior, case.trials, axes_of(3), latents=case.latents, colors={"2": "red", "0": "k"})[0]
+    assert line_of(axes, "turn 2").get_color() == "red"
+    assert {line.get_label() for line in axes.lines if not line.get_label().startswith("_")} == {"turn 0", "turn 2"}
+
+
+def test_without_conditions_single_trials_have_their_intervals(case):
+    seen = case.trials.seen.copy()
+    seen[4, 12:] = False
+    trials = case.trials.replace(condition=(), seen=seen)
+    axes = plot.latents(case.posterior, trials, axes_of(3), latents=case.latents, which=[4, 7])[1]
+    mean = case.latents["mean"].values[..., 1]
+    np.testing.assert_array_equal(line_of(axes, "trial 7").get_ydata(), mean[7])
+    np.testing.assert_array_equal(line_of(axes, "trial 4").get_ydata(), np.where(np.arange(20) < 12, mean[4], np.nan))
+    np.testing.assert_allclose(line_of(axes, "average").get_ydata()[:12], mean.mean(0)[:12])
+    heights = axes.collections[1].get_paths()[0].vertices[:, 1]
+    half = stats.norm.ppf(0.95) * 0.2
+    np.testing.assert_allclose([heights.min(), heights.max()], [mean[7].min() - half, mean[7].max() + half], atol=1e-3)
+
+
+def test_what_is_not_handed_over_is_inferred(case, monkeypatch):
+    asked = []
+    monkeypatch.setattr(type(case.posterior), "latents", lambda _, trials: asked.append(trials) or case.latents)
+    plot.latents(case.posterior, case.trials, axes_of(3))
+    assert asked == [case.trials]
+
+
+def test_trajectories_draw_two_latents_on_equal_scales(case):
+    given = axes_of(2)
+    array = plot.trajectories(case.posterior, case.trials, given, latents=case.latents, pairs=[(0, 1), (2, 0)])
+    assert list(array) == given
+    mean = mean_of(case.latents["mean"].values, case.trials.table["turn"] == 1)
+    for axes, pair in zip(array, [(0, 1), (2, 0)], strict=True):
+        np.testing.assert_allclose(np.stack(line_of(axes, "turn 1").get_data(), 1), mean[:, list(pair)])
+        assert axes.get_aspect() == 1
+        assert (axes.get_xlabel(), axes.get_ylabel()) == (f"latent {pair[0] + 1}", f"latent {pair[1] + 1}")
+    with pytest.raises(nlb.InputError, match=r"pairs \[\(0, 3\)\] are no pairs of 3 latents"):
+        plot.trajectories(case.posterior, case.trials, latents=case.latents, pairs=[(0, 3)])
+
+
+def test_rasters_are_the_counts_and_the_rates_of_the_same_neurons(case):
+    given = axes_of(4)
+    array = plot.rasters(case.posterior, case.trials, given, rates=case.rates, which=[3, 5])
+    assert list(array.ravel()) == given
+    counts, rates = (values[[3, 5]].astype(float) for values in (case.trials.counts, case.rates))
+    for place, (above, below) in enumerate(array):
+        spikes, inferred = (axes.images[0].get_array()[..., 3] for axes in (above, below))
+        assert spikes.shape == inferred.shape == (9 + 2, 20)
+        assert not spikes[3:5].any()
+        for part, among in ((slice(0, 3), case.trials.heldout), (slice(5, 11), case.trials.heldin)):
+            neurons = np.flatnonzero(among)
+            early = neurons[np.argsort(rates[..., neurons].mean(0).argmax(0), kind="stable")]
+            np.testing.assert_allclose(spikes[part], (counts[place] / np.maximum(counts.max((0, 1)), 1)).T[early])
+            np.testing.assert_allclose(inferred[part], (rates[place] / rates.max((0, 1))).T[early])
+        assert above.get_title(loc="left") == f"trial {(3, 5)[place]}, turn {(0, 2)[place]}"
+
+
+def smoothing():
+    """Weights of a Gaussian of 50 ms in bins of 20 ms, cut at four standard deviations, whose rows sum to 1."""
+    distance = np.abs(np.arange(20)[:, None] - np.arange(20))
+    weights = np.where(distance <= 10, np.exp(-0.5 * (distance / 2.5) ** 2), 0)
+    return weights / weights.sum(1, keepdims=True)
+
+
+def test_psths_are_smoothed_averages_in_hz(case):
+    given = axes_of(4)
+    array = plot.psths(case.posterior, case.trials, given, rates=case.rates, on="val", neurons=[2, 8])
+    assert array.shape == (2, 2)
+    turn, val = case.trials.table["turn"], case.trials.table["split"] == "val"
+    for neuron, (recorded, model) in zip((2, 8), array, strict=True):
+        for condition in range(3):
+            for axes, values, rows in (
+                (recorded, case.trials.counts, turn == condition),
+                (model, case.rates, (turn == condition) & val),
+            ):
+                drawn = line_of(axes, f"turn {condition}").get_ydata()
+                np.testing.assert_allclose(drawn, smoothing() @ mean_of(values[..., neuron], rows) * 50, rtol=1e-5)
+        assert recorded.get_ylim() == model.get_ylim()
+        assert recorded.get_title(loc="left") == f"neuron {neuron}\nrecorded"
+
+
+def test_psths_without_conditions_are_of_the_busiest_held_out_neurons(case, monkeypatch):
+    asked = []
+
+    def rates(_, trials):
+        asked.append(trials)
+        return xarray.DataArray(case.rates[8:], dims=("trial", "time", "neuron"))
+
+    monkeypatch.setattr(type(case.posterior), "rates", rates)
+    trials = case.trials.replace(condition=())
+    array = plot.psths(case.posterior, trials, axes_of(3), on="val")
+    (hidden,) = asked
+    assert not hidden.seen[..., trials.heldout].any()
+    np.testing.assert_array_equal(hidden.table["id"], trials.split("val").table["id"])
+    spikes = trials.counts.sum((0, 1))
+    assert [axes.get_title(loc="left") for axes in array] == [
+        f"neuron {neuron}" for neuron in sorted(np.flatnonzero(trials.heldout), key=lambda n: -int(spikes[n]))
+    ]
+    neuron = int(array[0].get_title(loc="left").split()[1])
+    for label, values in (("recorded", trials.counts), ("model", case.rates)):
+        expected = smoothing() @ values[8:, :, neuron].mean(0) * 50
+        np.testing.assert_allclose(line_of(array[0], label).get_ydata(), expected, rtol=1e-5)
+
+
+def with_areas(case):
+    return case.trials.replace(neurons=case.trials.neurons | {"area": np.array(["M1", "PMd", "V1"] * 3)})
+
+
+def test_loadings_are_colored_by_sign_and_paled_where_uncertain(case):
+    axes = plot.loadings(case.posterior, with_areas(case), axes_of(1)[0])
+    draws = case.posterior.parameters()["loadings"]
+    mean, (low, high) = draws.mean(0), np.quantile(draws, [0.05, 0.95], axis=0)
+    image = axes.images[0].get_array()
+    scale = np.quantile(np.abs(mean), 0.98)
+    strength = np.clip(np.abs(mean) / scale, 0, 1) * np.where((low > 0) | (high < 0), 1, 0.35)
+    assert sorted(map(tuple, np.round(image[..., 3], 6))) == sorted(map(tuple, np.round(strength, 6)))
+    rows = [int(np.abs(image[..., 3] - strength[neuron]).sum(1).argmin()) for neuron in range(9)]
+    red_wins = image[..., 0] > image[..., 2]
+    np.testing.assert_array_equal(red_wins[rows], mean > 0)
+    assert sorted(rows[::3]) == [0, 1, 2]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["M1", "PMd", "V1"]
+
+
+def test_loadings_by_area_are_dots_of_their_mean_square(case):
+    trials = with_areas(case)
+    axes = plot.loadings_by_area(case.posterior, trials, axes_of(1)[0])
+    mean = case.posterior.parameters()["loadings"].mean(0)
+    square = np.stack([(mean[place::3] ** 2).mean(0) for place in range(3)])
+    sizes = axes.collections[0].get_sizes()
+    np.testing.assert_allclose(sizes / sizes.max(), square.ravel() / square.max())
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["M1 (3)", "PMd (3)", "V1 (3)"]
+    with pytest.raises(nlb.InputError, match="no column 'area' with at least two areas"):
+        plot.loadings_by_area(case.posterior, case.trials)
+    with pytest.raises(nlb.InputError, match="not the neurons of the posterior"):
+        plot.loadings(case.posterior, case.trials.select(neurons=[1, 0]))
+
+
+def test_loadings_of_a_latent_are_sorted_with_their_intervals(case):
+    axes = plot.loadings_of_latent(case.posterior, case.trials, 2, axes_of(1)[0])
+    draws = case.posterior.parameters()["loadings"][..., 2]
+    for label, among in (("held-in neurons", case.trials.heldin), ("held-out neurons", case.trials.heldout)):
+        x, y = line_of(axes, label).get_data()
+        np.testing.assert_array_equal(y, draws.mean(0)[among])
+        np.testing.assert_array_equal(x, 1 + stats.rankdata(draws.mean(0))[among] - 1)
+    bars = next(line for line in axes.lines if len(line.get_ydata()) == 3 * 6)
+    np.testing.assert_array_equal(bars.get_ydata()[::3], np.quantile(draws, 0.05, axis=0)[case.trials.heldin])
+    with pytest.raises(nlb.InputError, match=r"loadings_of_latent\(latent=3\).*from 0 to 2"):
+        plot.loadings_of_latent(case.posterior, latent=3)
+
+
+def test_learning_shows_the_bound_of_both_stages(case):
+    given = axes_of(2)
+    array = plot.learning(case.posterior, given)
+    assert list(array) == given
+    elbo = case.posterior.elbo / 1000
+    np.testing.assert_array_equal(array[0].lines[0].get_ydata(), elbo[:6])
+    dots, mean = array[1].lines
+    np.testing.assert_array_equal(dots.get_ydata(), elbo[6:])
+    reach = [elbo[6:][max(0, step - 1) : step + 2].mean() for step in range(12)]
+    np.testing.assert_allclose(mean.get_ydata(), reach)
+    assert array[0].get_title(loc="left") == "Variational EM, 6 s"
+    still = mpl.figure.Figure().add_subplot()
+    history = {name: values[:0] for name, values in case.posterior.history.items()}
+    with pytest.raises(nlb.InputError, match="was not iterated"):
+        plot.learning(type(case.posterior)(**vars_of(case.posterior) | {"history": history}), still)
+
+
+def vars_of(posterior):
+    return {name: getattr(posterior, name) for name in type(posterior).__dataclass_fields__}
+
+
+def test_regimes_are_strips_of_trials_and_their_average(case):
+    first = np.random.default_rng(0).uniform(size=(12, 20))
+    dims = ("trial", "time", "slds_regime")
+    regimes = xarray.Dataset({"slds": (dims, np.stack([first, 0.25 * (1 - first), 0.75 * (1 - first)], -1))})
+    given = axes_of(2)
+    ((above, below),) = plot.regimes(case.posterior, case.trials, given, regimes=regimes)
+    assert [above, below] == given
+    for regime, line in enumerate(below.lines):
+        np.testing.assert_allclose(line.get_ydata(), regimes["slds"].values.mean(0)[:, regime])
+        assert line.get_label() == f"regime {regime + 1}"
+    assert len({line.get_linestyle() for line in below.lines}) == 3
+    assert len(above.collections) == 12 * 3
+    lowest = above.collections[3 * 5].get_paths()[0].vertices
+    tops = {x: lowest[lowest[:, 0] == x, 1].max() for x in 10.0 + 20 * np.arange(20)}
+    np.testing.assert_allclose(list(tops.values()), 5 + 0.9 * first[5])
+
+
+FIGURES = {
+    "modes": lambda case, **options: plot.modes(case.posterior, **options),
+    "latents": lambda case, **options: plot.latents(case.posterior, case.trials, latents=case.latents, **options),
+    "trajectories": lambda case, **options: plot.trajectories(
+        case.posterior, case.trials, latents=case.latents, **options
+    ),
+    "rasters": lambda case, **options: plot.rasters(case.posterior, case.trials, rates=case.rates, **options),
+    "psths": lambda case, **options: plot.psths(case.posterior, case.trials, rates=case.rates, **options),
+    "loadings": lambda case, **options: plot.loadings(case.posterior, case.trials, **options),
+    "loadings_by_area": lambda case, **options: plot.loadings_by_area(case.posterior, with_areas(case), **options),
+    "loadings_of_latent": lambda case, **options: plot.loadings_of_latent(case.posterior, case.trials, **options),
+    "learning": lambda case, **options: plot.learning(case.posterior, **options),
+    "regimes": lambda case, **options: plot.regimes(
+        case.posterior,
+        case.trials,
+        regimes=xarray.Dataset({"slds": (("trial", "time", "slds_regime"), np.full((12, 20, 2), 0.5))}),
+        **options,
+    ),
+}
+
+
+def test_every_figure_is_tested():
+    assert set(FIGURES) == set(plot.__all__)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_of_its_own_is_as_wide_as_a_column_and_its_text_is_legible_and_inside(case, name):
+    before = dict(mpl.rcParams)
+    axes = np.atleast_1d(np.asarray(FIGURES[name](case), dtype=object)).ravel()
+    assert {key: value for key, value in mpl.rcParams.items() if key != "backend"} == {
+        key: value for key, value in before.items() if key != "backend"
+    }
+    figure = axes[0].figure
+    assert pyplot.get_fignums() == [figure.number]
+    assert figure.get_figwidth() == 3.5
+    figure.canvas.draw()
+    texts = [text for text in figure.findobj(mpl.text.Text) if text.get_text() and text.get_visible()]
+    assert min(text.get_fontsize() for text in texts) >= SMALLEST
+    drawn = figure.get_tightbbox()  # in inches
+    assert drawn.x0 > -0.01
+    assert drawn.y0 > -0.01
+    assert drawn.x1 < 3.51
+    assert drawn.y1 < figure.get_figheight() + 0.01
+    titles = {one.get_title(loc="left") for one in axes} - {""}
+    boxes = [text.get_window_extent() for text in texts if text.get_text() in titles]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    conditions = name in ("latents", "trajectories", "psths", "regimes", "loadings_of_latent")
+    assert bool(figure.legends) == conditions
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_axes_that_are_none_or_too_many_are_refused(case, name):
+    for wrong, number in (("axes", "none"), (axes_of(19), "19")):
+        with pytest.raises(nlb.InputError, match=rf"plot.{name}: needs \d+ Axes of matplotlib as ax=, got {number}"):
+            FIGURES[name](case, ax=wrong)
+
+
+@pytest.mark.parametrize("name", plot.__all__)
+def test_unknown_keywords_are_refused(name):
+    with pytest.raises(nlb.InputError, match=f"^{name}: there is no argument 'axs'. Did you mean 'ax'"):
+        getattr(plot, name)(axs=3)
+
+
+@pytest.mark.parametrize("name", plot.__all__)
+def test_what_is_no_posterior_is_named(case, name):
+    with pytest.raises(nlb.InputError, match=f"plot.{name}: posterior is of type Trials: give a fit"):
+        getattr(plot, name)(case.trials, *[case.trials] * (name not in ("modes", "learning")))
