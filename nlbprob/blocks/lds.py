@@ -228,9 +228,8 @@ class LDS(Latent):
 
         # Held in one direction, with less noise, a chain may be too slow in another.
         chain = jax.lax.fori_loop(0, HOLDS, held, statistics.fit_chain(stats, context.bin_ms))
-        stationary = matrices.stationary_covariance(chain.transition, chain.noise)
-        mean, covariance = statistics.initial(stats, stationary)
-        return chain._replace(initial_mean=mean, initial_covariance=covariance)
+        first = statistics.initial(stats, matrices.stationary_covariance(chain.transition, chain.noise))
+        return chain._replace(initial_mean=first[0], initial_covariance=first[1])
 
     def directions(self, chain: Chain, context: Context):
         """Of a chain made stable: a root R of its stationary covariance, and R^-1 A R as left diag(e^(-bin/tau)) right.
