@@ -51,9 +51,8 @@ class Posterior(FittedModel):
 
     def __repr__(self) -> str:
         family, dim = self.config["posterior"], self.model.dim
-        count, bound = len(self.elbo), "not iterated"
-        if count:  # EM's bound is exact, so that fits can be compared by it; SVI's is a noisy estimate
-            bound = f"ELBO {self.config.get('em_elbo', self.elbo[-1]):.1f} nats after {count} iterations"
+        last = self.config.get("em_elbo", self.elbo[-1:])  # exact, where SVI's is a noisy estimate
+        bound = f"ELBO {np.mean(last):.1f} nats after {len(self.elbo)} iterations" if len(self.elbo) else "not iterated"
         return (
             f"Posterior: {dim} latents, {len(self.neuron_ids)} neurons, bins of {self.context.bin_ms:g} ms; "
             f"parameters {family!r}, {bound}\n{self.verdict}"
