@@ -45,6 +45,7 @@ ROOMS = [
     "storage",
     "staged_fit",
     "run",
+    "committee",
     "testphase",
     "replication",
     "commands",
