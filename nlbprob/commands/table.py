@@ -28,7 +28,7 @@ def print_members(members: dict) -> None:
         between = "" if low is None or high is None else f"{low:+.4f} to {high:+.4f}"
         adds = row.get("adds")
         rows.append(
-            [name, cell(row["weight"]), cell(row.get("score")), "-" if adds is None else f"{adds:+.4f}", between]
+            [name, cell(row.get("weight")), cell(row.get("score")), "-" if adds is None else f"{adds:+.4f}", between]
         )
     say(table(["member", "weight", "co-bps alone", "adds", "90% interval"], rows), "")
 
