@@ -83,6 +83,8 @@ PUBLIC = {
     "steps": "nlbprob.infer.fit.loop",
     "Aligned": "nlbprob.posterior.align",
     "align": "nlbprob.posterior.align",
+    "Committee": "nlbprob.selection.average",
+    "average": "nlbprob.selection.average",
     "Choice": "nlbprob.selection.choose",
     "choose": "nlbprob.selection.choose",
     "check_correlations": "nlbprob.posterior.checks",
@@ -169,6 +171,8 @@ if TYPE_CHECKING:
     from nlbprob.scoring.scores import Scores as Scores
     from nlbprob.scoring.scores import score as score
     from nlbprob.scoring.submission import write_submission as write_submission
+    from nlbprob.selection.average import Committee as Committee
+    from nlbprob.selection.average import average as average
     from nlbprob.selection.choose import Choice as Choice
     from nlbprob.selection.choose import choose as choose
     from nlbprob.selection.kfold import kfold as kfold

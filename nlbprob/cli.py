@@ -23,6 +23,7 @@ VERBS = {
     "simulate": "draw a recording from a model and write it as NWB files",
     "fit": "fit a model to a recording, score it and write a report",
     "choose": "choose sizes of a model by cross-validation",
+    "average": "average the rates of runs of several models",
     "replicate": "see what of a run comes again in other fits",
     "compare": "compare the predictions of runs on the same trials",
     "score": "print the scores of a run, or score a submission as the benchmark does",

@@ -78,6 +78,10 @@ def read_configuration(config: Any) -> Configuration:
         )
     content = parsed(path)
     if path.suffix == ".json" and "settings" in content:
+        if "committee" in content:
+            raise InputError(
+                f"{path}: is of an average of runs; name that of a member, such as members/NAME/config.json."
+            )
         return dataclasses.replace(of_run(content["settings"], str(path)), run=path.parent)
     return dataclasses.replace(tables(content, str(path)), folder=path.parent)
 

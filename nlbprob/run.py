@@ -14,7 +14,7 @@ from nlbprob.model_file import find_model, load_model
 from nlbprob.settings import Settings
 from nlbprob.staged_fit import fit_posterior
 from nlbprob.storage import manifest, reading, staging
-from nlbprob.storage.contents import read_config, read_metrics, read_posterior, read_test, settings_of
+from nlbprob.storage.contents import read_config, read_metrics, read_posterior, read_test, refuse_committee, settings_of
 from nlbprob.storage.forms import CONFIG
 from nlbprob.storage.origin import Source, check_recording, files_of, note_unchecked
 from nlbprob.storage.reading import check_free
@@ -257,6 +257,7 @@ def opened(folder: pathlib.Path, progress: bool = False) -> Opened:
     """
     from nlbprob.functions.model import resolve_model
 
+    refuse_committee(folder, "this is done with single models")
     run = reading.require(folder, "config.json", "model.py", "posterior", "metrics.json")
     check_recording(run.manifest.recording, folder, run.manifest.started)
     config, metrics, tested = read_config(folder), read_metrics(folder), read_test(folder)

@@ -8,14 +8,24 @@ import pathlib
 import time
 from typing import Any
 
-from nlbprob import files
+from nlbprob import committee, files
+from nlbprob.committee import MEMBERS, member_settings
 from nlbprob.errors import InputError, RunExistsError
 from nlbprob.model_file import load_model
 from nlbprob.run import loaded, report
 from nlbprob.settings import Settings
 from nlbprob.staged_fit import fit_posterior
 from nlbprob.storage import manifest, reading, staging
-from nlbprob.storage.contents import RECORD_NAME, read_config, read_metrics, read_posterior, read_test, settings_of
+from nlbprob.storage.contents import (
+    COMMITTEE,
+    RECORD_NAME,
+    is_committee,
+    read_config,
+    read_metrics,
+    read_posterior,
+    read_test,
+    settings_of,
+)
 from nlbprob.storage.origin import check_recording
 from nlbprob.storage.stage import Stage
 
@@ -60,7 +70,7 @@ def run_test(
             stage.add(RECORD)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted: nothing of the test was kept; the same command starts again") from None
-    report(folder)
+    (committee.report if is_committee(folder) else report)(folder)
     return record
 
 
@@ -103,7 +113,8 @@ def evaluated(
 
 def test_settings(folder: pathlib.Path) -> tuple[Settings, str, float]:
     """The settings of a whole run moved to the test phase, its data set and its bin width."""
-    run = reading.require(folder, "config.json", "model.py", "metrics.json")
+    code = (COMMITTEE, MEMBERS) if is_committee(folder) else ("model.py",)
+    run = reading.require(folder, "config.json", *code, "metrics.json")
     config = read_config(folder)
     read_metrics(folder)
     options = config["data"].get("options", {})
@@ -114,11 +125,13 @@ def test_settings(folder: pathlib.Path) -> tuple[Settings, str, float]:
             "one: `nlbprob fit MODEL DIR --dataset NAME`."
         )
     check_recording(run.manifest.recording, folder, run.manifest.started)
-    settings = settings_of(config, folder)
-    moved = dataclasses.replace(
-        settings, data_options=settings.data_options | {"phase": "test"}, fit_on="train+val", score_on="test"
-    )
-    return moved, dataset, options["bin_ms"]
+    return moved(settings_of(config, folder)), dataset, options["bin_ms"]
+
+
+def moved(settings: Settings) -> Settings:
+    """The settings of a run in the test phase."""
+    options = settings.data_options | {"phase": "test"}
+    return dataclasses.replace(settings, data_options=options, fit_on="train+val", score_on="test")
 
 
 def check_repeat(folder: pathlib.Path, force: bool) -> None:
@@ -153,16 +166,36 @@ def predict(
     """Refit, predict the test trials, and write posterior and submission; returns the submission and the trials."""
     from nlbprob.scoring.submission import write_submission
 
-    model = load_model(str(folder / "model.py"), **settings.model_options)
     trials = loaded(settings, progress)
-    init = None if settings.init is None else read_posterior(settings.init, model)
-    posterior = fit_posterior(model, trials, settings, stage, init, progress, under=f"{FOLDER}/")
     fit, on = settings.splits
     path = stage.path / FOLDER / "submission.h5"
+    if is_committee(folder):
+        rates = refitted_members(stage, folder, trials, progress)
+    else:
+        rates = refitted(stage, folder, settings, trials, progress, f"{FOLDER}/")
     with files.translated(path):
-        write_submission(path, posterior.rates(trials.hide_heldout(*on)), trials, fit, on, name=dataset)
+        write_submission(path, rates, trials, fit, on, name=dataset)
     stage.add(f"{FOLDER}/submission.h5")
     return path, trials
+
+
+def refitted(stage: Stage, place: pathlib.Path, settings: Settings, trials: Any, progress: bool, under: str) -> Any:
+    """Fit the model.py in a folder again, save the posterior `under` a folder of the stage, and predict the trials."""
+    model = load_model(str(place / "model.py"), **settings.model_options)
+    init = None if settings.init is None else read_posterior(settings.init, model)
+    posterior = fit_posterior(model, trials, settings, stage, init, progress, under=under)
+    return posterior.rates(trials.hide_heldout(*settings.splits[1]))
+
+
+def refitted_members(stage: Stage, folder: pathlib.Path, trials: Any, progress: bool) -> Any:
+    """Fit every member of a committee again, and predict the trials with the committee's weights."""
+    from nlbprob.selection.committee_store import read_weights
+
+    rates: Any = 0.0
+    for name, weight in read_weights(folder).items():
+        settings, place = moved(member_settings(folder, name)), folder / MEMBERS / name
+        rates += weight * refitted(stage, place, settings, trials, progress, f"{FOLDER}/{MEMBERS}/{name}/")
+    return rates
 
 
 def check(submission: pathlib.Path, settings: Settings, dataset: str, trials: Any) -> None:

@@ -46,6 +46,7 @@ ROOMS = [
     "storage",
     "staged_fit",
     "run",
+    "committee",
     "testphase",
     "replication",
     "commands",

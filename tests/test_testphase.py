@@ -109,6 +109,35 @@ def test_a_run_is_tested_once_and_that_is_written_down(run, target, fitted):
     assert len(ledger.entries(DATASET)) == 1
 
 
+def test_members_of_a_committee_are_fitted_again_and_keep_their_weights(run, target, tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        place = run / "members" / name
+        place.mkdir(parents=True)
+        for file in ("model.py", "config.json"):
+            (place / file).write_bytes((run / file).read_bytes())
+    (run / "model.py").unlink()
+    content = {"format": 1, "weights": {"a": 0.25, "b": 0.75}, "chosen": "given", "sha256": {"a": "", "b": ""}}
+    write_json(run / "committee.json", content | {"table": None})
+    runs.seal(run, recording=tuple(sorted((tmp_path / "data").rglob("*.nwb"))))
+    fits, reports = {}, []
+
+    def fit(model, trials, settings, stage, init, progress, under):
+        (stage.path / under).mkdir(parents=True)
+        fits[under] = MeanRates(trials, 0.4 if under == "test/members/a/" else 1.2)
+        assert (settings.fit_on, settings.score_on) == ("train+val", "test")
+        return fits[under]
+
+    monkeypatch.setattr(testphase, "fit_posterior", fit)
+    monkeypatch.setattr("nlbprob.committee.report", reports.append)
+    run_test(run, target, progress=False)
+    assert list(fits) == ["test/members/a/", "test/members/b/"]
+    assert reports == [run]
+    mean = fits["test/members/a/"].mean * (0.25 + 0.75 * 3)
+    with h5py.File(run / "test" / "submission.h5") as file:
+        rates = np.concatenate([file[GROUP][f"eval_rates_{kind}"][0, 0] for kind in ("heldin", "heldout")])
+    np.testing.assert_allclose(np.sort(rates), np.sort(mean), rtol=1e-6)
+
+
 def test_what_there_is_to_note_of_the_recording_is_said(run, target, fitted, capsys, monkeypatch):
     load = Settings.load
 

@@ -38,7 +38,7 @@ def print_run(folder: pathlib.Path, arguments) -> int:
     import json
 
     from nlbprob.commands.notes import print_remark
-    from nlbprob.commands.table import print_scores, print_test
+    from nlbprob.commands.table import print_members, print_scores, print_test
     from nlbprob.errors import InputError, printable
     from nlbprob.storage.contents import read_config, read_metrics, read_test, settings_of
     from nlbprob.storage.reading import existing
@@ -53,6 +53,8 @@ def print_run(folder: pathlib.Path, arguments) -> int:
     else:
         settings = settings_of(read_config(folder), folder)
         print_scores(metrics, printable(f"{settings.model} on {', '.join(settings.recordings)}"))
+        if "members" in metrics:
+            print_members(metrics["members"])
         if tested is not None:
             print_test(tested)
     print_remark(existing(folder))

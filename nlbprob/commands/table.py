@@ -20,6 +20,19 @@ def print_scores(metrics: dict, title: str) -> None:
     say(*(f"{name}: {remark}" for name, remark in remarks), "")
 
 
+def print_members(members: dict) -> None:
+    """Print the members in the metrics.json of a committee: weight, co-bps alone, and what each adds."""
+    rows = []
+    for name, row in members.items():
+        low, high = row.get("adds_low"), row.get("adds_high")
+        between = "" if low is None or high is None else f"{low:+.4f} to {high:+.4f}"
+        adds = row.get("adds")
+        rows.append(
+            [name, cell(row.get("weight")), cell(row.get("score")), "-" if adds is None else f"{adds:+.4f}", between]
+        )
+    say(table(["member", "weight", "co-bps alone", "adds", "90% interval"], rows), "")
+
+
 def print_test(record: dict) -> None:
     """Print the scores in test.json, each with split and bin width, and what has to be known of them."""
     setting = [record["dataset"], "test", f"{record['bin_ms']:g} ms"]

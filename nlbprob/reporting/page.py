@@ -16,6 +16,7 @@ from nlbprob.reporting import (
     dynamics,
     learning,
     loadings,
+    members,
     neurons,
     psths,
     rasters,
@@ -27,6 +28,7 @@ from nlbprob.reporting import (
 from nlbprob.reporting.parts import Absent, Section, anchor, render
 from nlbprob.reporting.view import View
 from nlbprob.scoring.rates import rate_array
+from nlbprob.selection.average import Committee
 
 #: The parts of the page in order. A new one is a function from a view to a section, or to None where it does
 #: not concern the model, added here.
@@ -42,6 +44,16 @@ SECTIONS: list[Callable[[View], Section | Absent | None]] = [
     decoding.section,
     neurons.section,
 ]
+#: Those of a committee, which has no latents of its own.
+COMMITTEE: list[Callable[[View], Section | Absent]] = [
+    scores.section,
+    members.section,
+    rasters.section,
+    psths.section,
+    decoding.section,
+    neurons.section,
+    members.inside,
+]
 
 #: What a browser may load on this page: nothing from outside.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -50,7 +62,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 def write_report(
     path: str | pathlib.Path,
     *,
-    posterior: Posterior,
+    posterior: Posterior | Committee,
     trials: Trials,
     metrics: dict[str, Any],
     config: dict[str, Any] | None = None,
@@ -62,7 +74,7 @@ def write_report(
 
     Args:
         path: of the file.
-        posterior: of the fit.
+        posterior: of the fit; or a committee of several.
         trials: those fitted and scored, held-out counts seen.
         metrics: the content of a run's metrics.json: {split: {score: value}, "intervals": {score: [low, high]},
             "baselines": {name: {score: value}}, "by_neuron": [{"id", "co-bps"}], "reasons": {score: words}, "split",
@@ -94,7 +106,7 @@ def write_report(
 def page(view: View) -> str:
     """The whole document."""
     with mpl.rc_context(style.RC):
-        parts = [function(view) for function in SECTIONS]
+        parts = [function(view) for function in (COMMITTEE if view.committee else SECTIONS)]
         sections = "".join(render(part) for part in parts if isinstance(part, Section))
     links = "".join(
         f'<a href="#{anchor(part.title)}">{escape(part.title)}</a> ' for part in parts if isinstance(part, Section)

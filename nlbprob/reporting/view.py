@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from nlbprob.data.trials import Trials
 from nlbprob.plot.trials import Group, condition_colors, grouped, legend_label, shown_bins, spread, time_of, trial_name
 from nlbprob.posterior.posterior import Posterior
+from nlbprob.selection.average import Committee
 
 #: Trials of one condition, and in all where there are no conditions, whose latents are shown.
 TRIALS_A_CONDITION, TRIALS_ALONE = 8, 40
@@ -22,6 +23,7 @@ class View:
     """A fit and its scores.
 
     Attributes:
+        fit: the posterior, or a committee of several.
         trials: of the fitted and the scored splits, held-out counts seen.
         rates: [trial, time, neuron], spikes/bin, predicted from `visible`.
         metrics: the content of a run's metrics.json.
@@ -30,13 +32,24 @@ class View:
         tested: the content of a run's test.json.
     """
 
-    posterior: Posterior
+    fit: Posterior | Committee
     trials: Trials
     rates: Float[np.ndarray, "trial time neuron"]
     metrics: dict[str, Any]
     config: dict[str, Any]
     given_latents: Any = None
     tested: dict[str, Any] | None = None
+
+    @property
+    def posterior(self) -> Posterior:
+        """The posterior, of a fit that is no committee."""
+        assert isinstance(self.fit, Posterior)
+        return self.fit
+
+    @property
+    def committee(self) -> Committee | None:
+        """The committee; None of a single fit."""
+        return self.fit if isinstance(self.fit, Committee) else None
 
     @property
     def split(self) -> str:

@@ -8,6 +8,7 @@ from nlbprob.blocks.formula import blocks, described, first_paragraph, formula
 from nlbprob.infer.vi.families import words_of
 from nlbprob.reporting.scores import number
 from nlbprob.reporting.view import View
+from nlbprob.selection.average import Committee
 
 
 def title(view: View) -> str:
@@ -18,6 +19,8 @@ def title(view: View) -> str:
 def model_name(view: View) -> str:
     """The model file's name, else its latent blocks."""
     name = view.config.get("model", {}).get("name")
+    if view.committee is not None:
+        return name or f"average of {', '.join(view.committee.members)}"
     latents = [type(block).__name__ for role, block in blocks(view.posterior.model) if role == "latents"]
     return name or " + ".join(latents) or "a model"
 
@@ -32,10 +35,13 @@ def headline(view: View) -> str:
     """The result in one sentence."""
     values = view.metrics[view.split]
     value = values.get("co-bps")
-    latents = view.parameter_draws["loadings"].shape[-1]
-    what = f"{latents} latent{'s' * (latents != 1)}"
+    if view.committee is not None:
+        what = f"{len(view.committee.members)} models, averaged,"
+    else:
+        latents = view.parameter_draws["loadings"].shape[-1]
+        what = f"{latents} latent{'s' * (latents != 1)}"
     if value is None:
-        return f"{what}, {view.trials.n_neurons} neurons, {view.trials.n_trials} trials."
+        return f"{what.removesuffix(',')}, {view.trials.n_neurons} neurons, {view.trials.n_trials} trials."
     sentence = (
         f"{what} predict {int(view.trials.heldout.sum())} held-out neurons from {int(view.trials.heldin.sum())} others "
         f"at {number(value)} bits per spike ({view.split}, {view.trials.bin_ms:g} ms bins)"
@@ -49,7 +55,7 @@ def headline(view: View) -> str:
 
 def facts(view: View) -> list[tuple[str, str]]:
     """Name and HTML of what a reader needs to repeat the fit."""
-    trials, config = view.trials, view.posterior.config
+    trials = view.trials
     edges = trials.time_ms[0], trials.time_ms[trials.window_bins - 1] + trials.bin_ms
     window = f"{trials.window_bins} bins of {trials.bin_ms:g} ms, {edges[0]:g} to {edges[1]:g} ms"
     align = trials.source.get("options", {}).get("align")
@@ -67,10 +73,7 @@ def facts(view: View) -> list[tuple[str, str]]:
     lines = [
         ("Recording", escape(f"{recording_name(view)}: {splits} trials; {neurons}{conditions}{behavior}")),
         ("Bins", escape(window)),
-        ("Model", model_html(view)),
-        ("Fit", escape(fit_words(view))),
-        ("Verdict", escape(view.posterior.verdict)),
-        ("Seed", escape(str(config.get("seed", "not recorded")) + drawn(trials.source))),
+        *(posterior_facts(view) if view.committee is None else committee_facts(view.committee)),
     ]
     if view.config.get("started"):
         lines.append(("Date", escape(view.config["started"].replace("T", " "))))
@@ -78,6 +81,24 @@ def facts(view: View) -> list[tuple[str, str]]:
         lines.append(("Versions", escape(", ".join(f"{k} {v}" for k, v in view.config["versions"].items()))))
     notes = trials.source.get("notes", [])
     return lines + ([("Notes", "<br>".join(escape(str(note)) for note in notes))] if notes else [])
+
+
+def posterior_facts(view: View) -> list[tuple[str, str]]:
+    """What was fitted, how, and how that ended."""
+    seed = view.posterior.config.get("seed", "not recorded")
+    return [
+        ("Model", model_html(view.posterior.model)),
+        ("Fit", escape(fit_words(view))),
+        ("Verdict", escape(view.posterior.verdict)),
+        ("Seed", escape(f"{seed}{drawn(view.trials.source)}")),
+    ]
+
+
+def committee_facts(committee: Committee) -> list[tuple[str, str]]:
+    """The models of the members, and how their fits ended."""
+    models = [f"<li>{escape(name)}: {model_html(fit.model)}</li>" for name, fit in committee.members.items()]
+    verdicts = [escape(line) for line in committee.verdict.splitlines()]
+    return [("Models", f'<ul class="blocks">{"".join(models)}</ul>'), ("Verdicts", "<br>".join(verdicts))]
 
 
 def drawn(source: dict[str, Any]) -> str:
@@ -101,9 +122,8 @@ def fit_words(view: View) -> str:
     )
 
 
-def model_html(view: View) -> str:
+def model_html(model: Any) -> str:
     """The model's blocks, each with its options and its formula."""
-    model = view.posterior.model
     lines = [
         f'<li>{escape(role)}: {described(block)}<span class="formula">{formula(first_paragraph(block))}</span></li>'
         for role, block in blocks(model)

@@ -179,14 +179,14 @@ def built(build: Callable[..., Any], keywords: dict[str, Any], trials: "Trials")
     return model
 
 
-def with_heldout(trials: "Trials", seed: int) -> "tuple[Trials, str]":
+def with_heldout(trials: "Trials", seed: int, caller: str = "choose") -> "tuple[Trials, str]":
     """The trials with neurons to predict, their own or some drawn by the seed, and the score's name."""
     seen = trials.seen.any((0, 1))
     if (trials.heldout & seen).any() and (trials.heldin & seen).any():
         return trials, "co-bps"
     seen_neurons = np.flatnonzero(seen)
     if len(seen_neurons) < 2:
-        raise InputError("choose: fewer than two neurons are seen; one has to predict the other.")
+        raise InputError(f"{caller}: fewer than two neurons are seen; one has to predict the other.")
     count = max(1, round(HIDDEN_FRACTION * len(seen_neurons)))
     hidden = np.random.default_rng(seed).choice(seen_neurons, count, replace=False)
     neurons = trials.neurons | {"heldout": np.isin(np.arange(trials.n_neurons), hidden)}

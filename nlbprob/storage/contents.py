@@ -10,6 +10,8 @@ from nlbprob.storage.forms import CONFIG, METRICS, RECORD, SCORES, conform, show
 
 #: The record of a test.
 RECORD_NAME = "test.json"
+#: What only the run of a committee has: the weights of its members.
+COMMITTEE = "committee.json"
 
 
 def read_config(folder: pathlib.Path) -> dict[str, Any]:
@@ -29,6 +31,20 @@ def read_test(folder: str | pathlib.Path) -> dict[str, Any] | None:
     folder = pathlib.Path(folder)
     tested = RECORD_NAME in reading.existing(folder).manifest.files
     return shown(reading.read_json(folder, RECORD_NAME, RECORD)) if tested else None
+
+
+def is_committee(folder: pathlib.Path) -> bool:
+    """Whether a folder holds the run of a committee."""
+    run = reading.examine(folder)
+    return run is not None and COMMITTEE in run.manifest.files
+
+
+def refuse_committee(folder: pathlib.Path, why: str) -> None:
+    """Raise InputError with the reason where a folder holds the run of a committee."""
+    if is_committee(folder):
+        raise InputError(
+            f"{folder}: is a committee, which `nlbprob average` made: {why}; name one of its members' runs."
+        )
 
 
 def settings_of(config: dict[str, Any], folder: pathlib.Path) -> Settings:

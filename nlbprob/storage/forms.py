@@ -20,6 +20,7 @@ METRICS = {
     "units?": {str: str},
     "meanings?": {str: str},
     "verdict?": str,
+    "members?": {str: SCORES},
 }
 #: config.json.
 CONFIG = {"settings": {"model": str, "data": object}, "data": {"options?": {"dataset?": (str, None)}}}

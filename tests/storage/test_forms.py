@@ -16,6 +16,7 @@ FULL = runs.METRICS | {
     "units": {"co-bps": "bits/spike"},
     "meanings": {"co-bps": "bits per spike of held-out neurons"},
     "verdict": "Converged.",
+    "members": {"lds": {"weight": 0.5, "adds": None}},
     "more": [1],
 }
 
