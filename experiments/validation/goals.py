@@ -56,6 +56,19 @@ INTERVALS = [
         ("latents, after a linear map", "latents"),
     )
 ]
+SCORES = {
+    name: [
+        Goal(f"90% intervals of {words}, {number} trials", f"{name} {number}", 0.87, most=0.93)
+        for number in (16, 27, 64)
+    ]
+    for name, words in (
+        ("co-bps", "co-bps"),
+        ("difference", "a difference of co-bps"),
+        ("vel R2", "vel R2"),
+        ("psth R2", "psth R2"),
+    )
+}
+BITS = SCORES["co-bps"] + SCORES["difference"]
 #: By study.
 GOALS = {
     "modal": [
@@ -73,4 +86,9 @@ GOALS = {
     "coverage": INTERVALS,
     "coverage-normal": INTERVALS,
     "coverage-lowrank": INTERVALS,
+    "scores": BITS + SCORES["vel R2"] + SCORES["psth R2"],
+    "scores-few-spikes": BITS,
+    "scores-gains": BITS,
+    "scores-strong-gains": BITS,
+    "scores-errors": BITS,
 }

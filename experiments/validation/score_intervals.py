@@ -1,16 +1,11 @@
-"""Do the 90% intervals of scores hold the score of very many trials?
+"""Do the 90% intervals of scores hold the score of other trials? No model is fitted.
 
-python experiments/validation/score_intervals.py [--repeats N]
-
-Counts are drawn from known rates, and scored by rates that are slightly wrong: no model is fitted. Of a pool of trials,
-whose score counts as true, a few are taken at random again and again, with an interval each time. Beside `interval` of
-`nlbprob.scoring.bootstrap` stand the central 90% of the resampled score, moved to its value, which nlbprob gave before.
-What it prints lies beside this file, in score_intervals.txt.
+Counts are drawn from known rates, and scored by rates that are slightly wrong. From a pool of trials a few are taken at
+random again and again, each time with an interval by `nlbprob.scoring.bootstrap.interval`; the score of the whole pool
+counts as true, of psth R2 the mean score of as many trials. Beside it stand the central 90% of the resampled score.
 """
 
-import argparse
 import dataclasses
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -19,55 +14,78 @@ from nlbprob.scoring.bootstrap import interval, resamples
 from nlbprob.scoring.comparison import PairedBits
 from nlbprob.scoring.metrics.base import Statistic
 from nlbprob.scoring.metrics.likelihood import Likelihood, TrialSums, trial_sums
+from nlbprob.scoring.metrics.psth_r2 import Averages, SessionAverages
 from nlbprob.scoring.metrics.velocity_r2 import Decoding
 
 #: Trials of the pool, and numbers of scored trials.
-POOL, NUMBERS = 4000, (16, 27, 64)
-#: Resamples of an interval, and different sets of them.
-DRAWS, SEEDS = 400, 8
-#: What makes recordings differ, by the words of the table.
+POOL, NUMBERS = 2000, (16, 27, 64)
+#: Intervals from each pool and number; resamples of one, and different sets of them.
+REPEATS, DRAWS, SEEDS = 50, 400, 8
+BITS = ("co-bps", "difference")
+SCORES = (*BITS, "vel R2", "psth R2")
+#: What makes recordings differ, by name.
 KINDS: dict[str, dict[str, Any]] = {
-    "5 spikes a trial": {},
-    "1 spike a trial": {"mean": 0.03},
-    "strong gains, 5 neurons": {"neurons": 5, "gain": 0.8},
-    "a model far off in some trials": {"error": 0.9},
+    "plain": {},
+    "few-spikes": {"mean": 0.025},
+    "gains": {"gain": 0.5},
+    "strong-gains": {"gain": 0.8, "neurons": 5},
+    "errors": {"error": 0.9},
 }
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pool:
-    """Many scored trials: sums of the likelihood under two models, and behavior with what is decoded of it."""
+    """Many scored trials.
 
-    first: TrialSums
-    second: TrialSums
-    behavior: np.ndarray
-    decoded: np.ndarray
+    Attributes:
+        sums: of the likelihood under two models.
+        behavior: of each trial, and what is decoded of it.
+        rates: of the first model.
+        psth: the target averages.
+        condition: of each trial.
+    """
+
+    sums: tuple[TrialSums, TrialSums]
+    behavior: tuple[np.ndarray, np.ndarray]
+    rates: np.ndarray
+    psth: np.ndarray
+    condition: np.ndarray
 
     @staticmethod
-    def draw(seed: int, neurons: int = 15, bins: int = 30, mean: float = 0.18, gain: float = 0.3, error: float = 0.3):
-        """Three sines drive the neurons; each trial has a gain, and errors of the models that last all of it."""
+    def draw(
+        seed: int, neurons: int = 30, bins: int = 40, mean: float = 0.13, gain: float = 0.3, error: float = 0.3
+    ) -> "Pool":
+        """Three sines, whose phases depend on one of four conditions and vary, drive the neurons.
+
+        Each trial has a gain common to all neurons, of which the models know a part. Their errors are the same in all
+        trials, or last a whole trial, or one bin.
+        """
         random = np.random.default_rng(seed)
         loadings, baseline = 0.5 * random.normal(size=(3, neurons)), mean * np.exp(0.5 * random.normal(size=neurons))
-        phase = random.uniform(0, 2 * np.pi, size=(POOL, 1, 3))
-        latents = np.sin(2 * np.pi * np.linspace(0, 1, bins)[:, None] * [1.0, 1.5, 0.7] + phase)
+        condition, phase = random.integers(4, size=POOL), random.uniform(0, 2 * np.pi, size=(4, 1, 3))
+        turns = np.linspace(0, 1, bins)[:, None] * [1.0, 1.5, 0.7]
+        latents = np.sin(2 * np.pi * turns + phase[condition] + 0.5 * random.normal(size=(POOL, 1, 3)))
         predictor, gains = latents @ loadings, gain * random.normal(size=(POOL, 1, 1))
-        counts = random.poisson(baseline * np.exp(predictor + gains))
-        models = []
-        for shrunk in (0.8, 0.6):
+        true_rates = baseline * np.exp(predictor + gains)
+        counts, models = random.poisson(true_rates), []
+        for shrunk in (0.6, 0.8):  # the better one last
             wrong = error * random.normal(size=(POOL, 1, neurons)) + 0.25 * random.normal(size=(POOL, bins, 1))
-            models.append(trial_sums(baseline * np.exp(shrunk * predictor + 0.6 * gains + wrong), counts))
-        behavior = latents[..., :2]
-        wrong = error * random.standard_t(5, size=(POOL, 1, 2)) + 0.3 * random.normal(size=behavior.shape)
-        return Pool(*models, behavior, behavior + wrong)
+            wrong += 0.15 * np.sin(np.pi * turns) @ random.normal(size=(3, neurons))
+            rates = baseline * np.exp(shrunk * predictor + 0.6 * gains + wrong)
+            models.append(trial_sums(rates, counts))
+        wrong = error * random.standard_t(5, size=(POOL, 1, 2)) + 0.3 * random.normal(size=(POOL, bins, 2))
+        psth = np.stack([true_rates[condition == each].mean(axis=0) for each in range(4)])
+        return Pool((models[1], models[0]), (latents[..., :2], latents[..., :2] + wrong), rates, psth, condition)
 
     def statistic(self, name: str, rows: np.ndarray) -> Statistic:
         """A score of the trials `rows`."""
         if name == "vel R2":
-            return Decoding(self.behavior[rows], self.decoded[rows], np.ones((len(rows), 1), dtype=bool))
-        first, second = (
-            TrialSums(sums.log_likelihood[rows], sums.spikes[rows], sums.bins[rows])
-            for sums in (self.first, self.second)
-        )
+            behavior, decoded = self.behavior
+            return Decoding(behavior[rows], decoded[rows], np.ones((len(rows), 1), dtype=bool))
+        if name == "psth R2":
+            members = [np.flatnonzero(self.condition[rows] == each) for each in range(4)]
+            return Averages([SessionAverages(self.rates[rows], self.psth, members, np.arange(len(rows)))])
+        first, second = (TrialSums(sums.log_likelihood[rows], sums.spikes[rows], sums.bins[rows]) for sums in self.sums)
         return Likelihood(first) if name == "co-bps" else PairedBits(first, second)
 
 
@@ -78,43 +96,30 @@ def moved_quantiles(statistic: Statistic, number: int, seed: int) -> tuple[float
     return float(low), float(high)
 
 
-def study(pool: Pool, name: str, number: int, repeats: int, seed: int = 0) -> dict[str, float]:
-    """How often intervals from `number` trials hold the pool's score, and how far the value is off on average."""
-    random = np.random.default_rng(seed)
-    truth = pool.statistic(name, np.arange(POOL)).value
-    held, held_before, values = [], [], []
-    for repeat in range(repeats):
-        statistic = pool.statistic(name, random.integers(POOL, size=number))
-        bounds = interval(statistic, number, DRAWS, repeat % SEEDS) or (np.nan, np.nan)
-        before = moved_quantiles(statistic, number, repeat % SEEDS)
-        held.append(bounds[0] <= truth <= bounds[1])
-        held_before.append(before[0] <= truth <= before[1])
-        values.append(statistic.value)
-    return {
-        "truth": truth,
-        "bias": float(np.mean(values)) - truth,
-        "held": float(np.mean(held)),
-        "held_before": float(np.mean(held_before)),
-    }
+def score_intervals(seed: int, kind: str = "plain") -> dict[str, list[float]]:
+    """The share of intervals of each score that hold the true one, by the score's name and the number of trials."""
+    pool, random, found = Pool.draw(seed, **KINDS[kind]), np.random.default_rng(seed), {}
+    for name in SCORES if kind == "plain" else BITS:
+        for number in NUMBERS:
+            samples = random.integers(POOL, size=(REPEATS, number))
+            truth = true_score(pool, name, number, random)
+            held = []
+            for repeat, rows in enumerate(samples):
+                statistic, resampled = pool.statistic(name, rows), repeat % SEEDS
+                pairs = interval(statistic, number, DRAWS, resampled), moved_quantiles(statistic, number, resampled)
+                held.append([holds(pair, truth) for pair in pairs])
+            for form, share in zip(("", " quantiles"), np.mean(held, axis=0).tolist(), strict=True):
+                found[f"{name} {number}{form}"] = [share]
+    return found
 
 
-def main() -> None:
-    """Study each kind of recording and score, print the table, and keep it line by line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=1000, help="intervals for each line (1000)")
-    repeats = parser.parse_args().repeats
-    lines = [f"{'recording':<32}{'score':<12}{'trials':>6}{'truth':>9}{'bias':>9}{'held':>8}{'before':>8}"]
-    for words, options in KINDS.items():
-        pool = Pool.draw(seed=1, **options)
-        for name in ("co-bps", "difference", "vel R2"):
-            for number in NUMBERS:
-                found = study(pool, name, number, repeats)
-                shares = f"{found['held']:>8.1%}{found['held_before']:>8.1%}"
-                lines.append(f"{words:<32}{name:<12}{number:>6}{found['truth']:>9.4f}{found['bias']:>+9.4f}{shares}")
-                print(lines[-1], flush=True)
-                text = f"{repeats} intervals a line\n" + "\n".join(lines) + "\n"
-                pathlib.Path(__file__).with_suffix(".txt").write_text(text, encoding="utf-8")
+def true_score(pool: Pool, name: str, number: int, random: np.random.Generator) -> float:
+    """The score of the whole pool; of psth R2 the mean score of `number` trials."""
+    if name != "psth R2":
+        return pool.statistic(name, np.arange(POOL)).value
+    return float(np.mean([pool.statistic(name, rows).value for rows in random.integers(POOL, size=(300, number))]))
 
 
-if __name__ == "__main__":
-    main()
+def holds(pair: tuple[float, float] | None, truth: float) -> bool:
+    """Whether there is an interval and `truth` lies in it."""
+    return pair is not None and pair[0] <= truth <= pair[1]

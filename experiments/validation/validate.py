@@ -23,6 +23,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 import recovery
 from coverage import coverage
 from goals import GOALS
+from score_intervals import score_intervals
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 RESULTS, PAGE = FOLDER / "results.json", FOLDER.parent.parent / "docs" / "validation.md"
@@ -37,6 +38,11 @@ STUDIES: dict[str, tuple[Callable, int]] = {
     "coverage": (coverage, 100),
     "coverage-normal": (functools.partial(coverage, family="normal"), 20),
     "coverage-lowrank": (functools.partial(coverage, family="lowrank"), 20),
+    "scores": (score_intervals, 40),
+    "scores-few-spikes": (functools.partial(score_intervals, kind="few-spikes"), 40),
+    "scores-gains": (functools.partial(score_intervals, kind="gains"), 40),
+    "scores-strong-gains": (functools.partial(score_intervals, kind="strong-gains"), 40),
+    "scores-errors": (functools.partial(score_intervals, kind="errors"), 40),
 }
 INTRODUCTION = """# Validation
 
@@ -44,13 +50,16 @@ Written by `make validate` (`experiments/validation`) from recordings drawn with
 holds the numbers of every run. A line gives the share of values that are as the goal says and, where values are errors
 or ratios, their smallest, median and largest. A goal that is not met says so.
 Labels are told on truths drawn until their own parameters are right in 86 to 97% of cases.
+Lines of scores take 50 sets of trials from each recording, with predictions that are made up, not fitted. The logarithm
+of the trials' gains has a standard deviation of 0.3, and 30 neurons have about 7 spikes a trial; few spikes: 1.4;
+gains: 0.5; strong gains: 0.8 and five neurons; errors: predictions err three times as much, by trial.
 """
 
 
 def main() -> None:
     """Run the studies that are asked for, and write what they found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, help="runs of each study (default: 20, of coverage 100)")
+    parser.add_argument("--seeds", type=int, help="runs of each study (default: 20, of coverage 100, of scores 40)")
     parser.add_argument("--only", nargs="+", choices=list(STUDIES), default=list(STUDIES), help="studies to run")
     chosen = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}

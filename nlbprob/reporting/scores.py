@@ -69,9 +69,9 @@ def number(value: float) -> str:
 
 
 def reasons(metrics: dict) -> str:
-    """Why scores are missing, and what was left out of others."""
+    """Why scores are missing, and what was left out of others or why they have no interval."""
     lines = []
-    for title, remarks in (("Not scored", metrics["reasons"]), ("Left out", metrics.get("notes", {}))):
+    for title, remarks in (("Not scored", metrics["reasons"]), ("Note", metrics.get("notes", {}))):
         parts = "; ".join(f"{escape(name)}: {escape(remark)}" for name, remark in remarks.items())
         lines += [f'<p class="note">{title}: {parts}.</p>'] * bool(parts)
     return "".join(lines)

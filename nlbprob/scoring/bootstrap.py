@@ -9,6 +9,8 @@ from nlbprob.scoring.metrics.base import Statistic
 
 #: Probability that an interval is to hold.
 COVERAGE = 0.90
+#: Of fewer trials, one comes again and again in more than 10% of the resamples, whose spread is then unknown.
+FEWEST_TRIALS = 4
 #: Trials beyond this number are left out in groups, which bounds the cost and changes an interval by next to nothing.
 MOST_GROUPS = 500
 
@@ -36,17 +38,28 @@ def interval(statistic: Statistic, n_trials: int, draws: int, seed: int) -> tupl
         [c - q e, c + q e],
 
     c = m where the statistic is one that `corrects_bias`, else c = s. Dividing by e* makes the interval wider where
-    trials are few, for which quantiles of the resampled score itself are too narrow. Null rates that are fitted to the
-    scored trials make bits per spike too low, by about 1 / (2 ln 2) times the Fano factor of a neuron's counts by trial
-    over its spikes; m is free of that, so that the value lies in the lower half of its interval, with few spikes even
-    below it.
+    trials are few, for which quantiles of the resampled score itself are too narrow. A score with a `highest` value h,
+    such as 1 of R2, is replaced by -ln(h - s) throughout, and the ends are turned back into scores: errors that are
+    large in a few trials skew s more than its logarithm, and no end lies above h.
 
-    In `experiments/validation/score_intervals.py`, at 1 and 5 spikes a trial and neuron, intervals of co-bps from 16,
-    27 and 64 trials hold the score of very many in 88 to 92.5% of cases (quantiles of the resampled score: 73 to
-    90.5%), those of differences in 87.5 to 93%, and those of velocity R2 whose errors have heavy tails in 83 to 87%.
-    They hold it less often, in 78% at 16 trials, where gains differ so much that a few trials have most of the spikes.
+    What it holds:
+
+    - Bits per spike: the value of very many trials, whose null rates are their own means. Null rates fitted to few
+      trials make the score too low, by about 1 / (2 ln 2) times the Fano factor of a neuron's counts by trial over its
+      spikes; m is free of that, so that the score lies in the lower half of its interval, with few spikes even below
+      it. In a difference of two scores on the same trials the null cancels.
+    - vel R2: the value of very many trials, decoded by the same decoder.
+    - psth R2: the value of as many other trials. It rises with the number of trials in a condition, which average away
+      what predictions vary by from trial to trial.
+
+    docs/validation.md counts how often it does so: from 16, 27 and 64 trials, intervals of co-bps in 88 to 91% of cases
+    (quantiles of the resampled score: 72 to 88%), those of differences in 89 to 92%, of vel R2 whose errors have heavy
+    tails in 85 to 87%, of psth R2 in 93 to 95%. Less often, in 80 to 84% of 16 trials, where gains of trials differ so
+    much that a few trials have most of the spikes; BCa, Student's t, unequal tails, a jackknife in each resample and a
+    second bootstrap were tried there, and gained three percent at most.
     Tukey (1958), Ann. Math. Stat. 29, 614 (pseudo-values); Hall (1988), J. R. Stat. Soc. B 50, 35 (symmetric
-    bootstrap-t).
+    bootstrap-t); Efron & Tibshirani (1993), An Introduction to the Bootstrap, sections 11.5 and 12.5 to 12.6 (change of
+    scale).
 
     Args:
         statistic: the score.
@@ -55,29 +68,56 @@ def interval(statistic: Statistic, n_trials: int, draws: int, seed: int) -> tupl
         seed: of the resamples.
 
     Returns:
-        The interval; None without resamples, where the score does not exist without one of the trials, or where so few
-        trials differ that too many resamples have no spread, as with fewer than four trials.
+        The interval; None without resamples, with fewer than four trials, where the score does not exist without one
+        of the trials, or where so few of them differ that too many resamples have no spread.
     """
-    if min(n_trials, draws) < 2:
+    if draws < 2 or n_trials < FEWEST_TRIALS:
         return None
     value = statistic.value
-    with np.errstate(over="ignore", invalid="ignore"):  # a score out of all proportion has no interval
-        pseudo = pseudo_values(statistic, value, n_trials)
+    without = scores_without(statistic, n_trials)
+    if (without == value).all():
+        return value, value
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a score out of all proportion has none
+        scaled, *scaled_without = to_scale(np.array([value, *without]), statistic.highest)
+        pseudo = pseudo_values(scaled, np.array(scaled_without))
         if not np.isfinite(pseudo).all():
             return None
-        center = float(pseudo.mean()) if statistic.corrects_bias else value
-        return studentized(center, pseudo, resamples(len(pseudo), draws, seed))
+        center = float(pseudo.mean() if statistic.corrects_bias else scaled)
+        pseudo = pseudo[np.argsort(np.abs(pseudo - pseudo.mean()))]  # whatever the trials' order, and for -s as for s
+        bounds = studentized(center, pseudo, resamples(len(pseudo), draws, seed))
+    if bounds is None:
+        return None
+    return from_scale(bounds[0], statistic.highest), from_scale(bounds[1], statistic.highest)
 
 
-def pseudo_values(statistic: Statistic, value: float, n_trials: int) -> Float[np.ndarray, " group"]:
-    """n s - (n - 1) s_i with s the value and s_i that without group i of n; a group is a trial, or every 500th of many.
+def too_few(n_trials: int, draws: int) -> str:
+    """Why so few trials have no interval, in words; empty where they may have one, or none is asked for."""
+    if not draws or n_trials >= FEWEST_TRIALS:
+        return ""
+    scored = "1 trial is scored" if n_trials == 1 else f"{n_trials} trials are scored"
+    return f"has no interval: {scored}, it takes {FEWEST_TRIALS}"
 
-    NaN, or infinite, where one of these is.
-    """
+
+def scores_without(statistic: Statistic, n_trials: int) -> Float[np.ndarray, " group"]:
+    """The score without each group; a group is a trial, or every 500th of many."""
     groups = min(n_trials, MOST_GROUPS)
     member = np.arange(n_trials) % groups
-    without = statistic.draws((member != np.arange(groups)[:, None]).astype(np.float64))
-    return groups * value - (groups - 1) * without
+    return statistic.draws((member != np.arange(groups)[:, None]).astype(np.float64))
+
+
+def to_scale(scores: Float[np.ndarray, " score"], highest: float) -> Float[np.ndarray, " score"]:
+    """-ln(highest - score), or the score itself where there is no highest one."""
+    return scores if np.isinf(highest) else -np.log(highest - scores)
+
+
+def from_scale(scaled: float, highest: float) -> float:
+    """The score of which `to_scale` gives this."""
+    return scaled if np.isinf(highest) else float(highest - np.exp(-scaled))
+
+
+def pseudo_values(value: float, without: Float[np.ndarray, " group"]) -> Float[np.ndarray, " group"]:
+    """n s - (n - 1) s_i with s the value and s_i that without group i of n; not finite where one of these is not."""
+    return len(without) * value - (len(without) - 1) * without
 
 
 def studentized(

@@ -10,7 +10,7 @@ from jaxtyping import Float, Shaped
 from nlbprob import display
 from nlbprob.arguments import checked_keywords, seed_number, whole_number
 from nlbprob.data.trials import Trials
-from nlbprob.scoring.bootstrap import interval
+from nlbprob.scoring.bootstrap import interval, too_few
 from nlbprob.scoring.from_trials import RatesOfTrials
 from nlbprob.scoring.metrics.base import Metric
 from nlbprob.scoring.metrics.catalogue import SCORES, chosen
@@ -35,7 +35,7 @@ class Scores:
         bin_ms: width of a bin in ms.
         split: the scored split, or several joined by "+".
         reasons: why a value is None, by the name of the metric.
-        notes: what was left out of a score, by the name of the metric.
+        notes: what was left out of a score, or why it has no interval, by the name of the metric.
         units: the unit of each score, by the name of the metric.
         meanings: what each metric measures, by its name.
     """
@@ -125,7 +125,8 @@ class Measure:
         value = statistic.value
         if not np.isfinite(value):
             return Measure(metric, reason=statistic.why_none)
-        return Measure(metric, value, interval(statistic, scored.n_trials, draws, seed), note=statistic.note)
+        note = "; ".join(filter(None, (statistic.note, too_few(scored.n_trials, draws))))
+        return Measure(metric, value, interval(statistic, scored.n_trials, draws, seed), note=note)
 
 
 @checked_keywords
@@ -159,7 +160,8 @@ def score(
         on: the split or splits that are scored.
         bootstrap: number of resamples of the trials of `on` for 90% intervals, see `bootstrap.interval` (decoder and
             PSTH target as they are; of bits per spike, without the bias of null rates fitted to the scored trials); 0
-            for none. With fewer than four trials the variance over trials is not estimated: their intervals are None.
+            for none. With fewer than four trials the variance over trials is not estimated: their intervals are None,
+            and `notes` say so.
         seed: of the resamples.
         metrics: those to give, in this order: names, such as "co-bps", and metrics of one's own, `Metric`; None for
             the four above.

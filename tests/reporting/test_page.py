@@ -304,5 +304,5 @@ def test_notes_of_the_recording_and_of_scores_are_shown_as_text(case, tmp_path):
     text = words_of(page)
     assert "units &lt;b&gt;3&lt;/b&gt; &amp; 4 fire" in page
     assert "<u>y</u>" not in page
-    assert "Left out: vel R2: without " in text
+    assert "Note: vel R2: without " in text
     assert "Left out: y does not change in the scored trials." in text

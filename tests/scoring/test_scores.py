@@ -38,7 +38,8 @@ def test_each_score_is_its_metric_on_the_right_part(make_trials):
         if name in ("co-bps", "fp-bps"):  # the null rates are fitted to four trials, which the interval makes up for
             assert value < (low + high) / 2
         else:
-            assert (low + high) / 2 == pytest.approx(value)
+            assert (1 - low) * (1 - high) == pytest.approx((1 - value) ** 2)
+            assert high < 1
         assert low < high
 
 
@@ -109,8 +110,12 @@ def test_seed_and_number_of_resamples(make_trials):
     single = score(rates, one, bootstrap=50)
     assert single.values["co-bps"] is not None
     assert set(single.intervals.values()) == {None}
-    assert score(rates, trials, seed=1).intervals == score(rates, trials, seed=1).intervals
-    assert score(rates, trials, seed=1).intervals != score(rates, trials, seed=2).intervals
+    assert single.notes["co-bps"] == "has no interval: 1 trial is scored, it takes 4"
+    assert "(has no interval: 1 trial is scored, it takes 4)" in single.line("co-bps")
+    assert not score(rates, one, bootstrap=0).notes
+    first, again, other = (score(rates, trials, on="train", seed=seed).intervals for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
     both = score(rates, trials, fit="train", on=["train", "val"])
     assert both.split == "train+val"
 

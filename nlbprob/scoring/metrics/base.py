@@ -24,6 +24,8 @@ class Statistic(abc.ABC):
     note: str = ""
     #: Whether its interval takes the bias out: where something is fitted to the scored trials, as null rates are.
     corrects_bias: bool = False
+    #: The highest value there can be, as 1 of R2: its interval is made on the scale -ln(highest - score).
+    highest: float = np.inf
 
     @property
     @abc.abstractmethod

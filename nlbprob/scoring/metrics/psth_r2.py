@@ -119,6 +119,7 @@ class Averages(Statistic):
     """The mean over neurons, each in its own session: R2 of sessions averaged by their numbers of neurons."""
 
     sessions: list[SessionAverages]
+    highest = 1.0
 
     @staticmethod
     def of(scored: ScoredRates) -> "Averages":

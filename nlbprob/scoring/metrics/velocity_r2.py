@@ -30,6 +30,7 @@ class Decoding(Statistic):
     decoded: Float[np.ndarray, "trial time channel"]
     mask: Bool[np.ndarray, "trial decoder"]
     note: str = ""
+    highest = 1.0
 
     @staticmethod
     def of(scored: ScoredRates) -> "Decoding":
