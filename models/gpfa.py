@@ -2,10 +2,10 @@
 
 The model of Yu et al. (2009, J Neurophysiol 102:614): sqrt y[trial, time, neuron] ~ N(c_n'x + d_n, sigma_n^2), each
 latent x_k a Gaussian process over the trial with a timescale of its own. Theirs has the squared-exponential kernel,
-which has no exact state-space form; Matern 5/2, twice differentiable, stands for it. The predicted rate is the
-expected square, (c_n'm + d_n)^2 + Var[c_n'x] + sigma_n^2. It is the classical baseline: use bins of 20 ms or more,
-since roots of counts of zero and one are far from Gaussian, and see poisson_gpfa.py for the same latents under
-Poisson counts.
+which has no exact state-space form; Matern 5/2, twice differentiable, stands for it. Rates come from a Poisson
+regression on the latents' posterior q(x), which the fit makes at its end: E_q[log(1 + exp(a_n'x + b_n))]. It is the
+classical baseline: use bins of 20 ms or more, since roots of counts of zero and one are far from Gaussian, and see
+poisson_gpfa.py for the same latents under Poisson counts.
 """
 
 import nlbprob as nlb

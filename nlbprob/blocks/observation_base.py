@@ -3,7 +3,7 @@
 import abc
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 import jax
 import jax.numpy as jnp
@@ -37,9 +37,15 @@ class Observation(Block, abc.ABC):
     in the predictor, and `predictor_of_mean(mean)`; if it has parameters of its own, `parameters(context)` and
     `start(mean, variance)`. All that inference needs then follows by quadrature; a subclass may replace
     `expected_log_prob` by a closed form.
+
+    Attributes:
+        count_observation: of an observation that is not one of counts (but of their roots, say), the one that predicts
+            counts: `fit` estimates a readout of its own from the latents' posterior, see
+            `nlbprob.posterior.count_readout`. None where counts are predicted by the observation itself.
     """
 
     name = ""
+    count_observation: ClassVar[Optional["Observation"]] = None
 
     def parameters(self, context: Context) -> dict[str, Any]:
         """Sample the observation's own parameters; there are none by default.

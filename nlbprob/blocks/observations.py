@@ -4,7 +4,7 @@ too.
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -140,9 +140,12 @@ class SqrtNormal(dist.Distribution):
 class SqrtGaussian(Gaussian):
     """sqrt y ~ N(eta, sigma_n^2): square roots of counts, whose variance depends on the rate less than that of counts.
 
-    The observation of Gaussian-process factor analysis (Yu et al. 2009, J Neurophysiol 102:614). The expected count is
-    the expected square, E[y] = E[eta]^2 + Var[eta] + sigma_n^2, always above zero. Log likelihoods are densities of
-    sqrt y, not to be compared with those of counts.
+    The observation of Gaussian-process factor analysis (Yu et al. 2009, J Neurophysiol 102:614). It infers the latents.
+    Their posterior q(x) predicts counts by a Poisson regression that a fit makes at its end, see
+    `nlbprob.posterior.count_readout`: E[y] = E_q[log(1 + exp(a_n'x + b_n))]. The link is softplus, since roots that are
+    linear in x have rates that grow far slower than exp(x). The expected square, E[eta]^2 + Var[eta] + sigma_n^2, is a
+    poor rate where counts are mostly 0 or 1; it is used while a fit runs, and in a model with effects. Log likelihoods
+    are densities of sqrt y, not to be compared with those of counts.
 
     Args:
         priors: another prior for "noise_scale".
@@ -150,6 +153,8 @@ class SqrtGaussian(Gaussian):
     Sites:
         - noise_scale [neuron], sigma_n ~ LogNormal(0, 1), in roots of spikes
     """
+
+    count_observation: ClassVar[Observation | None] = Poisson("softplus")
 
     def start(self, mean, variance):
         # Of many spikes the root has a quarter of the variance over the mean, of none or one spike it is the count.

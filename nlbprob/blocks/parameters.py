@@ -8,6 +8,13 @@ from nlbprob.blocks.dynamics import Dynamics
 from nlbprob.blocks.templates import Mixture
 
 
+class CountReadout(NamedTuple):
+    """The baselines and loadings by which counts are predicted, where the observation is not one of counts."""
+
+    baseline: Float[Array, " neuron"]
+    loadings: Float[Array, "neuron latent"]
+
+
 class Parameters(NamedTuple):
     """All that the posterior of a trajectory depends on, at given values of the sites.
 
@@ -20,6 +27,7 @@ class Parameters(NamedTuple):
         effects: the parameters of each effect.
         uncertainty: the covariance of each neuron's (baseline, loadings), over which predictions average; None: zero,
             as at a draw of the parameters.
+        count_readout: by which counts are predicted; None where the readout above does.
     """
 
     dynamics: tuple[Dynamics, ...]
@@ -29,3 +37,4 @@ class Parameters(NamedTuple):
     mixture: Mixture | None = None
     effects: tuple[Any, ...] = ()
     uncertainty: Float[Array, "neuron width width"] | None = None
+    count_readout: CountReadout | None = None

@@ -17,7 +17,7 @@ from nlbprob.arguments import checked_keywords, sequence_of, whole_number
 from nlbprob.blocks import spec
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
-from nlbprob.infer.parameters.sites import parameter_sites
+from nlbprob.infer.parameters.sites import value_sites
 from nlbprob.infer.start.sessions import polar
 from nlbprob.model import Model
 from nlbprob.posterior.posterior import Posterior
@@ -222,7 +222,7 @@ def relabeled(
         orders[name] |= dict.fromkeys((f"{name}_mode", f"{name}_pair"), modes[name])
         if name in labels:
             orders[name] |= dict.fromkeys(("regime", "regime_2", "component"), labels[name])
-    dims = {name: site.dims for name, site in parameter_sites(model, posterior.context).items()}
+    dims = {name: site.dims for name, site in value_sites(model, posterior.context).items()}
     start = 0
     for name in model.readout.names[1:]:  # sites of a function's own do not name their axes
         width = posterior.values[name].shape[1]

@@ -8,7 +8,7 @@ import numpy as np
 
 from nlbprob import files
 from nlbprob.errors import InputError
-from nlbprob.infer.parameters.sites import parameter_sites
+from nlbprob.infer.parameters.sites import value_sites
 from nlbprob.posterior import joint
 from nlbprob.posterior.embed import Embedded, embedded
 from nlbprob.posterior.joint import Contents, Variable
@@ -213,7 +213,7 @@ def parameter_variables(posterior: "Posterior", neurons: np.ndarray, draws: int,
     which is that of the canonical latents.
     """
     model, variables = posterior.model, {}
-    sites = parameter_sites(model, posterior.context)
+    sites = value_sites(model, posterior.context)
     turned = {latent.name for latent in model.latents if latent.rotatable}
     for name, value in posterior.parameters(draws, seed).items():
         block, _, last_name = name.rpartition(".")

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nlbprob.blocks.base import Context
-from nlbprob.infer.parameters.sites import parameters_at
+from nlbprob.infer.parameters.sites import count_readout_names, parameters_at
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.runtime.programs import program
 from nlbprob.model import Model, Parameters
@@ -84,6 +84,9 @@ def parameters(posterior: "FittedModel", theta: Parameters) -> dict[str, np.ndar
         result[f"{prefix}initial_covariance"] = block_turn.T @ chain.initial_covariance @ block_turn
     if theta.mixture is not None:
         result["templates"] = np.asarray(theta.mixture.trajectories) @ turn
+    if theta.count_readout is not None:
+        _, name = count_readout_names(model)
+        result[name] = np.asarray(theta.count_readout.loadings) @ turn
     return result | {name: np.asarray(value) for name, value in theta.observation.items()}
 
 

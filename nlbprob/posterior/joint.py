@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nlbprob.blocks.observations import Observation
 from nlbprob.errors import InputError, suggestion
 from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.trajectories import marginals
 from nlbprob.infer.trajectories.problem import TrialProblem
 from nlbprob.model import Model
 from nlbprob.posterior import predict
@@ -133,9 +135,15 @@ def signed(kind: np.dtype) -> np.dtype:
     return np.dtype(f"i{min(8, 2 * kind.itemsize)}")
 
 
+def counted_by(posterior: "Posterior") -> Observation:
+    """The observation that predicts counts."""
+    observation = posterior.model.observation
+    return observation if posterior.centre.count_readout is None else observation.count_observation or observation
+
+
 def drawn_kind(posterior: "Posterior", trials: "Trials") -> np.dtype:
     """The kind of drawn counts: that of the recorded ones, where both are whole numbers."""
-    observation, parameters = posterior.model.observation, posterior.centre.observation
+    observation, parameters = counted_by(posterior), posterior.centre.observation
     predictor = jnp.zeros((1, 1, posterior.context.n_neurons))
     random = jax.eval_shape(lambda key: observation.distribution(predictor, parameters).sample(key), jax.random.key(0))
     integer = observation.draw(np.random.default_rng(0), np.zeros(1)) is not None or random.dtype.kind in "iub"
@@ -176,7 +184,7 @@ def fill(
 
 def on_host(posterior: "Posterior", seed: int) -> Callable[[np.ndarray], np.ndarray | None] | None:
     """The function that draws counts of given means by NumPy; None where NumPyro's distribution has to draw them."""
-    draw = functools.partial(posterior.model.observation.draw, np.random.default_rng(seed))
+    draw = functools.partial(counted_by(posterior).draw, np.random.default_rng(seed))
     return None if draw(np.zeros(1)) is None else draw
 
 
@@ -195,7 +203,8 @@ def describe(model: Model, options: "Recorded", key, problem: TrialProblem, batc
     """What is recorded of a joint draw, for some of the fit's neurons."""
     observation, neurons = model.observation, np.asarray(options.neurons)
     predictor = x @ problem.loadings.T + problem.offset
-    distribution = observation.distribution(predictor, problem.observation)
+    of_counts, counted = marginals.of_counts(model, problem)
+    distribution = of_counts.distribution(x @ counted.loadings.T + counted.offset, counted.observation)
     zero_variance = jnp.zeros_like(predictor)
     pointwise = observation.expected_log_prob(predictor, zero_variance, batch.counts, problem.observation)[0]
     pointwise = jnp.where(batch.seen, pointwise, 0.0)

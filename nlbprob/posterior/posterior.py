@@ -38,8 +38,8 @@ class Posterior(FittedModel):
     Attributes:
         model: the model that was fitted.
         context: facts of its training data.
-        values: each parameter site at the centre of its posterior.
-        draws: sites [sample, ...] drawn from the posterior.
+        values: each parameter site at the centre of its posterior, and a count readout (see `SqrtGaussian`).
+        draws: the same [sample, ...], drawn from the posterior.
         neuron_ids: the neurons, in the order of the loadings.
         history: columns "stage", "iteration", "elbo" (nats, all training trials) and "seconds".
         config: the settings of the fit, as JSON takes them.

@@ -61,11 +61,12 @@ def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator
     marginals = filtered_marginals if causal else smoothed_marginals
     with precision(posterior.config["precision"]):
         theta, model = jax.tree.map(jnp.asarray, posterior.centre), posterior.model
+    of_latents = theta._replace(count_readout=None)
     size = prediction_chunk(model, trials)
 
     def find(chunk):
         rows, batch = chunk
-        return rows, theta, batch, marginals(model, theta, batch)
+        return rows, theta, batch, marginals(model, of_latents, batch)
 
     width = posterior.config["precision"]
     waiting = chunks(model, posterior.context, trials, size)

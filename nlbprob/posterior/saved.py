@@ -11,7 +11,7 @@ import numpy as np
 
 from nlbprob import __version__
 from nlbprob.blocks.base import Context
-from nlbprob.infer.parameters.sites import Site
+from nlbprob.infer.parameters.sites import Site, count_readout_names, parameter_sites, value_sites
 from nlbprob.model import Model
 from nlbprob.posterior.archive import LIMIT_BYTES, DamageError, Declared
 
@@ -145,6 +145,12 @@ def check_size(model: Model, context: Context) -> None:
         raise DamageError(f"its model has {model.dim} latents, its arrays {context.n_neurons} neurons")
     if 4 * model.dim * context.n_neurons > LIMIT_BYTES:
         raise DamageError(f"its loadings of {context.n_neurons} neurons and {model.dim} latents exceed the memory")
+
+
+def sites(model: Model, context: Context, declared: Mapping[str, Declared]) -> dict[str, Site]:
+    """The sites whose values a file should hold. One that was saved by an earlier version has no count readout."""
+    stored = any(f"values/{name}" in declared for name in count_readout_names(model))
+    return value_sites(model, context) if stored else parameter_sites(model, context)
 
 
 def mismatch(sites: Mapping[str, Site], declared: Mapping[str, Declared]) -> list[str]:

@@ -22,7 +22,6 @@ from nlbprob.blocks import spec
 from nlbprob.blocks.base import Context
 from nlbprob.errors import InputError
 from nlbprob.functions.model import function_model
-from nlbprob.infer.parameters.sites import parameter_sites
 from nlbprob.model import Model
 from nlbprob.posterior import archive, saved
 
@@ -107,7 +106,7 @@ def load(folder: Path, model: Model | Callable | None = None) -> dict[str, Any]:
         context = saved.context_of(facts, archive.unpack(file, ("neuron_ids", "bin_weights")))
     fitted_model = built(facts, context, folder / FACTS) if model is None else given(model, facts, context)
     with reading(folder / FACTS):
-        sites = parameter_sites(fitted_model, context)
+        sites = saved.sites(fitted_model, context, declared)
     if wrong := sorted({name.partition("/")[2] for name in saved.mismatch(sites, declared)}):
         raise InputError(
             f"The posterior in {folder} is of another {'function' if callable(model) else 'model'}: the sites "

@@ -132,13 +132,18 @@ def templates(model: Model, context: Context, values: dict[str, Any], total: tup
 
 
 def readout_terms(
-    model: Model, theta: Parameters, batch: Batch, moments: Moments, responsibility: Float[Array, " row"]
+    model: Model,
+    theta: Parameters,
+    batch: Batch,
+    moments: Moments,
+    responsibility: Float[Array, " row"],
+    of_latents: bool = False,
 ) -> tuple[NeuronTerm, NeuronTerm, NeuronTerm, Float[Array, "row time latent"], Float[Array, "row time latent latent"]]:
     """E_q[log p(y | x)] in each row, bin and neuron, times the row's responsibility: value, slope g and weight w >= 0
-    in the predictor; then the moments of the latents.
+    in the predictor; then the moments of the latents. of_latents: whether `moments` are of them; else of the state.
     """
     problem, batch = trial_problem(model, theta, batch)
-    mean, covariance = cvi.latent_moments(problem, *moments)
+    mean, covariance = moments if of_latents else cvi.latent_moments(problem, *moments)
     centre, variance = likelihood.predictor(problem, mean, covariance)
     terms = model.observation.expected_log_prob(centre, variance, batch.counts, problem.observation)
     value, slope, weight = (jnp.where(batch.seen, t, 0.0) * responsibility[:, None, None] for t in terms)
@@ -162,7 +167,7 @@ def readout_design(mean: Float[Array, "row time latent"]) -> Float[Array, "point
 
 
 def readout_objective(
-    model: Model, theta: Parameters, data: Batch, marginals: StateMarginals, penalty: Penalty
+    model: Model, theta: Parameters, data: Batch, marginals: StateMarginals, penalty: Penalty, of_latents: bool = False
 ) -> ReadoutObjective:
     """E_q[log p(y | x)] + log prior of each neuron, its gradient [neuron, 1 + latent] and curvature, over all chunks.
 
@@ -174,7 +179,7 @@ def readout_objective(
 
     def add(total: ReadoutObjective, chunk: tuple[Batch, StateMarginals]) -> tuple[ReadoutObjective, None]:
         batch, (moments, responsibility) = chunk
-        *terms, mean, covariance = readout_terms(model, theta, batch, moments, responsibility)
+        *terms, mean, covariance = readout_terms(model, theta, batch, moments, responsibility, of_latents)
         value, slope, weight = (term.reshape(-1, term.shape[-1]) for term in terms)
         design = readout_design(mean)
         weighted = (weight.T @ covariance.reshape(-1, size * size)).reshape(-1, size, size)
@@ -200,6 +205,7 @@ def readout(
     marginals: StateMarginals,
     penalty: Penalty,
     steps: int = READOUT_STEPS,
+    of_latents: bool = False,
 ) -> tuple[Parameters, Float[Array, "neuron width width"]]:
     """Damped Newton steps on every neuron's baseline and loadings at once; each neuron keeps a step only if it helps.
 
@@ -215,7 +221,7 @@ def readout(
         theta, size, (value, gradient, curvature) = carry
         change = size[:, None] * jnp.linalg.solve(curvature, gradient[..., None])[..., 0]
         proposal = moved(theta, change)
-        proposed = readout_objective(model, proposal, data, marginals, penalty)
+        proposed = readout_objective(model, proposal, data, marginals, penalty, of_latents)
         slack = jnp.where(jnp.isfinite(value), cvi.tolerance(value.dtype) * jnp.abs(value), 0.0)
         better = proposed[0] >= value - slack
         theta = moved(theta, jnp.where(better[:, None], change, 0.0))

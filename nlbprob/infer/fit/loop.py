@@ -22,12 +22,13 @@ from nlbprob.infer.fit import em_stage
 from nlbprob.infer.fit.setup import Setup
 from nlbprob.infer.fit.state import FitInfo, FitState
 from nlbprob.infer.fit.svi_stage import SVIStage
-from nlbprob.infer.parameters.sites import parameter_sites
+from nlbprob.infer.parameters.sites import count_readout_names, parameter_sites
 from nlbprob.infer.runtime import programs
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.start import warm_start
 from nlbprob.infer.vi.numpyro_guide import NumPyroGuide
 from nlbprob.model import Model
+from nlbprob.posterior.count_readout import with_count_readout
 from nlbprob.posterior.embed import sessions_of
 from nlbprob.posterior.posterior import Posterior
 
@@ -122,7 +123,8 @@ class Steps:
         ids = np.asarray(setup.trials.neurons["id"])
         config, sessions = facts(setup, state), sessions_of(setup.trials)
         config |= {"sessions": sessions} if sessions else {}
-        return Posterior(setup.model, setup.context, values, draws, ids, history(state), config)
+        found = Posterior(setup.model, setup.context, values, draws, ids, history(state), config)
+        return with_count_readout(found, setup.trials)
 
 
 def history(state: FitState) -> dict[str, np.ndarray]:
@@ -214,14 +216,19 @@ def steps(
             check_init(init, model)
         context = init.context
     context = context or Context.of(trials)
-    values = None if init is None else init.values
+    values = None if init is None else site_values(init)
     return Steps(Setup(model, context, trials, config, values, optimizer, room), checkpoint)
+
+
+def site_values(init: Posterior) -> dict[str, np.ndarray]:
+    """The values of the model's sites: all but the count readout, which the fit makes anew."""
+    return {name: value for name, value in init.values.items() if name not in count_readout_names(init.model)}
 
 
 def check_init(init: Posterior, model: Model) -> None:
     """Raise InputError unless this model can start from the values of `init`: the same sites, of the same shapes."""
     needed = {name: site.shape.shape for name, site in parameter_sites(model, init.context).items()}
-    present = {name: np.shape(value) for name, value in init.values.items()}
+    present = {name: np.shape(value) for name, value in site_values(init).items()}
     for name in sorted(needed.keys() | present.keys()):
         if needed.get(name) != present.get(name):
             shapes = (present.get(name), needed.get(name))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
+from nlbprob.blocks.observations import Observation
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import cvi, likelihood
@@ -56,7 +57,18 @@ def mixed(
     return (weights * grouped).sum(1)
 
 
+def of_counts(model: Model, problem: TrialProblem) -> tuple[Observation, TrialProblem]:
+    """The observation that predicts counts, and the problem with its readout."""
+    observation, readout = model.observation.count_observation, problem.count_readout
+    if observation is None or readout is None:
+        return model.observation, problem
+    return observation, problem._replace(
+        loadings=readout.loadings, offset=readout.baseline, observation={}, uncertainty=None
+    )
+
+
 def expected_counts(model: Model, problem: TrialProblem, marginals: Marginals) -> Float[Array, "trial time neuron"]:
     """Expected counts [trial, time, neuron] over the posterior of the latents and their components."""
+    observation, problem = of_counts(model, problem)
     location, variance = likelihood.predictor(problem, marginals.mean, marginals.covariance)
-    return mixed(model.observation.expected_count(location, variance, problem.observation), marginals.responsibility)
+    return mixed(observation.expected_count(location, variance, problem.observation), marginals.responsibility)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, PyTree
 
+from nlbprob.blocks.parameters import CountReadout
 from nlbprob.blocks.trajectory_priors.base import TrajectoryPrior
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.model import Model, Parameters
@@ -33,7 +34,7 @@ class TrialProblem(NamedTuple):
     """A batch of rows at given parameters.
 
     priors: of each block's state; emission H, of each bin or of all: x = H state + shift; predictors are eta = c'x +
-    offset.
+    offset. count_readout: see `Parameters`.
     """
 
     priors: tuple[TrajectoryPrior, ...]
@@ -43,6 +44,7 @@ class TrialProblem(NamedTuple):
     offset: Float[Array, "..."]
     observation: dict[str, Array]
     uncertainty: Float[Array, "neuron width width"] | None
+    count_readout: CountReadout | None
 
     @property
     def chains(self) -> tuple[Chain, ...]:
@@ -81,7 +83,8 @@ def trial_problem(model: Model, theta: Parameters, batch: Batch) -> tuple[TrialP
     batch = repeat(batch, times)
     parts = zip(model.chains, theta.dynamics, chains, strict=True)
     priors = tuple(block.trajectory_prior(dynamics, chain, inside(batch)) for block, dynamics, chain in parts)
-    problem = TrialProblem(priors, emission, shift, theta.loadings, offset, theta.observation, theta.uncertainty)
+    readout = (theta.loadings, offset, theta.observation, theta.uncertainty, theta.count_readout)
+    problem = TrialProblem(priors, emission, shift, *readout)
     return problem, batch
 
 
