@@ -66,6 +66,8 @@ def interruptible() -> Iterator[None]:
     kept = {number: handler for number in SIGNALS if (handler := signal.getsignal(number)) in usual}
     for number in kept:
         signal.signal(number, interrupts.handle)
+    report = sys.unraisablehook
+    sys.unraisablehook = lambda lost: None if lost.exc_type is KeyboardInterrupt else report(lost)  # raised again soon
     try:
         yield
     except Exception as error:
@@ -74,6 +76,7 @@ def interruptible() -> Iterator[None]:
         raise KeyboardInterrupt from error
     finally:
         interrupts.disarm()
+        sys.unraisablehook = report
         for number, handler in kept.items():
             signal.signal(number, handler)
 

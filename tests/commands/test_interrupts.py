@@ -96,6 +96,20 @@ def in_code_that_makes_another_error_of_it():
         raise RuntimeError("the figure cannot be drawn") from error
 
 
+def test_one_that_got_lost_is_not_told_as_another_error(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+
+    def block():
+        in_a_finalizer()
+        time.sleep(20)
+
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        block()
+    assert told == []
+    assert sys.unraisablehook == told.append  # as it was
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     "lost", [in_a_finalizer, in_code_that_catches_everything, in_code_that_makes_another_error_of_it]
