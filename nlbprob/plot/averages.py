@@ -16,6 +16,7 @@ from nlbprob.scoring.smoothing import smooth
 
 if TYPE_CHECKING:
     from nlbprob.posterior.posterior import Posterior
+    from nlbprob.selection.average import Committee
 
 #: Number of neurons shown by default.
 SHOWN = 6
@@ -23,9 +24,9 @@ SHOWN = 6
 SMOOTHING_MS, SMOOTHING_BINS = 50.0, 1.5
 
 
-@style.drawing
+@style.drawing_rates
 def psths(
-    posterior: "Posterior",
+    posterior: "Posterior | Committee",
     trials: Trials,
     ax: Any = None,
     *,
@@ -41,7 +42,7 @@ def psths(
     with the two averages over the trials of `on`.
 
     Args:
-        posterior: of a fit.
+        posterior: of a fit, or a committee of several.
         trials: with the held-out counts seen.
         ax: [neuron, (recorded, model)], or with fewer than two conditions [neuron]; None makes a figure 3.5 inches
             wide, with a legend.

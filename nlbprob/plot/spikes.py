@@ -15,6 +15,7 @@ from nlbprob.scoring.rates import rate_array
 
 if TYPE_CHECKING:
     from nlbprob.posterior.posterior import Posterior
+    from nlbprob.selection.average import Committee
 
 #: Most rows of held-in and of held-out neurons, so that a row stays visible.
 HELDIN_ROWS, HELDOUT_ROWS = 50, 25
@@ -24,9 +25,9 @@ GAP = 2
 EXAMPLES = 2
 
 
-@style.drawing
+@style.drawing_rates
 def rasters(
-    posterior: "Posterior",
+    posterior: "Posterior | Committee",
     trials: Trials,
     ax: Any = None,
     *,
@@ -40,7 +41,7 @@ def rasters(
     neurons are in orange above the gap; their rates are inferred from the other neurons.
 
     Args:
-        posterior: of a fit.
+        posterior: of a fit, or a committee of several.
         trials: with the held-out counts seen.
         ax: two Axes for each trial, [trial, (spikes, rates)]; None makes a figure 3.5 inches wide.
         rates: what `posterior.rates` gives for `trials.hide_heldout()`, where it is known already.

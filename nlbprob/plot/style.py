@@ -17,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from nlbprob.arguments import checked_keywords, instance_of
 from nlbprob.errors import InputError
 from nlbprob.posterior.fitted import FittedModel
+from nlbprob.selection.average import Committee
 
 #: Color on light ground -> name of the CSS variable. Those of conditions differ in lightness too.
 THEME = {
@@ -83,17 +84,22 @@ RC: dict[Any, Any] = {
 }
 
 
-def drawing[F: Callable[..., Any]](function: F) -> F:
-    """A public function that draws a posterior, its first argument, in the look of all figures; arguments checked."""
+def drawing[F: Callable[..., Any]](function: F, kinds: Any = FittedModel) -> F:
+    """A public function that draws a fit of one of these kinds, its first argument, in the look of all figures."""
 
     @functools.wraps(function)
     def draw(posterior: Any, *arguments: Any, **keywords: Any) -> Any:
         caller = f"plot.{function.__name__}"
-        instance_of(posterior, FittedModel, caller, "posterior", "a fit, what nlb.fit returned")
+        instance_of(posterior, kinds, caller, "posterior", "a fit, what nlb.fit returned")
         with mpl.rc_context(RC):
             return function(posterior, *arguments, **keywords)
 
     return cast("F", checked_keywords(draw))
+
+
+def drawing_rates[F: Callable[..., Any]](function: F) -> F:
+    """The same for a function that asks the fit for rates alone, which a committee has as well."""
+    return drawing(function, FittedModel | Committee)
 
 
 def placed(ax: Any, shape: tuple[int, ...], caller: str, height: float, columns: int = 1) -> np.ndarray:

@@ -29,14 +29,14 @@ def section(view: View) -> Section | Absent:
             f"{scored} {view.split} trials from the other neurons alone, both smoothed alike. "
             "The two should have the same shapes in the same order." + view.conditions_left_out
         )
-        pairs = plot.psths(view.posterior, view.trials, [pair() for _ in neurons], **options)
+        pairs = plot.psths(view.fit, view.trials, [pair() for _ in neurons], **options)
         panels = [side_by_side(view, neuron, two) for neuron, two in zip(neurons, pairs, strict=True)]
         return Section("Averages by condition", reading, panels, view.condition_key)
     reading = (
         f"Averages over the {scored} {view.split} trials of held-out neurons: recorded, and as the model infers them "
         "from the other neurons alone, both smoothed alike. No condition was named, so that all trials are averaged."
     )
-    drawn = plot.psths(view.posterior, view.trials, [style.single(122, 32)[1] for _ in neurons], **options)
+    drawn = plot.psths(view.fit, view.trials, [style.single(122, 32)[1] for _ in neurons], **options)
     panels = [alone(view, neuron, axes) for neuron, axes in zip(neurons, drawn, strict=True)]
     return Section("Averages over trials", reading, panels, [(style.MUTED, "recorded"), (style.MODEL, "model")])
 

@@ -26,7 +26,7 @@ def section(view: View) -> Section:
     )
     key = [(style.HELDOUT, "held-out neurons"), (style.HELDIN, "held-in neurons")] if len(heldout) else []
     pairs = [two(len(heldin) + (GAP + len(heldout)) * bool(len(heldout))) for _ in view.examples]
-    plot.rasters(view.posterior, view.trials, pairs, rates=view.rates, which=view.examples)
+    plot.rasters(view.fit, view.trials, pairs, rates=view.rates, which=view.examples)
     words = f"Spikes and inferred rates of {len(heldin)} held-in and {len(heldout)} held-out neurons"
     panels = [Panel.of(above, f"{words}, {above.get_title(loc='left')}") for above, _ in pairs]
     return Section("Single trials", reading, panels, key)
