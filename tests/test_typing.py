@@ -51,15 +51,15 @@ def test_type_checkers_are_told_of_the_names_that_are_public():
     told = {
         (alias.asname, node.module) for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    assert told == set(nlbprob.PUBLIC.items())
+    assert told == {*nlbprob.PUBLIC.items(), *((name, "nlbprob") for name in nlbprob.MODULES)}
 
 
 def test_completion_shows_public_names_alone(fitted, recording):
     named = [name for name in dir(nlbprob) if not name.startswith("__")]
-    assert sorted(named) == sorted(nlbprob.PUBLIC)
+    assert sorted(named) == sorted([*nlbprob.PUBLIC, *nlbprob.MODULES])
     names: dict = {}
     exec("from nlbprob import *", names)
-    assert names.keys() - {"__builtins__"} == nlbprob.PUBLIC.keys()
+    assert names.keys() - {"__builtins__"} == {*nlbprob.PUBLIC, *nlbprob.MODULES}
     shown = {name for name in dir(fitted) if not name.startswith("_")}
     assert shown.isdisjoint({"moments", "causal_moments", "own_loadings", "draw_trials"})
     assert {"rates", "latents", "elbo", "save", "config", "values"} <= shown
