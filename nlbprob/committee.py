@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nlbprob import files
 from nlbprob.errors import InputError, RunExistsError
 from nlbprob.model_file import load_model
-from nlbprob.run import loaded, measure
+from nlbprob.run import loaded, measure, results
 from nlbprob.settings import Settings
 from nlbprob.storage import manifest, reading, staging
 from nlbprob.storage.contents import (
@@ -17,12 +17,11 @@ from nlbprob.storage.contents import (
     read_config,
     read_metrics,
     read_posterior,
-    read_test,
     refuse_committee,
     settings_of,
 )
 from nlbprob.storage.forms import CONFIG
-from nlbprob.storage.origin import check_recording, note_unchecked
+from nlbprob.storage.origin import check_recording
 from nlbprob.storage.reading import check_free, parsed_json, require
 
 if TYPE_CHECKING:
@@ -163,12 +162,7 @@ def report(folder: str | pathlib.Path) -> pathlib.Path:
     from nlbprob.selection.committee_store import read_weights
 
     folder = pathlib.Path(folder)
-    run = require(folder, "config.json", COMMITTEE, MEMBERS, "metrics.json")
-    check_recording(run.manifest.recording, folder, run.manifest.started)
-    config, metrics, tested = read_config(folder), read_metrics(folder), read_test(folder)
-    settings = settings_of(config, folder)
-    note_unchecked(settings.data)
-    trials = loaded(settings, False)
+    config, metrics, tested, _, trials = results(folder, COMMITTEE, MEMBERS)
     models = {}
     for name in read_weights(folder):
         model = load_model(str(folder / MEMBERS / name / "model.py"), **member_settings(folder, name).model_options)

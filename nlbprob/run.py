@@ -258,15 +258,26 @@ def opened(folder: pathlib.Path, progress: bool = False) -> Opened:
     from nlbprob.functions.model import resolve_model
 
     refuse_committee(folder, "this is done with single models")
-    run = reading.require(folder, "config.json", "model.py", "posterior", "metrics.json")
+    config, metrics, tested, settings, trials = results(folder, "model.py", "posterior", progress=progress)
+    model = load_model(str(folder / "model.py"), **settings.model_options)
+    posterior = read_posterior(folder, resolve_model(model, trials))
+    return Opened(config, metrics, tested, settings, trials, model, posterior)
+
+
+def results(
+    folder: pathlib.Path, *files: str, progress: bool = False
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None, Settings, Any]:
+    """Configuration, metrics, test, settings and trials of a run, of one model or of several, that has these files.
+
+    Raises:
+        InputError: the folder holds no such run that is whole, or the recording is no longer the one that was fitted.
+    """
+    run = reading.require(folder, "config.json", *files, "metrics.json")
     check_recording(run.manifest.recording, folder, run.manifest.started)
     config, metrics, tested = read_config(folder), read_metrics(folder), read_test(folder)
     settings = settings_of(config, folder)
     note_unchecked(settings.data)
-    trials = loaded(settings, progress)
-    model = load_model(str(folder / "model.py"), **settings.model_options)
-    posterior = read_posterior(folder, resolve_model(model, trials))
-    return Opened(config, metrics, tested, settings, trials, model, posterior)
+    return config, metrics, tested, settings, loaded(settings, progress)
 
 
 def sources(settings: Settings) -> tuple[Source, ...]:

@@ -143,5 +143,6 @@ def test_a_posterior(fitted):
     assert rows["neurons"] == ["10"]
     assert rows["bins"] == ["20 ms"]
     assert rows["parameters"] == ["<b>own</b>"]
-    assert rows["ELBO"] == [f"{fitted.elbo[-1]:.1f} nats after {len(fitted.elbo)} iterations"]
+    assert rows["ELBO"] == [f"{fitted.config['em_elbo']:.1f} nats after {len(fitted.elbo)} iterations"]
+    assert f"ELBO {rows['ELBO'][0]}" in repr(fitted)
     assert rows["verdict"] == [fitted.verdict]

@@ -44,17 +44,24 @@ class FittedModel:
             vars(self)["model"] = function_model(model, self.context)
 
     def _repr_html_(self) -> str:
-        family, steps = self.config.get("posterior_words") or words_of(self.config["posterior"]), len(self.elbo)
+        family = self.config.get("posterior_words") or words_of(self.config["posterior"])
         rows = [
             *((role, Html(described(block))) for role, block in blocks(self.model)),
             ("latents in all", self.model.dim),
             ("neurons", len(self.neuron_ids)),
             ("bins", f"{self.context.bin_ms:g} ms"),
             ("parameters", family),
-            ("ELBO", f"{self.elbo[-1]:.1f} nats after {steps} iterations" if steps else "not iterated"),
+            ("ELBO", self._bound.removeprefix("ELBO ")),
             ("verdict", self.verdict),
         ]
         return table("Posterior", rows)
+
+    @property
+    def _bound(self) -> str:
+        """EM's last bound in words, which fits can be compared by: it is exact, where SVI's is a noisy estimate."""
+        if not len(self.elbo):
+            return "not iterated"
+        return f"ELBO {self.config.get('em_elbo', self.elbo[-1]):.1f} nats after {len(self.elbo)} iterations"
 
     @property
     def verdict(self) -> str:

@@ -50,11 +50,9 @@ class Posterior(FittedModel):
         return [name for name in super().__dir__() if name not in INTERNAL]
 
     def __repr__(self) -> str:
-        last = self.config.get("em_elbo", self.elbo[-1:])  # exact, where SVI's is a noisy estimate
-        bound = f"ELBO {np.mean(last):.1f} nats after {len(self.elbo)} iterations" if len(self.elbo) else "not iterated"
         return (
             f"Posterior: {self.model.dim} latents, {len(self.neuron_ids)} neurons, bins of {self.context.bin_ms:g} ms; "
-            f"parameters {self.config['posterior']!r}, {bound}\n{self.verdict}"
+            f"parameters {self.config['posterior']!r}, {self._bound}\n{self.verdict}"
         )
 
     def check(self, trials: "Trials") -> None:
