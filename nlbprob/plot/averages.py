@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 import nlbprob.plot.style as style
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
+from nlbprob.plot.given import colors_of, positions
 from nlbprob.plot.trials import Group, average, grouped, legend_label, shown_bins, time_label, time_of
 from nlbprob.scoring.rates import in_splits, rate_array
 from nlbprob.scoring.smoothing import smooth
@@ -60,7 +61,10 @@ def psths(
     """
     check_trials(trials, "plot.psths")
     scored = np.ones(len(trials), bool) if on is None else in_splits(trials, on, "on")
-    chosen = busiest(trials) if neurons is None else np.asarray(neurons)
+    colors_of(colors, "plot.psths")
+    chosen = busiest(trials)
+    if neurons is not None:
+        chosen = positions(neurons, trials.n_neurons, "plot.psths", "neurons", "neurons")
     if rates is None:
         values = np.zeros(trials.counts.shape)
         values[scored] = posterior.rates(trials[scored].hide_heldout()).values

@@ -10,8 +10,10 @@ from matplotlib.axes import Axes
 
 import nlbprob.plot.style as style
 from nlbprob.data.handed import check_trials
+from nlbprob.data.tables import shortened
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
+from nlbprob.plot.given import colors_of, inferred, positions
 from nlbprob.plot.trials import SINGLE, Group, average, grouped, legend_label, shown_bins, spread, time_label, time_of
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def latents(
     Raises:
         InputError: the trials are not of this recording, or other Axes are needed.
     """
-    shown = courses(posterior, trials, latents, colors, which)
+    shown = courses("plot.latents", posterior, trials, latents, colors, which)
     fractions = variance_fractions(posterior)
     array = style.placed(ax, (min(LATENTS, shown.mean.shape[2]),), "latents", height=1.5, columns=2)
     for latent, axes in enumerate(array):
@@ -104,11 +106,8 @@ def trajectories(
     Raises:
         InputError: there is no such latent, the trials are not of this recording, or other Axes are needed.
     """
-    shown = courses(posterior, trials, latents, colors, which)
-    dim = shown.mean.shape[2]
-    chosen = [pair for pair in PAIRS if max(pair) < dim] if pairs is None else list(pairs)
-    if not chosen or any(len(pair) != 2 or not 0 <= min(pair) <= max(pair) < dim for pair in chosen):
-        raise InputError(f"plot.trajectories: pairs {chosen} are no pairs of {dim} latents, such as (0, 1).")
+    shown = courses("plot.trajectories", posterior, trials, latents, colors, which)
+    chosen = pairs_of(pairs, shown.mean.shape[2])
     array = style.placed(
         ax, (len(chosen),), "trajectories", height=2.9 if len(chosen) == 1 else 1.9, columns=min(2, len(chosen))
     )
@@ -117,6 +116,20 @@ def trajectories(
     if ax is None:
         style.add_legend(array)
     return array
+
+
+def pairs_of(pairs: Any, dim: int) -> list[tuple[int, int]]:
+    """Pairs of so many latents; by default those of the first three. Raises InputError where there are none."""
+    if pairs is None and dim > 1:
+        return [pair for pair in PAIRS if max(pair) < dim]
+    try:
+        array = np.asarray([] if pairs is None else pairs)
+    except ValueError:  # of entries that differ in length
+        array = np.zeros(0)
+    if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "iu" or not np.isin(array, range(dim)).all():
+        shown = "" if pairs is None else f" {shortened(repr(pairs), 60)}"
+        raise InputError(f"plot.trajectories: pairs{shown} are no pairs of {dim} latents, such as [(0, 1)].")
+    return [(int(first), int(second)) for first, second in array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,21 +153,23 @@ class Courses:
 
 
 def courses(
+    caller: str,
     posterior: "Posterior",
     trials: Trials,
     latents: "xarray.Dataset | None",
     colors: dict[str, str] | None,
     which: Sequence[int] | Int[np.ndarray, " shown"] | None,
 ) -> Courses:
-    """What `latents` and `trajectories` draw; their arguments."""
-    check_trials(trials, "plot")
+    """What the caller, `latents` or `trajectories`, draws; the other arguments are its own."""
+    check_trials(trials, caller)
+    colors_of(colors, caller)
+    rows = None if which is None else positions(which, len(trials), caller, "which")
     moments = posterior.latents(trials) if latents is None else latents
-    if moments["mean"].shape[:2] != trials.counts.shape[:2]:
-        raise InputError(f"plot: latents of {moments['mean'].shape[0]} trials do not fit {len(trials)} trials.")
+    moments = inferred(moments, ("mean", "covariance"), trials, caller, "latents")
     variance = np.maximum(np.diagonal(moments["covariance"].values, axis1=2, axis2=3), 0)
     inside = (np.arange(trials.n_bins) < shown_bins(trials)[:, None])[:, :, None]
     mean, sd = (np.where(inside, values, np.nan) for values in (moments["mean"].values, np.sqrt(variance)))
-    rows = spread(np.arange(len(trials)), len(SINGLE)) if which is None else np.asarray(which)[: len(SINGLE)]
+    rows = spread(np.arange(len(trials)), len(SINGLE)) if rows is None else rows[: len(SINGLE)]
     singles = [
         Group(f"trial {trials.table['id'][row]}", color, np.array([row]))
         for row, color in zip(rows, SINGLE, strict=False)

@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 import nlbprob.plot.style as style
+from nlbprob.arguments import real_number
+from nlbprob.plot.given import inferred
 
 if TYPE_CHECKING:
     import xarray
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Decay times beyond so many trials are no longer told apart.
 FOREVER = 100.0
+#: What is drawn of each mode.
+SHOWN = ("mean_frequency_hz", "mean_decay_ms", "frequency_hz", "decay_ms")
 
 
 @style.drawing
@@ -41,9 +45,10 @@ def modes(
     Raises:
         InputError: no block has a transition matrix of its own.
     """
-    found = posterior.dynamics() if dynamics is None else dynamics
+    found = inferred(posterior.dynamics() if dynamics is None else dynamics, SHOWN, None, "plot.modes", "dynamics")
     axes = style.placed(ax, (1,), "modes", height=2.9)[0]
-    longest = posterior.context.n_bins * posterior.context.bin_ms if longest_ms is None else float(longest_ms)
+    longest = posterior.context.n_bins * posterior.context.bin_ms
+    longest = longest if longest_ms is None else real_number(longest_ms, "plot.modes", "longest_ms", above=0)
     frequency, decay = found["mean_frequency_hz"].values, found["mean_decay_ms"].values
     widths = found["decay_ms"].values
     between = np.stack([decay, decay], 1)

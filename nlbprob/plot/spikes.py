@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 import nlbprob.plot.style as style
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
+from nlbprob.plot.given import positions
 from nlbprob.plot.trials import shown_bins, spread, time_label, time_of, trial_name
 from nlbprob.scoring.rates import rate_array
 
@@ -54,7 +55,8 @@ def rasters(
         InputError: the trials or rates are not of this recording, or other Axes are needed.
     """
     check_trials(trials, "plot.rasters")
-    rows = spread(np.arange(len(trials)), EXAMPLES) if which is None else np.asarray(which)
+    rows = spread(np.arange(len(trials)), EXAMPLES)
+    rows = rows if which is None else positions(which, len(trials), "plot.rasters", "which")
     some = trials[rows]
     values = (
         rate_array(posterior.rates(some.hide_heldout()), some) if rates is None else rate_array(rates, trials)[rows]

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 import nlbprob.plot.style as style
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
+from nlbprob.plot.given import inferred
 from nlbprob.plot.trials import average, shown_bins, spread, time_label, time_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def regimes(
         InputError: no block switches, the trials are not of this recording, or other Axes are needed.
     """
     check_trials(trials, "plot.regimes")
-    found = posterior.regimes(trials) if regimes is None else regimes
+    found = inferred(posterior.regimes(trials) if regimes is None else regimes, (), trials, "plot.regimes", "regimes")
     array = style.placed(ax, (len(found), 2), "regimes", height=1.7)
     for (name, probability), (above, below) in zip(found.items(), array, strict=True):
         strips(above, trials, probability.values)

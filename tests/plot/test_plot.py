@@ -336,3 +336,38 @@ def test_unknown_keywords_are_refused(name):
 def test_what_is_no_posterior_is_named(case, name):
     with pytest.raises(nlb.InputError, match=f"plot.{name}: posterior is of type Trials: give a fit"):
         getattr(plot, name)(case.trials, *[case.trials] * (name not in ("modes", "learning")))
+
+
+def other_trials(case):
+    latents = case.latents.isel(trial=slice(None, None, -1))
+    return latents.assign_coords(trial=case.trials.table["id"][::-1])
+
+
+LATENTS = {"latents", "trajectories"}
+WRONG = {
+    "a dataset of nothing": ("latents", xarray.Dataset(), LATENTS, "give what posterior.latents"),
+    "no color": ("colors", {"0": "rde"}, LATENTS | {"psths"}, r"colors\['0'\] is no color of matplotlib"),
+    "no trial": ("which", [], LATENTS | {"rasters"}, "none of the 12 trials is selected"),
+    "a trial that is not there": ("which", [12], LATENTS | {"rasters"}, "whole numbers below 12"),
+    "a neuron that is not there": ("neurons", [9], {"psths"}, "neurons is of type list; neurons: expected a mask or"),
+    "dynamics of another kind": ("dynamics", xarray.Dataset({"a": 1}), {"modes"}, "give what posterior.dynamics"),
+    "no length": ("longest_ms", float("nan"), {"modes"}, "longest_ms=nan.*finite number, above zero"),
+    "a length of nothing": ("longest_ms", 0, {"modes"}, "longest_ms=0.*above zero"),
+}
+CASES = [(name, figure) for name, (_, _, figures, _) in WRONG.items() for figure in sorted(figures)]
+
+
+@pytest.mark.parametrize(("name", "figure"), CASES, ids=[f"{figure}: {name}" for name, figure in CASES])
+def test_what_is_of_the_wrong_kind_is_told_with_the_remedy(case, name, figure):
+    argument, value, _, message = WRONG[name]
+    trials = [] if figure == "modes" else [case.trials]
+    known = {"latents": case.latents} if figure in LATENTS else {"rates": case.rates} if figure == "psths" else {}
+    with pytest.raises(nlb.InputError, match=f"plot.{figure}.*{message}"):
+        getattr(plot, figure)(case.posterior, *trials, **known | {argument: value})
+
+
+@pytest.mark.parametrize("figure", sorted(LATENTS))
+def test_latents_of_other_trials_are_refused(case, figure):
+    for latents in (other_trials(case), case.latents.isel(trial=slice(5))):
+        with pytest.raises(nlb.InputError, match=f"plot.{figure}: latents are of other trials than those handed over"):
+            getattr(plot, figure)(case.posterior, case.trials, latents=latents)
