@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nlbprob.arguments import checked_keywords
+from nlbprob.arguments import checked_keywords, described
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     import xarray
 
 AXES = ("trial", "time", "neuron")
-SCALARS = ("forward_bins", "condition", "behavior_name", "lag_ms", "source")
+SIGNAL = ("trial", "time", "channel")
+SCALARS = ("condition", "behavior_name", "lag_ms", "source")
+#: Attributes of a dataset: the bin width, and the other scalars as JSON.
+ATTRIBUTES = ("trials", "bin_ms")
 
 
 @checked_keywords
@@ -68,7 +71,7 @@ def to_xarray(trials: Trials) -> "xarray.Dataset":
     }
     coordinates: dict[str, Any] = {"time": ("time", trials.time_ms, {"units": "ms", "long_name": "left bin edge"})}
     if trials.behavior is not None:
-        variables["behavior"] = (("trial", "time", "channel"), trials.behavior, {"long_name": trials.behavior_name})
+        variables["behavior"] = (SIGNAL, trials.behavior, {"long_name": trials.behavior_name})
         coordinates["channel"] = ("channel", list(trials.behavior_channels))
     for name, values in trials.inputs.items():
         variable = safe(f"input_{name}")
@@ -81,7 +84,8 @@ def to_xarray(trials: Trials) -> "xarray.Dataset":
                 name = safe(column) if safe(column) not in taken else safe(f"{axis}_{column}")
                 taken.add(name)
                 coordinates[name] = (axis, values, {"column": column})
-    scalars = {name: getattr(trials, name) for name in SCALARS}
+    forward_ms = trials.time_ms[trials.window_bins] if trials.forward_bins else None
+    scalars = {name: getattr(trials, name) for name in SCALARS} | {"forward_ms": forward_ms}
     attributes = {"bin_ms": trials.bin_ms, "trials": json.dumps(scalars)}
     return xarray.Dataset(variables, coordinates, attributes)
 
@@ -93,33 +97,62 @@ def safe(name: str) -> str:
 
 @checked_keywords
 def from_xarray(dataset: "xarray.Dataset") -> Trials:
-    """The Trials that `to_xarray` made the dataset of.
+    """The Trials that `to_xarray` made the dataset of, or of a part of it.
 
     Args:
-        dataset: what `to_xarray` returned; counts that became NaN since, by `where` say, are unseen.
+        dataset: what `to_xarray` returned, its dimensions in any order; counts that became NaN since, by `where` say,
+            are unseen.
 
     Raises:
-        InputError: a part of it is missing.
+        InputError: it is another dataset, or a part or a dimension of it is missing.
     """
-    missing = [name for name in ("counts", "seen", "trials", "bin_ms") if name not in {*dataset, *dataset.attrs}]
-    if missing:
-        raise InputError(f"dataset: {', '.join(missing)} is missing; hand over what Trials.to_xarray returned.")
+    scalars = scalars_of(dataset)
+    counts, seen = (values_of(dataset[name], AXES) for name in ("counts", "seen"))
+    has_count = ~np.isnan(counts) if counts.dtype.kind == "f" else np.ones(counts.shape, dtype=bool)
     tables: dict[str, dict[str, np.ndarray]] = {axis: {"id": dataset[axis].values} for axis in ("neuron", "trial")}
     for coordinate in dataset.coords.values():
         if "column" in coordinate.attrs:
             tables[str(coordinate.dims[0])][coordinate.attrs["column"]] = coordinate.values
-    behavior = dataset.get("behavior")
-    counts, seen = (dataset[name].transpose(*AXES).values for name in ("counts", "seen"))
-    has_count = ~np.isnan(counts) if counts.dtype.kind == "f" else np.ones(counts.shape, dtype=bool)
+    inputs = {entry.attrs["input"]: entry for entry in dataset.values() if "input" in entry.attrs}
+    channels = {"behavior": values_of(dataset["behavior"], SIGNAL)} if "behavior" in dataset else {}
     return Trials(
         counts=np.where(has_count, counts, 0),
         seen=has_count & np.equal(seen, 1).astype(bool),  # a NaN among them is no 1
-        bin_ms=float(dataset.attrs["bin_ms"]),
         neurons=tables["neuron"],
         table=tables["trial"],
         time_ms=dataset["time"].values,
-        behavior=None if behavior is None else behavior.values,
-        behavior_channels=() if behavior is None else tuple(map(str, dataset["channel"].values)),
-        inputs={entry.attrs["input"]: entry.values for entry in dataset.values() if "input" in entry.attrs},
-        **json.loads(dataset.attrs["trials"]),
+        behavior_channels=tuple(map(str, dataset["channel"].values)) if channels else (),
+        inputs={name: values_of(entry, (*SIGNAL[:2], f"{entry.name}_channel")) for name, entry in inputs.items()},
+        **channels,
+        **scalars,
     )
+
+
+def scalars_of(dataset: Any) -> dict[str, Any]:
+    """The fields of Trials that stand in the attributes of a dataset. Raises InputError where it is another dataset."""
+    of = "hand over what Trials.to_xarray returned"
+    if not (hasattr(dataset, "data_vars") and hasattr(dataset, "coords")):
+        raise InputError(f"dataset: is {described(dataset)}; {of}.")
+    present = {*dataset.variables, *dataset.attrs}
+    for names in (("counts", "seen", *ATTRIBUTES), AXES):
+        if missing := [name for name in names if name not in present]:
+            raise InputError(f"dataset: {', '.join(missing)} is missing; {of}.")
+    try:
+        scalars = dict(json.loads(dataset.attrs["trials"]))
+        fields: dict[str, Any] = {"bin_ms": float(dataset.attrs["bin_ms"])}
+        forward_ms = scalars.pop("forward_ms", None)
+        if forward_ms is not None:  # a part of the bins has other forward bins than all of them
+            fields["forward_bins"] = int((dataset["time"].values > forward_ms - fields["bin_ms"] / 2).sum())
+    except (TypeError, ValueError):
+        raise InputError(f"dataset: its attributes {', '.join(ATTRIBUTES)} are damaged; {of}.") from None
+    return scalars | fields
+
+
+def values_of(array: "xarray.DataArray", dims: tuple[str, str, str]) -> np.ndarray:
+    """The values of an array with its dimensions in this order. Raises InputError where it has others."""
+    if set(array.dims) != set(dims):
+        raise InputError(
+            f"dataset: {array.name} is of ({', '.join(map(str, array.dims))}), not of ({', '.join(dims)}); choose with "
+            "a list, isel(trial=[3]), which keeps a dimension."
+        )
+    return array.transpose(*dims).values

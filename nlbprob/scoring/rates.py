@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Num
 
 from nlbprob.arguments import described
 from nlbprob.data.handed import check_trials
-from nlbprob.data.tables import unmasked
+from nlbprob.data.tables import as_numbers, unmasked
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError, suggestion
 from nlbprob.scoring.metrics.limits import LARGEST_RATE
@@ -55,12 +55,14 @@ def rate_array(
     check_trials(trials, caller)
     if isinstance(rates, Trials) or callable(getattr(rates, "rates", None)):
         raise InputError(f"{name}: {described(rates)}; hand over rates, posterior.rates(trials.hide_heldout('val')).")
+    if hasattr(rates, "data_vars"):
+        raise InputError(f"{name}: is {described(rates)} of xarray; hand over one of its arrays, dataset['rates'].")
     if hasattr(rates, "dims"):
         if set(rates.dims) != set(AXES):
             raise InputError(f"{name}: dimensions are {tuple(rates.dims)}; they must be {AXES}.")
         rates = rates.transpose(*AXES)
         check_labels(rates, trials, name)
-    array = unmasked(rates)
+    array = as_numbers(unmasked(rates))
     if array.shape != trials.counts.shape:
         raise InputError(
             f"{name}: shape {array.shape} is not that of the trials, {trials.counts.shape} (trial, time with "
@@ -76,6 +78,10 @@ def check_labels(rates: "xarray.DataArray", trials: Trials, name: str) -> None:
     for axis, ids in (("trial", trials.table["id"]), ("neuron", trials.neurons["id"])):
         if axis in rates.coords and not np.array_equal(rates[axis].values, ids):
             raise InputError(f"{name}: {axis} ids or their order are not those of the trials; select the same ones.")
+    time = rates["time"].values if "time" in rates.coords else trials.time_ms
+    comparable = time.shape == trials.time_ms.shape and time.dtype.kind in "uif"
+    if comparable and not np.allclose(time, trials.time_ms, rtol=0, atol=trials.bin_ms / 100):
+        raise InputError(f"{name}: times of bins or their order are not those of the trials; select the same ones.")
     if rates.attrs.get("units", "spikes/bin") != "spikes/bin":
         raise InputError(f"{name}: units are {rates.attrs['units']!r}; scores take spikes/bin.")
     bin_ms = rates.attrs.get("bin_ms", trials.bin_ms)

@@ -1,5 +1,7 @@
 """To xarray and back, through memory and through a netCDF file."""
 
+import itertools
+
 import numpy as np
 import pytest
 import xarray
@@ -100,6 +102,46 @@ def test_round_trip_of_any_trials(seed, columns):
         time_ms=2.5 * np.arange(shape[1]),
     )
     assert_same(trials, Trials.from_xarray(trials.to_xarray()))
+
+
+def square():
+    """As many trials as bins, neurons and channels, so that no shape says which axis is which."""
+    values = np.random.default_rng(0).normal(size=(4, 4, 4))
+    counts = np.random.default_rng(1).poisson(1.0, size=(4, 4, 4))
+    return Trials.from_arrays(counts, 5.0, behavior=values, inputs={"go": values + 1}, forward_bins=1)
+
+
+@pytest.mark.parametrize("dims", list(itertools.permutations(("trial", "time", "neuron"))))
+def test_dimensions_come_in_any_order(dims):
+    for trials in (full(), square()):
+        assert_same(Trials.from_xarray(trials.to_xarray().transpose(*dims, ...)), trials)
+
+
+def test_a_part_of_the_bins_has_the_forward_bins_that_are_among_them():
+    dataset = full().to_xarray()
+    assert Trials.from_xarray(dataset.isel(time=slice(1, 4))).forward_bins == 1
+    assert Trials.from_xarray(dataset.isel(time=slice(0, 3))).forward_bins == 0
+    with pytest.raises(InputError, match="forward_bins: 2 leaves no scored bin of 2"):
+        Trials.from_xarray(dataset.isel(time=slice(3, 5)))
+
+
+DAMAGES = {
+    "one trial": (lambda d: d.isel(trial=3), r"counts is of \(time, neuron\), not of .* isel\(trial=\[3\]\)"),
+    "one channel": (lambda d: d.isel(channel=0), r"behavior is of \(trial, time\)"),
+    "a signal of neurons": (lambda d: d.where(d.counts < 2), r"behavior is of \(trial, time, channel, neuron\)"),
+    "attributes that are no JSON": (lambda d: d.assign_attrs(trials="{"), "attributes trials, bin_ms are damaged"),
+    "attributes that are no table": (lambda d: d.assign_attrs(trials="[3]"), "attributes trials, bin_ms are damaged"),
+    "a bin width in words": (lambda d: d.assign_attrs(bin_ms="wide"), "attributes trials, bin_ms are damaged"),
+    "no times": (lambda d: d.drop_vars("time"), "dataset: time is missing"),
+    "an array": (lambda d: d.counts, "dataset: is an array of shape"),
+    "counts": (lambda d: d.counts.values, "dataset: is an array of shape"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), DAMAGES.values(), ids=DAMAGES)
+def test_a_dataset_that_was_changed_is_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        Trials.from_xarray(change(full().to_xarray()))
 
 
 def test_another_dataset_is_refused():

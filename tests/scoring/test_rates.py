@@ -15,6 +15,8 @@ def test_labels_go_on_and_come_off(make_trials):
     np.testing.assert_array_equal(rate_array(labeled.transpose("neuron", "time", "trial"), trials), rates)
     np.testing.assert_array_equal(rate_array(rates, trials), rates)
     assert rate_array(rates.astype(np.float32), trials).dtype == np.float64
+    for kind in (object, ">f8"):
+        np.testing.assert_array_equal(rate_array(rates.astype(kind), trials), rates)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,9 @@ def test_labels_go_on_and_come_off(make_trials):
     [
         (lambda r: r.isel(neuron=slice(None, None, -1)), "neuron ids or their order"),
         (lambda r: r.assign_coords(trial=r["trial"] + 1), "trial ids or their order"),
+        (lambda r: r.isel(time=slice(None, None, -1)), "times of bins or their order"),
+        (lambda r: r.assign_coords(time=r["time"] + 20), "times of bins or their order"),
+        (lambda r: r.to_dataset(), "is of type Dataset of xarray; hand over one of its arrays"),
         (lambda r: r.rename(time="bin"), "dimensions are"),
         (lambda r: r.assign_attrs(units="Hz"), "units are 'Hz'"),
         (lambda r: r.assign_attrs(bin_ms=5.0), "bins are 5 ms wide, those of the trials 20 ms"),
