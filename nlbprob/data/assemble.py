@@ -24,6 +24,7 @@ from nlbprob.data.plausible import (
     stretch,
 )
 from nlbprob.data.series import Series
+from nlbprob.data.spike_trains import check_trains
 from nlbprob.data.trials import Trials
 from nlbprob.data.units import Units
 from nlbprob.data.windows import Windows, without
@@ -51,6 +52,7 @@ def assemble(units: Units, table: Table, series: Series | None, options: dict[st
         note_stray(units, notes)
     recording, units = units, chosen_units(units, options["units"])
     units = dataclasses.replace(units, columns=with_unique_ids(units.columns, "units", notes))
+    check_trains(units, options["bin_ms"], notes)
     heldout, seeds = heldout_of(units.columns, options["heldout"], options["seed"])
     table = with_unique_ids(table, "trials", notes)
     split, split_seeds = split_of(table, options["split"], options["condition"], options["seed"])

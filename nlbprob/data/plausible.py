@@ -4,9 +4,10 @@ Each check adds a note with numbers, or raises InputError where nothing sensible
 """
 
 import numpy as np
-from jaxtyping import Bool, Float, Num, UInt
+from jaxtyping import Bool, Float, UInt
 
 from nlbprob.data.clock import singles, step_s
+from nlbprob.data.outliers import far_out
 from nlbprob.data.series import Series
 from nlbprob.data.units import Units
 from nlbprob.data.windows import Windows, touching_s
@@ -27,10 +28,10 @@ SLOWEST_HZ, FASTEST_HZ, LONG_PAUSE_S = 0.1, 1000.0, 1.0
 FAR_LONGER, LONGER = 100, 20
 #: Entries (trial, bin, unit) above which padding to one trial that is far too long would exhaust the memory.
 MOST_ENTRIES = 4e9
+#: Entries that no machine holds, whatever the trials' lengths.
+IMPOSSIBLE_ENTRIES = 1e12
 #: A signal without a value in such a fraction of the bins is worth a note, and one whose steps differ by such a factor.
 OFTEN_MISSING, UNEVEN = 0.1, 2.0
-#: Values of a signal so many times as far from its median as the given fraction of them are faults of a sensor.
-FAR_OUT, NEARLY_ALL_VALUES = 100.0, 0.99
 
 
 def ids(table: Table, mask: np.ndarray, most: int | None = 20) -> str:
@@ -92,6 +93,11 @@ def check_events(table: Table, name: str, align_s: Float[np.ndarray, " trial"], 
 def check_lengths(table: Table, windows: Windows, n_units: int, notes: list[str]) -> None:
     """A trial far longer than the others, to which all are padded. Raises InputError where memory would not do."""
     usual, longest = float(np.median(windows.bins)), windows.n_bins
+    if usual * len(windows.bins) * n_units > IMPOSSIBLE_ENTRIES:
+        raise InputError(
+            f"bin_ms: {len(windows.bins)} trials of {usual:.3g} bins and {n_units} units are more than any memory "
+            "holds; choose wider bins or shorter windows, both in ms."
+        )
     if longest <= LONGER * max(usual, 1) or longest * len(windows.bins) <= LONGER / 2 * windows.bins.sum():
         return
     seconds = windows.bin_ms / 1000
@@ -268,20 +274,3 @@ def check_behavior(
         f"{len(series.times)} samples from {stretch(*series.times[[0, -1]])}, {steps} apart, and is never "
         "carried over a gap"
     )
-
-
-def far_out(values: Num[np.ndarray, "trial time channel"], name: str | None) -> list[str]:
-    """A note where a few values of a channel lie so far from the others that any R2 follows them alone."""
-    found = 0
-    for channel in np.moveaxis(values, 2, 0):
-        kept = channel[np.isfinite(channel)].astype(np.float64) / 4  # sums of any two are finite
-        if len(kept):
-            away = np.abs(kept - np.median(kept))
-            usual = np.quantile(away, NEARLY_ALL_VALUES)
-            found += int((away / FAR_OUT > usual).sum()) if usual > 0 else 0
-    if not found:
-        return []
-    return [
-        f"behavior: {found} values of {name!r} lie over {FAR_OUT:g} times as far from the median as "
-        f"{NEARLY_ALL_VALUES:.0%} do, and scores of decoding follow them; mark them NaN if they are faults"
-    ]

@@ -73,6 +73,8 @@ class Series:
                 f"behavior {name!r}: expected numbers (sample, channel) with one time a sample, got values "
                 f"{values.dtype} {values.shape} and times {times.shape}."
             )
+        if not values.size:
+            raise InputError(f"behavior {name!r}: has no sample, or no channel: {values.shape}; name another series.")
         notes: list[str] = []
         times, values = timed(name, times, values.astype(np.float64), notes)
         infinite = np.isinf(values)
@@ -112,7 +114,10 @@ def once(
     number = np.add.reduceat(present, first, axis=0, dtype=np.int64)
     total = np.add.reduceat(np.where(present, values, 0) * HEADROOM, first, axis=0)
     repeated = int(np.sum(np.diff(np.r_[first, len(times)]) > 1))
-    notes.append(f"behavior: {repeated} times of {name!r} come more than once; their samples are averaged")
+    notes.append(
+        f"behavior: {repeated} times of {name!r} come more than once; their samples are averaged, {len(times)} to "
+        f"{len(first)}"
+    )
     mean = np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0) / HEADROOM
     return times[first], mean
 

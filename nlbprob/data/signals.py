@@ -99,7 +99,7 @@ def sample_times(series: TimeSeries, number: int, title: str) -> Float[np.ndarra
 
 def refuse_transposed(values: np.ndarray, times: Sequence[float] | np.ndarray, title: str) -> None:
     """Raise InputError where the first axis of the values is not time, as the format has it."""
-    if values.ndim == 2 and values.shape[1] > values.shape[0] and len(times) in (values.shape[0], values.shape[1]):
+    if values.ndim == 2 and values.shape[1] > values.shape[0] > 0 and len(times) in (values.shape[0], values.shape[1]):
         raise InputError(
             f"{title}: has {values.shape[0]} samples of {values.shape[1]} channels; is it transposed? The format has "
             "time first: write data[time, channel]."

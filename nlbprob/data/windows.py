@@ -10,6 +10,8 @@ from nlbprob.data.clock import FINEST_S, is_single, singles, step_s
 from nlbprob.errors import InputError
 
 CLOCK_MS = 1e-6  # lengths in ms that differ by less are the same
+LONGEST_BINS = 1e9  # no window holds more
+MOST_BINS = 2**50  # more than any recording has, and few enough that sums over trials stay whole numbers
 TOUCHING_S = 1e-6  # intervals closer than this, or than their clock tells apart, leave no gap between them
 
 
@@ -90,11 +92,16 @@ def bin_number(
 ) -> Int[np.ndarray, "*shape"]:
     """floor(time / bin), where a time that may be on an edge, by its error, belongs to the bin that the edge opens."""
     # The quotient of two decimals can fall short of a whole number by its own rounding (0.3 / 0.1 < 3).
-    return np.floor((time_ms + error_ms + 1000 * FINEST_S) / bin_ms + 1e-9).astype(np.int64)
+    number = np.floor((time_ms + error_ms + 1000 * FINEST_S) / bin_ms + 1e-9)
+    return np.clip(number, -MOST_BINS, MOST_BINS).astype(np.int64)
 
 
 def whole_bins(length_ms: float | int, bin_ms: float | int, field: str) -> int:
     """length / bin. Raises InputError unless it is a whole number."""
+    if length_ms / bin_ms > LONGEST_BINS:
+        raise InputError(
+            f"{field}: {length_ms:g} ms hold more than {LONGEST_BINS:g} bins of {bin_ms:g} ms; is it in ms?"
+        )
     bins = round(length_ms / bin_ms)
     if abs(bins * bin_ms - length_ms) > CLOCK_MS:
         raise InputError(

@@ -249,6 +249,8 @@ BAD = {
     "silent units": ({"units": "id == 14"}, "units: all . units are silent"),
     "window": ({"window_ms": (0, 205)}, "window_ms: 205 ms is not a whole number of 10 ms bins"),
     "forward": ({"window_ms": (0, 200), "forward_ms": 55}, "forward_ms: 55 ms is not a whole number of 10 ms bins"),
+    "endless": ({"window_ms": (0, 200), "forward_ms": 1e30}, r"forward_ms: 1e\+30 ms hold more than 1e\+09 bins of 10"),
+    "too fine": ({"bin_ms": 1e-9}, "bin_ms: 12 trials of .* bins and 8 units are more than any memory holds"),
     "outside": ({"window_ms": (1e6, 1e6 + 100)}, "obs_intervals: no bin of a trial .* lies inside one; are both in s"),
     "bin": ({"bin_ms": 600}, "bin_ms: no trial lasts a whole bin of 600 ms"),
     "intervals": ({"intervals": "trails"}, "no intervals table 'trails'; .*chunk_ms.* Did you mean 'trials'"),

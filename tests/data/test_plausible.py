@@ -175,7 +175,7 @@ def test_one_stray_spike_makes_no_recording(write_nwb, recipe):
 
 
 UNEVEN = {
-    "each time twice": (np.repeat(np.arange(0, 17, 0.02), 2), 0.0, "850 times of 'x' come more than once; their"),
+    "each time twice": (np.repeat(np.arange(0, 17, 0.02), 2), 0.0, "times of 'x' come more than once; their"),
     "two rates": (np.r_[np.arange(0, 8, 0.001), np.arange(8, 17, 0.01)], 0.0, "'x' are unevenly spaced, 1 to 10 ms"),
     "a quarter": (np.arange(0, 5, 0.01), 0.75, "'x' has no value in 75% of the bins of the trials; it has 500 samples"),
     "without a time": (np.r_[np.arange(0, 17, 0.01), np.nan, np.nan], 0.0, "2 of 1702 samples of 'x' have no time"),
@@ -189,6 +189,7 @@ def test_behavior_that_is_lost_or_was_mended_is_noted(times, missing, message):
     trials = trials_of(trains(), behavior=(times, values), behavior_name="x", bin_ms=5)
     (note,) = [note for note in trials.source["notes"] if "behavior" in note]
     assert message in note
+    assert "averaged" not in note or (note.startswith("behavior: 850 times of") and note.endswith(", 1700 to 850"))
     found = trials.behavior[..., 0]
     assert np.isnan(found).mean() == pytest.approx(missing, abs=0.01)
     centers = START[:, None] + 0.005 * (np.arange(100) + 0.5)
@@ -265,6 +266,10 @@ def test_behavior_far_from_all_other_values_is_noted():
     smooth[2, 3, 1] = 1e9
     (note,) = from_arrays(counts, 20.0, behavior=smooth).source["notes"]
     assert note.startswith("behavior: 1 values of 'behavior' lie over 100 times")
+    smooth[2, 3, 1] = 0.0
+    smooth.ravel()[::40] = -9999.0  # a number that stands for no value
+    (note,) = from_arrays(counts, 20.0, behavior=smooth).source["notes"]
+    assert note.startswith("behavior: 13 values of 'behavior' lie over 100 times as far from the median as 94% do")
     rare = np.zeros((5, 50, 1))
     rare[1, 1] = 1.0  # an event is no fault
     assert from_arrays(counts, 20.0, behavior=rare).source["notes"] == []
