@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt
 
-from nlbprob.data.tables import as_table, unmasked
+from nlbprob.data.tables import as_numbers, as_table, native, unmasked
 from nlbprob.errors import InputError, printable, suggestion
 
 COUNT_TYPES = (np.uint8, np.uint16, np.uint32)
@@ -32,7 +32,7 @@ def as_counts(counts: Any, seen: Bool[np.ndarray, "trial time neuron"] | None) -
     Raises:
         InputError: a recorded count is negative, fractional, NaN or infinite.
     """
-    array = np.asarray(counts)
+    array = as_numbers(np.asarray(counts))
     if array.dtype in COUNT_TYPES:
         return array
     if array.dtype.kind not in "buif":
@@ -96,14 +96,17 @@ def as_positions(chosen: Any, length: int) -> Int[np.ndarray, " chosen"]:
             " trials.table['id'], and trials.select(trials=..., neurons=...)."
         )
     if isinstance(chosen, slice):
-        return as_index(np.arange(length)[chosen], length, "trials")
+        try:
+            chosen = np.arange(length)[chosen]
+        except (TypeError, ValueError) as error:  # ends that are no whole numbers, or a step of zero
+            raise InputError(f"trials[{chosen}]: {error}; a slice counts positions, from 0 to {length}.") from None
     single = np.ndim(chosen) == 0 and np.asarray(chosen).dtype.kind in "ui"
     return as_index([chosen] if single else chosen, length, "trials")
 
 
 def as_series(values: Any, shape: tuple[int, int], field: str) -> Float[np.ndarray, "trial time channel"]:
     """Covariates in bins, as floats [trial, time, channel]; NaN where masked. Raises InputError for other shapes."""
-    array = unmasked(values)
+    array = native(as_numbers(unmasked(values)))
     if array.ndim != 3 or array.shape[:2] != shape or array.dtype.kind not in "buif":
         raise InputError(
             f"{field}: expected numbers of shape ({shape[0]}, {shape[1]}, channels), got {array.dtype} {array.shape}."

@@ -12,9 +12,11 @@ from nlbprob.data.checks import three_axes
 from nlbprob.data.kinds import as_given, check_spike_times, entries
 from nlbprob.data.neighbours.quantities import magnitude, seconds
 from nlbprob.data.options import resolve
-from nlbprob.data.plausible import FASTEST_HZ, far_out
+from nlbprob.data.outliers import far_out
+from nlbprob.data.plausible import FASTEST_HZ, NO_CHANCE
 from nlbprob.data.series import Series
-from nlbprob.data.tables import as_table, columns_of, unmasked
+from nlbprob.data.spike_trains import alike
+from nlbprob.data.tables import as_numbers, as_table, columns_of, unmasked
 from nlbprob.data.trials import Trials
 from nlbprob.data.units import Units
 from nlbprob.errors import InputError
@@ -89,6 +91,9 @@ def from_arrays(
 def with_notes(trials: Trials) -> Trials:
     """The trials, with a note where they have more spikes a second than neurons fire, or behavior no sensor gives."""
     notes = [] if trials.behavior is None else far_out(trials.behavior, trials.behavior_name)
+    enough = (trials.counts.sum(axis=(0, 1)) >= NO_CHANCE) & (np.ptp(trials.counts, axis=(0, 1)) > 0)
+    columns = [trials.counts[..., unit].tobytes() if some else b"" for unit, some in enumerate(enough)]
+    notes.extend(alike(columns, trials.neurons["id"].tolist(), "counts: neurons", "counts in every bin"))
     hz = 1000 / trials.bin_ms * float(trials.counts.mean(where=trials.seen))
     if hz > FASTEST_HZ:
         notes.append(f"counts: neurons fire at {hz:.0f} Hz on average; are bins {trials.bin_ms:g} ms wide, and not s?")
@@ -127,6 +132,8 @@ def padded(values: Any, field: str, fill: Any = 0) -> tuple[np.ndarray, np.ndarr
         InputError: it is no array or list of arrays, or the trials differ in more than their length.
     """
     if getattr(values, "ndim", 0):
+        if {"trial", "time"} <= set(getattr(values, "dims", ())):  # names of axes are believed, not their order
+            values = values.transpose("trial", "time", ...)
         array = as_given(values, field)  # a mask stays
         return array, np.ones(array.shape[:2], dtype=bool)
     given = entries(values, field, "an array with the axes trial and time first, or a list of arrays, one a trial")
@@ -208,7 +215,8 @@ def from_spike_times(
     if behavior is not None:
         times, values = behavior
         times = in_seconds(times, "behavior: times")
-        series = Series.from_samples(behavior_name, times, unmasked(values), channels=tuple(behavior_channels))
+        values = as_numbers(unmasked(values))
+        series = Series.from_samples(behavior_name, times, values, channels=tuple(behavior_channels))
         options["behavior"] = behavior_name
     resolved = resolve(bin_ms=bin_ms, **options)
     return assemble(units_of(columns, spike_times, obs_intervals), rows, series, resolved, None)

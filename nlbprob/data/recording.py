@@ -64,4 +64,5 @@ def read_table(nwbfile: NWBFile, name: str) -> Columns:
     for required in ("start_time", "stop_time"):
         if required not in columns or columns[required].dtype.kind not in "uif":
             raise InputError(f"the table {name!r} needs a column {required!r} with one time (s) a row; write it again.")
+        columns[required] = columns[required].astype(np.float64)  # whole seconds of few bits would overflow as ms
     return columns

@@ -91,7 +91,21 @@ def as_column(values: Any, length: int, field: str) -> np.ndarray:
         column = np.char.decode(column, "utf-8", "backslashreplace")
     if column.dtype.kind not in "buifU":
         raise InputError(f"{field}: expected numbers, booleans or strings, got {column.dtype}; leave the column out.")
-    return np.array([printable(text) for text in column], dtype=str) if column.dtype.kind == "U" else column
+    return np.array([printable(text) for text in column], dtype=str) if column.dtype.kind == "U" else native(column)
+
+
+def native(array: np.ndarray) -> np.ndarray:
+    """The array in this machine's byte order, which is all that JAX and pandas take."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def as_numbers(values: np.ndarray) -> np.ndarray:
+    """An array of objects that are numbers, some of them perhaps missing, as floats; any other array as it is."""
+    if values.dtype.kind != "O" or not all(
+        isinstance(v, numbers.Real | np.bool_) or is_missing(v) for v in values.flat
+    ):
+        return values
+    return np.array([np.nan if is_missing(value) else float(value) for value in values.flat]).reshape(values.shape)
 
 
 def unmasked(values: Any) -> np.ndarray:

@@ -1,11 +1,14 @@
 """Cutting a recording into pieces and joining them again."""
 
+import h5py
 import numpy as np
 import pytest
 
+from nlbprob.data.nwb import load
 from nlbprob.data.pieces import cut, join
 from nlbprob.data.units import Units
 from nlbprob.errors import InputError
+from tests.data.conftest import Recipe, write
 
 
 def table(spans, split, **columns):
@@ -69,3 +72,24 @@ def test_what_cannot_be_cut_is_refused():
         cut(recorded([2.0, 3.0]), 2010, 50)
     with pytest.raises(InputError, match="no recording to cut"):
         cut(recorded([]), 2000, 50)
+
+
+@pytest.mark.parametrize("kind", ["u1", "i1", "i2", "u2", ">i2", "u8", ">f8"])
+def test_whole_seconds_of_few_bits_are_joined_as_floats_are(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    start = np.arange(2.0, 82.0, 4.0)
+    recipe = Recipe(
+        [np.sort(rng.uniform(0, 90, 900)) for _ in range(4)], trials={"start_time": start, "stop_time": start + 4}
+    )
+    path = write(tmp_path / "a.nwb", recipe)
+    options = {"bin_ms": 10, "join": True, "split": "none", "heldout": "none"}
+    wanted = load(path, **options)
+    with h5py.File(path, "r+") as file:
+        trials = file["intervals/trials"]
+        for name in ("start_time", "stop_time"):
+            attributes, values = dict(trials[name].attrs), trials[name][:].astype(kind)
+            del trials[name]
+            trials.create_dataset(name, data=values).attrs.update(attributes)
+    found = load(path, **options)
+    np.testing.assert_array_equal(found.counts, wanted.counts)
+    np.testing.assert_array_equal(found.table["stop_time"], wanted.table["stop_time"])

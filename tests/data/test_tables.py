@@ -1,10 +1,12 @@
 """Columns from dicts, DataFrames, structured and masked arrays: what is missing is missing, whatever held it."""
 
 import datetime
+import itertools
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray
 
 from nlbprob.data import Trials
 from nlbprob.data.checks import whole
@@ -180,3 +182,54 @@ def test_names_of_channels_and_columns_hold_no_control_characters():
     assert trials.behavior_channels == ("\\x1b[2J",)
     assert trials.behavior_name == "hand\\x07"
     assert "si\\x1bde" in trials.table
+
+
+def test_columns_and_signals_of_another_byte_order_are_turned_into_this_machines():
+    signal = np.random.default_rng(0).normal(size=(4, 6, 2))
+    trials = Trials.from_arrays(
+        COUNTS.astype(">i4"),
+        5.0,
+        table={"x": np.arange(4).astype(">i4"), "y": np.arange(4).astype(">f8"), "z": np.array(list("abcd"), ">U1")},
+        behavior=signal.astype(">f8"),
+        inputs={"go": signal.astype(">f4")},
+    )
+    arrays = [*trials.table.values(), trials.behavior, trials.inputs["go"], trials.counts]
+    assert all(array.dtype.isnative for array in arrays)
+    np.testing.assert_array_equal(trials.behavior, signal)
+    assert trials.to_dataframe().query("x > 1 and y < 3")["z"].tolist() == ["c"]
+
+
+def test_numbers_in_arrays_of_objects_are_numbers():
+    signal = np.random.default_rng(0).normal(size=(4, 6, 2))
+    held = signal.astype(object)
+    held[0, 0, 0], held[1, 2, 1] = None, pd.NA
+    trials = Trials.from_arrays(COUNTS.astype(object), 5.0, behavior=held, inputs={"go": signal.astype(object)})
+    np.testing.assert_array_equal(trials.counts, COUNTS)
+    np.testing.assert_array_equal(trials.inputs["go"], signal)
+    signal[0, 0, 0] = signal[1, 2, 1] = np.nan
+    np.testing.assert_array_equal(trials.behavior, signal)
+    with pytest.raises(InputError, match="behavior: expected numbers"):
+        Trials.from_arrays(COUNTS, 5.0, behavior=signal.astype(str).astype(object))
+
+
+def test_named_axes_are_believed_and_not_their_order():
+    axes = ("trial", "time", "neuron")
+    counts = xarray.DataArray(np.random.default_rng(0).poisson(0.5, (4, 4, 4)), dims=axes)
+    signal = xarray.DataArray(np.random.default_rng(1).normal(size=(4, 4, 4)), dims=("trial", "time", "channel"))
+    seen = counts < 2
+    wanted = Trials.from_arrays(counts.values, 5.0, seen=seen.values, behavior=signal.values)
+    for order in itertools.permutations(axes):
+        turned = signal.transpose(*order[:2], "channel") if "neuron" not in order[:2] else signal.T
+        found = Trials.from_arrays(counts.transpose(*order), 5.0, seen=seen.transpose(*order), behavior=turned)
+        for name in ("counts", "seen", "behavior"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
+
+
+def test_a_slice_counts_positions():
+    trials = Trials.from_arrays(COUNTS, 5.0)
+    assert len(trials[1:3]) == 2
+    with pytest.raises(InputError, match="^trials: none of the 4 trials is selected; choose at least one.$"):
+        trials[3:3]
+    for chosen in (slice("a", "b"), slice(0.0, 2.0), slice(0, 2, 0)):
+        with pytest.raises(InputError, match=r"trials\[slice\(.*\)\]: .*; a slice counts positions, from 0 to 4"):
+            trials[chosen]

@@ -17,7 +17,7 @@ def neuron_columns(neurons: Any, ids: np.ndarray) -> Table:
         ids: of the units.
 
     Raises:
-        InputError: it does not have a value for every unit.
+        InputError: it does not have a value for every unit, or two rows for one.
     """
     columns = columns_of(neurons)
     if columns is None:
@@ -40,8 +40,12 @@ def in_order(table: Table, ids: np.ndarray, counted: bool) -> Table:
         ids: of the units.
         counted: the ids of the table merely count its rows and do not identify units.
     """
-    rows = {str(name): row for row, name in enumerate(table["id"].tolist())}
-    wanted = [str(name) for name in ids.tolist()]
+    names = [key(name) for name in table["id"].tolist()]
+    rows = {name: row for row, name in enumerate(names)}
+    wanted = [key(name) for name in ids.tolist()]
+    if len(rows) < len(names):
+        twice = next(name for row, name in enumerate(names) if rows[name] != row)
+        raise InputError(f"neurons['id']: {twice} comes more than once; give one row a unit.")
     missing = [name for name in wanted if name not in rows]
     if missing and counted and np.array_equal(table["id"], np.arange(len(ids))):
         return {name: values for name, values in table.items() if name != "id"}
@@ -49,3 +53,9 @@ def in_order(table: Table, ids: np.ndarray, counted: bool) -> Table:
         raise InputError(f"neurons: no row for unit {missing[0]}; give one row for each of the {len(ids)} units.")
     chosen = [rows[name] for name in wanted]
     return {name: values[chosen] for name, values in table.items() if name != "id"}
+
+
+def key(identity: Any) -> str:
+    """An id as text; 1.0, which pandas makes of 1 in a column with missing values, is 1."""
+    whole = isinstance(identity, float) and identity.is_integer()
+    return str(int(identity)) if whole else str(identity)

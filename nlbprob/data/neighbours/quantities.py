@@ -1,13 +1,17 @@
 """Numbers with a unit, as libraries hold them, to plain arrays; times come out in seconds."""
 
+import numbers
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from nlbprob.arguments import described
-from nlbprob.data.tables import is_missing, of_objects, unmasked
+from nlbprob.data.stored import flat
+from nlbprob.data.tables import as_numbers, is_missing, of_objects, unmasked
 from nlbprob.errors import InputError
+
+DATES = "holds dates; hand over seconds since the start of the recording"
 
 
 def seconds(values: Any, field: str, aligned: bool = False) -> Float[np.ndarray, " time"]:
@@ -27,12 +31,15 @@ def seconds(values: Any, field: str, aligned: bool = False) -> Float[np.ndarray,
         values = in_place(values, field)
     array = magnitude(values, field, time=True)
     if array.dtype.kind == "M":
-        raise InputError(f"{field}: holds dates; hand over seconds since the start of the recording.")
+        raise InputError(f"{field}: {DATES}.")
     if array.size == 0:
         return np.zeros(0)
-    array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-    if array.dtype.kind == "O" and array.ndim == 0:
-        raise InputError(f"{field}: expected one list of times in s, got something {described(values)}.")
+    array = flat(array)
+    if array.dtype.kind == "O":
+        odd = next((value for value in array.flat if not isinstance(value, numbers.Real)), array.flat[0])
+        if hasattr(odd, "isoformat"):
+            raise InputError(f"{field}: {DATES}.")
+        raise InputError(f"{field}: expected one list of times in s, got something {described(odd)}.")
     if array.ndim != 1 or array.dtype.kind not in "uif":
         raise InputError(f"{field}: expected one list of times in s, got {array.dtype} of shape {array.shape}.")
     return array.astype(np.float64)
@@ -74,4 +81,7 @@ def magnitude(values: Any, field: str, time: bool = False) -> np.ndarray:
         array = np.asanyarray(values)
     except ValueError:
         raise InputError(f"{field}: holds lists that differ in length; expected one list of numbers.") from None
+    if time and array.dtype.kind == "O":
+        spans = all(hasattr(value, "total_seconds") for value in array.flat)
+        array = np.vectorize(lambda span: span.total_seconds())(array) if spans and array.size else as_numbers(array)
     return array / np.timedelta64(1, "s") if array.dtype.kind == "m" else array

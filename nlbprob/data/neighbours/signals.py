@@ -7,6 +7,7 @@ import numpy as np
 
 from nlbprob.data.neighbours.quantities import magnitude, seconds
 from nlbprob.data.series import Series
+from nlbprob.data.tables import as_numbers
 from nlbprob.errors import InputError
 
 FORMS = (
@@ -31,6 +32,7 @@ def series_of(signal: Any, name: str) -> Series:
     values = magnitude(values, "behavior")
     if isinstance(values, np.ma.MaskedArray):
         values = np.ma.filled(values.astype(np.float64), np.nan)
+    values = as_numbers(values)
     if len(channels) != (values.shape[1] if values.ndim > 1 else 1) or channels == counted(len(channels)):
         channels = ()
     return Series.from_samples(name, seconds(times, "behavior", aligned=True), values, channels)

@@ -36,6 +36,10 @@ FORMS = {
     "time differences": pd.DataFrame(
         {"start": pd.to_timedelta(START, "s"), "stop": pd.to_timedelta(STOP, "s"), "side": SIDE, "go": GO}
     ),
+    "structured array": np.array(
+        list(zip(START, STOP, SIDE, GO, strict=True)),
+        dtype=[("start_time", "f8"), ("stop_time", ">f8"), ("side", "U1"), ("go", "f8")],
+    ),
     "IntervalSet": nap.IntervalSet(START, STOP, metadata={"side": SIDE, "go": GO}),
     "Interval": td.Interval(start=START, end=STOP, side=np.array(SIDE), go=GO),
     "Epoch": neo.Epoch(START * pq.s, (STOP - START) * pq.s, array_annotations={"side": SIDE, "go": 1000 * GO * pq.ms}),
