@@ -6,7 +6,7 @@ from typing import Any
 from nlbprob.errors import InputError
 from nlbprob.settings import Settings
 from nlbprob.storage import reading
-from nlbprob.storage.forms import CONFIG, METRICS, RECORD, SCORES, conform, shown
+from nlbprob.storage.forms import CONFIG, METRICS, RECORD, SCORES, shown
 
 #: The record of a test.
 RECORD_NAME = "test.json"
@@ -22,7 +22,7 @@ def read_config(folder: pathlib.Path) -> dict[str, Any]:
 def read_metrics(folder: pathlib.Path) -> dict[str, Any]:
     """metrics.json of a run that is done."""
     metrics = reading.read_json(folder, "metrics.json", METRICS)
-    conform(metrics, METRICS | {metrics["split"]: SCORES}, "metrics.json")
+    reading.check_form(folder / "metrics.json", metrics, METRICS | {metrics["split"]: SCORES})
     return shown(metrics)
 
 

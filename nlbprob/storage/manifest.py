@@ -15,11 +15,25 @@ from typing import Any
 from nlbprob import __version__, files
 from nlbprob.errors import InputError, printable
 from nlbprob.storage.command import Command
+from nlbprob.storage.forms import conform
 from nlbprob.storage.origin import Source
 
 NAME = "manifest.json"
 FORMAT = 1
 STATES = ("running", "interrupted", "failed", "done")
+#: What manifest.json holds.
+FORM = {
+    "format": int,
+    "state": str,
+    "command": {"words": [str], "folder": str},
+    "started": str,
+    "ended": (str, None),
+    "reason": (str, None),
+    "versions": {str: str},
+    "recording": [{"path": str, "size": int, "stamps": [int], "sha256": (str, None)}],
+    "files": {str: {"size": int, "sha256": str}},
+    "writes": [str],
+}
 #: Packages whose versions decide a run's numbers.
 PACKAGES = ("jax", "jaxlib", "numpyro", "optax", "numpy", "scipy", "pynwb", "h5py", "xarray", "arviz")
 
@@ -109,7 +123,7 @@ def read(folder: pathlib.Path) -> Manifest | None:
         raise InputError(f"{path}: is of a later version of nlbprob; install that one to read the run.")
     try:
         return parsed(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # an InputError is a ValueError
         raise InputError(damaged(path, printable(str(error))[:200])) from error
 
 
@@ -121,8 +135,9 @@ def damaged(path: pathlib.Path, what: str) -> str:
     )
 
 
-def parsed(content: dict[str, Any]) -> Manifest:
+def parsed(content: Any) -> Manifest:
     """A manifest from JSON. Raises KeyError, TypeError or ValueError where it is none."""
+    conform(content, FORM, "it")
     if content["format"] != FORMAT or content["state"] not in STATES:
         raise ValueError("its format or its state is unknown")
     files = {inside(name): Entry(whole(each["size"]), text(each["sha256"])) for name, each in content["files"].items()}

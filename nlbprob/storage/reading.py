@@ -245,10 +245,20 @@ def parsed_json(path: pathlib.Path, form: Any) -> dict[str, Any]:
     """A JSON file of a run. Raises InputError where it does not hold what it should."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=float)
-        conform(content, form, path.name)
     except (OSError, ValueError, RecursionError) as error:
-        what = str(error) if isinstance(error, InputError) else "it is no JSON"
-        raise InputError(
-            f"{path}: the file is damaged ({printable(what)[:200]}); fit again, or take a copy."
-        ) from error
+        raise InputError(refusal(path, "it is no JSON")) from error
+    check_form(path, content, form)
     return content
+
+
+def check_form(path: pathlib.Path, content: Any, form: Any) -> None:
+    """Raise InputError where the content of a JSON file of a run does not have a form, see `conform`."""
+    try:
+        conform(content, form, path.name)
+    except InputError as error:
+        raise InputError(refusal(path, str(error))) from error
+
+
+def refusal(path: pathlib.Path, what: str) -> str:
+    """The message about a JSON file of a run that cannot be used."""
+    return f"{path}: the file is damaged ({printable(what)[:200]}); fit again, or take a copy."

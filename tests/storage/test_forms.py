@@ -2,10 +2,12 @@
 
 import contextlib
 import copy
+import re
 
 import pytest
 
 from nlbprob.errors import InputError
+from nlbprob.storage import manifest
 from nlbprob.storage.forms import METRICS, conform, shown
 from tests import runs
 
@@ -59,3 +61,17 @@ def test_what_does_not_conform_is_named_with_its_place(change, message):
 
 def test_texts_are_shown_without_control_characters():
     assert shown({"a\x1b": ["\x9b", 1, None]}) == {"a\\x1b": ["\\x9b", 1, None]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("null", "it holds 'None' in the place of a table"),
+        ("{}", "it lacks 'format'"),
+        ('{"format": 1, "state": 3}', "it: state holds '3' in the place of a text"),
+    ],
+)
+def test_a_manifest_of_another_form_is_told_in_words(tmp_path, content, message):
+    (tmp_path / manifest.NAME).write_text(content)
+    with pytest.raises(InputError, match=re.escape(f"manifest.json: the run's manifest is damaged ({message});")):
+        manifest.read(tmp_path)
