@@ -13,6 +13,8 @@ from nlbprob.errors import InputError, suggestion
 from nlbprob.options import SEEDS
 
 LARGEST_SEED = SEEDS - 1
+#: No array is longer along any axis.
+LARGEST_SIZE = 2**31 - 1
 #: Longest value that a message repeats, in characters.
 LONGEST_VALUE = 60
 #: What other packages call an argument -> what it may be called here.
@@ -159,7 +161,7 @@ def whole_number(value: Any, caller: str, name: str, least: int = 0, most: int |
         caller: the function that took it, for messages.
         name: of the argument, for messages.
         least: smallest value that is allowed.
-        most: largest value that is allowed; None: there is none.
+        most: largest value that is allowed; None: any that an array can be long.
 
     Raises:
         InputError: it is no whole number (True and False are none), or not from `least` to `most`.
@@ -168,8 +170,9 @@ def whole_number(value: Any, caller: str, name: str, least: int = 0, most: int |
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = None
-    if number is None or number < least or (most is not None and number > most):
-        limits = f"at least {least}" if most is None else f"from {least} to {most}"
+    if number is None or not least <= number <= (LARGEST_SIZE if most is None else most):
+        too_large = number is not None and number > LARGEST_SIZE
+        limits = f"at least {least}" if most is None and not too_large else f"from {least} to {most or LARGEST_SIZE}"
         written = f"; write {int(value)}" if isinstance(value, float) and value.is_integer() and value >= least else ""
         raise InputError(f"{named(caller, name, value)}: it must be a whole number, {limits}{written}.")
     return number

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import IO, Any
 
+from nlbprob.arguments import instance_of
 from nlbprob.errors import printable
 
 #: What to do about an error of the system that ends the writing of a file.
@@ -31,6 +32,21 @@ class WriteError(OSError):
     """A file could not be written; the message names the file, the reason and the remedy."""
 
 
+def path_of(value: Any, caller: str, name: str, example: str) -> pathlib.Path:
+    """The path that was handed over.
+
+    Args:
+        value: the argument.
+        caller: the function that took it, for messages.
+        name: of the argument, for messages.
+        example: a path that would do.
+
+    Raises:
+        InputError: it is none.
+    """
+    return pathlib.Path(instance_of(value, str | os.PathLike, caller, name, f"a path, such as {example!r}"))
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
     """A file to write to that takes the place of `path` once the block has ended well, and leaves no trace otherwise.
@@ -46,6 +62,11 @@ def replacing(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
         WriteError: the system does not take the file.
     """
     path = pathlib.Path(path)
+    if path.is_dir():
+        raise WriteError(f"{printable(str(path))} cannot be written: it is a folder; name a file.")
+    if not path.parent.is_dir():
+        where = printable(str(path.parent))
+        raise WriteError(f"{printable(str(path))} cannot be written: there is no folder {where}; make it first.")
     temporary = None
     try:
         with translated(path):

@@ -18,6 +18,7 @@ from nlbprob.arguments import checked_keywords, instance_of, nearest, real_numbe
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError, suggestion
+from nlbprob.files import path_of
 from nlbprob.functions.model import resolve_model
 from nlbprob.model import Model
 
@@ -261,4 +262,4 @@ def write_nwb(folder: "str | Path", simulated: Simulated) -> tuple["Path", "Path
     from nlbprob.data.write import write_pair
 
     instance_of(simulated, Simulated, "write_nwb", "simulated", "what nlb.simulate returned")
-    return write_pair(folder, simulated.trials)
+    return write_pair(path_of(folder, "write_nwb", "folder", "recording"), simulated.trials)

@@ -17,6 +17,7 @@ import pytest
 import nlbprob as nlb
 from nlbprob import arguments
 from tests.damage.worker import Outcome, Worker, attempt
+from tests.reporting.conftest import case_of, simulated
 
 COUNTS = np.random.default_rng(0).poisson(0.3, (20, 20, 8))
 
@@ -165,6 +166,9 @@ FITS: dict[str, tuple[Callable[[], Any], str]] = {
     "align: one": (lambda: nlb.align(model()), "align: posteriors is of type Model"),
     "align: none": (lambda: nlb.align([]), "align(posteriors=[])"),
     "check_counts": (lambda: nlb.check_counts(trials()), "posterior.to_arviz(trials)"),
+    "draws of any number": (lambda: choose(folds=10**30), "choose(folds=1000000000.*from 2 to 2147483647"),
+    "a submission without a path": (lambda: nlb.write_submission(None, 1, trials()), "path=None.*'submission.h5'"),
+    "a folder in numbers": (lambda: nlb.write_nwb(3, nlb.reaches(trials=20, neurons=12)), "folder=3): give a path"),
 }
 
 
@@ -269,7 +273,49 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
     "no folder": (lambda: nlb.Posterior.load(), "Posterior.load: missing a required argument: 'folder'"),
 }
 
+
 #: What a user only gets back or derives classes from, and the errors.
+@functools.cache
+def drawn() -> Any:
+    """A posterior with its trials and latents, made without a fit."""
+    return case_of(*simulated(), dim=3)
+
+
+def of_posterior(name: str, *arguments: Any, **options: Any) -> Any:
+    return getattr(drawn().posterior, name)(*arguments, **options)
+
+
+def figure(name: str, **options: Any) -> Any:
+    trials_shown = () if name == "modes" else (drawn().trials,)
+    known = {"latents": drawn().latents} if name in ("latents", "trajectories") else {}
+    return getattr(nlb.plot, name)(drawn().posterior, *trials_shown, **known | options)
+
+
+READINGS = {
+    "dynamics: draws": (lambda: of_posterior("dynamics", draws=10**30), "draws=1000.*from .* to 2147483647"),
+    "parameters: draws": (lambda: of_posterior("parameters", draws=10**30), "draws=1000.*from .* to 2147483647"),
+    "latents: causal": (lambda: of_posterior("latents", drawn().trials, causal=COUNTS), "causal is an array.*True or"),
+    "rates: causal": (lambda: of_posterior("rates", drawn().trials, causal="yes"), "causal='yes'.*True or False"),
+    "rates: far": (lambda: of_posterior("rates", drawn().trials, beyond_ms=1e30), "beyond_ms=1e+30.*below"),
+    "netcdf nowhere": (lambda: of_posterior("to_netcdf", None, drawn().trials), "path=None): give a path, such as"),
+    "netcdf of nothing": (lambda: of_posterior("to_netcdf", "a.nc", None), "to_netcdf(trials=None): hand over Trials"),
+    "a form": (lambda: of_posterior("to_arviz", drawn().trials, log_likelihood=COUNTS), "log_likelihood=array"),
+    "latents as text": (lambda: figure("latents", latents="x"), "plot.latents: latents is of type str; give what post"),
+    "latents as a dict": (lambda: figure("trajectories", latents={}), "plot.trajectories: latents is of type dict"),
+    "latents as an array": (lambda: figure("latents", latents=COUNTS), "latents is an array of shape (20, 20, 8)"),
+    "colors as a number": (lambda: figure("latents", colors=3), "colors=3): give a color for each condition"),
+    "colors as text": (lambda: figure("psths", colors="x"), "plot.psths(colors='x'): give a color for each condition"),
+    "trials by name": (lambda: figure("rasters", which="x"), "plot.rasters: which is of type str; trials: expected a"),
+    "one trial": (lambda: figure("trajectories", which=3), "which is of type int; trials: expected a mask or whole"),
+    "one neuron": (lambda: figure("psths", neurons=1), "neurons is of type int; neurons: expected a mask or whole"),
+    "one latent": (lambda: figure("trajectories", pairs=3), "pairs 3 are no pairs of 3 latents"),
+    "pairs in decimals": (lambda: figure("trajectories", pairs=[(0.0, 1.0)]), "pairs [(0.0, 1.0)] are no pairs of 3"),
+    "pairs that differ": (lambda: figure("trajectories", pairs=[(0, 1), (2,)]), "are no pairs of 3 latents"),
+    "dynamics as text": (lambda: figure("modes", dynamics="x"), "dynamics is of type str; give what"),
+    "a length as text": (lambda: figure("modes", longest_ms="x"), "plot.modes(longest_ms='x').*finite number"),
+    "regimes as text": (lambda: figure("regimes", regimes="x"), "regimes is of type str; give what posterior.regimes"),
+}
+
 NOT_CALLED = {
     *("Aligned", "Choice", "Committee", "Difference", "FitInfo", "FitState", "Replication", "Scores", "Simulated"),
     *("Observation", "Shrinkage", "Family", "Statistic", "ScoredRates"),
@@ -279,7 +325,7 @@ UNKNOWN: dict[str, tuple[Callable[[], Any], str]] = {
     name: (functools.partial(lambda name: getattr(nlb, name)(none_such=1), name), f"{name}: ")
     for name in sorted(nlb.PUBLIC.keys() - NOT_CALLED)
 }
-KINDS = {"part": PARTS, "fit": FITS, "data": DATA, "unknown keyword": UNKNOWN}
+KINDS = {"part": PARTS, "fit": FITS, "data": DATA, "reading": READINGS, "unknown keyword": UNKNOWN}
 CASES = {f"{kind}: {name}": case for kind, cases in KINDS.items() for name, case in cases.items()}
 
 

@@ -26,6 +26,14 @@ def test_a_file_has_the_permissions_that_others_of_the_user_have(tmp_path):
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
 
 
+def test_a_place_that_takes_no_file_is_told(tmp_path):
+    with pytest.raises(files.WriteError, match="cannot be written: it is a folder; name a file"):
+        files.write_bytes(tmp_path, b"")
+    with pytest.raises(files.WriteError, match="cannot be written: there is no folder .*none; make it first"):
+        files.write_bytes(tmp_path / "none" / "a.txt", b"")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("number", "remedy"), [(errno.ENOSPC, "free some space"), (errno.EACCES, "permission")])
 def test_an_error_of_the_system_names_file_and_remedy(tmp_path, monkeypatch, number, remedy):
     def refuse(handle):

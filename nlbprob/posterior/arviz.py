@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nlbprob import files
+from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
 from nlbprob.infer.parameters.sites import value_sites
 from nlbprob.posterior import joint
@@ -113,7 +114,8 @@ def write(posterior: "Posterior", path: str | Path, trials: "Trials", contents: 
 
     all_neurons = embedded(posterior, trials)
     tree_variables = joint.variables(posterior, trials, contents)
-    check_size(Path(path).name, tree_variables, contents, FILE_LIMIT_BYTES)
+    place = files.path_of(path, "to_netcdf", "path", "posterior.nc")
+    check_size(place.name, tree_variables, contents, FILE_LIMIT_BYTES)
     memory = io.BytesIO()
     with h5netcdf.File(memory, "w") as file:
         for group, (variables, coords) in layout(
@@ -132,7 +134,7 @@ def write(posterior: "Posterior", path: str | Path, trials: "Trials", contents: 
             places[key][index] = rounded(values, DIGITS[key]) if key in DIGITS else values
 
         joint.fill(posterior, all_neurons, contents, seed, record, tree_variables)
-    files.write_bytes(path, memory.getvalue())
+    files.write_bytes(place, memory.getvalue())
 
 
 def allocated(group: "h5netcdf.Group", name: str, variable: Variable) -> "h5netcdf.Variable":
@@ -202,6 +204,7 @@ def check_size(what: str, tree_variables: dict[joint.Key, Variable], contents: C
 
 def few_rates(trials: "Trials") -> int:
     """How many draws of rates a file has by default: a few, or what is not too much."""
+    check_trials(trials, "to_netcdf")
     return max(1, min(FEW_DRAWS, RATES_BYTES // max(1, 4 * trials.counts.size)))
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nlbprob.blocks.observations import Observation
+from nlbprob.data.tables import shortened
 from nlbprob.errors import InputError, suggestion
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import marginals
@@ -81,8 +82,8 @@ Record = Callable[[Key, Any, np.ndarray], None]
 def chosen(draws: int, log_likelihood: str, latents: str, predictive: int | None, rates: int) -> Contents:
     """What is asked for. Raises InputError where there is no such form, or a number is none of draws."""
     for name, value, choices in (("log_likelihood", log_likelihood, tuple(FORMS)), ("latents", latents, LATENTS)):
-        if value not in choices:
-            raise InputError(f"{name}={value!r}. {suggestion(str(value), choices)}")
+        if not isinstance(value, str) or value not in choices:
+            raise InputError(f"{name}={shortened(repr(value))}. {suggestion(str(value), choices)}")
     predictive = draws if predictive is None else predictive
     for name, value, least in (("draws", draws, 1), ("predictive", predictive, 1), ("rates", rates, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:

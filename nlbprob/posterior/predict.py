@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nlbprob.arguments import real_number
+from nlbprob.arguments import flag, real_number
 from nlbprob.errors import InputError
 from nlbprob.infer.runtime.batch import Batch, chunks, prediction_chunk
 from nlbprob.infer.runtime.execute import map_chunks
@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     from nlbprob.posterior.posterior import Posterior
 
 
+#: No forecast reaches further (ms): about a day.
+LONGEST_MS = 1e8
 #: Chunks that are computed together before their results are yielded.
 AT_ONCE = 8
 
 
 def extend(trials: "Trials", beyond_ms: float | int) -> "Trials":
     """The trials with unseen bins added after the last, `beyond_ms` in all."""
-    beyond_ms = real_number(beyond_ms, "rates", "beyond_ms")
+    beyond_ms = real_number(beyond_ms, "rates", "beyond_ms", below=LONGEST_MS)
     bins = round(beyond_ms / trials.bin_ms)
     if bins < 0 or abs(bins * trials.bin_ms - beyond_ms) > 1e-6:
         raise InputError(f"beyond_ms={beyond_ms:g} is not a whole number of bins of {trials.bin_ms:g} ms.")
@@ -58,7 +60,7 @@ def extend(trials: "Trials", beyond_ms: float | int) -> "Trials":
 
 def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator[tuple[slice, Any, Batch, Marginals]]:
     """Chunk by chunk: which trials, the parameters' centre, the data, and the moments of the latents."""
-    marginals = filtered_marginals if causal else smoothed_marginals
+    marginals = filtered_marginals if flag(causal, "Posterior", "causal") else smoothed_marginals
     with precision(posterior.config["precision"]):
         theta, model = jax.tree.map(jnp.asarray, posterior.centre), posterior.model
     of_latents = theta._replace(count_readout=None)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from nlbprob.arguments import checked_keywords
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
-from nlbprob.files import write_bytes
+from nlbprob.files import path_of, write_bytes
 from nlbprob.scoring.rates import check_rates, in_splits, rate_array
 from nlbprob.scoring.stored import CHECKED
 
@@ -46,6 +46,7 @@ def write_submission(
         InputError: rates are NaN, zero, negative or in Hz, a split has no trial, or the file holds the group.
         nlbprob.files.WriteError: the system does not take the file.
     """
+    place = path_of(path, "write_submission", "path", "submission.h5")
     array = rate_array(rates, trials, caller="write_submission").astype(np.float32)
     check_rates(array, trials.counts, trials.bin_ms, trials.seen)
     tensors = submission_tensors(array, trials, fit, on)
@@ -54,7 +55,7 @@ def write_submission(
     group = stem if trials.bin_ms == 5 else f"{stem}_{trials.bin_ms:g}"
     if not stem or stem == "." or "/" in group:
         raise InputError(f"name={stem!r}: expected the name of a group, without a slash.")
-    write_bytes(path, with_group(pathlib.Path(path), group, tensors))
+    write_bytes(place, with_group(place, group, tensors))
     return group
 
 
