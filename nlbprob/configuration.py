@@ -123,6 +123,7 @@ def tables(content: Mapping[Any, Any], where: str) -> Configuration:
                 f"{where}: no data option {key!r} (options of the fit stand below [fit], those of the model below "
                 f"[model]). {suggestion(str(key).replace('-', '_'), DATA)}"
             )
+    check_places(content, where)
     loose_options = read_table(loose, DATA, where, "data option")
     data_table = read_table(content.get("data", {}), DATA, f"{where}, [data]", "data option")
     if twice := sorted(loose_options.keys() & data_table.keys()):
@@ -132,6 +133,16 @@ def tables(content: Mapping[Any, Any], where: str) -> Configuration:
         raise InputError(f"{where}, [model]: an option stands there twice, with - and with _; leave one out.")
     read_table(content.get("fit", {}), OPTIONS, f"{where}, [fit]", "option of the fit")
     return Configuration(where, content.get("fit", {}), loose_options | data_table, model, loose=tuple(loose_options))
+
+
+def check_places(content: Mapping[Any, Any], where: str) -> None:
+    """Raise InputError where an option stands in a table whose options it is none of, but is one of another table."""
+    tables_apart = ("fit", "option of the fit", OPTIONS, "data", DATA), ("data", "data option", DATA, "fit", OPTIONS)
+    for table, kind, own, other, others in tables_apart:
+        for key in content.get(table, {}):
+            name = str(key).replace("-", "_")
+            if name not in own and name in others:
+                raise InputError(f"{where}, [{table}]: no {kind} {name!r}; it is one of [{other}]: write it there.")
 
 
 def check_model(config: Configuration) -> None:

@@ -283,6 +283,8 @@ def test_the_configuration_of_a_run_repeats_it(model, tmp_path, capsys):
         ("[model]\ndim = true", r"all.toml, \[model\]: dim takes a value of type int, not True"),
         ("[model]\nlink = 3", r"all.toml, \[model\]: link takes a value of type str, not 3"),
         ("[data]\nbin-ms = '5'", r"all.toml, \[data\]: bin-ms: '5' is not a bin width"),
+        ("[fit]\nbin-ms = 5", r"all.toml, \[fit\]: no option of the fit 'bin_ms'; it is one of \[data\]"),
+        ("[data]\nsvi-steps = 5", r"all.toml, \[data\]: no data option 'svi_steps'; it is one of \[fit\]: write it"),
         ("[modle]\ndim = 3", "all.toml: no table 'modle'. Did you mean 'model'"),
     ],
 )
