@@ -198,8 +198,8 @@ def reaches(
     """
     sizes = {"trials": trials, "neurons": neurons, "conditions": conditions}
     trials, neurons, conditions = (whole_number(value, "reaches", name, 1) for name, value in sizes.items())
-    bin_ms = real_number(bin_ms, "reaches", "bin_ms", above=0)
-    lag_ms, seed = real_number(lag_ms, "reaches", "lag_ms", least=0), seed_number(seed, "reaches")
+    bin_ms = real_number(bin_ms, "reaches", "bin_ms", above=0, below=500)
+    lag_ms, seed = real_number(lag_ms, "reaches", "lag_ms", least=0, below=1e5), seed_number(seed, "reaches")
     random = np.random.default_rng(seed)
     window, forward, late = (round(ms / bin_ms) for ms in (500, 200, lag_ms))
     bins = window + forward

@@ -168,6 +168,9 @@ FITS: dict[str, tuple[Callable[[], Any], str]] = {
     "check_counts": (lambda: nlb.check_counts(trials()), "posterior.to_arviz(trials)"),
     "draws of any number": (lambda: choose(folds=10**30), "choose(folds=1000000000.*from 2 to 2147483647"),
     "a submission without a path": (lambda: nlb.write_submission(None, 1, trials()), "path=None.*'submission.h5'"),
+    "a submission's group": (lambda: nlb.write_submission("a.h5", 1, trials(), name=COUNTS), "name is an array.*group"),
+    "reaches in one bin": (lambda: nlb.reaches(bin_ms=10**30), "reaches(bin_ms=1000.*above zero, below 500"),
+    "reaches that are late": (lambda: nlb.reaches(lag_ms=10**30), "reaches(lag_ms=1000.*below 100000"),
     "a folder in numbers": (lambda: nlb.write_nwb(3, nlb.reaches(trials=20, neurons=12)), "folder=3): give a path"),
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from nlbprob.arguments import checked_keywords
+from nlbprob.arguments import checked_keywords, instance_of
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.files import path_of, write_bytes
@@ -47,6 +47,7 @@ def write_submission(
         nlbprob.files.WriteError: the system does not take the file.
     """
     place = path_of(path, "write_submission", "path", "submission.h5")
+    instance_of(name, str | None, "write_submission", "name", "the name of a group, 'mc_maze'")
     array = rate_array(rates, trials, caller="write_submission").astype(np.float32)
     check_rates(array, trials.counts, trials.bin_ms, trials.seen)
     tensors = submission_tensors(array, trials, fit, on)
