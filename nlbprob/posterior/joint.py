@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nlbprob.blocks.observations import Observation
-from nlbprob.data.tables import shortened
+from nlbprob.arguments import described
 from nlbprob.errors import InputError, suggestion
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import marginals
@@ -83,7 +83,8 @@ def chosen(draws: int, log_likelihood: str, latents: str, predictive: int | None
     """What is asked for. Raises InputError where there is no such form, or a number is none of draws."""
     for name, value, choices in (("log_likelihood", log_likelihood, tuple(FORMS)), ("latents", latents, LATENTS)):
         if not isinstance(value, str) or value not in choices:
-            raise InputError(f"{name}={shortened(repr(value))}. {suggestion(str(value), choices)}")
+            given = f"{name}={value!r}" if isinstance(value, str) else f"{name} is {described(value)}"
+            raise InputError(f"{given}. {suggestion(value if isinstance(value, str) else '', choices)}")
     predictive = draws if predictive is None else predictive
     for name, value, least in (("draws", draws, 1), ("predictive", predictive, 1), ("rates", rates, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
