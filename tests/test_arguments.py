@@ -302,7 +302,10 @@ READINGS = {
     "rates: far": (lambda: of_posterior("rates", drawn().trials, beyond_ms=1e30), "beyond_ms=1e+30.*below"),
     "netcdf nowhere": (lambda: of_posterior("to_netcdf", None, drawn().trials), "path=None): give a path, such as"),
     "netcdf of nothing": (lambda: of_posterior("to_netcdf", "a.nc", None), "to_netcdf(trials=None): hand over Trials"),
-    "a form": (lambda: of_posterior("to_arviz", drawn().trials, log_likelihood=COUNTS), "log_likelihood is an array of shape"),
+    "a form": (
+        lambda: of_posterior("to_arviz", drawn().trials, log_likelihood=COUNTS),
+        "log_likelihood is an array of shape",
+    ),
     "latents as text": (lambda: figure("latents", latents="x"), "plot.latents: latents is of type str; give what post"),
     "latents as a dict": (lambda: figure("trajectories", latents={}), "plot.trajectories: latents is of type dict"),
     "latents as an array": (lambda: figure("latents", latents=COUNTS), "latents is an array of shape (20, 20, 8)"),

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nlbprob.blocks.observations import Observation
 from nlbprob.arguments import described
+from nlbprob.blocks.observations import Observation
 from nlbprob.errors import InputError, suggestion
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import marginals
