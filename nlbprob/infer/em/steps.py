@@ -182,6 +182,7 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
     model, context, values, scoring = em.model, em.context, dict(state.values), em.scoring
     total = jax.tree.map(lambda *parts: sum(parts), *[chunk.statistics for chunk in chunks])
     values |= maximize.templates(model, context, values, total)
+    values |= maximize.emissions(model, context, values, total)
     data = stacked(batches)
     marginals = stacked([(chunk.moments, chunk.responsibility) for chunk in chunks])
     theta = parameters_at(model, context, values)
@@ -192,7 +193,8 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
         penalty = model.penalty(context, theta, values)
         shifts = jax.tree.map(lambda *parts: sum(parts), *[chunk.shift for chunk in chunks])
         location, precision = (jnp.broadcast_to(part, curvature.shape[:2])[:, 0] for part in penalty)
-        by = shift.step(shifts, theta.baseline, theta.loadings, location, precision)
+        still = [model.slices[block.name] for block in model.chains if block.learns_emission]
+        by = shift.step(shifts, theta.baseline, theta.loadings, location, precision, still)
         before = theta
         theta, curvature = maximize.readout(model, theta, data, marginals, penalty)
         theta = theta._replace(baseline=theta.baseline + before.loadings @ by)

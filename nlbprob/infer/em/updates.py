@@ -62,6 +62,10 @@ def statistics(
         if not model.closed_form(block):
             by_block.append(None)
             continue
+        if block.learns_emission:
+            latents = model.slices[block.name]
+            by_block.append(emission_statistics(block, latents, problem, local, columns, bin_weights[:, 0]))
+            continue
         condition_shift = prior.chain.initial_mean - dynamics.chain.initial_mean
         state = block_part(smoothed, columns)
         by_block.append(block.statistics(state, prior, condition_shift, bin_weights, auxiliary))
@@ -76,6 +80,33 @@ def statistics(
 
     trials = responsibility.reshape(-1, components).sum(0)
     return (*by_block, TemplateStatistics(summed(slope), summed(local.target.precision), trials))
+
+
+def emission_statistics(
+    block: Latent,
+    latents: slice,
+    problem: TrialProblem,
+    local: cvi.TrajectoryPosterior,
+    state: slice,
+    weight: Float[Array, " row"],
+) -> Any:
+    """What a block needs that learns the emission of a constant state, from its latents and its state among all."""
+    emission, covariance = problem.emission, local.smoothed.covariance[..., state]
+    assert emission is not None
+    precision = local.target.precision[..., latents, :]
+    pull = precision @ (emission @ covariance)
+    first = local.smoothed.mean[:, 0, state], local.smoothed.covariance[:, 0, state, state]
+    slope = cvi.latent_slope(problem, local)[..., latents]
+    return block.emission_statistics(slope, precision[..., latents], pull, *first, weight)
+
+
+def emissions(model: Model, context: Context, values: dict[str, Any], total: tuple[Any, ...]) -> dict[str, Any]:
+    """New values of the sites of emissions that are learned."""
+    updated: dict[str, Any] = {}
+    for block, stats in zip(model.chains, total, strict=False):
+        if block.learns_emission and stats is not None:
+            updated |= block.maximize_emission(stats, context, values)
+    return updated
 
 
 def latents(
