@@ -71,10 +71,6 @@ class Latent(Block, abc.ABC):
     own_coordinates = False
     #: How many discrete states choose among its dynamics; 0 where it has none.
     n_regimes = 0
-    #: Whether its state is constant in a trial, and its emission learned: see `TrialFactors`.
-    learns_emission = False
-    #: Whether a fit starts with its latents, and with those of other blocks in what it leaves.
-    leads = False
 
     def resolve(self, trials: "Trials") -> "Latent":
         """The same block with its number of latents set, by default from these trials.

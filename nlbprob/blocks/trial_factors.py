@@ -14,7 +14,8 @@ from jaxtyping import Array, Float
 from nlbprob.arguments import checked_keywords, instance_of, real_number, whole_number
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.cosines import cosines, on_basis
-from nlbprob.blocks.latent import Dynamics, InitialLatents, Latent
+from nlbprob.blocks.latent import Dynamics, InitialLatents
+from nlbprob.blocks.learned_emission import LearnedEmission
 from nlbprob.errors import InputError
 from nlbprob.numerics import statistics
 from nlbprob.numerics.gaussian import Chain, until
@@ -46,7 +47,7 @@ class FactorStatistics(NamedTuple):
 
 @checked_keywords
 @dataclasses.dataclass(frozen=True, eq=False)
-class TrialFactors(Latent):
+class TrialFactors(LearnedEmission):
     """x_t = sum_j z_j mu_j(t), z ~ N(m, I) once for each trial: a factor analysis of whole trajectories.
 
     mu_j(t) = sum_b a_jb phi_b(t), phi_b the cosines of the trial's window and a_jb ~ N(0, s_b^2) as in `Templates`. A
@@ -78,8 +79,6 @@ class TrialFactors(Latent):
 
     rotatable = True
     has_modes = False
-    learns_emission = True
-    leads = True
     closed_form = ("coefficients", "mean")
     priors = {}
 
@@ -142,11 +141,10 @@ class TrialFactors(Latent):
         means = np.zeros(count)
         means[0] = MEAN_AMPLITUDE
         dtype = jnp.result_type(float)
-        values = {
-            self.site("coefficients"): jnp.asarray(coefficients, dtype),
-            self.site("mean"): jnp.asarray(means, dtype),
-        }
-        return values, jnp.eye(self.n_latents, dtype=dtype)
+        values = {"coefficients": coefficients, "mean": means}
+        return {self.site(name): jnp.asarray(value, dtype) for name, value in values.items()}, jnp.eye(
+            self.n_latents, dtype=dtype
+        )
 
     def emission_statistics(
         self,

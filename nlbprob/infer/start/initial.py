@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter1d
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.cosines import on_basis
 from nlbprob.blocks.latent import InitialLatents, Latent
+from nlbprob.blocks.learned_emission import LearnedEmission
 from nlbprob.infer.start import sessions
 from nlbprob.model import Model
 from nlbprob.numerics.gaussian import Chain
@@ -87,14 +88,14 @@ def initial_guess(model: Model, trials: "Trials", seed: int = 0) -> InitialGuess
         loadings[:, place] = directions * scale / weight[:, None]
         trajectories = average @ directions / scale
         weighted = weighted - (trajectories[groups] * scale) @ directions.T
-    leading = [block for block in model.chains if block.leads]
+    leading = [block for block in model.chains if isinstance(block, LearnedEmission)]
     for block in leading:  # the others start from what these leave
         place = model.slices[block.name]
         directions, scale = components(weighted[inside], block.n_latents, random)
         loadings[:, place] = directions * scale / weight[:, None]
         latents[:, :, place] = weighted @ directions / scale
         weighted = weighted - (low_rank(latents[:, :, place], block.n_states) * scale) @ directions.T
-    others = [block for block in model.chains if not block.leads]
+    others = [block for block in model.chains if block not in leading]
     if others:
         columns = np.concatenate([np.arange(model.dim)[model.slices[block.name]] for block in others])
         directions, scale = components(weighted[inside], len(columns), random)
