@@ -45,6 +45,7 @@ PUBLIC = {
     "Flow": "nlbprob.blocks.flow",
     "Gain": "nlbprob.blocks.gain",
     "Templates": "nlbprob.blocks.templates",
+    "TrialFactors": "nlbprob.blocks.trial_factors",
     "LinearReadout": "nlbprob.blocks.readout",
     "Ridge": "nlbprob.blocks.shrinkage.ridge",
     "ARD": "nlbprob.blocks.shrinkage.ard",
@@ -133,6 +134,7 @@ if TYPE_CHECKING:
     from nlbprob.blocks.shrinkage.shrinkage import Shrinkage as Shrinkage
     from nlbprob.blocks.slds import SwitchingLDS as SwitchingLDS
     from nlbprob.blocks.templates import Templates as Templates
+    from nlbprob.blocks.trial_factors import TrialFactors as TrialFactors
     from nlbprob.data.nwb import load as load
     from nlbprob.data.stitch import stitch as stitch
     from nlbprob.data.stitch import unstitch as unstitch

@@ -15,7 +15,7 @@ from nlbprob.errors import InputError
 #: Names of sites and plates of the model itself, which no block may have.
 TAKEN = ("", "baseline", "latents", "loadings", "neuron", "rates", "spikes", "time", "trial")
 #: The public blocks for each part of a model, which messages name.
-LATENTS = ("LDS", "GP", "SwitchingLDS", "Flow", "Gain", "Templates")
+LATENTS = ("LDS", "GP", "SwitchingLDS", "Flow", "Gain", "Templates", "TrialFactors")
 OBSERVATIONS = ("Poisson", "NegativeBinomial", "ZeroInflatedPoisson", "Bernoulli", "Gaussian", "SqrtGaussian")
 EFFECTS = ("InputEffect", "History")
 

@@ -25,6 +25,7 @@ from nlbprob.blocks.shrinkage.laplace import Laplace
 from nlbprob.blocks.shrinkage.ridge import Ridge
 from nlbprob.blocks.slds import SwitchingLDS
 from nlbprob.blocks.templates import Templates
+from nlbprob.blocks.trial_factors import TrialFactors
 from nlbprob.errors import InputError
 
 #: The first words of the entry of a function.
@@ -40,7 +41,7 @@ def name_of(kind: type) -> str:
 BLOCKS: dict[str, type] = {
     name_of(kind): kind
     for kind in (
-        *(LDS, SwitchingLDS, Flow, GP, Gain, Templates),
+        *(LDS, SwitchingLDS, Flow, GP, Gain, Templates, TrialFactors),
         *(Matern12, Matern32, Matern52, Periodic, QuasiPeriodic, Sum, Product),
         *(Bernoulli, Gaussian, NegativeBinomial, Poisson, SqrtGaussian, ZeroInflatedPoisson),
         *(Ridge, ARD, Laplace, Horseshoe),

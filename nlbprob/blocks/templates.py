@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 from nlbprob.arguments import checked_keywords, instance_of, real_number, whole_number
 from nlbprob.blocks import calls
 from nlbprob.blocks.base import Block, Context
+from nlbprob.blocks.cosines import cosines
 from nlbprob.errors import InputError
 from nlbprob.numerics.gaussian import until
 
@@ -157,16 +158,7 @@ class Templates(Block):
         Returns:
             [time, basis].
         """
-        bins = context.n_bins
-        seconds = bins * context.bin_ms / 1000
-        count = min(bins, 1 + math.ceil(2 * seconds * self.highest_hz))
-        order = np.arange(count)
-        waves = np.cos(np.pi * order * (np.arange(bins)[:, None] + 0.5) / bins)
-        angular = np.pi * order / seconds
-        rate = math.sqrt(5) / (self.smoothness_ms / 1000)
-        density = (rate**2 + angular**2) ** -3.0
-        scale = np.sqrt(density / (density @ np.where(order == 0, 1.0, 0.5)))
-        return waves * scale
+        return cosines(context, self.smoothness_ms, self.highest_hz)
 
     def prior(self, context: Context, width: int | None = None) -> Mixture:
         """Sample weights and coefficients.

@@ -70,6 +70,7 @@ MODELS = {
         observation=nlb.NegativeBinomial(),
     ),
     "flow": lambda: nlb.Model(latents=[nlb.Flow(pendulum, 2), nlb.GP(nlb.Matern32(), 1)]),
+    "factors": lambda: nlb.Model(latents=[nlb.TrialFactors(2, 2), nlb.LDS(1)]),
     "fading": lambda: nlb.Model(latents=[Fading(), nlb.LDS(1)]),
 }
 #: Models with something that is not saved: it has to be handed over.

@@ -7,7 +7,7 @@ import pytest
 
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
-from nlbprob.infer.em import updates as maximize
+from nlbprob.infer.em import templates as updates
 from tests.conftest import SHORT
 
 
@@ -17,9 +17,9 @@ def test_without_data_an_update_goes_to_the_priors(recording):
     context = Context.of(recording)
     values = {name: jnp.asarray(value) for name, value in model.templates.start(context, 2).items()}
     bins = context.n_bins
-    nothing = maximize.TemplateStatistics(jnp.zeros((2, bins, 2)), jnp.zeros((2, bins, 2, 2)), jnp.zeros(2))
+    nothing = updates.TemplateStatistics(jnp.zeros((2, bins, 2)), jnp.zeros((2, bins, 2, 2)), jnp.zeros(2))
     for _ in range(20):  # whole steps, once they are short enough
-        values = maximize.templates(model, context, values, (nothing,))
+        values = updates.update(model, context, values, (nothing,))
     np.testing.assert_allclose(values["templates.coefficients"], 0.3, rtol=1e-4)
     np.testing.assert_allclose(values["templates.weights"], [0.25, 0.75], rtol=1e-5)
 

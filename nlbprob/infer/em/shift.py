@@ -5,6 +5,7 @@ update of d at given trajectories moves it by a hundredth of the way. A Newton s
 integrated out takes it at once: EM with an expanded parameter (Liu, Rubin and Wu 1998), for the mean of the latents.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -54,6 +55,7 @@ def step(
     loadings: Float[Array, "neuron latent"],
     location: Float[Array, " neuron"],
     precision: Float[Array, " neuron"],
+    still: Sequence[slice] = (),
 ) -> Float[Array, " latent"]:
     """The Newton step on b.
 
@@ -63,9 +65,13 @@ def step(
         loadings: C.
         location: prior mean of each baseline.
         precision: prior precision of each baseline.
+        still: latents that are not shifted: another update moves their mean.
     """
     slope = statistics.slope - loadings.T @ (precision * (baseline - location))
     curvature = statistics.information + (loadings.T * precision) @ loadings
+    for columns in still:
+        slope = slope.at[columns].set(0.0)
+        curvature = curvature.at[columns].set(0.0).at[:, columns].set(0.0)
     scale = 1e-4 * jnp.maximum(jnp.trace(curvature) / curvature.shape[0], 1e-6)
     change = jnp.linalg.solve(curvature + scale * jnp.eye(curvature.shape[0], dtype=curvature.dtype), slope)
     change = jnp.where(jnp.isfinite(change).all(), change, 0.0)

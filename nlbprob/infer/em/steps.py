@@ -12,7 +12,8 @@ from numpyro.distributions.constraints import Constraint
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.identity import Identified
-from nlbprob.infer.em import acceleration, shift
+from nlbprob.blocks.learned_emission import LearnedEmission
+from nlbprob.infer.em import acceleration, emissions, shift, templates
 from nlbprob.infer.em import updates as maximize
 from nlbprob.infer.em.fisher import FisherScoring, StepSize, TrialScores, scale_groups
 from nlbprob.infer.parameters.flat import Entries
@@ -181,7 +182,8 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
     """The M-step: templates, readout, observation, dynamics, the change of basis, then the free sites."""
     model, context, values, scoring = em.model, em.context, dict(state.values), em.scoring
     total = jax.tree.map(lambda *parts: sum(parts), *[chunk.statistics for chunk in chunks])
-    values |= maximize.templates(model, context, values, total)
+    values |= templates.update(model, context, values, total)
+    values |= emissions.update(model, context, values, total)
     data = stacked(batches)
     marginals = stacked([(chunk.moments, chunk.responsibility) for chunk in chunks])
     theta = parameters_at(model, context, values)
@@ -192,7 +194,8 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
         penalty = model.penalty(context, theta, values)
         shifts = jax.tree.map(lambda *parts: sum(parts), *[chunk.shift for chunk in chunks])
         location, precision = (jnp.broadcast_to(part, curvature.shape[:2])[:, 0] for part in penalty)
-        by = shift.step(shifts, theta.baseline, theta.loadings, location, precision)
+        still = [model.slices[block.name] for block in model.chains if isinstance(block, LearnedEmission)]
+        by = shift.step(shifts, theta.baseline, theta.loadings, location, precision, still)
         before = theta
         theta, curvature = maximize.readout(model, theta, data, marginals, penalty)
         theta = theta._replace(baseline=theta.baseline + before.loadings @ by)

@@ -1,10 +1,9 @@
 """Updates of parameters in closed form or by Newton steps, given the E-step of all trials."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpyro.distributions as dist
 import numpyro.handlers
 from jax import lax
 from jaxtyping import Array, Float
@@ -13,6 +12,8 @@ from numpyro.distributions.constraints import Constraint
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.latent import Latent
+from nlbprob.blocks.learned_emission import LearnedEmission
+from nlbprob.infer.em import emissions, templates
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories import cvi, likelihood
 from nlbprob.infer.trajectories.problem import TrialProblem, block_part, inside, state_slices, trial_problem
@@ -37,14 +38,6 @@ NeuronTerm = Float[Array, "row time neuron"]
 Raw = dict[str, Float[Array, "..."]]
 
 
-class TemplateStatistics(NamedTuple):
-    """Gradient and curvature of the bound in what each component adds to the latents, bin by bin; trials of each."""
-
-    slope: Float[Array, "component time latent"]
-    curvature: Float[Array, "component time latent latent"]
-    trials: Float[Array, " component"]
-
-
 def statistics(
     model: Model,
     theta: Parameters,
@@ -62,6 +55,10 @@ def statistics(
         if not model.closed_form(block):
             by_block.append(None)
             continue
+        if isinstance(block, LearnedEmission):
+            places = model.slices[block.name], columns
+            by_block.append(emissions.statistics(block, places, problem, local, bin_weights[:, 0]))
+            continue
         condition_shift = prior.chain.initial_mean - dynamics.chain.initial_mean
         state = block_part(smoothed, columns)
         by_block.append(block.statistics(state, prior, condition_shift, bin_weights, auxiliary))
@@ -75,7 +72,7 @@ def statistics(
         return weighted.reshape(-1, components, *array.shape[1:]).sum(0)
 
     trials = responsibility.reshape(-1, components).sum(0)
-    return (*by_block, TemplateStatistics(summed(slope), summed(local.target.precision), trials))
+    return (*by_block, templates.TemplateStatistics(summed(slope), summed(local.target.precision), trials))
 
 
 def latents(
@@ -104,31 +101,6 @@ def latents(
                 sites |= updated
         bases.append(basis)
     return sites, matrices.diagonal_blocks(bases)
-
-
-def templates(model: Model, context: Context, values: dict[str, Any], total: tuple[Any, ...]) -> dict[str, Any]:
-    """A Newton step on the coefficients of each template, and the weights of the mixture."""
-    if model.templates is None:
-        return {}
-    stats: TemplateStatistics = total[-1]
-    columns = model.template_slice
-    basis = jnp.asarray(model.templates.basis(context), stats.slope.dtype)
-    site = model.templates.site("coefficients")
-    current = values[site]
-    components, count, width = current.shape
-    bins = basis.shape[0]
-    prior: Any = model.templates.priors.get("coefficients", dist.Normal(0.0, 1.0))
-    precision = jnp.broadcast_to(1 / jnp.square(prior.scale), current.shape)
-    slope = jnp.einsum("tj,ktl->kjl", basis, stats.slope[:, :bins, columns]) - precision * (current - prior.loc)
-    curvature = jnp.einsum("tj,ti,ktlm->kjlim", basis, basis, stats.curvature[:, :bins, columns, columns])
-    curvature = curvature.reshape(components, count * width, -1)
-    curvature = curvature + jnp.eye(count * width, dtype=slope.dtype) * precision.reshape(components, 1, -1)
-    change = jnp.linalg.solve(curvature, slope.reshape(components, -1, 1)).reshape(current.shape)
-    # The curvature is that of a Poisson likelihood at the present rates: far from the optimum a whole step overshoots.
-    size = jnp.minimum(1.0, 1.0 / jnp.maximum(jnp.abs(jnp.einsum("tj,kjl->ktl", basis, change)).max(), 1e-6))
-    weight_prior: Any = model.templates.priors.get("weights", dist.Dirichlet(jnp.ones(components)))
-    weights = stats.trials + weight_prior.concentration
-    return {site: current + size * change, model.templates.site("weights"): weights / weights.sum()}
 
 
 def readout_terms(

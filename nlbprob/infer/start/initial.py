@@ -11,7 +11,9 @@ from jaxtyping import Array, Bool, Float, Int
 from scipy.ndimage import gaussian_filter1d
 
 from nlbprob.blocks.base import Context
+from nlbprob.blocks.cosines import on_basis
 from nlbprob.blocks.latent import InitialLatents, Latent
+from nlbprob.blocks.learned_emission import LearnedEmission
 from nlbprob.infer.start import sessions
 from nlbprob.model import Model
 from nlbprob.numerics.gaussian import Chain
@@ -86,13 +88,22 @@ def initial_guess(model: Model, trials: "Trials", seed: int = 0) -> InitialGuess
         loadings[:, place] = directions * scale / weight[:, None]
         trajectories = average @ directions / scale
         weighted = weighted - (trajectories[groups] * scale) @ directions.T
-    columns = np.concatenate([np.arange(model.dim)[model.slices[block.name]] for block in model.chains])
-    directions, scale = components(weighted[inside], len(columns), random)
-    if len(model.chains) > 1:  # which block gets which direction is arbitrary: draw it
-        order = random.permutation(len(columns))
-        directions, scale = directions[:, order], scale[order]
-    loadings[:, columns] = directions * scale / weight[:, None]
-    latents[:, :, columns] = weighted @ directions / scale
+    leading = [block for block in model.chains if isinstance(block, LearnedEmission)]
+    for block in leading:  # the others start from what these leave
+        place = model.slices[block.name]
+        directions, scale = components(weighted[inside], block.n_latents, random)
+        loadings[:, place] = directions * scale / weight[:, None]
+        latents[:, :, place] = weighted @ directions / scale
+        weighted = weighted - (low_rank(latents[:, :, place], block.n_states) * scale) @ directions.T
+    others = [block for block in model.chains if block not in leading]
+    if others:
+        columns = np.concatenate([np.arange(model.dim)[model.slices[block.name]] for block in others])
+        directions, scale = components(weighted[inside], len(columns), random)
+        if len(others) > 1:  # which block gets which direction is arbitrary: draw it
+            order = random.permutation(len(columns))
+            directions, scale = directions[:, order], scale[order]
+        loadings[:, columns] = directions * scale / weight[:, None]
+        latents[:, :, columns] = weighted @ directions / scale
     if model.templates is not None and model.templates.on is not None:
         place = model.template_slice
         trajectories = group_means(latents[:, :, place], inside, groups, model.templates.n_components)
@@ -116,6 +127,13 @@ def components(
     turned, _ = np.linalg.qr(np.eye(len(vectors), dim) + jitter)
     directions = vectors @ turned
     return directions, np.maximum((rows @ directions).std(0), 1e-3)
+
+
+def low_rank(latents: Float[np.ndarray, "trial time latent"], rank: int) -> Float[np.ndarray, "trial time latent"]:
+    """Whole trajectories about their mean, as far as their first principal components make them up."""
+    mean = latents.mean(0)
+    left, sizes, right = np.linalg.svd((latents - mean).reshape(len(latents), -1), full_matrices=False)
+    return mean + ((left[:, :rank] * sizes[:rank]) @ right[:rank]).reshape(latents.shape)
 
 
 def template_groups(
@@ -188,14 +206,6 @@ def site_values(model: Model, context: Context, guess: InitialGuess) -> dict[str
     baseline, gain = jax.jvp(model.observation.predictor_of_mean, (mean,), (mean,))
     values |= model.start_readout(context, values, baseline, np.asarray(gain)[:, None] * guess.loadings @ whole)
     return {name: jnp.asarray(value, dtype) for name, value in values.items()}
-
-
-def on_basis(
-    basis: Float[np.ndarray, "time basis"], trajectories: Float[np.ndarray, "component time latent"]
-) -> Float[np.ndarray, "component basis latent"]:
-    """Coefficients of trajectories, by ridge regression on a basis."""
-    gram = basis.T @ basis + 0.1 * np.eye(basis.shape[1])
-    return np.einsum("ij,tj,ktl->kil", np.linalg.inv(gram), basis, trajectories)
 
 
 def from_warm_start(
