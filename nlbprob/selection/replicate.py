@@ -175,14 +175,15 @@ def compared(
     aligned = align([posterior, *(fits[name] for name in names)], trials)
     labeled = dict(zip(names, aligned.posteriors[1:], strict=True))
     angles = np.array([subspace_angles(posterior, other) for other in fits.values()])
-    if modes is not None:
-        found = {"fits": len(fits), "recurs_in": modes["recurs_in"].values.tolist()}
-        posterior = dataclasses.replace(posterior, config=posterior.config | {"replication": found})
+    times = timescales(posterior, labeled, DRAWS, seed)
+    counts = dict(zip(times["timescale"].values.tolist(), times["recurs_in"].values.tolist(), strict=True))
+    found: dict[str, Any] = {"fits": len(fits), "recurs_in": [] if modes is None else modes["recurs_in"].values.tolist()}
+    found |= {"timescales": counts, "fits_of_timescales": len(names)} if counts else {}
     return Replication(
-        posterior,
+        dataclasses.replace(posterior, config=posterior.config | {"replication": found}),
         fits,
         modes,
-        timescales(posterior, labeled, DRAWS, seed),
+        times,
         aligned.match.isel(posterior=slice(1, None)).rename(posterior="fit").assign_coords(fit=names),
         xarray.DataArray(angles, {"fit": list(fits)}, ("fit", "latent"), attrs={"units": "degree"}),
     )
