@@ -31,19 +31,19 @@ def section(view: View) -> Section | Absent:
 def listed(view: View, index: np.ndarray, bits: np.ndarray, spikes: np.ndarray) -> Table:
     """All of them, with their area where areas differ."""
     order = np.argsort(-bits, kind="stable")
-    areas = [] if view.areas is None else ["area"]
+    areas = [] if view.areas is None else [view.areas[index]]
     rows = [
         Row(
             f"neuron {view.trials.neurons['id'][index[place]]}",
             [
-                *(Cell(str(view.areas[index[place]]), value=str(view.areas[index[place]])) for _ in areas),
+                *(Cell(str(area[place]), value=str(area[place])) for area in areas),
                 Cell(f"{spikes[place]:,.0f}", value=float(spikes[place])),
-                Cell(fixed(bits[place]), value=float(bits[place])),
+                Cell(fixed(float(bits[place])), value=float(bits[place])),
             ],
         )
         for place in order
     ]
-    columns = ["neuron", *areas, "spikes scored", "co-bps (bits/spike)"]
+    columns = ["neuron", *["area"] * len(areas), "spikes scored", "co-bps (bits/spike)"]
     return Table(f"All {len(rows)} held-out neurons", columns, rows, folded=True)
 
 

@@ -225,15 +225,15 @@ def regimes(block: str, fractions: Sequence[float], dwell_ms: Sequence[float], t
     """How often each regime is the most probable one, and for how long at a time."""
     order = sorted(range(len(fractions)), key=lambda regime: -fractions[regime])
     parts = [
-        f"regime {regime + 1} {percent(fractions[regime])} of the bins, {digits(dwell_ms[regime])} ms at a time"
+        f"regime {regime + 1} in {percent(fractions[regime])} of the bins ({digits(dwell_ms[regime])} ms at a time)"
         for regime in order[:MOST]
         if fractions[regime] > 0
     ]
     never = [f"regime {regime + 1}" for regime in order if fractions[regime] == 0]
     absent = f" {joined(never).capitalize()} never hold{'s' * (len(never) == 1)}." if never else ""
     return (
-        f"In {counted(trials, 'trial')} of {block} the most probable regime is {joined(parts)} on average (the ends of "
-        f"trials cut it short).{absent}"
+        f"In {counted(trials, 'trial')}, the most probable regime of {block} is {joined(parts)}; the ends of trials "
+        f"cut a stay short.{absent}"
     )
 
 

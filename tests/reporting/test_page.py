@@ -258,7 +258,7 @@ def test_trials_of_unequal_length_and_unrecorded_behavior(case, tmp_path):
     page = case.replace(trials=trials).write(tmp_path / "report.html")
     assert Checked(page).headings == TITLES
     assert "trials of 12 to 20 bins" in page
-    assert "nan" not in re.sub(r"base64,[^\"]*", "", page).lower()
+    assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", page).lower())
 
 
 def test_areas_forward_bins_and_more_conditions_than_colors(case, tmp_path):
@@ -314,7 +314,7 @@ def test_names_are_text_and_not_markup(case, tmp_path):
     page = case.replace(trials=trials).write(tmp_path / "<fit>.html")
     Checked(page)
     assert "<b>left" not in page
-    assert "<i>x" not in page.replace("<i>x</i><sub>", "")
+    assert "<i>x" not in page.partition('id="to-repeat-it"')[0]  # where formulas are
     assert "turn right & $x$" in words_of(page)
 
 

@@ -11,7 +11,13 @@ from nlbprob.reporting.sentences import Baseline, Mode, Verdict
 def test_numbers_are_rounded_and_never_to_a_false_zero():
     assert fixed(-0.1234) == "−0.123"
     assert fixed(-0.0001) == "0.000"
-    assert [percent(value) for value in (0.0, 0.004, 0.005, 0.434, 1.0)] == ["0%", "under 1%", "under 1%", "43%", "100%"]
+    assert [percent(value) for value in (0.0, 0.004, 0.005, 0.434, 1.0)] == [
+        "0%",
+        "under 1%",
+        "under 1%",
+        "43%",
+        "100%",
+    ]
     assert counted(1, "trial") == "1 trial"
     assert counted(12345, "spike") == "12,345 spikes"
     assert [joined(words) for words in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
@@ -126,7 +132,10 @@ def made(number=1, turns=True, hz=(2.0, 1.5, 2.5), ms=(300.0, 250.0, 350.0), var
         (made(turns=False, hz=(25.0, 25.0, 25.0)), "fades to 37% in 300 ms (250 to 350) and changes its sign"),
         (made(ms=(80.0, 60.0, 100.0)), "fades to 37% in 80 ms (60 to 100), before a quarter of a turn."),
         (made(ms=(900.0, 400.0, 1e6)), "fades to 37% in 900 ms (400 to over 70000)."),
-        (made(ms=(900.0, 701.0, 1e6)), "outlasts the longest trial (700 ms), so that trials show only that it is slow."),
+        (
+            made(ms=(900.0, 701.0, 1e6)),
+            "outlasts the longest trial (700 ms), so that trials show only that it is slow.",
+        ),
     ],
 )
 def test_a_mode_turns_only_where_the_interval_of_its_frequency_excludes_zero(mode, words):
@@ -183,8 +192,8 @@ def test_an_area_loads_most_only_where_the_draws_agree(certainty, words):
 
 def test_regimes_are_counted_with_their_stays():
     assert sentences.regimes("slds", [0.25, 0.75, 0.0], [80.0, 240.0, np.nan], 12) == (
-        "In 12 trials of slds the most probable regime is regime 2 75% of the bins, 240 ms at a time and regime 1 25% of "
-        "the bins, 80 ms at a time on average (the ends of trials cut it short). Regime 3 never holds."
+        "In 12 trials, the most probable regime of slds is regime 2 in 75% of the bins (240 ms at a time) and regime 1 "
+        "in 25% of the bins (80 ms at a time); the ends of trials cut a stay short. Regime 3 never holds."
     )
 
 
@@ -226,7 +235,8 @@ def test_convergence_says_what_still_moves():
 
 def test_what_was_not_replicated_was_not_tested():
     assert sentences.replication(0, {}) == (
-        "Whether other starts, or halves of the trials, give the same result was not tested; nlbprob replicate tests it."
+        "Whether other starts, or halves of the trials, give the same result was not tested; "
+        "nlbprob replicate tests it."
     )
     assert sentences.replication(5, {"mode 1": (5, 5), "mode 2": (3, 5), "mode 3": (5, 5)}) == (
         "5 other fits from other starts or to halves of the trials found mode 1 and mode 3 again. "
