@@ -72,7 +72,7 @@ def modes_of(view: View) -> list[Mode]:
     total = float((loadings**2).sum()) or 1.0
     return [
         Mode(
-            place + 1,
+            int(modes["mode"].values[place]),
             bool(modes["multiplicity"].values[place] == 2),
             Estimate.of_draws(frequency[:, place], float(centre[0][place])),
             Estimate.of_draws(decay[:, place], float(centre[1][place])),

@@ -53,11 +53,11 @@ class Replication:
         lines = [f"Replication: {len(self.fits)} other fits ({', '.join(self.fits)})"]
         count = len(self.fits)
         if self.modes is not None:
-            for mode in range(self.modes.sizes["mode"]):
-                row = self.modes.isel(mode=mode)
+            for mode in self.modes["mode"].values.tolist():
+                row = self.modes.sel(mode=mode)
                 units = {"frequency_hz": "Hz", "decay_ms": "ms"} if row["frequency_hz"] > 0 else {"decay_ms": "ms"}
                 parts = [spread(row, f"{name}_", row[name].item(), f" {unit}") for name, unit in units.items()]
-                lines.append(f"  mode {mode + 1}: {', '.join(parts)}; {again(row, count)}")
+                lines.append(f"  mode {mode}: {', '.join(parts)}; {again(row, count)}")
         for place, label in enumerate(self.timescales["timescale"].values):
             row = self.timescales.isel(timescale=place)
             lines.append(f"  {label}: {spread(row, '', row['value'].item(), '')}; {again(row, row.sizes['fit'])}")

@@ -188,7 +188,7 @@ def test_it_says_what_was_fitted_to_what(page):
 
 def test_modes_are_those_of_the_posterior(case, page):
     found, text = case.posterior.dynamics(), words_of(page)
-    for mode in found["mode"].values:
+    for mode in range(found.sizes["mode"]):
         decay = float(found["mean_decay_ms"][mode])
         low, high = np.quantile(found["decay_ms"].values[:, mode], [0.05, 0.95])
         shown = [f"{value:.0f}" if value >= 100 else f"{value:.3g}" for value in (decay, low, high)]

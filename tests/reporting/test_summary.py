@@ -88,6 +88,7 @@ def test_timescales_of_a_gp_are_named_by_block(view):
     draws = {"gp.lengthscale_ms": np.array([50.0, 200.0]) * (1 + 0.01 * random.normal(size=(50, 2)))}
     values = {name: drawn.mean(0) for name, drawn in draws.items()}
     values |= {"loadings": random.normal(size=(9, 2)), "baseline": np.zeros(9)}
+    draws |= {name: np.repeat(values[name][None], 50, 0) for name in ("loadings", "baseline")}
     model = Model(latents=[GP(Matern32(), 2)])
     config = view.posterior.config
     trials = view.trials
