@@ -72,7 +72,7 @@ def prediction(score: Estimate, heldout: int, heldin: int, trials: int, split: s
     )
     if score.value <= 0:
         return f"{what}, no better than their mean rates, which are at 0."
-    if score.low <= 0:
+    if score.low <= 0 or score.interval is None:
         return f"{what}, not shown to be better than their mean rates, which are at 0."
     return f"{what}, better than their mean rates, which are at 0."
 
@@ -102,13 +102,11 @@ class Baseline(NamedTuple):
     difference: Estimate | None = None
 
     def __str__(self) -> str:
-        paired = ""
-        if self.difference is not None:
-            paired = f"; difference {fixed(self.difference.value)}"
-            paired += f", {fixed(self.difference.low)} to {fixed(self.difference.high)}" * bool(
-                self.difference.interval
-            )
-        return f"{self.name} ({fixed(self.score.value)}{paired})"
+        if self.difference is None:
+            return f"{self.name} ({fixed(self.score.value)})"
+        value, ends = self.difference
+        between = f", {fixed(ends[0])} to {fixed(ends[1])}" if ends else ""
+        return f"{self.name} ({fixed(self.score.value)}; difference {fixed(value)}{between})"
 
 
 #: What is said of a model and the baselines with which it compares alike.

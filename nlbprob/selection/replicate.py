@@ -177,7 +177,10 @@ def compared(
     angles = np.array([subspace_angles(posterior, other) for other in fits.values()])
     times = timescales(posterior, labeled, DRAWS, seed)
     counts = dict(zip(times["timescale"].values.tolist(), times["recurs_in"].values.tolist(), strict=True))
-    found: dict[str, Any] = {"fits": len(fits), "recurs_in": [] if modes is None else modes["recurs_in"].values.tolist()}
+    found: dict[str, Any] = {
+        "fits": len(fits),
+        "recurs_in": [] if modes is None else modes["recurs_in"].values.tolist(),
+    }
     found |= {"timescales": counts, "fits_of_timescales": len(names)} if counts else {}
     return Replication(
         dataclasses.replace(posterior, config=posterior.config | {"replication": found}),

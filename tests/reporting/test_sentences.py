@@ -65,7 +65,7 @@ def test_a_committee_names_its_members():
     ("score", "words"),
     [
         (Estimate(0.2, (0.1, 0.3)), "at 0.200 bits per spike (0.100 to 0.300), better than their mean rates"),
-        (Estimate(0.2), "at 0.200 bits per spike, better than their mean rates"),
+        (Estimate(0.2), "at 0.200 bits per spike, not shown to be better than their mean rates"),
         (Estimate(0.2, (-0.1, 0.3)), "not shown to be better than their mean rates"),
         (Estimate(0.2, (0.0, 0.3)), "not shown to be better than their mean rates"),
         (Estimate(0.0, (-0.1, 0.1)), "no better than their mean rates"),
