@@ -194,6 +194,7 @@ def measure(rates, trials, settings: Settings, others) -> dict:
     A data set of the benchmark is scored against the benchmark's own targets, so that its numbers can be compared.
     """
     from nlbprob.scoring.benchmark import benchmark_scores, benchmark_target
+    from nlbprob.scoring.comparison import compare
     from nlbprob.scoring.scores import score
 
     fit, on = settings.splits
@@ -204,10 +205,14 @@ def measure(rates, trials, settings: Settings, others) -> dict:
 
     scores = scored(rates).to_dict()
     scored_others = {name: scored(guess) for name, guess in others.items()}
+    comparable = scores["values"].get("co-bps") is not None
+    differences = {name: compare(rates, guess, trials, on) for name, guess in others.items() if comparable}
     return {
         settings.score_on: scores.pop("values"),
         "baselines": {name: other.values for name, other in scored_others.items()},
         "baseline_intervals": {name: other.intervals for name, other in scored_others.items()},
+        "differences": {name: {"co-bps": one.value} for name, one in differences.items()},
+        "difference_intervals": {name: {"co-bps": one.interval} for name, one in differences.items()},
         "fit_on": settings.fit_on,
         **scores,
     }

@@ -116,6 +116,10 @@ def test_a_run_writes_all_its_files(settings, tmp_path, capsys):
     assert metrics["split"] == "val"
     assert metrics["val"]["co-bps"] < 0.1
     assert metrics["baselines"]["mean rate"]["co-bps"] < 0.1
+    above = metrics["val"]["co-bps"] - metrics["baselines"]["mean rate"]["co-bps"]
+    assert metrics["differences"]["mean rate"]["co-bps"] == pytest.approx(above, abs=1e-9)
+    low, high = metrics["difference_intervals"]["mean rate"]["co-bps"]
+    assert low <= above <= high
     assert read_json(tmp_path / "run", "metrics.json") == plain(metrics)
     config = read_json(tmp_path / "run", "config.json")
     assert config["settings"]["data"] == str(tmp_path / "a.nwb")

@@ -57,8 +57,8 @@ def modes(
         style.segments(axes, across[:, 0], across[:, 1], decay, vertical=False, color=style.MODEL, alpha=0.6)
         style.segments(axes, between[:, 0], between[:, 1], frequency, color=style.MODEL, alpha=0.6)
     axes.plot(frequency, decay, "o", color=style.MODEL, markersize=3.8)
-    for mode, place in enumerate(zip(frequency, decay, strict=True)):
-        axes.annotate(f"{mode + 1}", place, (4, 3), textcoords="offset points", fontsize=8)
+    for mode, *place in zip(found["mode"].values, frequency, decay, strict=True):
+        axes.annotate(f"{mode}", place, (4, 3), textcoords="offset points", fontsize=8)
     style.log_axis(axes, "y", np.clip([*decay, *between.ravel(), longest], None, FOREVER * longest))
     axes.axhline(longest, color=style.MUTED, linewidth=0.8, linestyle="--", zorder=0)
     axes.set_xlim(left=min(0.0, -0.04 * axes.get_xlim()[1]))

@@ -38,10 +38,20 @@ class Finding(NamedTuple):
 
 def verdict(posterior: "FittedModel") -> str:
     """The verdict on a fit, in sentences: convergence first, then what has collapsed, each with its remedy."""
-    stages = [*em(posterior), *svi(posterior)]
-    doubts = [*seeds(posterior), *collapsed(posterior), *pruned(posterior), *decays(posterior), *scales(posterior)]
-    ended = "Converged." if all(finding.good for finding in stages) else "Not converged."
-    return " ".join([ended, *(finding.words for finding in stages + doubts)])
+    ended = stages(posterior)
+    remarks = [*seeds(posterior), *doubts(posterior)]
+    converged = "Converged." if all(finding.good for finding in ended) else "Not converged."
+    return " ".join([converged, *(finding.words for finding in ended + remarks)])
+
+
+def stages(posterior: "FittedModel") -> list[Finding]:
+    """How each stage of the fit ended."""
+    return [*em(posterior), *svi(posterior)]
+
+
+def doubts(posterior: "FittedModel") -> list[Finding]:
+    """What of the model has collapsed or lies at an end of its range."""
+    return [*collapsed(posterior), *pruned(posterior), *decays(posterior), *scales(posterior)]
 
 
 def bounds_of(posterior: "FittedModel", stage: str) -> Float[np.ndarray, " step"]:

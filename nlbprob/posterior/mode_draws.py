@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 
 from nlbprob.errors import InputError
@@ -42,7 +42,7 @@ def modes_of(posterior: "Posterior", draws: int, seed: int) -> "xarray.Dataset":
         combined["recurs_in"] = ("mode", np.array(found["recurs_in"]))
     fits = 0 if found is None else found["fits"]
     words = f"{fits} other fits" if fits else "not replicated: see nlbprob.replicate"
-    return combined.assign_coords(mode=np.arange(combined.sizes["mode"])).assign_attrs(replication=words, fits=fits)
+    return combined.assign_coords(mode=numbered(combined.sizes["mode"])).assign_attrs(replication=words, fits=fits)
 
 
 def chains_with_modes(posterior: "Posterior") -> dict[str, int]:
@@ -89,8 +89,8 @@ def modes(
 ) -> "xarray.Dataset":
     """Eigenvalues l of the transition matrix: frequency |arg l| / (2 pi bin), decay time -bin / log |l|.
 
-    Modes are those of `mean`, slowest first; a complex pair counts once, with a "multiplicity" of 2. The eigenvalues of
-    each draw are assigned to them by the least total distance in the complex plane.
+    Modes are those of `mean`, slowest first, numbered from 1; a complex pair counts once, with a "multiplicity" of 2.
+    The eigenvalues of each draw are assigned to them by the least total distance in the complex plane.
 
     Args:
         mean: [latent, latent], the transition matrix of one bin at the parameters' mean.
@@ -106,11 +106,16 @@ def modes(
     reference, _ = ordered(mean)
     upper = np.imag(reference) >= -REAL
     matched = np.stack([assigned(reference, np.linalg.eigvals(draw)) for draw in draws])
-    coords = {"mode": np.arange(upper.sum()), "sample": np.arange(len(draws))}
+    coords = {"mode": numbered(int(upper.sum())), "sample": np.arange(len(draws))}
     variables = {name: (("sample", "mode"), value[:, upper]) for name, value in described(matched, bin_ms).items()}
     variables |= {f"mean_{name}": (("mode",), value[upper]) for name, value in described(reference, bin_ms).items()}
     variables["multiplicity"] = (("mode",), np.where(np.abs(np.imag(reference)[upper]) > REAL, 2, 1))
     return with_units(xarray.Dataset(variables, coords))
+
+
+def numbered(count: int) -> Int[np.ndarray, " mode"]:
+    """The numbers of modes, from 1, as figures and the report show them."""
+    return np.arange(1, count + 1)
 
 
 def described(eigenvalues: np.ndarray, bin_ms: float) -> dict[str, np.ndarray]:

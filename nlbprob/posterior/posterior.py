@@ -191,8 +191,9 @@ class Posterior(FittedModel):
             seed: of the draws.
 
         Returns:
-            "frequency_hz", "decay_ms" and "modulus" [sample, mode], and their values at the centre, "mean_..." [mode];
-            after `nlbprob.replicate` "recurs_in" [mode], in how many of the `attrs["fits"]` other fits each came again.
+            "frequency_hz", "decay_ms" and "modulus" [sample, mode], and their values at the centre, "mean_..." [mode],
+            the modes numbered from 1 (`.sel(mode=1)`); after `nlbprob.replicate` "recurs_in" [mode], in how many of
+            the `attrs["fits"]` other fits each came again.
 
         Raises:
             InputError: no block has a transition matrix of its own.

@@ -75,7 +75,9 @@ def check_facts(facts: Any) -> None:
     if "em_moved" in config and list(map(type, config["em_moved"])) != [str, float]:
         raise DamageError("its entry config.em_moved is no parameter with its movement")
     found = config.get("replication", {"fits": 0, "recurs_in": []})
-    numbers = [found.get("fits"), *listed(found.get("recurs_in"))]
+    times = found.get("timescales", {})
+    numbers = [found.get("fits"), *listed(found.get("recurs_in")), found.get("fits_of_timescales", 0)]
+    numbers += times.values() if isinstance(times, dict) else [None]
     if not all(type(number) is int and 0 <= number <= numbers[0] for number in numbers):
         raise DamageError("its entry config.replication does not count fits")
     for shares in config.get("occupancy", {}).values():

@@ -68,4 +68,15 @@ def panel(view: View, name: str, true: np.ndarray, decoded: np.ndarray, rows: np
         axes.plot(time, inferred[:length], color=style.MODEL)
         start = time[-1] + step * max(3, view.trials.window_bins // 12)
     axes.set_xlabel(f"{'s' if in_seconds(view.trials) else 'ms'}, trials end to end")
-    return Panel(name, figure, f"Recorded and decoded {view.trials.behavior_name} {name} in {len(rows)} trials")
+    label = f"Recorded and decoded {view.trials.behavior_name} {name} in {len(rows)} trials"
+    return Panel(name, figure, label, seen(true, decoded))
+
+
+def seen(true: np.ndarray, decoded: np.ndarray) -> str:
+    """R2 of what is drawn."""
+    known = ~np.isnan(true)
+    spread_ = ((true[known] - true[known].mean()) ** 2).sum()
+    if not spread_:
+        return ""
+    r2 = 1 - ((true - decoded)[known] ** 2).sum() / spread_
+    return f"In these trials decoding explains {100 * r2:.0f}% of the variance of this channel.".replace("-", "−")

@@ -5,8 +5,11 @@ import numpy as np
 from nlbprob import plot
 from nlbprob.errors import InputError
 from nlbprob.plot import style
-from nlbprob.plot.dynamics import FOREVER, bounds
-from nlbprob.reporting.parts import Absent, Panel, Section, table
+from nlbprob.plot.dynamics import FOREVER
+from nlbprob.posterior.mode_draws import mode_planes
+from nlbprob.reporting.numbers import Estimate, counted
+from nlbprob.reporting.parts import Absent, Cell, Panel, Row, Section, Table
+from nlbprob.reporting.sentences import Mode
 from nlbprob.reporting.view import View
 from nlbprob.selection.replicate import digits as three_digits
 
@@ -19,44 +22,81 @@ def section(view: View) -> Section | Absent:
         modes = view.posterior.dynamics()
     except InputError as reason:
         return Absent(TITLE, str(reason).rstrip("."))
-    frequency, decay = modes["mean_frequency_hz"].values, modes["mean_decay_ms"].values
-    spans = bounds(modes["frequency_hz"].values), bounds(modes["decay_ms"].values)
-    longest = view.trials.n_bins * view.trials.bin_ms
+    found, longest = modes_of(view), view.longest_ms
     intervals = " Brackets and crosses are 90% intervals." if view.has_intervals else ""
     reading = (
         "The eigenvalues of the transition matrix: undisturbed, the latent state is a sum of these modes, each of "
         "which turns at its frequency and fades to 37% in its decay time; at 0 Hz it fades without turning."
         f"{intervals} Above the dashed line it outlasts the longest trial ({longest:g} ms): trials show only that it "
-        "is slow."
+        "is slow. Modes share directions, so that their parts of the variance need not sum to 100%."
     )
     fits = modes.attrs["fits"]
     reading += (
         f" The last column says in how many of {fits} other fits, from other starts or to halves of the trials, the "
         "mode moves the same neurons alike and its intervals overlap."
         if "recurs_in" in modes
-        else " Whether other fits find the same modes was not seen; nlbprob replicate shows it."
+        else " Whether other fits find the same modes was not tested; nlbprob replicate tests it."
     )
+    columns = ["mode", "frequency (Hz)", "decay time (ms)", "variance (%)"]
     rows = [
-        [
-            f"mode {mode + 1}",
-            "0" if modes["multiplicity"].values[mode] == 1 else number(frequency[mode], spans[0][mode], view),
-            number(decay[mode], spans[1][mode], view, FOREVER * longest),
-            f"{modes['mean_modulus'].values[mode]:.4f}",
-            f"{modes['recurs_in'].values[mode]} of {fits}" if "recurs_in" in modes else "not replicated",
-        ]
-        for mode in range(len(frequency))
+        Row(
+            f"mode {one.number}",
+            [
+                quantity(one.frequency),
+                quantity(one.decay, FOREVER * longest),
+                Cell(f"{100 * one.variance:.1f}", value=one.variance),
+            ],
+        )
+        for one in found
     ]
-    html = table(["", "frequency (Hz)", "decay time (ms)", "|eigenvalue| per bin", "found again"], rows, "modes")
+    if "recurs_in" in modes:
+        columns += ["found again"]
+        recurs = [Cell(f"{number} of {fits}", value=number) for number in modes["recurs_in"].values.tolist()]
+        rows = [Row(row.name, [*row.cells, cell]) for row, cell in zip(rows, recurs, strict=True)]
     figure, axes = style.single(height=229, left=47)
     plot.modes(view.posterior, axes, dynamics=modes, longest_ms=longest)
-    label = f"{len(frequency)} modes by frequency and decay time; the table holds their values"
-    return Section(TITLE, reading, [Panel("modes", figure, label)], table=html)
+    label = f"{len(found)} modes by frequency and decay time; the table holds their values"
+    panel = Panel("modes", figure, label, seen(found, longest))
+    return Section(TITLE, reading, [panel], tables=[Table("Modes of the dynamics", columns, rows)])
 
 
-def number(value: float, span: np.ndarray, view: View, most: float = np.inf) -> str:
+def modes_of(view: View) -> list[Mode]:
+    """The modes in numbers; none where no block has a transition matrix of its own."""
+    try:
+        modes = view.posterior.dynamics()
+    except InputError:
+        return []
+    frequency, decay = modes["frequency_hz"].values, modes["decay_ms"].values
+    centre = modes["mean_frequency_hz"].values, modes["mean_decay_ms"].values
+    loadings = view.posterior.own_loadings
+    total = float((loadings**2).sum()) or 1.0
+    return [
+        Mode(
+            int(modes["mode"].values[place]),
+            bool(modes["multiplicity"].values[place] == 2),
+            Estimate.of_draws(frequency[:, place], float(centre[0][place])),
+            Estimate.of_draws(decay[:, place], float(centre[1][place])),
+            Estimate.of_draws(
+                frequency[:, place] * decay[:, place] / 1000, float(centre[0][place] * centre[1][place]) / 1000
+            ),
+            float(((plane.T @ loadings) ** 2).sum()) / total,
+        )
+        for place, plane in enumerate(mode_planes(view.posterior))
+    ]
+
+
+def seen(found: list[Mode], longest_ms: float) -> str:
+    """How many modes turn, and how many outlast a trial."""
+    turn, slow = sum(one.certain for one in found), sum(one.decay.value > longest_ms for one in found)
+    unsure = sum(one.turns and not one.certain for one in found)
+    doubt = f", {unsure} more with an interval that includes 0 Hz" if unsure else ""
+    return f"{turn} of {counted(len(found), 'mode')} turn{'s' * (turn == 1)}{doubt}; {slow} above the dashed line."
+
+
+def quantity(one: Estimate, most: float = np.inf) -> Cell:
     """A value with its interval, to three digits."""
-    interval = f"[{digits(span[0], most)}, {digits(span[1], most)}]" if view.has_intervals else ""
-    return f'<b>{digits(value, most)}</b> <span class="interval">{interval}</span>'
+    interval = f"[{digits(one.low, most)}, {digits(one.high, most)}]" if one.interval else ""
+    return Cell(digits(one.value, most), interval, one.value)
 
 
 def digits(value: float, most: float = np.inf) -> str:

@@ -21,15 +21,15 @@ def section(view: View) -> Section:
     if present:
         plot.learning(view.posterior, axes)
     ends = {name: f"ELBO over {(stage == name).sum()} {words}" for name, words in STAGES.items()}
+    seen = {"em": rising, "svi": level}
     panels = [
-        Panel.of(one, f"{ends[name]}, last {elbo[stage == name][-1]:.1f} nats")
+        Panel.of(one, f"{ends[name]}, last {elbo[stage == name][-1]:.1f} nats", seen[name](elbo[stage == name]))
         for one, name in zip(axes, present, strict=True)
     ]
     words = ["The evidence lower bound (ELBO) on all training trials, by iteration."]
     if "em" in present:
         words.append(
-            "Variational EM finds the parameters; the curve should rise and flatten "
-            f"(its last tenth gained {last_gain(elbo[stage == 'em'])}; the first leap is cut off)."
+            "Variational EM finds the parameters; the curve should rise and flatten (the first leap is cut off)."
         )
     if "svi" in present:
         words.append(
@@ -40,9 +40,20 @@ def section(view: View) -> Section:
     return Section("Fit", " ".join(words), panels)
 
 
-def last_gain(values: Float[np.ndarray, " step"]) -> str:
+def rising(values: Float[np.ndarray, " step"]) -> str:
     """The rise over the last tenth of the iterations, in nats and as a fraction of the total rise."""
     start = values[-1 - max(1, len(values) // 10)] if len(values) > 1 else values[0]
     rise = float(values[-1] - values[0])
     fraction = "" if rise <= 0 else f", {100 * (values[-1] - start) / rise:.2g}% of the total rise"
-    return f"{values[-1] - start:.3g} nats{fraction}"
+    return f"The last tenth of the iterations gained {values[-1] - start:.3g} nats{fraction}."
+
+
+def level(values: Float[np.ndarray, " step"]) -> str:
+    """The mean of the last quarter of noisy estimates less that of the quarter before, beside how far they scatter."""
+    quarter = len(values) // 4
+    if quarter < 2:
+        return "Too few steps to see whether the bound is level."
+    before, last = values[-2 * quarter : -quarter], values[-quarter:]
+    change = f"{last.mean() - before.mean():+.3g}".replace("-", "−")
+    scatter = f"single steps scatter by {last.std():.3g}"
+    return f"From the third quarter of the steps to the last the mean changed by {change} nats; {scatter}."

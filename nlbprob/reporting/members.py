@@ -1,9 +1,8 @@
 """The members of a committee: their weights, their scores and what each adds."""
 
-from html import escape
-
-from nlbprob.reporting.parts import Absent, Section, table
-from nlbprob.reporting.scores import cell, number
+from nlbprob.reporting.numbers import fixed
+from nlbprob.reporting.parts import Absent, Cell, Row, Section, Table
+from nlbprob.reporting.scores import cell
 from nlbprob.reporting.view import View
 
 
@@ -16,12 +15,11 @@ def section(view: View) -> Section:
         "score of all less that of the others, their weights scaled to sum to 1, with its 90% interval over the "
         f"{view.split} trials. Weights: {chosen}."
     )
-    columns = ["", "weight", f"co-bps alone ({view.split})", "adds (bits/spike)"]
+    columns = ["member", "weight", f"co-bps alone ({view.split})", "adds (bits/spike)"]
     rows = view.metrics.get("members", {})
     cells = [
         [
-            escape(name),
-            number(weight),
+            Cell(fixed(weight), value=weight),
             cell(rows.get(name, {}).get("score"), None),
             cell(rows.get(name, {}).get("adds"), ends(rows.get(name, {}))),
         ]
@@ -30,12 +28,13 @@ def section(view: View) -> Section:
     if measured is not None:
         columns += ["score on the folds", "adds on the folds"]
         for line, score, adds in zip(cells, measured["score"].values, measured["adds"].values, strict=True):
-            line += [number(score), number(adds)]
+            line += [Cell(fixed(number), value=float(number)) for number in (score, adds)]
         reading += (
             f" On these folds each member was fitted to the other folds; {measured.attrs['measure']} of all members "
-            f"together is {number(measured.attrs['score'])} there."
+            f"together is {fixed(measured.attrs['score'])} there."
         )
-    return Section("Members", reading, table=table(columns, cells, "scores"))
+    named = [Row(name, line) for name, line in zip(view.committee.weights, cells, strict=True)]
+    return Section("Members", reading, tables=[Table("Members of the average", columns, named)])
 
 
 def ends(row: dict[str, float | None]) -> list[float] | None:

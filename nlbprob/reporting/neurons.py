@@ -3,7 +3,8 @@
 import numpy as np
 
 from nlbprob.plot import style
-from nlbprob.reporting.parts import Absent, Panel, Section
+from nlbprob.reporting.numbers import fixed, percent
+from nlbprob.reporting.parts import Absent, Cell, Panel, Row, Section, Table
 from nlbprob.reporting.view import View
 
 TITLE = "Held-out neurons"
@@ -24,7 +25,26 @@ def section(view: View) -> Section | Absent:
     panels = [ranked(bits), over_spikes(bits, spikes)]
     if view.areas is not None:
         panels.append(by_area(bits, view.areas[index]))
-    return Section(TITLE, reading, panels)
+    return Section(TITLE, reading, panels, tables=[listed(view, index, bits, spikes)])
+
+
+def listed(view: View, index: np.ndarray, bits: np.ndarray, spikes: np.ndarray) -> Table:
+    """All of them, with their area where areas differ."""
+    order = np.argsort(-bits, kind="stable")
+    areas = [] if view.areas is None else [view.areas[index]]
+    rows = [
+        Row(
+            f"neuron {view.trials.neurons['id'][index[place]]}",
+            [
+                *(Cell(str(area[place]), value=str(area[place])) for area in areas),
+                Cell(f"{spikes[place]:,.0f}", value=float(spikes[place])),
+                Cell(fixed(float(bits[place])), value=float(bits[place])),
+            ],
+        )
+        for place in order
+    ]
+    columns = ["neuron", *["area"] * len(areas), "spikes scored", "co-bps (bits/spike)"]
+    return Table(f"All {len(rows)} held-out neurons", columns, rows, folded=True)
 
 
 def ranked(bits: np.ndarray) -> Panel:
@@ -39,7 +59,9 @@ def ranked(bits: np.ndarray) -> Panel:
     words = f"{int((bits > 0).sum())} of {len(bits)} neurons above 0"
     below = int((bits < trimmed(bits)[0]).sum())
     words += f", {below} below the range" * bool(below)
-    return Panel(words, figure, f"Sorted bits per spike, {words}")
+    best, middle, worst = (fixed(float(value)) for value in np.quantile(bits, [1, 0.5, 0]))
+    seen = f"From {worst} to {best} bits per spike; median {middle}."
+    return Panel(words, figure, f"Sorted bits per spike, {words}", seen)
 
 
 def over_spikes(bits: np.ndarray, spikes: np.ndarray) -> Panel:
@@ -51,7 +73,13 @@ def over_spikes(bits: np.ndarray, spikes: np.ndarray) -> Panel:
     axes.set_ylim(trimmed(bits))
     axes.set_xlabel("spikes scored")
     axes.set_ylabel("bits/spike")
-    return Panel("over the number of spikes", figure, "Bits per spike over the number of spikes scored")
+    most = np.argsort(-spikes)[: max(1, len(spikes) // 4)]
+    part = percent(float(spikes[most].sum() / spikes.sum()))
+    seen = (
+        f"The quarter of these neurons with the most spikes fired {part} of them; the median there is "
+        f"{fixed(float(np.median(bits[most])))} bits per spike."
+    )
+    return Panel("over the number of spikes", figure, "Bits per spike over the number of spikes scored", seen)
 
 
 def by_area(bits: np.ndarray, areas: np.ndarray) -> Panel:
@@ -67,7 +95,9 @@ def by_area(bits: np.ndarray, areas: np.ndarray) -> Panel:
     axes.set_yticks(np.arange(len(names)), names)
     axes.set_xlim(trimmed(bits))
     axes.set_xlabel("bits/spike; line: median")
-    return Panel("by area", figure, f"Bits per spike of held-out neurons in {len(names)} areas")
+    ends = [f"{name} ({fixed(float(np.median(bits[areas == name])))})" for name in names[[-1, 0]]]
+    seen = f"Highest median: {ends[0]}; lowest: {ends[1]}." if len(names) > 1 else ""
+    return Panel("by area", figure, f"Bits per spike of held-out neurons in {len(names)} areas", seen)
 
 
 def trimmed(bits: np.ndarray) -> tuple[float, float]:

@@ -1,11 +1,14 @@
 """The report: one HTML file that needs nothing but itself."""
 
+import base64
+import hashlib
 import pathlib
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
+import jinja2
 import matplotlib as mpl
+from markupsafe import Markup
 
 from nlbprob import files
 from nlbprob.data.trials import Trials
@@ -25,7 +28,8 @@ from nlbprob.reporting import (
     trajectories,
     words,
 )
-from nlbprob.reporting.parts import Absent, Section, anchor, render
+from nlbprob.reporting.parts import Absent, Section
+from nlbprob.reporting.summary import summary
 from nlbprob.reporting.view import View
 from nlbprob.scoring.rates import rate_array
 from nlbprob.selection.average import Committee
@@ -55,8 +59,12 @@ COMMITTEE: list[Callable[[View], Section | Absent]] = [
     members.inside,
 ]
 
-#: What a browser may load on this page: nothing from outside.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+#: What a browser may load on this page: nothing from outside, and of scripts the page's own alone, known by its hash.
+POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{}'; base-uri 'none'; form-action 'none'"
+)
+#: Where the page's template, style and script are.
+FOLDER = pathlib.Path(__file__).parent
 
 
 def write_report(
@@ -70,7 +78,7 @@ def write_report(
     latents: Any = None,
     tested: dict[str, Any] | None = None,
 ) -> pathlib.Path:
-    """Write the report of a fit as one HTML file without scripts or links to elsewhere.
+    """Write the report of a fit as one HTML file that loads nothing; its one script sorts tables and turns drawings.
 
     Args:
         path: of the file.
@@ -78,8 +86,9 @@ def write_report(
         trials: those fitted and scored, held-out counts seen.
         metrics: the content of a run's metrics.json: {split: {score: value}, "intervals": {score: [low, high]},
             "baselines": {name: {score: value}}, "by_neuron": [{"id", "co-bps"}], "reasons": {score: words}, "split",
-            "fit_on", "bin_ms"}; "baseline_intervals" {name: {score: [low, high]}},
-            "units" {score: unit} and "meanings" {score: words} are shown where they are there.
+            "fit_on", "bin_ms"}; "baseline_intervals" {name: {score: [low, high]}}, "differences" {name:
+            {score: value}}, the scores less those of this baseline, with their "difference_intervals", "units" {score:
+            unit} and "meanings" {score: words} are used where they are there.
         config: the content of a run's config.json: "model" {"name"}, "started", "versions"; what is missing is left
             out.
         rates: what posterior.rates gives for trials.hide_heldout(split), where it is known already; inferred here
@@ -107,22 +116,26 @@ def page(view: View) -> str:
     """The whole document."""
     with mpl.rc_context(style.RC):
         parts = [function(view) for function in (COMMITTEE if view.committee else SECTIONS)]
-        sections = "".join(render(part) for part in parts if isinstance(part, Section))
-    links = "".join(
-        f'<a href="#{anchor(part.title)}">{escape(part.title)}</a> ' for part in parts if isinstance(part, Section)
-    )
-    facts = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in words.facts(view))
-    missing = [f"<li>{escape(part.title)}: {escape(part.reason)}.</li>" for part in parts if isinstance(part, Absent)]
-    title = escape(words.title(view))
-    css = pathlib.Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        f'<link rel="icon" href="data:,">\n<title>{title}</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n'
-        f'<header><h1>{title.replace("_", "_<wbr>")}</h1><p class="headline">{escape(words.headline(view))}</p>\n'
-        f'<nav aria-label="Sections">{links}</nav><dl>{facts}</dl></header>\n{sections}'
-        + (f'<section id="not-shown"><h2>Not shown</h2><ul>{"".join(missing)}</ul></section>\n' if missing else "")
-        + "</main>\n</body>\n</html>\n"
-    )
+        css, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+        return template().render(
+            title=words.title(view),
+            policy=POLICY.format(source_of(script)),
+            css=Markup(css),
+            script=Markup(script),
+            summary=summary(view),
+            facts=words.facts(view),
+            sections=[part for part in parts if isinstance(part, Section)],
+            absent=[part for part in parts if isinstance(part, Absent)],
+        )
+
+
+def template() -> jinja2.Template:
+    """The page without its content; what is put in is escaped unless it is `Markup`."""
+    loader = jinja2.FileSystemLoader(FOLDER)
+    options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
+    return jinja2.Environment(loader=loader, keep_trailing_newline=True, **options).get_template("page.html")
+
+
+def source_of(script: str) -> str:
+    """A script as a Content-Security-Policy names it: by its hash."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"

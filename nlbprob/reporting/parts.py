@@ -1,9 +1,10 @@
-"""What the page is made of: sections, each with one way to read it and a few panels."""
+"""What the page is made of: sections, each with one way to read it, tables and a few panels."""
 
 import dataclasses
 from collections.abc import Sequence
-from html import escape
+from typing import NamedTuple
 
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -17,19 +18,65 @@ class Panel:
 
     Attributes:
         heading: above it.
-        label: what it shows, for those who cannot see it.
+        figure: of matplotlib, or SVG.
+        label: what is drawn, for those who cannot see it.
+        seen: what is to be seen in it, from its numbers; below it.
     """
 
     heading: str
-    figure: Figure
+    figure: Figure | Markup
     label: str
+    seen: str = ""
 
     @staticmethod
-    def of(axes: Axes, label: str) -> "Panel":
+    def of(axes: Axes, label: str, seen: str = "") -> "Panel":
         """The figure of these axes, whose title becomes the heading, which wraps where the screen is narrow."""
         heading = axes.get_title(loc="left")
         axes.set_title("", loc="left")
-        return Panel(heading, style.figure_of(axes), label)
+        return Panel(heading, style.figure_of(axes), label, seen)
+
+    def drawing(self, name: str) -> Markup:
+        """The figure as SVG; name: prefix of the ids inside, unique on the page."""
+        return self.figure if isinstance(self.figure, Markup) else svg(self.figure, name, self.label)
+
+
+class Cell(NamedTuple):
+    """What a table holds in one place.
+
+    Attributes:
+        text: of the value; a dash where there is none.
+        interval: in brackets behind it.
+        value: by which its column is sorted; None comes last. Without it the text sorts.
+    """
+
+    text: str
+    interval: str = ""
+    value: float | str | None = None
+
+
+class Row(NamedTuple):
+    """A row of a table: its name, the other cells, and whether it is emphasized."""
+
+    name: str
+    cells: Sequence[Cell]
+    marked: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table, which a reader can sort; on a narrow screen each row is a list.
+
+    Attributes:
+        caption: what it lists.
+        columns: headings, that of the rows' names first.
+        rows: in the order in which they are shown first.
+        folded: whether it is closed at first, since it is long.
+    """
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Row]
+    folded: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +87,26 @@ class Section:
         reading: one to three plain sentences on how to read it.
         panels: laid out side by side as the screen allows.
         key: (color, label) pairs of what colors mean.
-        table: HTML, before the panels, or beside the panel if there is one.
+        tables: before the panels, or beside the panel if there is one.
+        notes: small print below the tables.
     """
 
     title: str
     reading: str
     panels: Sequence[Panel] = ()
     key: Sequence[tuple[str, str]] = ()
-    table: str = ""
+    tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def id(self) -> str:
+        """The anchor of the section: its title in small letters with hyphens."""
+        return "-".join("".join(c if c.isalnum() else " " for c in self.title.lower()).split())
+
+    @property
+    def swatches(self) -> list[tuple[str, str]]:
+        """The key with names of CSS variables in place of colors."""
+        return [(style.THEME[color], label) for color, label in self.key]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,51 +115,3 @@ class Absent:
 
     title: str
     reason: str
-
-
-def anchor(title: str) -> str:
-    """The id of the section of this title."""
-    return "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())
-
-
-def render(section: Section) -> str:
-    """A section as HTML."""
-    name = anchor(section.title)
-    panels = "".join(render_panel(panel, f"{name}-{number}") for number, panel in enumerate(section.panels))
-    before, beside = section.table, ""
-    if len(section.panels) == 1:
-        before, beside = beside, f'<div class="beside">{before}</div>' if before else ""
-    return (
-        f'<section id="{name}"><h2>{escape(section.title)}</h2><p class="reading">{escape(section.reading)}</p>\n'
-        f'{render_key(section.key)}{before}<div class="panels">{beside}{panels}</div></section>\n'
-    )
-
-
-def render_panel(panel: Panel, name: str) -> str:
-    """A panel as HTML; its heading is text of the page, so that it wraps where the screen is narrow."""
-    drawing = svg(panel.figure, name, escape(panel.label))
-    return f"<figure><figcaption>{escape(panel.heading)}</figcaption>{drawing}</figure>\n"
-
-
-def render_key(key: Sequence[tuple[str, str]]) -> str:
-    """What the colors mean."""
-    if not key:
-        return ""
-    entries = (
-        f'<li><span class="swatch" style="background:var(--{style.THEME[color]})"></span>{escape(label)}</li>'
-        for color, label in key
-    )
-    return f'<ul class="key">{"".join(entries)}</ul>'
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], classes: str = "") -> str:
-    """A table whose cells are HTML and whose first column names the rows; on a narrow screen each row is a list."""
-    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
-    body = ""
-    for first, *others in rows:
-        cells = zip(columns[1:], others, strict=True)
-        body += f'<tr><th scope="row">{first}</th>' + "".join(
-            f'<td data-column="{escape(column)}"><span>{cell}</span></td>' for column, cell in cells
-        )
-        body += "</tr>"
-    return f'<table class="{classes}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'

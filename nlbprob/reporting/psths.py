@@ -71,7 +71,8 @@ def side_by_side(view: View, neuron: int | np.integer, two: np.ndarray) -> Panel
     figure = style.figure_of(two[0])
     figure.text(138 / style.WIDTH, 5 / 134, time_label(view.trials), ha="center", fontsize=8.4)
     name = heading(view, neuron)
-    return Panel(name, figure, f"Recorded and predicted averages by condition, {name}")
+    recorded, predicted = ([line.get_ydata() for line in axes.lines] for axes in two)
+    return Panel(name, figure, f"Recorded and predicted averages by condition, {name}", alike(recorded, predicted))
 
 
 def alone(view: View, neuron: int | np.integer, axes: Axes) -> Panel:
@@ -79,4 +80,19 @@ def alone(view: View, neuron: int | np.integer, axes: Axes) -> Panel:
     axes.set_title("")
     axes.set_xlabel(time_label(view.trials))
     name = heading(view, neuron)
-    return Panel(name, style.figure_of(axes), f"Recorded and predicted average over trials, {name}")
+    recorded, predicted = ([line.get_ydata()] for line in axes.lines)
+    label = f"Recorded and predicted average over trials, {name}"
+    return Panel(name, style.figure_of(axes), label, alike(recorded, predicted))
+
+
+def alike(recorded: list, predicted: list) -> str:
+    """The correlation of recorded and predicted averages, and the highest of each, in Hz."""
+    if len(recorded) != len(predicted):
+        return "Not every condition has a scored trial."
+    pair = np.array([np.concatenate(recorded), np.concatenate(predicted)], float)
+    pair = pair[:, np.isfinite(pair).all(0)]
+    if pair.shape[1] < 2 or not np.ptp(pair, axis=1).all():
+        return ""
+    peaks = " and ".join(f"{peak:.1f}" for peak in pair.max(1))
+    words = f"The two correlate at {np.corrcoef(pair)[0, 1]:.2f}; their peaks are {peaks} Hz."
+    return words.replace("-", "−")

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from nlbprob import plot
 from nlbprob.plot import style
 from nlbprob.plot.spikes import GAP, rows_shown
+from nlbprob.reporting.numbers import counted
 from nlbprob.reporting.parts import Panel, Section
 from nlbprob.reporting.view import View
 
@@ -28,8 +29,22 @@ def section(view: View) -> Section:
     pairs = [two(len(heldin) + (GAP + len(heldout)) * bool(len(heldout))) for _ in view.examples]
     plot.rasters(view.fit, view.trials, pairs, rates=view.rates, which=view.examples)
     words = f"Spikes and inferred rates of {len(heldin)} held-in and {len(heldout)} held-out neurons"
-    panels = [Panel.of(above, f"{words}, {above.get_title(loc='left')}") for above, _ in pairs]
+    panels = [
+        Panel.of(above, f"{words}, {above.get_title(loc='left')}", seen(view, row))
+        for (above, _), row in zip(pairs, view.examples, strict=True)
+    ]
     return Section("Single trials", reading, panels, key)
+
+
+def seen(view: View, row: int) -> str:
+    """Spikes in a trial beside those that its rates expect, of the held-out neurons where there are any."""
+    trials, heldout = view.trials, view.trials.heldout
+    which = heldout if heldout.any() else np.ones_like(heldout)
+    inside = trials.seen[row][:, which]
+    fired = int(trials.counts[row][:, which].sum(where=inside, dtype=float))
+    expected = float(view.rates[row][:, which].sum(where=inside))
+    what = "Held-out neurons" if heldout.any() else "All neurons"
+    return f"{what} fired {counted(fired, 'spike')} in this trial; their rates expect {expected:,.0f}."
 
 
 def two(rows: int) -> tuple[Axes, Axes]:

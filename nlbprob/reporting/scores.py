@@ -1,11 +1,11 @@
 """The scores beside those of the baselines: a table, and dots with intervals."""
 
-from html import escape
-
 import numpy as np
 
 from nlbprob.plot import style
-from nlbprob.reporting.parts import Panel, Section, table
+from nlbprob.reporting.numbers import Estimate, fixed, joined
+from nlbprob.reporting.parts import Cell, Panel, Row, Section, Table
+from nlbprob.reporting.sentences import Verdict, compared
 from nlbprob.reporting.view import View
 from nlbprob.scoring.baselines import CONDITION_PSTH
 from nlbprob.scoring.metrics.catalogue import METRICS
@@ -32,16 +32,16 @@ def section(view: View) -> Section:
     intervals = metrics.get("baseline_intervals", {})
     rows += [(name, others, intervals.get(name, {})) for name, others in baselines.items()]
     cells = [
-        [escape(row), *(cell(row_values.get(name), between.get(name)) for name in shown)]
+        Row(row, [cell(row_values.get(name), between.get(name)) for name in shown], row == rows[0][0])
         for row, row_values, between in rows
     ]
-    columns = ["", *(f"{name} ({units[name]})" if units.get(name) else name for name in shown)]
-    html = table(columns, cells, "scores") if shown else ""
+    columns = ["rates of", *(f"{name} ({units[name]})" if units.get(name) else name for name in shown)]
     return Section(
         "Scores",
         reading if shown else "No score applies.",
-        [dots(name, rows, units.get(name) or name) for name in shown],
-        table=html + reasons(metrics) + of_test(view.tested),
+        [dots(name, rows, units.get(name) or name, view.differences(name)) for name in shown],
+        tables=[Table(f"Scores on {view.split}", columns, cells)] if shown else [],
+        notes=[*reasons(metrics), *of_test(view.tested)],
     )
 
 
@@ -55,41 +55,58 @@ def meanings_of(metrics: dict) -> dict[str, str]:
     return {name: metric.meaning for name, metric in METRICS.items()} | metrics.get("meanings", {})
 
 
-def cell(value: float | None, between: list[float] | tuple[float, float] | None) -> str:
+def cell(value: float | None, between: list[float] | tuple[float, float] | None) -> Cell:
     """A score to three digits with its interval, or a dash."""
     if value is None:
-        return "–"
-    interval = "" if between is None else f"[{number(between[0])}, {number(between[1])}]"
-    return f'<b>{number(value)}</b> <span class="interval">{interval}</span>'
+        return Cell("–")
+    return Cell(fixed(value), "" if between is None else f"[{fixed(between[0])}, {fixed(between[1])}]", value)
 
 
-def number(value: float) -> str:
-    """Three digits after the point, with a true minus sign and without a negative zero."""
-    return f"{value:z.3f}".replace("-", "−")
-
-
-def reasons(metrics: dict) -> str:
+def reasons(metrics: dict) -> list[str]:
     """Why scores are missing, and what was left out of others or why they have no interval."""
     lines = []
     for title, remarks in (("Not scored", metrics["reasons"]), ("Note", metrics.get("notes", {}))):
-        parts = "; ".join(f"{escape(name)}: {escape(remark)}" for name, remark in remarks.items())
-        lines += [f'<p class="note">{title}: {parts}.</p>'] * bool(parts)
-    return "".join(lines)
+        parts = "; ".join(f"{name}: {remark}" for name, remark in remarks.items())
+        lines += [f"{title}: {parts}."] * bool(parts)
+    return lines
 
 
-def of_test(tested: dict | None) -> str:
+def of_test(tested: dict | None) -> list[str]:
     """The scores on test, never without what a reader has to know of them: how many evaluations came before."""
     if tested is None:
-        return ""
-    values = ", ".join(
-        f"{escape(name)} {number(value)}" for name, value in tested["scores"].items() if value is not None
-    )
+        return []
+    values = ", ".join(f"{name} {fixed(value)}" for name, value in tested["scores"].items() if value is not None)
     setting = f"fitted on {tested['fit_on']}, in bins of {tested['bin_ms']:g} ms, on {tested['date'][:10]}"
-    return f'<p class="note">On test ({escape(setting)}): {values}. {escape(tested["statement"])}</p>'
+    return [f"On test ({setting}): {values}. {tested['statement']}"]
 
 
-def dots(name: str, rows: list, axis: str) -> Panel:
-    """One score of the model and of each baseline; axis: the words below the axis."""
+def seen(entries: list[tuple[str, Estimate]], paired: dict[str, Estimate]) -> str:
+    """Which of the other rows the first one beats, and which not."""
+    (_, model), *others = entries
+    verdicts = {name: compared(model, other, paired.get(name)) for name, other in others}
+    words = {
+        Verdict.BETTER: "above",
+        Verdict.OPEN: "not told apart from",
+        Verdict.WORSE: "below",
+        Verdict.UNKNOWN: "without interval, not compared with",
+    }
+    parts = [
+        f"{phrase} {joined(listed)}"
+        for verdict, phrase in words.items()
+        if (listed := [name for name, found in verdicts.items() if found is verdict])
+    ]
+    return f"This model: {'; '.join(parts)}." if parts else ""
+
+
+def dots(name: str, rows: list, axis: str, paired: dict[str, Estimate]) -> Panel:
+    """One score of the model and of each baseline.
+
+    Args:
+        name: of the score.
+        rows: of each a name, its scores, and their intervals.
+        axis: the words below the axis.
+        paired: what the first row's score is above that of another one.
+    """
     entries = [(row, values[name], between.get(name)) for row, values, between in rows if values.get(name) is not None]
     figure, axes = style.single(height=35 + 18 * len(entries), left=9)
     places = np.arange(len(entries))[::-1]
@@ -113,4 +130,5 @@ def dots(name: str, rows: list, axis: str) -> Panel:
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(axis)
     words = ", ".join(f"{row} {value:.3f}" for row, value, _ in entries)
-    return Panel(name, figure, f"{name}: {words}")
+    estimates = [(row, Estimate.of(value, between)) for row, value, between in entries]
+    return Panel(name, figure, f"{name}: {words}", seen(estimates, paired))

@@ -4,6 +4,7 @@ import io
 import re
 
 import matplotlib as mpl
+from markupsafe import Markup, escape
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -13,7 +14,7 @@ from nlbprob.plot.style import RC, THEME
 COLORS = re.compile("|".join(THEME))
 
 
-def svg(figure: Figure, name: str, label: str) -> str:
+def svg(figure: Figure, name: str, label: str) -> Markup:
     """A figure as inline SVG that scales with its column.
 
     Args:
@@ -39,9 +40,9 @@ def svg(figure: Figure, name: str, label: str) -> str:
     body = re.sub(r" font-family: [^;\"]*;", "", body)
     body = re.sub(r'<g><path d="[^"]*" style="fill: none"/></g>', "", body)
     body = re.sub(r"(>)\s+(?=<)", r"\1", body)
-    return (
+    return Markup(
         f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-labelledby="{name}-title">'
-        f'<title id="{name}-title">{label}</title>{body.strip()}'
+        f'<title id="{name}-title">{escape(label)}</title>{body.strip()}'
     )
 
 

@@ -1,12 +1,16 @@
 """Latent trajectories: time courses, and the state space."""
 
+import itertools
+
 import numpy as np
 
 from nlbprob import plot
 from nlbprob.plot import style
-from nlbprob.plot.courses import LATENTS, PAIRS
-from nlbprob.plot.trials import SINGLE
+from nlbprob.plot.courses import LATENTS, PAIRS, Courses, courses
+from nlbprob.plot.trials import SINGLE, in_seconds, time_of
+from nlbprob.reporting.numbers import percent
 from nlbprob.reporting.parts import Panel, Section
+from nlbprob.reporting.turning import turning
 from nlbprob.reporting.view import View
 
 
@@ -25,17 +29,59 @@ def section(view: View) -> Section:
         "single trial."
     )
     if dim > 1:
-        reading += " The last plots draw two latents against each other, from the dot to the arrowhead."
+        reading += " The last plots draw latents against each other, from the dot to the arrowhead."
     shown = view.trials.select(trials=view.latent_rows)
     which = np.searchsorted(view.latent_rows, view.examples)
     options = {"latents": view.latent_moments, "colors": view.colors, "which": which}
-    courses = [style.single(130, 31)[1] for _ in range(min(LATENTS, dim))]
-    plot.latents(view.posterior, shown, courses, **options)
-    panels = [Panel.of(axes, f"Time course of latent {place + 1}") for place, axes in enumerate(courses)]
+    drawn = courses(view.posterior, shown, **options)
+    over_time = [style.single(130, 31)[1] for _ in range(min(LATENTS, dim))]
+    plot.latents(view.posterior, shown, over_time, **options)
+    panels = [
+        Panel.of(axes, f"Time course of latent {latent + 1}", seen(drawn, latent))
+        for latent, axes in enumerate(over_time)
+    ]
     planes = [style.single(229, 35)[1] for pair in PAIRS if max(pair) < dim]
     if planes:
         plot.trajectories(view.posterior, shown, planes, **options)
     panels += [Panel.of(axes, f"State space of {axes.get_title(loc='left')}") for axes in planes]
+    if dim > 2:
+        label = "State space of latents 1, 2 and 3"
+        panels.append(Panel("latents 1, 2 and 3", turning(drawn, label), label, apart(drawn)))
     examples = [(color, view.name_of(row)) for color, row in zip(SINGLE, view.examples, strict=False)]
     key = view.condition_key or [*examples, (style.MUTED, "average")]
     return Section("Latent trajectories", reading + view.conditions_left_out, panels, key)
+
+
+def seen(drawn: Courses, latent: int) -> str:
+    """How much of a latent's variance the averages explain, over the trials that are shown."""
+    values, fitted = drawn.mean[..., latent], np.full(drawn.mean.shape[:2], np.nan)
+    for group in drawn.groups:
+        fitted[group.rows] = drawn.average(group)[:, latent]
+    known = ~np.isnan(values) & ~np.isnan(fitted)
+    total = values[known].var()
+    if not total:
+        return ""
+    explained = 1 - ((values - fitted)[known] ** 2).mean() / total
+    what = "Averages by condition make up" if drawn.has_conditions else "The average makes up"
+    return f"{what} {percent(max(float(explained), 0.0))} of its variance over the {len(values)} trials shown."
+
+
+def apart(drawn: Courses) -> str:
+    """The two conditions whose averages come to lie farthest from each other in three latents, where and when."""
+    if not drawn.has_conditions:
+        return ""
+    found = []
+    for one, other in itertools.combinations(drawn.groups, 2):
+        distance = np.linalg.norm((drawn.average(one) - drawn.average(other))[:, :3], axis=1)
+        if not np.isnan(distance).all():
+            place = int(np.nanargmax(distance))
+            found.append((float(distance[place]), place, one.label, other.label))
+    if not found:
+        return ""
+    distance, place, one, other = max(found)
+    unit = "s" if in_seconds(drawn.trials) else "ms"
+    when = f"{time_of(drawn.trials)[place]:.3g} {unit}"
+    names = ", ".join(drawn.trials.condition)
+    return (
+        f"The averages of {names} {one} and {other} lie farthest apart at {when}: {distance:.1f} times a latent's size."
+    )

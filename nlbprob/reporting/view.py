@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from nlbprob.data.trials import Trials
 from nlbprob.plot.trials import Group, condition_colors, grouped, legend_label, shown_bins, spread, time_of, trial_name
 from nlbprob.posterior.posterior import Posterior
+from nlbprob.reporting.numbers import Estimate
 from nlbprob.selection.average import Committee
 
 #: Trials of one condition, and in all where there are no conditions, whose latents are shown.
@@ -148,6 +149,32 @@ class View:
         """What loadings and latents act on, in words."""
         observation = getattr(self.posterior.model, "observation", None)
         return "log-rate" if getattr(observation, "link", "") == "exp" else "predictor"
+
+    def differences(self, score: str) -> dict[str, Estimate]:
+        """The model's score less that of each baseline over the same trials, where that is known."""
+        spans = self.metrics.get("difference_intervals", {})
+        return {
+            name: Estimate.of(values[score], spans.get(name, {}).get(score))
+            for name, values in self.metrics.get("differences", {}).items()
+            if values.get(score) is not None
+        }
+
+    @property
+    def link(self) -> str:
+        """The same in a sentence."""
+        return self.predictor.replace("-", " ")
+
+    @property
+    def longest_ms(self) -> float:
+        """The length of a trial's window with what is forecast after it."""
+        return self.trials.n_bins * self.trials.bin_ms
+
+    @cached_property
+    def regimes(self) -> Any:
+        """`Posterior.regimes` of the trials `latent_rows`; None where no block switches."""
+        if not any(block.n_regimes for block in self.posterior.model.chains):
+            return None
+        return self.posterior.regimes(self.visible.select(trials=self.latent_rows))
 
     @property
     def areas(self) -> np.ndarray | None:

@@ -1,12 +1,12 @@
 """What was fitted to what, in words and formulas."""
 
 import pathlib
-from html import escape
 from typing import Any
+
+from markupsafe import Markup
 
 from nlbprob.blocks.formula import blocks, described, first_paragraph, formula
 from nlbprob.infer.vi.families import words_of
-from nlbprob.reporting.scores import number
 from nlbprob.reporting.view import View
 from nlbprob.selection.average import Committee
 
@@ -31,30 +31,8 @@ def recording_name(view: View) -> str:
     return ", ".join(source.get("sessions", {})) or pathlib.PurePath(source.get("file") or "trials in memory").name
 
 
-def headline(view: View) -> str:
-    """The result in one sentence."""
-    values = view.metrics[view.split]
-    value = values.get("co-bps")
-    if view.committee is not None:
-        what = f"{len(view.committee.members)} models, averaged,"
-    else:
-        latents = view.parameter_draws["loadings"].shape[-1]
-        what = f"{latents} latent{'s' * (latents != 1)}"
-    if value is None:
-        return f"{what.removesuffix(',')}, {view.trials.n_neurons} neurons, {view.trials.n_trials} trials."
-    sentence = (
-        f"{what} predict {int(view.trials.heldout.sum())} held-out neurons from {int(view.trials.heldin.sum())} others "
-        f"at {number(value)} bits per spike ({view.split}, {view.trials.bin_ms:g} ms bins)"
-    )
-    others = {name: baseline_values.get("co-bps") for name, baseline_values in view.metrics["baselines"].items()}
-    beside = ", ".join(
-        f"{name} {number(baseline_values)}" for name, baseline_values in others.items() if baseline_values is not None
-    )
-    return sentence + (f". Beside it: {beside}" if beside else "") + "."
-
-
-def facts(view: View) -> list[tuple[str, str]]:
-    """Name and HTML of what a reader needs to repeat the fit."""
+def facts(view: View) -> list[tuple[str, str | Markup]]:
+    """Name and text of what a reader needs to repeat the fit."""
     trials = view.trials
     edges = trials.time_ms[0], trials.time_ms[trials.window_bins - 1] + trials.bin_ms
     window = f"{trials.window_bins} bins of {trials.bin_ms:g} ms, {edges[0]:g} to {edges[1]:g} ms"
@@ -70,35 +48,35 @@ def facts(view: View) -> list[tuple[str, str]]:
     conditions = f"; {kinds} conditions ({columns})" if kinds else ""
     behavior = f"; behavior {trials.behavior_name}" if trials.behavior is not None else ""
     behavior += f", read {trials.lag_ms:g} ms after the spikes" if behavior and trials.lag_ms else ""
-    lines = [
-        ("Recording", escape(f"{recording_name(view)}: {splits} trials; {neurons}{conditions}{behavior}")),
-        ("Bins", escape(window)),
+    lines: list[tuple[str, str | Markup]] = [
+        ("Recording", f"{recording_name(view)}: {splits} trials; {neurons}{conditions}{behavior}"),
+        ("Bins", window),
         *(posterior_facts(view) if view.committee is None else committee_facts(view.committee)),
     ]
     if view.config.get("started"):
-        lines.append(("Date", escape(view.config["started"].replace("T", " "))))
+        lines.append(("Date", view.config["started"].replace("T", " ")))
     if view.config.get("versions"):
-        lines.append(("Versions", escape(", ".join(f"{k} {v}" for k, v in view.config["versions"].items()))))
+        lines.append(("Versions", ", ".join(f"{k} {v}" for k, v in view.config["versions"].items())))
     notes = trials.source.get("notes", [])
-    return lines + ([("Notes", "<br>".join(escape(str(note)) for note in notes))] if notes else [])
+    return lines + ([("Notes", Markup("<br>").join(map(str, notes)))] if notes else [])
 
 
-def posterior_facts(view: View) -> list[tuple[str, str]]:
+def posterior_facts(view: View) -> list[tuple[str, str | Markup]]:
     """What was fitted, how, and how that ended."""
     seed = view.posterior.config.get("seed", "not recorded")
     return [
         ("Model", model_html(view.posterior.model)),
-        ("Fit", escape(fit_words(view))),
-        ("Verdict", escape(view.posterior.verdict)),
-        ("Seed", escape(f"{seed}{drawn(view.trials.source)}")),
+        ("Fit", fit_words(view)),
+        ("Verdict", view.posterior.verdict),
+        ("Seed", f"{seed}{drawn(view.trials.source)}"),
     ]
 
 
-def committee_facts(committee: Committee) -> list[tuple[str, str]]:
+def committee_facts(committee: Committee) -> list[tuple[str, str | Markup]]:
     """The models of the members, and how their fits ended."""
-    models = [f"<li>{escape(name)}: {model_html(fit.model)}</li>" for name, fit in committee.members.items()]
-    verdicts = [escape(line) for line in committee.verdict.splitlines()]
-    return [("Models", f'<ul class="blocks">{"".join(models)}</ul>'), ("Verdicts", "<br>".join(verdicts))]
+    models = [Markup("<li>{}: {}</li>").format(name, model_html(fit.model)) for name, fit in committee.members.items()]
+    verdicts = Markup("<br>").join(committee.verdict.splitlines())
+    return [("Models", Markup('<ul class="blocks">{}</ul>').format(Markup("").join(models))), ("Verdicts", verdicts)]
 
 
 def drawn(source: dict[str, Any]) -> str:
@@ -122,11 +100,12 @@ def fit_words(view: View) -> str:
     )
 
 
-def model_html(model: Any) -> str:
+def model_html(model: Any) -> Markup:
     """The model's blocks, each with its options and its formula."""
+    entry = Markup('<li>{}: {}<span class="formula">{}</span></li>')
     lines = [
-        f'<li>{escape(role)}: {described(block)}<span class="formula">{formula(first_paragraph(block))}</span></li>'
+        entry.format(role, Markup(described(block)), Markup(formula(first_paragraph(block))))
         for role, block in blocks(model)
     ]
-    total = formula(first_paragraph(getattr(model, "function", model)))
-    return f'<span class="formula">{total}</span><ul class="blocks">{"".join(lines)}</ul>'
+    total = Markup(formula(first_paragraph(getattr(model, "function", model))))
+    return Markup('<span class="formula">{}</span><ul class="blocks">{}</ul>').format(total, Markup("").join(lines))

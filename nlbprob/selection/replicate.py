@@ -53,11 +53,11 @@ class Replication:
         lines = [f"Replication: {len(self.fits)} other fits ({', '.join(self.fits)})"]
         count = len(self.fits)
         if self.modes is not None:
-            for mode in range(self.modes.sizes["mode"]):
-                row = self.modes.isel(mode=mode)
+            for mode in self.modes["mode"].values.tolist():
+                row = self.modes.sel(mode=mode)
                 units = {"frequency_hz": "Hz", "decay_ms": "ms"} if row["frequency_hz"] > 0 else {"decay_ms": "ms"}
                 parts = [spread(row, f"{name}_", row[name].item(), f" {unit}") for name, unit in units.items()]
-                lines.append(f"  mode {mode + 1}: {', '.join(parts)}; {again(row, count)}")
+                lines.append(f"  mode {mode}: {', '.join(parts)}; {again(row, count)}")
         for place, label in enumerate(self.timescales["timescale"].values):
             row = self.timescales.isel(timescale=place)
             lines.append(f"  {label}: {spread(row, '', row['value'].item(), '')}; {again(row, row.sizes['fit'])}")
@@ -175,14 +175,18 @@ def compared(
     aligned = align([posterior, *(fits[name] for name in names)], trials)
     labeled = dict(zip(names, aligned.posteriors[1:], strict=True))
     angles = np.array([subspace_angles(posterior, other) for other in fits.values()])
-    if modes is not None:
-        found = {"fits": len(fits), "recurs_in": modes["recurs_in"].values.tolist()}
-        posterior = dataclasses.replace(posterior, config=posterior.config | {"replication": found})
+    times = timescales(posterior, labeled, DRAWS, seed)
+    counts = dict(zip(times["timescale"].values.tolist(), times["recurs_in"].values.tolist(), strict=True))
+    found: dict[str, Any] = {
+        "fits": len(fits),
+        "recurs_in": [] if modes is None else modes["recurs_in"].values.tolist(),
+    }
+    found |= {"timescales": counts, "fits_of_timescales": len(names)} if counts else {}
     return Replication(
-        posterior,
+        dataclasses.replace(posterior, config=posterior.config | {"replication": found}),
         fits,
         modes,
-        timescales(posterior, labeled, DRAWS, seed),
+        times,
         aligned.match.isel(posterior=slice(1, None)).rename(posterior="fit").assign_coords(fit=names),
         xarray.DataArray(angles, {"fit": list(fits)}, ("fit", "latent"), attrs={"units": "degree"}),
     )

@@ -16,6 +16,8 @@ METRICS = {
     "reasons": {str: str},
     "baselines": {str: SCORES},
     "baseline_intervals?": {str: {str: INTERVAL}},
+    "differences?": {str: SCORES},
+    "difference_intervals?": {str: {str: INTERVAL}},
     "by_neuron?": [{"co-bps": SCORE}],
     "units?": {str: str},
     "meanings?": {str: str},

@@ -45,6 +45,8 @@ def test_the_table_and_the_posterior_say_how_often_each_mode_recurs(found, tmp_p
     assert list(modes["fit"].values) == others
     np.testing.assert_array_equal(modes["recurs_in"], modes["recurs"].sum("fit"))
     np.testing.assert_array_equal(modes["replicated"], modes["recurs_in"] == 4)
+    assert modes["mode"].values.tolist() == list(range(1, modes.sizes["mode"] + 1))
+    assert found.posterior.config["replication"] == {"fits": 4, "recurs_in": modes["recurs_in"].values.tolist()}
     assert (modes["decay_ms_within_sd"] > 0).all()
     assert found.angles_deg.shape == (4, 3)
     assert list(found.agreement["loadings_r2"]["fit"].values) == others[:3]

@@ -14,6 +14,8 @@ from tests import runs
 #: Metrics with every key that may be absent, and one that no form knows.
 FULL = runs.METRICS | {
     "baseline_intervals": {"mean rate": {"co-bps": [-0.1, 0.1]}},
+    "differences": {"mean rate": {"co-bps": 0.2}},
+    "difference_intervals": {"mean rate": {"co-bps": [0.1, 0.3]}},
     "by_neuron": [{"id": 3, "co-bps": None}],
     "units": {"co-bps": "bits/spike"},
     "meanings": {"co-bps": "bits per spike of held-out neurons"},

@@ -1,0 +1,288 @@
+"""The rules by which the report's numbers become sentences: functions of numbers alone, none says more than they show.
+
+An interval is one of 90% throughout. What includes 0 is not called different from 0, and what was not tried is called
+not tested.
+"""
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from nlbprob.reporting.numbers import Estimate, counted, fixed, joined, measured, percent, scored
+from nlbprob.selection.replicate import digits
+
+#: A mode that fades to 37% before this part of a turn shows no rhythm; from a full turn on it shows one.
+FAST_FADE, RHYTHM = 0.25, 1.0
+#: The part of the draws in which an area has to load most before it is said to.
+CERTAIN = 0.95
+#: Modes, blocks and regimes that are described one by one.
+MOST = 3
+
+
+class Verdict(enum.Enum):
+    """How one score compares with another."""
+
+    BETTER = "better"
+    OPEN = "not told apart"
+    WORSE = "worse"
+    UNKNOWN = "no interval"
+
+
+def recording(
+    name: str, splits: Mapping[str, int], bins: tuple[int, int], bin_ms: float, neurons: int, heldout: int, spikes: int
+) -> str:
+    """What was recorded; bins: of the shortest and of the longest trial."""
+    parts = joined([f"{number} {split}" for split, number in splits.items()])
+    length = f"{bins[1]}" if bins[0] == bins[1] else f"{bins[0]} to {bins[1]}"
+    hidden = f" {heldout} of the neurons {'is' if heldout == 1 else 'are'} held out." if heldout else ""
+    return (
+        f"{name} has {counted(sum(splits.values()), 'trial')} ({parts}) of {length} bins of {bin_ms:g} ms, in which "
+        f"{counted(neurons, 'neuron')} fired {counted(spikes, 'spike')}.{hidden}"
+    )
+
+
+def model(name: str, parts: Sequence[str], terms: Sequence[str], link: str, counts: str) -> str:
+    """What was fitted.
+
+    Args:
+        name: of the model.
+        parts: its latents in words, "8 latents with linear dynamics".
+        terms: what else a neuron's predictor is made of, in words.
+        link: "log rate", or "predictor" where the link is another one.
+        counts: the distribution of the counts in words, "Poisson"; empty where it is not known.
+    """
+    further = f" plus {joined(terms)}" if terms else ""
+    of_counts = f", and its counts are {counts} given that" if counts else ""
+    return f"{name} has {joined(parts)}; the {link} of each neuron is a weighted sum of these{further}{of_counts}."
+
+
+def committee(members: Sequence[str], converged: int) -> str:
+    """Several models that predict together, and how many of their fits converged."""
+    return (
+        f"Rates are the weighted mean of those of {counted(len(members), 'model')}, each fitted by itself: "
+        f"{joined(members)}. {converged} of {len(members)} fits have converged."
+    )
+
+
+def prediction(score: Estimate, heldout: int, heldin: int, trials: int, split: str) -> str:
+    """How well held-out neurons are predicted, against their mean rates, which are at 0 bits per spike."""
+    what = (
+        f"From {counted(heldin, 'neuron')} the model predicts the {counted(heldout, 'held-out neuron')} in "
+        f"{counted(trials, f'{split} trial')} at {scored(score, ' bits per spike')}"
+    )
+    if score.value <= 0:
+        return f"{what}, no better than their mean rates, which are at 0."
+    if score.low <= 0 or score.interval is None:
+        return f"{what}, not shown to be better than their mean rates, which are at 0."
+    return f"{what}, better than their mean rates, which are at 0."
+
+
+def compared(score: Estimate, other: Estimate, difference: Estimate | None = None) -> Verdict:
+    """Whether a score is better than another: by the interval of the difference, else by whether intervals are apart.
+
+    Args:
+        score: the first.
+        other: the second.
+        difference: the first less the second over the same trials, where that is known.
+    """
+    if difference is not None and difference.interval:
+        low, high = difference.interval
+    elif score.interval and other.interval:
+        low, high = score.low - other.high, score.high - other.low
+    else:
+        return Verdict.UNKNOWN
+    return Verdict.BETTER if low > 0 else Verdict.WORSE if high < 0 else Verdict.OPEN
+
+
+class Baseline(NamedTuple):
+    """The score of a baseline, and the score of the model less that over the same trials, where it is known."""
+
+    name: str
+    score: Estimate
+    difference: Estimate | None = None
+
+    def __str__(self) -> str:
+        if self.difference is None:
+            return f"{self.name} ({fixed(self.score.value)})"
+        value, ends = self.difference
+        between = f", {fixed(ends[0])} to {fixed(ends[1])}" if ends else ""
+        return f"{self.name} ({fixed(self.score.value)}; difference {fixed(value)}{between})"
+
+
+#: What is said of a model and the baselines with which it compares alike.
+COMPARISONS = {
+    Verdict.BETTER: "This beats {}.",
+    Verdict.OPEN: "This is not shown to beat {}: the intervals do not tell them apart.",
+    Verdict.WORSE: "This does not beat {}: it is worse.",
+    Verdict.UNKNOWN: "Whether this beats {} is not known, for lack of intervals.",
+}
+
+
+def comparison(score: Estimate, baselines: Sequence[Baseline]) -> str:
+    """A model's score against those of baselines: those that it beats, and those that it does not."""
+    verdicts = {one.name: compared(score, one.score, one.difference) for one in baselines}
+    texts = []
+    for verdict, words in COMPARISONS.items():
+        listed = [str(one) for one in baselines if verdicts[one.name] is verdict]
+        texts += [words.format(joined(listed))] * bool(listed)
+    return " ".join(texts)
+
+
+class Mode(NamedTuple):
+    """A mode of the dynamics.
+
+    Attributes:
+        number: from 1.
+        turns: whether its eigenvalue is complex at the centre of the posterior.
+        frequency: Hz.
+        decay: ms, to 37%.
+        cycles: turns until then.
+        variance: the fraction of the predictors' variance in the directions that it moves.
+    """
+
+    number: int
+    turns: bool
+    frequency: Estimate
+    decay: Estimate
+    cycles: Estimate
+    variance: float
+
+    @property
+    def certain(self) -> bool:
+        """Whether the mode is known to turn: no interval of its frequency that includes 0."""
+        return self.turns and self.frequency.low > 0
+
+
+def mode(one: Mode, longest_ms: float) -> str:
+    """A mode in Hz and ms."""
+    most = 100 * longest_ms
+    if one.decay.low > longest_ms:
+        fades = f"outlasts the longest trial ({longest_ms:g} ms), so that trials show only that it is slow"
+    else:
+        fades = f"fades to 37% in {measured(one.decay, 'ms', most)}"
+    if one.certain:
+        what = f"turns at {measured(one.frequency, 'Hz')} and {fades}"
+        if one.cycles.value < FAST_FADE:
+            what += ", before a quarter of a turn"
+    elif one.turns:
+        what = f"{fades}; it is not shown to turn: the interval of its frequency, {between(one.frequency)}, includes 0"
+    elif one.frequency.value > 0:
+        what = f"{fades} and changes its sign from bin to bin"
+    else:
+        what = f"{fades} without turning"
+    return f"Mode {one.number} ({percent(one.variance)} of the variance) {what}."
+
+
+def between(frequency: Estimate) -> str:
+    """The interval of a frequency."""
+    return f"{digits(frequency.low)} to {digits(frequency.high)} Hz"
+
+
+def modes(found: Sequence[Mode], longest_ms: float, link: str) -> str:
+    """The modes in whose directions the predictors vary most, one by one."""
+    leading = sorted(sorted(found, key=lambda one: -one.variance)[:MOST], key=lambda one: one.number)
+    words = [mode(one, longest_ms) for one in leading]
+    if len(found) > len(leading):
+        names = joined([str(one.number) for one in leading])
+        words.insert(0, f"Of {len(found)} modes, the {link}s vary most in the directions of modes {names}.")
+    return " ".join(words)
+
+
+def rhythm(found: Sequence[Mode], longest_ms: float) -> str:
+    """Whether a mode makes a full turn in the longest trial before it fades to 37%."""
+    shown = [
+        one for one in found if one.certain and min(one.cycles.low, one.frequency.low * longest_ms / 1000) >= RHYTHM
+    ]
+    if not shown:
+        return "No mode is shown to make a full turn in a trial before it fades to 37%, so that no rhythm is shown."
+    listed = joined([f"mode {one.number} ({digits(one.frequency.value)} Hz)" for one in shown])
+    verb = "makes" if len(shown) == 1 else "make"
+    return f"M{listed[1:]} {verb} at least one full turn in a trial before fading to 37%: a rhythm."
+
+
+def areas(block: str, strengths: Mapping[str, float], certainty: float | None) -> str:
+    """Which area loads most on the latents of a block.
+
+    Args:
+        block: its name in words.
+        strengths: root mean square loading of the neurons of each area.
+        certainty: the fraction of posterior draws in which the same area loads most; None without draws.
+    """
+    order = sorted(strengths, key=lambda name: -strengths[name])
+    listed = ", ".join(f"{name} {strengths[name]:.2f}" for name in order[:MOST])
+    rest = f", {counted(len(order) - MOST, 'other area')} less" if len(order) > MOST else ""
+    numbers = f"root mean square loadings on {block}: {listed}{rest}"
+    if certainty is None:
+        return f"{order[0]} loads most, as far as a point estimate shows; {numbers}."
+    if certainty >= CERTAIN:
+        return f"{order[0]} loads most; {numbers}."
+    return f"No area is shown to load most ({order[0]} does in {percent(certainty)} of the draws); {numbers}."
+
+
+def regimes(block: str, fractions: Sequence[float], dwell_ms: Sequence[float], trials: int) -> str:
+    """How often each regime is the most probable one, and for how long at a time."""
+    order = sorted(range(len(fractions)), key=lambda regime: -fractions[regime])
+    parts = [
+        f"regime {regime + 1} in {percent(fractions[regime])} of the bins ({digits(dwell_ms[regime])} ms at a time)"
+        for regime in order[:MOST]
+        if fractions[regime] > 0
+    ]
+    never = [f"regime {regime + 1}" for regime in order if fractions[regime] == 0]
+    absent = f" {joined(never).capitalize()} never hold{'s' * (len(never) == 1)}." if never else ""
+    return (
+        f"In {counted(trials, 'trial')}, the most probable regime of {block} is {joined(parts)}; the ends of trials "
+        f"cut a stay short.{absent}"
+    )
+
+
+def timescales(block: str, quantity: str, unit: str, values: Sequence[Estimate]) -> str:
+    """The timescales of one kind of a block: each where there are few, else the shortest and the longest."""
+    ordered = sorted(values, key=lambda one: one.value)
+    if len(ordered) <= MOST:
+        listed = joined([measured(one, unit) for one in ordered])
+        return f"The {quantity}{'s' * (len(ordered) > 1)} of {block}: {listed}."
+    return (
+        f"The {len(ordered)} {quantity}s of {block} reach from {measured(ordered[0], unit)} to "
+        f"{measured(ordered[-1], unit)}."
+    )
+
+
+def decoding(behavior: str, measure: str, score: Estimate) -> str:
+    """How well behavior is decoded from the rates."""
+    if score.value <= 0:
+        return f"{behavior} is not decoded from the rates: {measure} is {scored(score)}."
+    if score.low <= 0:
+        return f"{behavior} is not shown to be decoded from the rates: {measure} is {scored(score)}, which includes 0."
+    return f"{behavior} is decoded linearly from the rates, {measure} {scored(score)}."
+
+
+def convergence(stages: Sequence[tuple[bool, str]], doubts: Sequence[str], has_intervals: bool) -> str:
+    """Whether the fit converged, what still moves, and what has collapsed.
+
+    Args:
+        stages: for each finding whether it is as it should be, and its sentence.
+        doubts: sentences on what has collapsed.
+        has_intervals: whether the parameters have a posterior.
+    """
+    bad = [words for good, words in stages if not good]
+    ended = "The fit has not converged." if bad else "The fit has converged." if stages else "No step was taken."
+    intervals = "" if has_intervals else " The parameters are point estimates, without intervals."
+    return " ".join([ended, *(bad or [words for _, words in stages]), *doubts]) + intervals
+
+
+def replication(fits: int, recurs_in: Mapping[str, tuple[int, int]]) -> str:
+    """What other fits found again; recurs_in: by mode or timescale in how many fits, and of how many."""
+    if not fits:
+        return (
+            "Whether other starts, or halves of the trials, give the same result was not tested; nlbprob replicate "
+            "tests it."
+        )
+    others = f"{counted(fits, 'other fit')} from other starts or to halves of the trials"
+    if not recurs_in:
+        return f"{others} had no modes or timescales to compare."
+    again = [name for name, (number, of) in recurs_in.items() if number == of]
+    rest = [f"{name} (in {number} of {of})" for name, (number, of) in recurs_in.items() if number < of]
+    found = (
+        f"{others} found {joined(again)} again." if again else f"{others} found no mode or timescale again every time."
+    )
+    return found + (f" Not replicated: {joined(rest)}." if rest else "")
