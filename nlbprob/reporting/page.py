@@ -1,7 +1,7 @@
 """The report: one HTML file that needs nothing but itself."""
 
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -107,13 +107,19 @@ def page(view: View) -> str:
     """The whole document."""
     with mpl.rc_context(style.RC):
         parts = [function(view) for function in (COMMITTEE if view.committee else SECTIONS)]
-        sections = "".join(render(part) for part in parts if isinstance(part, Section))
-    links = "".join(
-        f'<a href="#{anchor(part.title)}">{escape(part.title)}</a> ' for part in parts if isinstance(part, Section)
-    )
-    facts = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in words.facts(view))
+        return document(words.title(view), words.headline(view), parts, words.facts(view))
+
+
+def document(
+    title: str, headline: str, parts: Sequence[Section | Absent | None], facts: Sequence[tuple[str, str]]
+) -> str:
+    """A page: its title, the result in one sentence, its parts, and facts, which are HTML, by name."""
+    shown = [part for part in parts if isinstance(part, Section)]
+    sections = "".join(map(render, shown))
+    links = "".join(f'<a href="#{anchor(part.title)}">{escape(part.title)}</a> ' for part in shown)
+    terms = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in facts)
     missing = [f"<li>{escape(part.title)}: {escape(part.reason)}.</li>" for part in parts if isinstance(part, Absent)]
-    title = escape(words.title(view))
+    title = escape(title)
     css = pathlib.Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -121,8 +127,8 @@ def page(view: View) -> str:
         '<meta name="color-scheme" content="light dark">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<link rel="icon" href="data:,">\n<title>{title}</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n'
-        f'<header><h1>{title.replace("_", "_<wbr>")}</h1><p class="headline">{escape(words.headline(view))}</p>\n'
-        f'<nav aria-label="Sections">{links}</nav><dl>{facts}</dl></header>\n{sections}'
+        f'<header><h1>{title.replace("_", "_<wbr>")}</h1><p class="headline">{escape(headline)}</p>\n'
+        f'<nav aria-label="Sections">{links}</nav><dl>{terms}</dl></header>\n{sections}'
         + (f'<section id="not-shown"><h2>Not shown</h2><ul>{"".join(missing)}</ul></section>\n' if missing else "")
         + "</main>\n</body>\n</html>\n"
     )
