@@ -271,7 +271,8 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
 
 #: What a user only gets back or derives classes from, and the errors.
 NOT_CALLED = {
-    *("Aligned", "Choice", "Committee", "Difference", "FitInfo", "FitState", "Replication", "Scores", "Simulated"),
+    *("Aligned", "Choice", "Committee", "Difference", "FitInfo", "FitState", "Front", "Replication", "Scores"),
+    "Simulated",
     *("Observation", "Shrinkage", "Family", "Statistic", "ScoredRates"),
     *("DoesNotApply", "InputError", "Interrupted", "RunExistsError"),
 }

@@ -29,7 +29,7 @@ def evidence(runs: Sequence[Predicted], folds: int, seed: int, progress: bool = 
         error of that.
 
     Raises:
-        InputError: the runs were not fitted to the same trials, or one is an average.
+        InputError: the runs were not fitted to the same trials, one is named twice, or one is an average.
     """
     import arviz as az
 
@@ -38,6 +38,8 @@ def evidence(runs: Sequence[Predicted], folds: int, seed: int, progress: bool = 
     first = runs[0]
     if any(run.trials is not first.trials for run in runs):
         raise InputError(f"--folds: the runs were not fitted to the same trials; {REMEDY}")
+    if len({run.folder for run in runs}) < len(runs):
+        raise InputError("--folds: a run is named twice; name each once.")
     trials = first.trials.split(*first.settings.splits[0])
     found = {}
     for run in runs:

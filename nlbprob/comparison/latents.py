@@ -70,21 +70,21 @@ def compare_latents(runs: Sequence[Predicted]) -> dict[str, Any]:
         "runs" whose latents there are, "dim" of each, "explained" [run, by run] (see `explained`), "angles_deg"
         [run][run], the principal angles between the spans of their loadings, and "reasons" why others are left out.
     """
-    found: dict[str, Latents] = {}
+    names: list[str] = []
+    found: list[Latents] = []
     reasons: dict[str, str] = {}
     for run in runs:
         try:
-            found[str(run.folder)] = read_latents(run)
+            found.append(read_latents(run))
+            names.append(str(run.folder))
         except NoLatents as absent:
             reasons[str(run.folder)] = str(absent)
     trials = runs[0].scored_trials
     inside = np.arange(trials.window_bins) < trials.lengths[:, None]
     return {
-        "runs": list(found),
-        "dim": [each.mean.shape[2] for each in found.values()],
-        "explained": [[explained(a.mean, b.mean, inside) for b in found.values()] for a in found.values()],
-        "angles_deg": [
-            [principal_angles(a.loadings, b.loadings).tolist() for b in found.values()] for a in found.values()
-        ],
+        "runs": names,
+        "dim": [each.mean.shape[2] for each in found],
+        "explained": [[explained(a.mean, b.mean, inside) for b in found] for a in found],
+        "angles_deg": [[principal_angles(a.loadings, b.loadings).tolist() for b in found] for a in found],
         "reasons": reasons,
     }

@@ -75,7 +75,7 @@ def regressions(
     counts = trials.counts[:, : trials.window_bins][..., heldout].astype(np.float64)
     seen = trials.seen[:, : trials.window_bins][..., heldout]
     axes = PrincipalAxes.of(latents[:learned][inside[:learned]])
-    features = axes(latents)
+    features = axes(latents.reshape(-1, latents.shape[2])).reshape(latents.shape)
     random, results = np.random.default_rng(seed), []
     for _ in range(resamples):
         some = random.choice(learned, shots, replace=False)

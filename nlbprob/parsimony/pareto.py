@@ -20,7 +20,7 @@ from nlbprob.parsimony.front import Front, FrontEntry, front_of, measured
 from nlbprob.parsimony.stability import subspace_overlap
 from nlbprob.posterior.posterior import Posterior
 from nlbprob.scoring.metrics.scored import DoesNotApply
-from nlbprob.scoring.rates import split_names
+from nlbprob.scoring.rates import in_splits, split_names
 from nlbprob.scoring.scores import score
 from nlbprob.selection.average import Committee
 from nlbprob.selection.replicate import Replication
@@ -91,7 +91,7 @@ def pareto(
     shots, seed = whole_number(shots, "pareto", "shots", 1), seed_number(seed, "pareto")
     bootstrap, progress = whole_number(bootstrap, "pareto", "bootstrap"), flag(progress, "pareto", "progress")
     setting = Setting(split_names(fit, "fit"), split_names(on, "on"), shots, seed)
-    used = trials.split(*dict.fromkeys([*setting.fit, *setting.on]))
+    used = trials.select(trials=np.flatnonzero(in_splits(trials, fit, "fit") | in_splits(trials, on, "on")))
     front_of([], dataset)  # an unknown data set is refused before anything is measured
     bar, entries = Progress(len(fits), progress, unit="fit", first="measuring"), []
     try:

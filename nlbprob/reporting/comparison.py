@@ -84,18 +84,18 @@ def differences(name: str, rows: list[dict[str, Any]], unit: str) -> Panel | Non
     shown = [(row["run"], row["scores"][name]) for row in rows[1:] if "difference" in row["scores"].get(name, {})]
     if not shown:
         return None
+    ends = [end for _, score in shown for end in (score["difference_interval"] or [score["difference"]])]
+    low, high = style.limits([0.0, *ends])
     figure, axes = style.single(height=35 + 22 * len(shown), left=9)
     for place, (run, score) in enumerate(reversed(shown)):
-        between = score["difference_interval"]
+        between, value = score["difference_interval"], score["difference"]
         if between is not None:
             axes.plot(between, [place, place], color=style.MODEL, linewidth=1.5)
-        axes.plot([score["difference"]], [place], "o", color=style.MODEL)
-        axes.annotate(
-            run, (0.01, place), (0, 4), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=7.6
-        )
-    ends = [end for _, score in shown for end in (score["difference_interval"] or [score["difference"]])]
+        axes.plot([value], [place], "o", color=style.MODEL)
+        side = "left" if value < low + 0.3 * (high - low) else "right" if value > low + 0.7 * (high - low) else "center"
+        axes.annotate(run, (value, place), (0, 5), textcoords="offset points", ha=side, fontsize=7.6)
     axes.axvline(0, color=style.MUTED, linewidth=0.8, linestyle="--", zorder=0)
-    axes.set_xlim(style.limits([0.0, *ends]))
+    axes.set_xlim(low, high)
     axes.set_ylim(-0.4, len(shown) - 0.2)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)

@@ -55,7 +55,7 @@ def recordings(truth, monkeypatch, tmp_path):
 
 @pytest.fixture
 def make_run(recordings, truth, monkeypatch):
-    """Make a run whose rates are the true ones, blurred so much, with these latents of all trials; returns its folder."""
+    """Make a run whose rates are the true ones, blurred so much, with latents of all trials; returns its folder."""
     monkeypatch.setattr("nlbprob.reporting.page.write_report", lambda path, **_: path.write_text(""))
 
     def call(folder, blur, data="a.nwb", latents=None, **options):

@@ -154,6 +154,8 @@ def test_folds_compare_the_evidence_of_trials_left_out(make_run, truth, monkeypa
     assert "Log evidence of trials left out, 2 folds" in capsys.readouterr().out
     make_run("elsewhere", 1.0, fit_on="val", score_on="train")
     assert main(["compare", "first", "elsewhere", "--folds", "2"]) == 2
+    assert main(["compare", "first", "first", "--folds", "2"]) == 2
+    assert "a run is named twice" in capsys.readouterr().err
     assert main(["compare", "first", "second", "--folds", "1"]) == 2
     assert "--folds 1: it takes 2 folds or more" in capsys.readouterr().err
 

@@ -47,7 +47,7 @@ def test_published_entries_are_those_on_test_in_bins_of_the_runs():
 
 def test_the_front_is_what_no_other_exceeds():
     front = front_of(
-        [entry("a", 0.3, 5), entry("b", 0.2, 3), entry("c", 0.25, 6), entry("d", None, 1), entry("e", 0.4)]
+        [entry("a", 0.3, 5.0), entry("b", 0.2, 3.0), entry("c", 0.25, 6.0), entry("d", None, 1.0), entry("e", 0.4)]
     )
     assert front.efficient() == ["a", "b"]
     assert front.efficient("stability") == []
@@ -59,7 +59,7 @@ def test_the_front_is_what_no_other_exceeds():
 
 
 def test_a_front_is_json_with_its_sources_and_says_what_differs():
-    front = front_of([entry("mine", 0.3, 5, split="val")], "mc_maze")
+    front = front_of([entry("mine", 0.3, 5.0, split="val")], "mc_maze")
     written = json.loads(json.dumps(plain(front.to_dict()), allow_nan=False))
     assert written["efficient"]["effective_dimension"] == ["mine"]
     assert written["measures"].keys() == MEASURES.keys()
