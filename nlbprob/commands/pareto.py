@@ -67,9 +67,11 @@ def show(front) -> None:
         for each in ranked_entries(front.fits)
     ]
     say("", table(["  run", "co-bps", "split", "class", *map(label, MEASURES)], rows), "")
-    say("> No other run is more accurate and uses fewer dimensions.")
+    say("> No other run has both a higher co-bps and a smaller effective dimension.")
     for each in front.fits:
-        say(*(f"{each.name}: no {label(name)}: {reason}." for name, reason in each.reasons.items()))
+        for reason in dict.fromkeys(each.reasons.values()):
+            absent = [label(name) for name, why in each.reasons.items() if why == reason]
+            say(f"{each.name} has no {', '.join(absent)}: {reason}.")
     if front.published:
         others = [
             [each.name, cell(each.co_bps), each.split, f"{each.bin_ms:g} ms", each.dynamics] for each in front.published

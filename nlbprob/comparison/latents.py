@@ -44,6 +44,8 @@ def read_latents(run: Predicted) -> Latents:
     except (OSError, KeyError, ValueError) as error:
         raise NoLatents(f"has a {FILE} that cannot be read") from error
     known = run.scored_trials
+    if known.n_trials < 2:
+        raise NoLatents("has one scored trial, from which no map can be learned and judged")
     if trials != [str(each) for each in known.table["id"]] or mean.shape[1] != known.n_bins:
         raise NoLatents(f"has a {FILE} of other trials")
     return Latents(mean[:, : known.window_bins].astype(np.float64), loadings.astype(np.float64))

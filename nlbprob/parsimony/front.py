@@ -222,9 +222,14 @@ def front_of(fits: list[FrontEntry], dataset: str = "") -> Front:
 def measured(readings: Mapping[str, Callable[[], float]]) -> tuple[dict[str, float], dict[str, str]]:
     """The measures that apply, by name, and why others do not."""
     values, reasons = {}, {}
-    for name, read in readings.items():
+    for name in (name for name in MEASURES if name in readings):
         try:
-            values[name] = read()
+            value = readings[name]()
         except DoesNotApply as absent:
             reasons[name] = str(absent)
+        else:
+            if np.isfinite(value):
+                values[name] = value
+            else:
+                reasons[name] = "it comes out as no finite number: there are too few spikes"
     return values, reasons

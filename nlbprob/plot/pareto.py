@@ -13,7 +13,7 @@ from nlbprob.parsimony.front import MEASURES, Front, FrontEntry, label
 #: Width on the right for the names of published entries, over that of what is drawn.
 ROOM = 0.5
 #: How far above published entries the fits of a class stand, in rows.
-LIFT = 0.2
+LIFT = 0.28
 
 
 class Shown(NamedTuple):

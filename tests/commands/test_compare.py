@@ -149,7 +149,7 @@ def test_folds_compare_the_evidence_of_trials_left_out(make_run, truth, monkeypa
     assert found["folds"] == 2
     assert [row["run"] for row in found["evidence"]] == ["second", "first"]
     assert [row["elpd_diff"] for row in found["evidence"]] == pytest.approx([0, -24])
-    assert asked[0] == (0.0, {"train": 24}, 2, 3, {"em_iterations": 7, "precision": "float32"})
+    assert asked[0] == (0.0, {"train": 24}, 2, 3, {"em_iterations": 7, "early_stopping": 0.0, "precision": "float32"})
     assert main(["compare", "first", "second", "--folds", "2"]) == 0
     assert "Log evidence of trials left out, 2 folds" in capsys.readouterr().out
     make_run("elsewhere", 1.0, fit_on="val", score_on="train")

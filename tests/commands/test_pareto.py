@@ -27,10 +27,14 @@ def test_runs_are_measured_and_drawn(runs, tmp_path, capsys):
     assert main(["pareto", *runs, "--dataset", "mc_maze", "--shots", "4", "--out", "front"]) == 0
     shown = capsys.readouterr().out
     assert "> first" in shown
-    assert "second: no cycle consistency (R2): an average has none of its own: see its members." in shown
+    assert (
+        "second has no description length (bits), stability, few-shot (bits/spike), cycle consistency (R2): "
+        "an average has none of its own: see its members."
+    ) in shown
     assert "Published entries on mc_maze" in shown
     assert "Warning: The runs are not of the data set mc_maze" in shown
-    assert "[S] Le & Shlizerman" in shown
+    assert "[E] the leaderboard's API" in shown
+    assert "nonlinear: Pals et al. (2024)" in shown
     front = json.loads((tmp_path / "front" / "pareto.json").read_text())
     first, second = front["fits"]
     assert first["measures"].keys() == MEASURES.keys()
