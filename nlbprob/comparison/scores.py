@@ -49,11 +49,10 @@ def comparable(name: str, first: Predicted, other: Predicted) -> bool:
 
 def difference(run: Predicted, first: Predicted, name: str, bootstrap: int, seed: int) -> dict[str, Any]:
     """A score of a run less that of the first, with its 90% interval."""
+    trials, mine, theirs = first.trials, run.rates, first.rates
     if name in OF_SPIKES:
-        trials, arrays = first.scored_trials, [each.rates[each.scored] for each in (run, first)]
-    else:
-        trials, arrays = first.trials, [run.rates, first.rates]
-    found = compare(*arrays, trials, first.on, bootstrap, seed, fit=first.settings.splits[0], metric=name)
+        trials, mine, theirs = first.scored_trials, mine[run.scored], theirs[first.scored]
+    found = compare(mine, theirs, trials, first.on, bootstrap, seed, fit=first.settings.splits[0], metric=name)
     return {"difference": found.value, "difference_interval": None if found.interval is None else list(found.interval)}
 
 

@@ -74,15 +74,15 @@ def regressions(
     inside, heldout = window_rows(trials), trials.heldout
     counts = trials.counts[:, : trials.window_bins][..., heldout].astype(np.float64)
     seen = trials.seen[:, : trials.window_bins][..., heldout]
-    axes = PrincipalAxes.of(latents[:learned][inside[:learned]])
-    features = axes(latents.reshape(-1, latents.shape[2])).reshape(latents.shape)
+    axes, width = PrincipalAxes.of(latents[:learned][inside[:learned]]), latents.shape[2]
+    features = axes(latents.reshape(-1, width)).reshape(latents.shape)
     random, results = np.random.default_rng(seed), []
     for _ in range(resamples):
         some = random.choice(learned, shots, replace=False)
         rows = inside[some]
         regression = fit_poisson(features[some][rows], counts[some][rows], seen[some][rows], PENALTY)
         largest = np.maximum(np.where(seen[some], counts[some], 0).max((0, 1)), 1.0)
-        rates = bounded_rates(regression, features[learned:].reshape(-1, features.shape[2]), largest)
+        rates = bounded_rates(regression, features[learned:].reshape(-1, width), largest)
         shape = counts[learned:].shape
         results.append(bits_per_spike(rates.reshape(shape), counts[learned:], seen[learned:]))
     return np.array(results)

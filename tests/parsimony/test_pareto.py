@@ -3,6 +3,7 @@
 import csv
 import importlib.resources
 import json
+import math
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ import nlbprob as nlb
 from nlbprob.files import plain
 from nlbprob.parsimony.classes import CLASSES, NOT_STATED, ORACLE, published_classes
 from nlbprob.parsimony.dimension import effective_dimension
-from nlbprob.parsimony.front import MEASURES, FrontEntry, front_of, published_entries
+from nlbprob.parsimony.front import MEASURES, FrontEntry, front_of, measured, published_entries
+from nlbprob.scoring.metrics.scored import DoesNotApply
 
 
 def entry(name, bits, dimension=None, split="test", bin_ms=5.0):
@@ -68,6 +70,16 @@ def test_a_front_is_json_with_its_sources_and_says_what_differs():
     (note,) = front.notes
     assert "scored on val" in note
     assert front_of([entry("mine", 0.3)], "mc_maze").notes == []
+
+
+def test_what_is_no_number_is_left_out_with_the_reason():
+    def none():
+        raise DoesNotApply("no neuron is held out")
+
+    values, reasons = measured({"stability": lambda: 0.5, "few_shot": lambda: -math.inf, "cycle_consistency": none})
+    assert values == {"stability": 0.5}
+    assert reasons["cycle_consistency"] == "no neuron is held out"
+    assert "no finite number" in reasons["few_shot"]
 
 
 def test_fits_are_measured(fitted, recording):
