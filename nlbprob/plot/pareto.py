@@ -49,7 +49,7 @@ def pareto(front: Front, ax: Any = None, *, measure: str = "effective_dimension"
     shown = [Shown(number, bits, each) for number, bits, each in numbered if bits is not None]
     draw_measure(above, front, shown, measure)
     draw_classes(below, front, shown)
-    ends = [end for each in shown for end in (each.entry.interval or (each.bits,))]
+    ends = [end for each in shown for end in (each.bits, *(each.entry.interval or ()))]
     low, high = style.limits([*ends, *(each.co_bps for each in front.published if each.co_bps is not None)])
     for axes in array:
         axes.set_xlim(low, high + ROOM * (high - low) * bool(front.published))

@@ -84,7 +84,7 @@ def differences(name: str, rows: list[dict[str, Any]], unit: str) -> Panel | Non
     shown = [(row["run"], row["scores"][name]) for row in rows[1:] if "difference" in row["scores"].get(name, {})]
     if not shown:
         return None
-    ends = [end for _, score in shown for end in (score["difference_interval"] or [score["difference"]])]
+    ends = [end for _, score in shown for end in (score["difference"], *(score["difference_interval"] or []))]
     low, high = style.limits([0.0, *ends])
     figure, axes = style.single(height=35 + 22 * len(shown), left=9)
     for place, (run, score) in enumerate(reversed(shown)):

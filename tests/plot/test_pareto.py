@@ -76,3 +76,12 @@ def test_without_published_entries_fits_are_drawn_alone(front):
         plot.pareto(front, measure="stabilty")
     with pytest.raises(nlb.InputError, match="plot.pareto: front is of type list: give what nlb.pareto returned"):
         plot.pareto([1])
+
+
+def test_a_value_outside_its_interval_is_in_sight():
+    """Intervals of bits per spike are free of a bias that their values have."""
+    alone = nlb.Front([entry("a", 0.1, 3.0, "linear", (0.2, 0.3))])
+    for axes in plot.pareto(alone):
+        low, high = axes.get_xlim()
+        assert low < 0.1
+        assert high > 0.3
