@@ -95,6 +95,8 @@ PUBLIC = {
     "Replication": "nlbprob.selection.replicate",
     "replicate": "nlbprob.selection.replicate",
     "log_evidence": "nlbprob.posterior.evidence",
+    "Front": "nlbprob.parsimony.front",
+    "pareto": "nlbprob.parsimony.pareto",
     "InputError": "nlbprob.errors",
     "RunExistsError": "nlbprob.errors",
     "load_model": "nlbprob.model_file",
@@ -155,6 +157,8 @@ if TYPE_CHECKING:
     from nlbprob.infer.vi.point import Point as Point
     from nlbprob.model import Model as Model
     from nlbprob.model_file import load_model as load_model
+    from nlbprob.parsimony.front import Front as Front
+    from nlbprob.parsimony.pareto import pareto as pareto
     from nlbprob.posterior.align import Aligned as Aligned
     from nlbprob.posterior.align import align as align
     from nlbprob.posterior.checks import check_correlations as check_correlations

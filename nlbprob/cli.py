@@ -26,6 +26,7 @@ VERBS = {
     "average": "average the rates of runs of several models",
     "replicate": "see what of a run comes again in other fits",
     "compare": "compare the predictions of runs on the same trials",
+    "pareto": "show runs by accuracy and parsimony, beside published entries",
     "score": "print the scores of a run, or score a submission as the benchmark does",
     "report": "write a run's report.html again",
     "download": "download a data set of the benchmark, or its test targets",

@@ -323,7 +323,8 @@ READINGS = {
 }
 
 NOT_CALLED = {
-    *("Aligned", "Choice", "Committee", "Difference", "FitInfo", "FitState", "Replication", "Scores", "Simulated"),
+    *("Aligned", "Choice", "Committee", "Difference", "FitInfo", "FitState", "Front", "Replication", "Scores"),
+    "Simulated",
     *("Observation", "Shrinkage", "Family", "Statistic", "ScoredRates"),
     *("DoesNotApply", "InputError", "Interrupted", "RunExistsError"),
 }

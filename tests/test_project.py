@@ -39,6 +39,7 @@ ROOMS = [
     "posterior",
     "infer.fit",
     "selection",
+    "parsimony",
     "plot",
     "reporting",
     "sweep",
@@ -49,6 +50,7 @@ ROOMS = [
     "committee",
     "testphase",
     "replication",
+    "comparison",
     "commands",
     "cli",
 ]

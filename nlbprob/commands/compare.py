@@ -1,174 +1,108 @@
-"""Compare how well runs predict held-out neurons of the same trials: differences in co-bps, paired over trials.
+"""Compare runs on the same trials: scores, with differences from the first that are paired over trials, and latents.
 
-Each run is compared with the first one. Rates are read from the runs' submissions, trials from the recording: nothing
-is fitted, and no code of a run is executed.
+Rates are read from the runs' submissions, latents from posterior.nc, trials from the recording: nothing is fitted, and
+no code of a run is executed. With --folds the models are fitted to folds of the trials, and their files are run.
 """
 
 import dataclasses
 import json
 import pathlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nlbprob.commands.options import add_options, values_of
 from nlbprob.commands.terminal import say
 from nlbprob.errors import InputError
 from nlbprob.options import SEED, Option, count
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from nlbprob.data.trials import Trials
-
 OPTIONS = {
     "bootstrap": Option(
         1000, count, "a whole number, 1 or more", "resamples of the trials, for the intervals (default 1000)", "N", int
     ),
-    "seed": dataclasses.replace(SEED, help="seed of the resamples (default 0)"),
+    "folds": Option(
+        None, count, "a whole number, 2 or more", "also compare the evidence of trials left out, in N folds", "N", int
+    ),
+    "seed": dataclasses.replace(SEED, help="seed of the resamples and folds (default 0)"),
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Predicted:
-    """What a run predicted: its folder, the trials that it was scored on, and its rates of them, in spikes/bin."""
-
-    folder: pathlib.Path
-    on: tuple[str, ...]
-    trials: "Trials"
-    rates: "np.ndarray"
-    score: float | None
-    interval: list[float] | None
-
-
 def add_arguments(parser) -> None:
-    """Add the runs, and how to resample."""
+    """Add the runs, how to resample, and where to write."""
     parser.add_argument(
         "runs", metavar="RUN", nargs="+", help="folders that `nlbprob fit` wrote; the first is compared with"
     )
-    parser.add_argument("--json", action="store_true", help="print the table as JSON")
+    parser.add_argument("--out", metavar="FOLDER", help="write comparison.html and comparison.json to this folder, too")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
     add_options(parser, OPTIONS)
 
 
 def run(arguments) -> int:
-    """Print the score of each run, and its difference from the first."""
+    """Print the scores of each run and its differences from the first, how latents relate, and the evidence."""
     if len(arguments.runs) < 2:
         raise InputError("Name two runs or more to compare.")
     options = values_of(arguments, OPTIONS)
-    loaded: dict[str, Any] = {}
-    predictions = [predicted(pathlib.Path(folder), loaded) for folder in arguments.runs]
-    for other in predictions[1:]:
-        check_same(predictions[0], other)
+    folds = options.pop("folds")
+    if folds == 1:
+        raise InputError("--folds 1: it takes 2 folds or more.")
 
-    from nlbprob.scoring.comparison import compare
+    from nlbprob.comparison.evidence import evidence
+    from nlbprob.comparison.latents import compare_latents
+    from nlbprob.comparison.page import free_folder, write_comparison
+    from nlbprob.comparison.predicted import predictions
+    from nlbprob.comparison.scores import about, rows_of
 
-    first = predictions[0]
-    differences = [compare(other.rates, first.rates, first.trials, first.on, **options) for other in predictions[1:]]
-    rows = [row(first)] + [
-        row(other) | {"difference": difference.value, "difference_interval": difference.interval}
-        for other, difference in zip(predictions[1:], differences, strict=True)
-    ]
+    out = None if arguments.out is None else free_folder(pathlib.Path(arguments.out), "comparison.json")
+    runs = predictions(arguments.runs)
+    found = about(runs) | options | {"runs": rows_of(runs, **options), "latents": compare_latents(runs)}
+    if folds is not None:
+        found |= {"folds": folds, "evidence": evidence(runs, folds, options["seed"], progress=not arguments.json)}
     if arguments.json:
-        about = {"split": "+".join(first.on), "bin_ms": first.trials.bin_ms, "trials": first.trials.n_trials, **options}
-        say(json.dumps(about | {"runs": rows}, indent=2, allow_nan=False))
+        say(json.dumps(found, indent=2, allow_nan=False))
     else:
-        show(first, rows)
+        show(found)
+    if out is not None:
+        write_comparison(out, found)
+        say(f"Everything is in {out}; look at {out}/comparison.html first.", file=sys.stderr)
     return 0
 
 
-def predicted(folder: pathlib.Path, loaded: dict[str, "Trials"]) -> Predicted:
-    """Read a run.
+def show(found: dict[str, Any]) -> None:
+    """Print a table for each score, which runs clearly differ from the first, and tables of latents and evidence."""
+    from nlbprob.commands.table import table
+    from nlbprob.reporting.comparison import scored, verdict
 
-    Args:
-        folder: the run's.
-        loaded: trials by what they were read from and how; those of this run are added.
-
-    Raises:
-        InputError: it is none, did not end, or is not of its recording.
-    """
-    import numpy as np
-
-    from nlbprob.scoring.hdf5 import array, opened
-    from nlbprob.storage.contents import read_config, read_metrics, settings_of
-    from nlbprob.storage.origin import check_recording
-    from nlbprob.storage.reading import require
-
-    metrics = read_metrics(folder)
-    settings = settings_of(read_config(folder), folder)
-    run = require(folder, "submission.h5")
-    check_recording(run.manifest.recording, folder, run.manifest.started)
-    on = settings.splits[1]
-    key = json.dumps([settings.data, settings.data_options, settings.shared, on], sort_keys=True)
-    if key not in loaded:
-        say(f"Reading {', '.join(settings.recordings)} ...", file=sys.stderr)
-        loaded[key] = settings.load().split(*on)
-    trials = loaded[key]
-    rates = np.zeros(trials.counts.shape)
-    parts = [("", slice(0, trials.window_bins))]
-    parts += [("_forward", slice(trials.window_bins, None))] if trials.forward_bins else []
-    with opened(folder / "submission.h5", "submission") as file:
-        for suffix, bins in parts:
-            for kind, neurons in (("heldin", ~trials.neurons["heldout"]), ("heldout", trials.neurons["heldout"])):
-                part = array(file[next(iter(file))], f"eval_rates_{kind}{suffix}")
-                where = np.ix_(np.arange(trials.n_trials), np.arange(trials.n_bins)[bins], neurons)
-                if part.shape != rates[where].shape:
-                    raise InputError(
-                        f"{folder}: the submission is of {part.shape[0]} trials, {part.shape[1]} bins and "
-                        f"{part.shape[2]} {kind} neurons, the recording has {rates[where].shape} now; repeat the run."
-                    )
-                rates[where] = part
-    value = metrics[settings.score_on].get("co-bps")
-    return Predicted(folder, on, trials, rates, value, metrics["intervals"].get("co-bps"))
+    rows = found["runs"]
+    for name in scored(rows) or ["co-bps"]:
+        say(f"\n{name} on {found['split']} ({found['trials']} trials), bins of {found['bin_ms']:g} ms\n")
+        lines = [[row["run"], *cells(row["scores"].get(name, {"value": None, "interval": None}))] for row in rows]
+        say(table(["", name, "90% interval", "less that of the first", "90% interval"], lines))
+    say("", *(f"{verdict(row, rows[0]['run'])}." for row in rows[1:]))
+    latents, evidence = found["latents"], found.get("evidence")
+    if len(latents["runs"]) > 1:
+        lines = [
+            [run, str(dim), *(f"{value:.2f}" for value in values)]
+            for run, dim, values in zip(latents["runs"], latents["dim"], latents["explained"], strict=True)
+        ]
+        say("\nHow much of the latents of a row those of a column explain (R2)\n")
+        say(table(["", "latents", *latents["runs"]], lines))
+    say(*(f"Latents are not compared: {run} {reason}." for run, reason in latents["reasons"].items()))
+    if evidence is not None:
+        lines = [[row["run"], *(f"{row[key]:.1f}" for key in ("elpd", "elpd_diff", "dse"))] for row in evidence]
+        say(f"\nLog evidence of trials left out, {found['folds']} folds, nats over all trials\n")
+        say(table(["", "log evidence", "from the best", "standard error"], lines))
 
 
-def check_same(first: Predicted, other: Predicted) -> None:
-    """Raise InputError where two runs are not scored on the same counts."""
-    import numpy as np
-
-    one, two = first.trials, other.trials
-    facts = {
-        "splits": (first.on, other.on),
-        "bin widths (ms)": (one.bin_ms, two.bin_ms),
-        "trials": (one.table["id"].tolist(), two.table["id"].tolist()),
-        "neurons": (one.neurons["id"].tolist(), two.neurons["id"].tolist()),
-        "held-out neurons": (one.neurons["heldout"].tolist(), two.neurons["heldout"].tolist()),
-        "bins": ((one.n_bins, one.window_bins), (two.n_bins, two.window_bins)),
-    }
-    for what, (mine, theirs) in facts.items():
-        if mine != theirs:
-            raise InputError(
-                f"{first.folder} and {other.folder} are scored on other {what}, so that they cannot be compared; fit "
-                "both to one recording with the same options of [data] and --score-on."
-            )
-    if not np.array_equal(one.counts * one.seen, two.counts * two.seen) or not np.array_equal(one.seen, two.seen):
-        raise InputError(
-            f"{first.folder} and {other.folder} are scored on other counts; fit both to one recording, read alike."
-        )
-
-
-def row(run: Predicted) -> dict[str, Any]:
-    """What `--json` prints of a run by itself."""
-    return {"run": str(run.folder), "co-bps": run.score, "interval": run.interval}
-
-
-def show(first: Predicted, rows: list[dict[str, Any]]) -> None:
-    """Print a line for each run, and which of them clearly differ from the first."""
-    from nlbprob.commands.table import cell, table
+def cells(score: dict[str, Any]) -> list[str]:
+    """A score, its interval, its difference and the interval of that, as text."""
+    from nlbprob.commands.table import cell
 
     def between(bounds, form: str) -> str:
         return "" if bounds is None else f"{bounds[0]:{form}} to {bounds[1]:{form}}"
 
-    lines = []
-    for row in rows:
-        difference = row.get("difference")
-        cells = [row["run"], cell(row["co-bps"]), between(row["interval"], ".3f")]
-        cells += ["" if difference is None else f"{difference:+.4f}", between(row.get("difference_interval"), "+.4f")]
-        lines.append(cells)
-    trials = first.trials
-    say(f"\nco-bps on {'+'.join(first.on)} ({trials.n_trials} trials), bins of {trials.bin_ms:g} ms\n")
-    say(table(["", "co-bps", "90% interval", "less that of the first", "90% interval"], lines), "")
-    for row in rows[1:]:
-        low, high = row["difference_interval"] or (0.0, 0.0)
-        words = (
-            "predicts better than" if low > 0 else "predicts worse than" if high < 0 else "does not clearly differ from"
-        )
-        say(f"{row['run']} {words} {first.folder}.")
+    difference = score.get("difference")
+    return [
+        cell(score["value"]),
+        between(score["interval"], ".3f"),
+        "" if difference is None else f"{difference:+.4f}",
+        between(score.get("difference_interval"), "+.4f"),
+    ]

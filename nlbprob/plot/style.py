@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from nlbprob.arguments import checked_keywords, instance_of
 from nlbprob.errors import InputError
+from nlbprob.parsimony.front import Front
 from nlbprob.posterior.fitted import FittedModel
 from nlbprob.selection.average import Committee
 
@@ -84,15 +85,17 @@ RC: dict[Any, Any] = {
 }
 
 
-def drawing[F: Callable[..., Any]](function: F, kinds: Any = FittedModel) -> F:
-    """A public function that draws a fit of one of these kinds, its first argument, in the look of all figures."""
+def drawing[F: Callable[..., Any]](
+    function: F, kinds: Any = FittedModel, name: str = "posterior", remedy: str = "a fit, what nlb.fit returned"
+) -> F:
+    """A public function that draws an object of one of these kinds, its first argument, in the look of all figures."""
 
     @functools.wraps(function)
-    def draw(posterior: Any, *arguments: Any, **keywords: Any) -> Any:
-        caller = f"plot.{function.__name__}"
-        instance_of(posterior, kinds, caller, "posterior", "a fit, what nlb.fit returned")
+    def draw(*arguments: Any, **keywords: Any) -> Any:
+        drawn = arguments[0] if arguments else keywords[name]
+        instance_of(drawn, kinds, f"plot.{function.__name__}", name, remedy)
         with mpl.rc_context(RC):
-            return function(posterior, *arguments, **keywords)
+            return function(*arguments, **keywords)
 
     return cast("F", checked_keywords(draw))
 
@@ -100,6 +103,11 @@ def drawing[F: Callable[..., Any]](function: F, kinds: Any = FittedModel) -> F:
 def drawing_rates[F: Callable[..., Any]](function: F) -> F:
     """The same for a function that asks the fit for rates alone, which a committee has as well."""
     return drawing(function, FittedModel | Committee)
+
+
+def drawing_front[F: Callable[..., Any]](function: F) -> F:
+    """The same for a function that draws a Pareto front."""
+    return drawing(function, Front, "front", "what nlb.pareto returned")
 
 
 def placed(ax: Any, shape: tuple[int, ...], caller: str, height: float, columns: int = 1) -> np.ndarray:

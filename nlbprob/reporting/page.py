@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jinja2
@@ -116,17 +116,27 @@ def page(view: View) -> str:
     """The whole document."""
     with mpl.rc_context(style.RC):
         parts = [function(view) for function in (COMMITTEE if view.committee else SECTIONS)]
-        css, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-        return template().render(
-            title=words.title(view),
-            policy=POLICY.format(source_of(script)),
-            css=Markup(css),
-            script=Markup(script),
-            summary=summary(view),
-            facts=words.facts(view),
-            sections=[part for part in parts if isinstance(part, Section)],
-            absent=[part for part in parts if isinstance(part, Absent)],
-        )
+        return document(words.title(view), summary(view), parts, words.facts(view))
+
+
+def document(
+    title: str,
+    summary: Sequence[tuple[str, str]],
+    parts: Sequence[Section | Absent | None],
+    facts: Sequence[tuple[str, str | Markup]],
+) -> str:
+    """A page: its title, a summary in words and facts by name, and its parts between them."""
+    css, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    return template().render(
+        title=title,
+        policy=POLICY.format(source_of(script)),
+        css=Markup(css),
+        script=Markup(script),
+        summary=summary,
+        facts=facts,
+        sections=[part for part in parts if isinstance(part, Section)],
+        absent=[part for part in parts if isinstance(part, Absent)],
+    )
 
 
 def template() -> jinja2.Template:

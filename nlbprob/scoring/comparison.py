@@ -1,4 +1,4 @@
-"""`compare`: do two arrays of rates differ in co-bps on the same trials?"""
+"""`compare`: do two arrays of rates differ in a score on the same trials?"""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,45 +12,52 @@ from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.scoring.bootstrap import interval
-from nlbprob.scoring.metrics.base import Statistic, Weights
-from nlbprob.scoring.metrics.likelihood import TrialSums, bits, trial_sums
+from nlbprob.scoring.from_trials import RatesOfTrials
+from nlbprob.scoring.metrics.base import Metric, Statistic, Weights
+from nlbprob.scoring.metrics.catalogue import metric_of
+from nlbprob.scoring.metrics.scored import DoesNotApply
 from nlbprob.scoring.rates import check_rates, in_splits, rate_array, split_names
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """co-bps of the first rates less that of the second, with its 90% interval over trials, which are paired.
+    """The score of the first rates less that of the second, with its 90% interval over trials, which are paired.
 
     Attributes:
-        value: the difference, bits/spike.
+        value: the difference, in the unit of the score.
         interval: its lower and upper end; None where there is none, see `bootstrap.interval`.
         bin_ms: width of a bin in ms.
         split: the scored split, or several joined by "+".
+        metric: the name of the score.
+        unit: its unit; empty where it has none.
     """
 
     value: float
     interval: tuple[float, float] | None
     bin_ms: float
     split: str
+    metric: str = "co-bps"
+    unit: str = "bits/spike"
 
     def __str__(self) -> str:
         bounds = "" if self.interval is None else f" [{self.interval[0]:+.4f}, {self.interval[1]:+.4f}]"
-        return f"co-bps difference {self.value:+.4f}{bounds} bits/spike, {self.split}, {self.bin_ms:g} ms bins"
+        number = f"{self.value:+.4f}{bounds}{' ' * bool(self.unit)}{self.unit}"
+        return f"{self.metric} difference {number}, {self.split}, {self.bin_ms:g} ms bins"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class PairedBits(Statistic):
-    """Bits per spike of one array of rates less those of another, from the sums of both over the same trials."""
+class Paired(Statistic):
+    """One score less another one of the same trials, which count equally often for both."""
 
-    first: TrialSums
-    second: TrialSums
+    first: Statistic
+    second: Statistic
 
     @property
     def value(self) -> float:
-        return float(self.draws(np.ones((1, len(self.first.spikes))))[0])
+        return self.first.value - self.second.value
 
     def draws(self, weights: Weights) -> Float[np.ndarray, " draw"]:
-        return bits(self.first, weights) - bits(self.second, weights)
+        return self.first.draws(weights) - self.second.draws(weights)
 
 
 @checked_keywords
@@ -61,10 +68,14 @@ def compare(
     on: str | Sequence[str] = "val",
     bootstrap: int = 1000,
     seed: int = 0,
+    *,
+    fit: str | Sequence[str] = "train",
+    metric: Metric | str = "co-bps",
 ) -> Difference:
-    """co-bps(rates_a) - co-bps(rates_b) on the held-out neurons of split `on`.
+    """The score of rates_a less that of rates_b on the trials of split `on`; by default of co-bps.
 
-    Trials are paired, so that what is common to both cancels; the null rate cancels altogether, and with it its bias.
+    Trials are paired, so that what is common to both cancels; of bits per spike the null rate cancels altogether, and
+    with it its bias.
 
     Args:
         rates_a: (trial, time, neuron), spikes/bin, as `score` takes them.
@@ -73,24 +84,31 @@ def compare(
         on: the split or splits that are scored.
         bootstrap: number of resamples of the trials of `on` for the interval; 0 for none.
         seed: of the resamples.
+        fit: the split or splits that decoders learn from, for scores that need one.
+        metric: the score: a name, such as "vel R2", or a `Metric`.
 
     Returns:
         The difference with its 90% interval, see `bootstrap.interval`.
 
     Raises:
-        InputError: as `score` does, and where no neuron is held out or none of them has a spike.
+        InputError: as `score` does, and where the score does not apply, as co-bps without held-out neurons.
     """
     check_trials(trials, "compare")
     bootstrap, seed = whole_number(bootstrap, "compare", "bootstrap"), seed_number(seed, "compare")
-    scored = in_splits(trials, on, "on")
-    chosen = np.ix_(scored, np.arange(trials.n_bins) < trials.window_bins, trials.heldout)
-    sums = []
+    metric, scored = metric_of(metric, "compare"), in_splits(trials, on, "on")
+    fitted = np.isin(trials.table["split"], split_names(fit, "fit"))
+    statistics = []
     for name, rates in (("rates_a", rates_a), ("rates_b", rates_b)):
         array = rate_array(rates, trials, name, "compare")
         check_rates(array, trials.counts, trials.bin_ms, trials.seen, name)
-        sums.append(trial_sums(array[chosen], trials.counts[chosen], trials.seen[chosen]))
-        if not sums[-1].spikes.any():
-            raise InputError(f"on: no spike of a held-out neuron is seen in {on!r}; there is no co-bps to compare.")
-    paired = PairedBits(*sums)
+        try:
+            statistics.append(metric.statistic(RatesOfTrials(array, trials, fitted, scored)))
+        except DoesNotApply as absent:
+            raise InputError(f"compare: {absent}; there is no {metric.name} to compare.") from None
+        if not np.isfinite(statistics[-1].value):
+            why = statistics[-1].why_none
+            raise InputError(f"on: {why} in {on!r}; there is no {metric.name} to compare.")
+    paired = Paired(*statistics)
     bounds = interval(paired, int(scored.sum()), bootstrap, seed)
-    return Difference(paired.value, bounds, trials.bin_ms, "+".join(split_names(on, "on")))
+    split = "+".join(split_names(on, "on"))
+    return Difference(paired.value, bounds, trials.bin_ms, split, metric.name, metric.unit)

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.scoring.bootstrap import interval
-from nlbprob.scoring.comparison import PairedBits
-from nlbprob.scoring.metrics.likelihood import TrialSums, bits
+from nlbprob.scoring.comparison import Paired
+from nlbprob.scoring.metrics.likelihood import Likelihood, TrialSums, bits
 from nlbprob.scoring.metrics.limits import SMALLEST_RATE
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def contributions(
 
     every, rows = predictions.sums(weights), []
     for place, weight in enumerate(weights):
-        pair = PairedBits(every, predictions.sums(without(weights, place)))
+        pair = Paired(Likelihood(every), Likelihood(predictions.sums(without(weights, place))))
         ends = interval(pair, len(predictions.bins), bootstrap, seed) or (np.nan, np.nan)
         rows.append((weight, predictions.score(np.eye(len(weights))[place]), pair.value, *ends))
     columns = zip(COLUMNS, np.array(rows).T, strict=True)

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.linalg
 from jaxtyping import Bool, Float
 from scipy.optimize import linear_sum_assignment
 
 from nlbprob.blocks.latent import Latent
 from nlbprob.posterior.mode_draws import chains_with_modes, mode_planes
 from nlbprob.posterior.posterior import Posterior
+from nlbprob.selection.explained import principal_angles
 
 if TYPE_CHECKING:
     import xarray
@@ -26,7 +26,7 @@ LEAST_OVERLAP = 0.5
 def subspace_angles(reference: Posterior, other: Posterior) -> Float[np.ndarray, " latent"]:
     """The principal angles between the spans of the loadings of two fits, in degrees, smallest first."""
     mine, theirs = (posterior.parameter_mean["loadings"] for posterior in (reference, other))
-    return np.degrees(scipy.linalg.subspace_angles(mine, theirs))[::-1]
+    return principal_angles(mine, theirs)
 
 
 def overlaps(

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import xarray
 
 from nlbprob import run
 from nlbprob.settings import Settings
@@ -17,6 +18,7 @@ class Guess:
 
     truth: np.ndarray
     blur: float
+    latents: np.ndarray | None = None
     verdict: str = "Converged. There was nothing to iterate."
 
     def rates(self, trials):
@@ -26,13 +28,18 @@ class Guess:
     def rates_and_latents(self, trials):
         return self.rates(trials), None
 
-    def to_netcdf(self, path, *_, **__):
-        """A file."""
+    def to_netcdf(self, path, trials, **_):
+        """A file, with the given latents of all trials where there are some; the first neurons read one latent each."""
         path.write_text("")
+        if self.latents is not None:
+            ids = trials.table["id"]
+            mean = xarray.DataArray(self.latents[ids], {"trial": ids}, ("trial", "time", "latent"))
+            loadings = np.eye(trials.n_neurons, self.latents.shape[2])[None, None]
+            drawn = xarray.DataArray(loadings, dims=("chain", "draw", "neuron", "latent"))
+            xarray.Dataset({"loadings": drawn}).to_netcdf(path, group="posterior", engine="h5netcdf")
+            xarray.Dataset({"mean": mean}).to_netcdf(path, group="latents", engine="h5netcdf", mode="a")
 
     def to_arviz(self, trials, **_):
-        import xarray
-
         return xarray.DataTree(xarray.Dataset({"trials": trials.n_trials}))
 
 
@@ -48,11 +55,11 @@ def recordings(truth, monkeypatch, tmp_path):
 
 @pytest.fixture
 def make_run(recordings, truth, monkeypatch):
-    """Make a run whose rates are the true ones, blurred so much; returns its folder."""
+    """Make a run whose rates are the true ones, blurred so much, with latents of all trials; returns its folder."""
     monkeypatch.setattr("nlbprob.reporting.page.write_report", lambda path, **_: path.write_text(""))
 
-    def call(folder, blur, data="a.nwb", **options):
-        monkeypatch.setattr(run, "fit_posterior", lambda *_, **__: Guess(truth.rates, blur))
+    def call(folder, blur, data="a.nwb", latents=None, **options):
+        monkeypatch.setattr(run, "fit_posterior", lambda *_, **__: Guess(truth.rates, blur, latents))
         run.perform(Settings("mine.py", data, {"blur": blur}, {"bin_ms": 20.0}, **options), folder, progress=False)
         return folder
 

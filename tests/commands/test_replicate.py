@@ -30,3 +30,13 @@ def test_a_run_is_told_what_comes_again(tmp_path, capsys):
     assert main(["check", str(run)]) == 0
     assert main(["replicate", str(run), "--seeds", "1", "--halves", "3"]) == 2
     assert main(["check", str(run)]) == 0
+    capsys.readouterr()
+    assert main(["pareto", str(run), "--shots", "3", "--json"]) == 0
+    (measured,) = json.loads(capsys.readouterr().out)["fits"]
+    overlap = (np.cos(np.radians(table["angles_deg"])) ** 2).mean()
+    assert measured["measures"]["stability"] == np.float64(overlap)
+    assert measured["measures"].keys() >= {"effective_dimension", "description_bits", "few_shot", "cycle_consistency"}
+    assert main(["compare", str(run), str(run), "--json"]) == 0
+    latents = json.loads(capsys.readouterr().out)["latents"]
+    assert latents["dim"] == [2, 2]
+    np.testing.assert_allclose(latents["explained"], 1)

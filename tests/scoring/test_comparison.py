@@ -3,6 +3,7 @@ import pytest
 
 from nlbprob.errors import InputError
 from nlbprob.scoring.comparison import compare
+from nlbprob.scoring.metrics.base import Metric, RatioOfSums
 from nlbprob.scoring.scores import score
 
 
@@ -29,3 +30,21 @@ def test_what_cannot_be_compared_is_refused(make_trials):
         compare(rates, 0 * rates, trials)
     with pytest.raises(InputError, match="there is no co-bps to compare"):
         compare(rates, rates, trials.hide_heldout("val"))
+
+
+def test_any_score_is_compared(make_trials):
+    trials, rates = make_trials()
+
+    def total(scored):
+        return RatioOfSums(scored.rates.sum((1, 2)).astype(float), np.ones(scored.n_trials))
+
+    metric = Metric("total", "spikes", "expected spikes of a trial", total)
+    difference = compare(rates, rates / 2, trials, metric=metric)
+    values = [score(array, trials, metrics=[metric]).values["total"] for array in (rates, rates / 2)]
+    assert difference.value == pytest.approx(values[0] - values[1])
+    assert (difference.metric, difference.unit) == ("total", "spikes")
+    assert str(difference).startswith("total difference +")
+    with pytest.raises(InputError, match="Did you mean 'vel R2'"):
+        compare(rates, rates, trials, metric="vel_R2")
+    with pytest.raises(InputError, match="compare: .*; there is no vel R2 to compare"):
+        compare(rates, rates, trials.replace(behavior=None), metric="vel R2")

@@ -1,0 +1,1 @@
+"""How parsimonious a fitted model is: measures beside its accuracy, and the Pareto front of both."""
