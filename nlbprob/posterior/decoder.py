@@ -107,7 +107,8 @@ class Decoder:
     ) -> tuple[Float[np.ndarray, "trial time channel"], Float[np.ndarray, "trial time channel"]]:
         """Mean and variance of behavior given features and their covariance."""
         regression = Regression(self.weights, self.intercept, 0.0)
-        return regression.predict(features), spread(covariance, self.weights) + self.noise**2
+        mean = regression.predict(features)
+        return mean, np.broadcast_to(spread(covariance, self.weights) + self.noise**2, mean.shape)
 
 
 def inferred(

@@ -67,8 +67,12 @@ def test_added_neurons_are_predicted_as_by_their_own_parameters(added, joint, tr
 
 def test_all_else_stays_as_it_was(first, added, trials):
     for name, value in first.values.items():
-        np.testing.assert_array_equal(added.values[name][:OLD] if name in ("loadings", "baseline") else added.values[name], value)
-        np.testing.assert_array_equal(added.draws[name][:, :OLD] if name in ("loadings", "baseline") else added.draws[name], first.draws[name])
+        np.testing.assert_array_equal(
+            added.values[name][:OLD] if name in ("loadings", "baseline") else added.values[name], value
+        )
+        np.testing.assert_array_equal(
+            added.draws[name][:, :OLD] if name in ("loadings", "baseline") else added.draws[name], first.draws[name]
+        )
     np.testing.assert_array_equal(added.rotation, first.rotation)
     assert added.neuron_ids.tolist() == trials.neurons["id"].tolist()
     assert added.config["added_neurons"] == [str(n) for n in range(OLD, NEURONS)]
@@ -157,7 +161,9 @@ def test_what_does_not_fit_is_told(first, joint, trials, other):
         first.add_neurons(trials.replace(bin_ms=40.0))
     with pytest.raises(nlb.InputError, match="bins of 40 ms"):
         first.transfer(trials.replace(bin_ms=40.0))
-    with pytest.raises(nlb.InputError, match="8 of the 24 neurons of the fit are not in the trials.*posterior.transfer"):
+    with pytest.raises(
+        nlb.InputError, match="8 of the 24 neurons of the fit are not in the trials.*posterior.transfer"
+    ):
         joint.add_neurons(trials.select(neurons=np.arange(OLD)))
     with pytest.raises(nlb.InputError, match="no neuron that the fit does not have"):
         joint.add_neurons(trials)
