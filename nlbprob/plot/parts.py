@@ -129,9 +129,11 @@ def tuning(posterior: "Posterior", trials: Trials, ax: Any = None, *, tuning: "x
         for rows, face in ((significant, color), (~significant, "none")):
             axes.plot(fraction[rows], place[rows], "o", color=color, markerfacecolor=face, markersize=4)
         axes.plot([], [], "o", color=color, markersize=4, label=str(name))
+    axes.plot([], [], "|", color=style.MUTED, markersize=6, label="by chance")
     axes.set_yticks(np.arange(count), [f"latent {number + 1}" for number in range(count)])
     axes.set_ylim(count - 0.5, -0.5)
-    axes.set_xlim(left=0)
+    shown = [found[name].values[: len(names), :count].ravel() for name in ("fraction", "chance")]
+    axes.set_xlim(0, style.limits(np.concatenate(shown))[1])
     axes.set_xlabel("variance explained")
     if ax is None:
         style.add_legend(np.array([axes]))

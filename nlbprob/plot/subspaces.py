@@ -34,7 +34,7 @@ def subspace_angles(
     Args:
         posterior: of a fit.
         trials: whose neurons, or conditions, these are; not needed for blocks.
-        ax: Axes to draw in; None makes a figure 3.5 inches wide.
+        ax: Axes to draw in; None makes a figure 3.5 inches wide, with a legend.
         between: "block", "condition" or a column of `trials.neurons`.
         angles: what `posterior.subspace_angles` or `nlb.subspace_angles` gives, where it is known already.
 
@@ -65,11 +65,13 @@ def subspace_angles(
         angle, low, high, chance = (each[f"{name}_deg"].values[known] for name in ("angle", "low", "high", "chance"))
         place = row + 0.5 * (np.arange(len(angle)) - (len(angle) - 1) / 2) / max(len(angle), 2)
         style.segments(axes, low, high, place, vertical=False, color=style.MODEL, alpha=0.6)
-        axes.plot(angle, place, "o", color=style.MODEL, markersize=4)
-        axes.plot(chance, place, "|", color=style.MUTED, markersize=7)
+        axes.plot(angle, place, "o", color=style.MODEL, markersize=4, label="found")
+        axes.plot(chance, place, "|", color=style.MUTED, markersize=7, label="by chance")
     axes.set_yticks(np.arange(len(pairs)), [f"{names[one]}, {names[other]}" for one, other in pairs])
     axes.set_ylim(len(pairs) - 0.5, -0.5)
     axes.set_xlim(0, 92)
     axes.set_xticks([0, 30, 60, 90])
     axes.set_xlabel("principal angles (degrees)")
+    if ax is None:
+        style.add_legend(np.array([axes]))
     return axes

@@ -43,6 +43,7 @@ class Field(NamedTuple):
     offset_draws: Float[np.ndarray, "sample regime latent"] | None
     drift: Step | None = None
     drift_draws: Any = None
+    n_draws: int = 0
 
 
 def flow(posterior: "Posterior", latents: Any, reach: Any, points: Any, draws: int, seed: int) -> "xarray.Dataset":
@@ -100,7 +101,7 @@ def field_of(posterior: "Posterior", number: int, rows: np.ndarray) -> Field:
         )
     if centre.drift is not None:
         some = jax.tree.map(lambda array: jnp.asarray(np.asarray(array)[rows]), drawn.drift)
-        return Field(block, None, None, None, None, centre.drift, some)
+        return Field(block, None, None, None, None, centre.drift, some, len(rows))
     columns = posterior.model.slices[block.name]
     turn, size = posterior.rotation[columns, columns], block.n_latents
     regimes = (-1, size, size)
@@ -129,7 +130,8 @@ def velocities(
         return centre, states @ field.matrix_draws.mT + field.offset_draws[:, :, None]
     given = jnp.asarray(states)
     centre = np.asarray(jax.vmap(field.drift)(given))
-    drawn = np.asarray(jax.vmap(lambda drift: jax.vmap(drift)(given))(field.drift_draws))
+    over_draws = jax.vmap(lambda drift: jax.vmap(drift)(given), axis_size=field.n_draws)
+    drawn = np.asarray(over_draws(field.drift_draws))
     return centre[None], drawn[:, None]
 
 
@@ -197,6 +199,7 @@ def newton(drift: Step, size: int, reach: float) -> list[Float[np.ndarray, " lat
 def stability(field: Field, point: Float[np.ndarray, " latent"]) -> float:
     """The fraction of draws in which the flow, linearised at this point, decays."""
     at = jnp.asarray(point, jnp.result_type(float))
-    slopes = jax.vmap(lambda drift: jax.jacfwd(drift)(at))(field.drift_draws)
+    over_draws = jax.vmap(lambda drift: jax.jacfwd(drift)(at), axis_size=field.n_draws)  # there may be no parameter
+    slopes = over_draws(field.drift_draws)
     values = np.linalg.eigvals(np.eye(len(point)) + np.asarray(slopes, float))
     return float((np.abs(values).max(1) < 1).mean())

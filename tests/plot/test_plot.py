@@ -427,7 +427,7 @@ def test_a_figure_of_its_own_is_as_wide_as_a_column_and_its_text_is_legible_and_
     boxes = [text.get_window_extent() for text in texts if text.get_text() in titles]
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
     with_legend = ("latents", "trajectories", "psths", "regimes", "loadings_of_latent")
-    with_legend += ("contributions", "flow", "decoded", "tuning")
+    with_legend += ("contributions", "flow", "subspace_angles", "decoded", "tuning")
     assert bool(figure.legends) == (name in with_legend)
 
 
