@@ -17,6 +17,7 @@ import pytest
 import nlbprob as nlb
 from nlbprob import arguments
 from tests.damage.worker import Outcome, Worker, attempt
+from tests.infer.known import posterior_at
 
 COUNTS = np.random.default_rng(0).poisson(0.3, (20, 20, 8))
 
@@ -269,6 +270,41 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
     "no folder": (lambda: nlb.Posterior.load(), "Posterior.load: missing a required argument: 'folder'"),
 }
 
+
+@functools.cache
+def posterior() -> nlb.Posterior:
+    """At known parameters, without a fit."""
+    return posterior_at(nlb.simulate(model(), 6, neurons=8, bins=10, bin_ms=20), model())
+
+
+READINGS: dict[str, tuple[Callable[[], Any], str]] = {
+    "contributions: an array": (lambda: posterior().contributions(COUNTS), "contributions: trials is an array"),
+    "contributions: bootstrap": (
+        lambda: posterior().contributions(trials(), bootstrap=-1),
+        "contributions(bootstrap=-1)",
+    ),
+    "contributions: n_boot": (lambda: posterior().contributions(trials(), n_boot=9), "Did you mean 'bootstrap'"),
+    "add_neurons: a path": (lambda: posterior().add_neurons("a.nwb"), "add_neurons(trials='a.nwb').*nlb.load(path"),
+    "transfer: seed": (lambda: posterior().transfer(trials(), seed=-1), "transfer(seed=-1)"),
+    "flow: latents": (lambda: posterior().flow("ab"), "flow(latents='ab'): give the positions of two latents"),
+    "flow: one latent": (lambda: posterior().flow((0, 0)), "flow(latents=(0, 0)): give two latents of one block"),
+    "flow: reach": (lambda: posterior().flow(reach=0), "flow(reach=0).*above zero"),
+    "decoder: features": (lambda: posterior().decoder(trials(), features=3), "decoder(features=3): no such features"),
+    "decoder: causal": (lambda: posterior().decoder(trials(), causal=1), "decoder(causal=1): it must be True or False"),
+    "tuning: columns": (
+        lambda: posterior().tuning(design(), columns=3),
+        "tuning(columns=3): give the name of a trials",
+    ),
+    "angles: between": (lambda: posterior().subspace_angles(between=3), "subspace_angles(between=3): give 'block'"),
+    "angles: one fit": (lambda: nlb.subspace_angles(posterior()), "posteriors is of type Posterior: give fits by name"),
+}
+
+
+def design() -> nlb.Trials:
+    """Trials of the posterior's neurons."""
+    return nlb.simulate(model(), 6, neurons=8, bins=10, bin_ms=20).trials
+
+
 #: What a user only gets back or derives classes from, and the errors.
 NOT_CALLED = {
     *("Aligned", "Choice", "Committee", "Difference", "FitInfo", "FitState", "Replication", "Scores", "Simulated"),
@@ -279,7 +315,7 @@ UNKNOWN: dict[str, tuple[Callable[[], Any], str]] = {
     name: (functools.partial(lambda name: getattr(nlb, name)(none_such=1), name), f"{name}: ")
     for name in sorted(nlb.PUBLIC.keys() - NOT_CALLED)
 }
-KINDS = {"part": PARTS, "fit": FITS, "data": DATA, "unknown keyword": UNKNOWN}
+KINDS = {"part": PARTS, "fit": FITS, "data": DATA, "reading": READINGS, "unknown keyword": UNKNOWN}
 CASES = {f"{kind}: {name}": case for kind, cases in KINDS.items() for name, case in cases.items()}
 
 

@@ -55,8 +55,8 @@ def contributions(
         shares = [found[f"{prefix}bits{end}"].values[rows] for end in ("", "_low", "_high")]
         lost = [found[f"{prefix}lost{end}"].values[rows] for end in ("", "_low", "_high")]
         place = np.arange(len(rows))
-        with_intervals(axes, *shares, place - 0.12, style.MODEL, "share of the score", full=True)
-        with_intervals(axes, *lost, place + 0.18, style.HELDOUT, "lost without it", full=False)
+        with_intervals(axes, shares, place - 0.12, style.MODEL, "share of the score", full=True)
+        with_intervals(axes, lost, place + 0.18, style.HELDOUT, "lost without it", full=False)
         axes.axvline(0, color=style.LINE, linewidth=0.8, zorder=0)
         axes.set_yticks(place, [str(name) for name in found[dim].values[rows]])
         axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -80,16 +80,10 @@ def within(measured: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def with_intervals(
-    axes: Axes,
-    value: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    place: np.ndarray,
-    color: str,
-    label: str,
-    full: bool,
+    axes: Axes, measured: list[np.ndarray], place: np.ndarray, color: str, label: str, full: bool
 ) -> None:
-    """Values as full or hollow dots on horizontal bars."""
+    """Values as full or hollow dots on horizontal bars. measured: the values and both ends of their intervals."""
+    value, low, high = measured
     known = np.isfinite(value)
     style.segments(axes, low[known], high[known], place[known], vertical=False, color=color, alpha=0.6)
     face = color if full else "none"

@@ -106,7 +106,7 @@ def field_of(posterior: "Posterior", number: int, rows: np.ndarray) -> Field:
     turn, size = posterior.rotation[columns, columns], block.n_latents
     regimes = (-1, size, size)
 
-    def turned(transition: np.ndarray, offset: np.ndarray, lead: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    def turned(transition: Any, offset: Any, lead: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         matrix = transition.reshape(*lead, *regimes) - np.eye(size)
         shift = np.broadcast_to(offset.reshape(*lead, -1, size), matrix.shape[:-1])
         return turn.T @ matrix @ turn, shift @ turn

@@ -1,7 +1,7 @@
 """What a fit found, one call each."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from nlbprob.arguments import checked_keywords
 from nlbprob.posterior import angles, contributions, decoder, flow_field, new_neurons, orthonormal, tuning
@@ -15,12 +15,17 @@ if TYPE_CHECKING:
     from nlbprob.posterior.posterior import Posterior
 
 
-@checked_keywords
 class Readings(FittedModel):
     """The methods of `Posterior` that interpret a fit."""
 
+    @property
+    def _posterior(self) -> "Posterior":
+        """Itself: `Posterior` is the one class of these methods."""
+        return cast("Posterior", self)
+
+    @checked_keywords
     def contributions(
-        self: "Posterior",
+        self,
         trials: "Trials",
         on: str | Sequence[str] = "val",
         bootstrap: int = 1000,
@@ -55,9 +60,10 @@ class Readings(FittedModel):
         Raises:
             InputError: the trials are not of this recording, no split has the name, or no held-out spike is seen.
         """
-        return contributions.contributions(self, trials, on, bootstrap, seed, progress)
+        return contributions.contributions(self._posterior, trials, on, bootstrap, seed, progress)
 
-    def add_neurons(self: "Posterior", trials: "Trials", seed: int = 0, progress: bool = True) -> "Posterior":
+    @checked_keywords
+    def add_neurons(self, trials: "Trials", seed: int = 0, progress: bool = True) -> "Posterior":
         """The posterior with the neurons that the trials have besides those of the fit; all else stays as it is.
 
         Variational EM moves the baselines and loadings of the new neurons, and their own parameters of the observation,
@@ -77,9 +83,10 @@ class Readings(FittedModel):
             InputError: a neuron of the fit is not in the trials or none is new, bin widths differ, or the model has
                 effects or a readout of its own.
         """
-        return new_neurons.add_neurons(self, trials, seed, progress)
+        return new_neurons.add_neurons(self._posterior, trials, seed, progress)
 
-    def transfer(self: "Posterior", trials: "Trials", seed: int = 0, progress: bool = True) -> "Posterior":
+    @checked_keywords
+    def transfer(self, trials: "Trials", seed: int = 0, progress: bool = True) -> "Posterior":
         """The posterior of another session: other neurons that read latents with the same dynamics.
 
         Dynamics, and all other parameters that are not of neurons, stay as they are, with their draws. The session's
@@ -100,10 +107,11 @@ class Readings(FittedModel):
             InputError: bin widths differ, there are fewer neurons than latents, or the model has effects or a readout
                 of its own.
         """
-        return new_neurons.transfer(self, trials, seed, progress)
+        return new_neurons.transfer(self._posterior, trials, seed, progress)
 
+    @checked_keywords
     def flow(
-        self: "Posterior",
+        self,
         latents: Sequence[int] = (0, 1),
         reach: float | int = 2.5,
         points: int = 15,
@@ -132,10 +140,11 @@ class Readings(FittedModel):
         Raises:
             InputError: these are not two latents of one block whose state has a flow that does not change in time.
         """
-        return flow_field.flow(self, latents, reach, points, draws, seed)
+        return flow_field.flow(self._posterior, latents, reach, points, draws, seed)
 
+    @checked_keywords
     def decoder(
-        self: "Posterior",
+        self,
         trials: "Trials",
         fit: str | Sequence[str] = "train",
         features: str = "latents",
@@ -157,10 +166,11 @@ class Readings(FittedModel):
         Raises:
             InputError: the trials are not of this recording, have no behavior, or too few of them have it.
         """
-        return decoder.learned(self, trials, fit, features, causal)
+        return decoder.learned(self._posterior, trials, fit, features, causal)
 
+    @checked_keywords
     def tuning(
-        self: "Posterior",
+        self,
         trials: "Trials",
         columns: str | Sequence[str] | None = None,
         permutations: int = 500,
@@ -186,10 +196,11 @@ class Readings(FittedModel):
         Raises:
             InputError: there is no such column, it has no two values, or the trials are not of this recording.
         """
-        return tuning.tuning(self, trials, columns, permutations, seed)
+        return tuning.tuning(self._posterior, trials, columns, permutations, seed)
 
+    @checked_keywords
     def subspace_angles(
-        self: "Posterior",
+        self,
         trials: "Trials | None" = None,
         between: str = "block",
         dim: int | None = None,
@@ -220,9 +231,10 @@ class Readings(FittedModel):
         Raises:
             InputError: there is no such column, fewer than two groups, or `dim` is too large.
         """
-        return angles.of_posterior(self, trials, between, dim, draws, seed)
+        return angles.of_posterior(self._posterior, trials, between, dim, draws, seed)
 
-    def orthonormal_latents(self: "Posterior", trials: "Trials") -> "xarray.Dataset":
+    @checked_keywords
+    def orthonormal_latents(self, trials: "Trials") -> "xarray.Dataset":
         """Latents along orthonormal directions in the space of neurons, the one with the most variance first.
 
         With the singular value decomposition C = U D V' of the loadings of all blocks they are D V'x (Yu et al. 2009,
@@ -240,4 +252,4 @@ class Readings(FittedModel):
         Raises:
             InputError: the trials are not of this recording.
         """
-        return orthonormal.orthonormal_latents(self, trials)
+        return orthonormal.orthonormal_latents(self._posterior, trials)

@@ -67,7 +67,9 @@ class Strengths:
         for rows, theta, batch, marginals in predict.by_chunk(posterior, visible, causal=False):
             self.theta = theta
             padding = batch.counts.shape[0] - (rows.stop - rows.start)
-            counts, used = (np.pad(array[rows], ((0, padding), (0, 0), (0, 0))) for array in (scored.counts, entries))
+            counts, used = (
+                jnp.asarray(np.pad(array[rows], ((0, padding), (0, 0), (0, 0)))) for array in (scored.counts, entries)
+            )
             self.chunks.append(Chunk(rows, batch, marginals._replace(auxiliary=()), counts, used))
         with self.precision():
             self.turn = jnp.asarray(posterior.rotation, self.theta.loadings.dtype)
