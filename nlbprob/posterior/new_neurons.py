@@ -67,11 +67,11 @@ def transfer(posterior: "Posterior", trials: "Trials", seed: int = 0, progress: 
     result = with_draws(extended, found, new, np.zeros((trials.n_neurons, 0)), seed)
     count = len(found.bounds)
     history = {"stage": np.full(count, "em"), "iteration": np.arange(1, count + 1), "elbo": np.array(found.bounds)}
+    history["seconds"] = np.zeros(count)
     dropped = ("occupancy", "replication", "seeds", "heldout_bits", "em_moved", "sessions", "added_neurons")
     config = {name: value for name, value in result.config.items() if name not in dropped}
     config |= {"em_iterations": MOST_ITERATIONS, "em_settled": found.converged, "em_elbo": found.bounds[-1]}
     config |= {"svi_steps": 0, "train_trials": trials.n_trials, "transferred": True}
-    history["seconds"] = np.zeros(count)
     return with_counts(dataclasses.replace(result, config=config, history=history), trials, new)
 
 
