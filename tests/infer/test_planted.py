@@ -71,28 +71,3 @@ def test_the_gp_takes_the_drift_and_each_area_loads_on_its_block():
     assert np.median(fraction[area == "PMd"]) > 0.9
     angles = posterior.subspace_angles(trials, "area", dim=1, draws=20)["angle_deg"]
     assert angles.sel(subspace="M1", subspace_2="PMd").item() > 70
-
-
-@pytest.mark.slow
-def test_a_regime_follows_the_event_of_the_task():
-    """From an event on, at another bin in each trial, latents turn in place of staying."""
-    random = np.random.default_rng(0)
-    trials, bins, neurons = 60, 50, 24
-    event = random.integers(15, 35, trials)
-    turn = 0.97 * np.array([[np.cos(0.5), -np.sin(0.5)], [np.sin(0.5), np.cos(0.5)]])
-    stay = 0.9 * np.eye(2)
-    x = np.zeros((trials, bins, 2))
-    x[:, 0] = random.standard_normal((trials, 2))
-    for t in range(1, bins):
-        after = (t > event)[:, None]
-        pushed = np.where(after, x[:, t - 1] @ turn.T, x[:, t - 1] @ stay.T + np.array([0.12, 0.0]))
-        x[:, t] = pushed + 0.15 * random.standard_normal((trials, 2))
-    loadings = random.standard_normal((neurons, 2))
-    counts = random.poisson(0.5 * np.exp(np.clip(x @ loadings.T, -4, 2.5)))
-    recording = nlb.Trials.from_arrays(counts, BIN_MS)
-    model = nlb.Model(latents=[nlb.SwitchingLDS(2, 2)])
-    posterior = nlb.fit(model, recording, posterior="map", seed=[0, 1], **EM_ALONE | {"em_iterations": 40})
-    regime = posterior.regimes(recording)["slds"].values.argmax(-1)
-    later = np.arange(bins) > event[:, None]
-    agreement = (regime == later).mean()
-    assert max(agreement, 1 - agreement) > 0.85
