@@ -88,6 +88,8 @@ PUBLIC = {
     "average": "nlbprob.selection.average",
     "Choice": "nlbprob.selection.choose",
     "choose": "nlbprob.selection.choose",
+    "Decoder": "nlbprob.posterior.decoder",
+    "subspace_angles": "nlbprob.posterior.angles",
     "check_correlations": "nlbprob.posterior.checks",
     "check_counts": "nlbprob.posterior.checks",
     "check_psths": "nlbprob.posterior.checks",
@@ -161,9 +163,11 @@ if TYPE_CHECKING:
     from nlbprob.parsimony.pareto import pareto as pareto
     from nlbprob.posterior.align import Aligned as Aligned
     from nlbprob.posterior.align import align as align
+    from nlbprob.posterior.angles import subspace_angles as subspace_angles
     from nlbprob.posterior.checks import check_correlations as check_correlations
     from nlbprob.posterior.checks import check_counts as check_counts
     from nlbprob.posterior.checks import check_psths as check_psths
+    from nlbprob.posterior.decoder import Decoder as Decoder
     from nlbprob.posterior.evidence import log_evidence as log_evidence
     from nlbprob.posterior.posterior import Posterior as Posterior
     from nlbprob.scoring.baselines import baselines as baselines

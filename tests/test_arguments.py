@@ -17,6 +17,7 @@ import pytest
 import nlbprob as nlb
 from nlbprob import arguments
 from tests.damage.worker import Outcome, Worker, attempt
+from tests.infer.known import posterior_at
 from tests.reporting.conftest import case_of, simulated
 
 COUNTS = np.random.default_rng(0).poisson(0.3, (20, 20, 8))
@@ -277,6 +278,40 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
+@functools.cache
+def posterior() -> nlb.Posterior:
+    """At known parameters, without a fit."""
+    return posterior_at(nlb.simulate(model(), 6, neurons=8, bins=10, bin_ms=20), model())
+
+
+READINGS: dict[str, tuple[Callable[[], Any], str]] = {
+    "contributions: an array": (lambda: posterior().contributions(COUNTS), "contributions: trials is an array"),
+    "contributions: bootstrap": (
+        lambda: posterior().contributions(trials(), bootstrap=-1),
+        "contributions(bootstrap=-1)",
+    ),
+    "contributions: n_boot": (lambda: posterior().contributions(trials(), n_boot=9), "Did you mean 'bootstrap'"),
+    "add_neurons: a path": (lambda: posterior().add_neurons("a.nwb"), "add_neurons(trials='a.nwb').*nlb.load(path"),
+    "transfer: seed": (lambda: posterior().transfer(trials(), seed=-1), "transfer(seed=-1)"),
+    "flow: latents": (lambda: posterior().flow("ab"), "flow(latents='ab'): give the positions of two latents"),
+    "flow: one latent": (lambda: posterior().flow((0, 0)), "flow(latents=(0, 0)): give two latents of one block"),
+    "flow: reach": (lambda: posterior().flow(reach=0), "flow(reach=0).*above zero"),
+    "decoder: features": (lambda: posterior().decoder(trials(), features=3), "decoder(features=3): no such features"),
+    "decoder: causal": (lambda: posterior().decoder(trials(), causal=1), "decoder(causal=1): it must be True or False"),
+    "tuning: columns": (
+        lambda: posterior().tuning(design(), columns=3),
+        "tuning(columns=3): give the name of a trials",
+    ),
+    "angles: between": (lambda: posterior().subspace_angles(between=3), "subspace_angles(between=3): give 'block'"),
+    "angles: one fit": (lambda: nlb.subspace_angles(posterior()), "posteriors is of type Posterior: give fits by name"),
+}
+
+
+def design() -> nlb.Trials:
+    """Trials of the posterior's neurons."""
+    return nlb.simulate(model(), 6, neurons=8, bins=10, bin_ms=20).trials
+
+
 #: What a user only gets back or derives classes from, and the errors.
 @functools.cache
 def drawn() -> Any:
@@ -294,7 +329,7 @@ def figure(name: str, **options: Any) -> Any:
     return getattr(nlb.plot, name)(drawn().posterior, *trials_shown, **known | options)
 
 
-READINGS = {
+READINGS |= {
     "dynamics: draws": (lambda: of_posterior("dynamics", draws=10**30), "draws=1000.*from .* to 2147483647"),
     "parameters: draws": (lambda: of_posterior("parameters", draws=10**30), "draws=1000.*from .* to 2147483647"),
     "latents: causal": (lambda: of_posterior("latents", drawn().trials, causal=COUNTS), "causal is an array.*True or"),

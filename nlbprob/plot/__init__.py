@@ -4,15 +4,22 @@ Text is readable at the width of a column, 3.5 inches, which is how wide a figur
 """
 
 from nlbprob.plot.averages import psths
+from nlbprob.plot.behavior import decoded
 from nlbprob.plot.bound import learning
 from nlbprob.plot.courses import latents, trajectories
 from nlbprob.plot.dynamics import modes
+from nlbprob.plot.flow import flow
 from nlbprob.plot.pareto import pareto
+from nlbprob.plot.parts import contributions, tuning
 from nlbprob.plot.readout import loadings, loadings_by_area, loadings_of_latent
 from nlbprob.plot.spikes import rasters
+from nlbprob.plot.subspaces import subspace_angles
 from nlbprob.plot.switching import regimes
 
 __all__ = [
+    "contributions",
+    "decoded",
+    "flow",
     "latents",
     "learning",
     "loadings",
@@ -23,5 +30,7 @@ __all__ = [
     "psths",
     "rasters",
     "regimes",
+    "subspace_angles",
     "trajectories",
+    "tuning",
 ]

@@ -13,7 +13,7 @@ from nlbprob.errors import InputError
 from nlbprob.model import Model
 from nlbprob.posterior import embed, predict, sampling
 from nlbprob.posterior.embed import embedded
-from nlbprob.posterior.fitted import FittedModel
+from nlbprob.posterior.readings import Readings
 
 if TYPE_CHECKING:
     import xarray
@@ -27,7 +27,7 @@ INTERNAL = {"centre", "check", "has_width", "own_loadings"}
 
 @checked_keywords
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Posterior(FittedModel):
+class Posterior(Readings):
     """The fitted model.
 
     Latents are given in a canonical basis: orthogonal directions of the loadings, ordered by the variance of the

@@ -269,7 +269,118 @@ def test_regimes_are_strips_of_trials_and_their_average(case):
     np.testing.assert_allclose(list(tops.values()), 5 + 0.9 * first[5])
 
 
+def measured(values, name, reach=0.01):
+    """A variable with intervals of the same width."""
+    values = np.asarray(values, float)
+    return {name: values, f"{name}_low": values - reach, f"{name}_high": values + reach}
+
+
+def shares():
+    """What `contributions` gives for the case, made by hand."""
+    parts = measured([0.2, -0.02], "bits") | measured([0.25, np.nan], "lost") | measured([1.0, np.nan], "variance")
+    latents = {}
+    for name, values in (("bits", [0.15, 0.04, 0.01]), ("lost", [0.2, 0.1, 0.0]), ("variance", [0.7, 0.2, 0.1])):
+        latents |= measured(values, f"latent_{name}")
+    variables = {name: ("part", value) for name, value in parts.items()}
+    variables |= {name: ("latent", value) for name, value in latents.items()}
+    variables |= {name: ((), value) for name, value in measured(0.18, "score").items()}
+    return xarray.Dataset(variables, {"part": ["lds", "mean rate"], "latent": ["lds[0]", "lds[1]", "lds[2]"]})
+
+
+def test_contributions_are_dots_with_their_intervals(case):
+    given, found = axes_of(2), shares()
+    array = plot.contributions(case.posterior, case.trials, given, contributions=found)
+    assert list(array) == given
+    for axes, prefix in zip(array, ("", "latent_"), strict=True):
+        for label, name in (("share of the score", "bits"), ("lost without it", "lost")):
+            values = found[f"{prefix}{name}"].values
+            drawn = line_of(axes, label)
+            np.testing.assert_array_equal(drawn.get_xdata(), values[np.isfinite(values)])
+    assert [text.get_text() for text in array[0].get_yticklabels()] == ["lds", "mean rate"]
+    assert array[0].get_title(loc="left") == "co-bps 0.180 [0.170, 0.190]"
+
+
+def test_the_flow_has_lines_and_its_fixed_point(case):
+    (axes,) = plot.flow(case.posterior, axes_of(1))
+    found = case.posterior.flow()
+    (point,) = (line for line in axes.lines if line.get_label() == "stable fixed point")
+    np.testing.assert_allclose(np.ravel(point.get_data()), found["fixed_point"].values[0, 0, :2])
+    assert axes.get_xlabel() == "lds[0]"
+    assert axes.collections
+
+
+def degrees():
+    """Angles of three subspaces, made by hand."""
+    dims = ("subspace", "subspace_2", "angle")
+    angle = np.arange(18.0).reshape(3, 3, 2) * 4
+    keys = {"angle_deg": angle, "low_deg": angle - 3, "high_deg": angle + 3, "chance_deg": angle + 20}
+    variables = {name: (dims, value) for name, value in keys.items()}
+    return xarray.Dataset(variables, {"subspace": list("abc"), "subspace_2": list("abc"), "angle": [0, 1]})
+
+
+def test_angles_are_dots_of_each_pair_or_an_image_of_many(case):
+    axes = plot.subspace_angles(case.posterior, ax=axes_of(1)[0], angles=degrees())
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a, b", "a, c", "b, c"]
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    np.testing.assert_array_equal(
+        [line.get_xdata() for line in dots], degrees()["angle_deg"].values[[0, 0, 1], [1, 2, 2]]
+    )
+    names = [f"area {number}" for number in range(6)]
+    many = xarray.concat([degrees().isel(subspace=[0])] * 6, "subspace")
+    many = xarray.concat([many.isel(subspace_2=[0])] * 6, "subspace_2")
+    many = many.assign_coords(subspace=names, subspace_2=names)
+    axes = plot.subspace_angles(case.posterior, ax=axes_of(1)[0], angles=many)
+    assert axes.images[0].get_array().shape == (6, 6, 4)
+    assert [text.get_text() for text in axes.get_xticklabels()] == names
+
+
+def hand(case):
+    """Decoded behavior of the case, made by hand."""
+    dims, values = ("trial", "time", "channel"), case.trials.behavior + 0.1
+    variables = {"mean": (dims, values), "low": (dims, values - 0.2), "high": (dims, values + 0.2)}
+    return xarray.Dataset(variables, {"channel": ["x", "y"]}, {"behavior": "wheel", "interval": 0.9})
+
+
+def test_decoded_behavior_is_beside_the_recorded(case):
+    given = axes_of(2)
+    array = plot.decoded(case.posterior, case.trials, given, decoded=hand(case), which=[3])
+    assert list(array) == given
+    for channel, axes in enumerate(array):
+        mean, recorded = axes.lines[:2]
+        np.testing.assert_allclose(mean.get_ydata(), case.trials.behavior[3, :, channel] + 0.1)
+        np.testing.assert_allclose(recorded.get_ydata(), case.trials.behavior[3, :, channel])
+        assert axes.get_title(loc="left") == f"wheel {'xy'[channel]}"
+    with pytest.raises(nlb.InputError, match="give the trials that were decoded"):
+        plot.decoded(case.posterior, case.trials[:3], axes_of(2), decoded=hand(case))
+
+
+def tuned():
+    """Fractions of two variables, made by hand; the second is not significant."""
+    dims = ("variable", "latent")
+    values = {"fraction": [[0.5, 0.2, 0.1], [0.1, 0.08, 0.02]], "chance": np.full((2, 3), 0.05)}
+    values["p"] = [[0.01, 0.01, 0.2], [0.3, 0.4, 0.5]]
+    variables = {name: (dims, np.asarray(value)) for name, value in values.items()}
+    return xarray.Dataset(variables, {"variable": ["turn", "block"], "latent": ["lds[0]", "lds[1]", "lds[2]"]})
+
+
+def test_tuning_is_full_where_it_is_significant(case):
+    axes = plot.tuning(case.posterior, case.trials, axes_of(1)[0], tuning=tuned())
+    dots = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
+    full = [line for line in dots if line.get_markerfacecolor() != "none"]
+    np.testing.assert_array_equal(np.concatenate([line.get_xdata() for line in full]), [0.5, 0.2])
+    assert {line.get_label() for line in axes.lines} >= {"turn", "block"}
+
+
 FIGURES = {
+    "contributions": lambda case, **options: plot.contributions(
+        case.posterior, case.trials, contributions=shares(), **options
+    ),
+    "flow": lambda case, **options: plot.flow(case.posterior, **options),
+    "subspace_angles": lambda case, **options: plot.subspace_angles(
+        case.posterior, case.trials, angles=degrees(), **options
+    ),
+    "decoded": lambda case, **options: plot.decoded(case.posterior, case.trials, decoded=hand(case), **options),
+    "tuning": lambda case, **options: plot.tuning(case.posterior, case.trials, tuning=tuned(), **options),
     "modes": lambda case, **options: plot.modes(case.posterior, **options),
     "latents": lambda case, **options: plot.latents(case.posterior, case.trials, latents=case.latents, **options),
     "trajectories": lambda case, **options: plot.trajectories(
@@ -315,8 +426,9 @@ def test_a_figure_of_its_own_is_as_wide_as_a_column_and_its_text_is_legible_and_
     titles = {one.get_title(loc="left") for one in axes} - {""}
     boxes = [text.get_window_extent() for text in texts if text.get_text() in titles]
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
-    conditions = name in ("latents", "trajectories", "psths", "regimes", "loadings_of_latent")
-    assert bool(figure.legends) == conditions
+    with_legend = ("latents", "trajectories", "psths", "regimes", "loadings_of_latent")
+    with_legend += ("contributions", "flow", "subspace_angles", "decoded", "tuning")
+    assert bool(figure.legends) == (name in with_legend)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -335,7 +447,7 @@ def test_unknown_keywords_are_refused(name):
 @pytest.mark.parametrize("name", plot.__all__)
 def test_what_is_no_posterior_is_named(case, name):
     with pytest.raises(nlb.InputError, match=f"plot.{name}: posterior is of type Trials: give a fit"):
-        getattr(plot, name)(case.trials, *[case.trials] * (name not in ("modes", "learning")))
+        getattr(plot, name)(case.trials, *[case.trials] * (name not in ("modes", "learning", "flow")))
 
 
 def other_trials(case):

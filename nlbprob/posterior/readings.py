@@ -1,0 +1,255 @@
+"""What a fit found, one call each."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from nlbprob.arguments import checked_keywords
+from nlbprob.posterior import angles, contributions, decoder, flow_field, new_neurons, orthonormal, tuning
+from nlbprob.posterior.fitted import FittedModel
+
+if TYPE_CHECKING:
+    import xarray
+
+    from nlbprob.data.trials import Trials
+    from nlbprob.posterior.decoder import Decoder
+    from nlbprob.posterior.posterior import Posterior
+
+
+class Readings(FittedModel):
+    """The methods of `Posterior` that interpret a fit."""
+
+    @property
+    def _posterior(self) -> "Posterior":
+        """Itself: `Posterior` is the one class of these methods."""
+        return cast("Posterior", self)
+
+    @checked_keywords
+    def contributions(
+        self,
+        trials: "Trials",
+        on: str | Sequence[str] = "val",
+        bootstrap: int = 1000,
+        seed: int = 0,
+        progress: bool = True,
+    ) -> "xarray.Dataset":
+        """co-bps divided among the blocks and effects of the model, and among its latents.
+
+        Nothing is fitted or inferred again: the latents are those inferred from held-in neurons with the whole model,
+        and a part is weakened by moving it towards its average over all bins. With v(s) the bits per spike of held-out
+        neurons when all parts have the strength s in [0, 1], and each neuron's rates are scaled to its mean count, the
+        share of part j is the integral of dv / ds_j over s from 0 to 1 (Aumann and Shapley 1974, Values of Non-Atomic
+        Games; Sundararajan et al. 2017, arXiv 1703.01365). v(0) = 0. The shares of a block's latents sum to its own,
+        and those of all blocks and effects, with what is lost where mean rates are predicted wrongly, to the score.
+        What two parts predict together is divided between them; leaving out one of them loses all of it, or none where
+        each could do alone, so that losses do not sum to the score.
+
+        Args:
+            trials: with the held-out counts seen, as `nlb.score` takes them.
+            on: the split or splits to predict and to score.
+            bootstrap: resamples of the trials for the intervals; 0 for none.
+            seed: of the resamples.
+            progress: show a progress bar where it takes longer than two seconds.
+
+        Returns:
+            Of each block and effect [part]: "bits", its share, the last part being "mean rate"; "lost", how much lower
+            the score is without it (both bits/spike); "variance", the fraction of the variance of held-out neurons'
+            predictors. Of each latent [latent] "latent_bits", "latent_lost" and "latent_variance". "score", the co-bps.
+            The ends of each 90% interval over trials, the model as it is, are "bits_low", "bits_high" and so on; those
+            of differences are of trials in pairs (see `nlbprob.scoring.bootstrap.interval`).
+
+        Raises:
+            InputError: the trials are not of this recording, no split has the name, or no held-out spike is seen.
+        """
+        return contributions.contributions(self._posterior, trials, on, bootstrap, seed, progress)
+
+    @checked_keywords
+    def add_neurons(self, trials: "Trials", seed: int = 0, progress: bool = True) -> "Posterior":
+        """The posterior with the neurons that the trials have besides those of the fit; all else stays as it is.
+
+        Variational EM moves the baselines and loadings of the new neurons, and their own parameters of the observation,
+        alone: the trajectories are inferred from old and new neurons, and the expected log likelihood is integrated
+        over them. The covariance of each new readout is that of a fit (see `nlbprob.infer.vi.widths`).
+
+        Args:
+            trials: of all neurons of the fit and of new ones, to learn the new ones from; in the result the neurons
+                have the order of the trials.
+            seed: of the draws of the new readouts.
+            progress: show a progress bar where it takes longer than two seconds.
+
+        Returns:
+            A posterior with these neurons and the same latents.
+
+        Raises:
+            InputError: a neuron of the fit is not in the trials or none is new, bin widths differ, or the model has
+                effects or a readout of its own.
+        """
+        return new_neurons.add_neurons(self._posterior, trials, seed, progress)
+
+    @checked_keywords
+    def transfer(self, trials: "Trials", seed: int = 0, progress: bool = True) -> "Posterior":
+        """The posterior of another session: other neurons that read latents with the same dynamics.
+
+        Dynamics, and all other parameters that are not of neurons, stay as they are, with their draws. The session's
+        principal components are turned until they move like the latents of this fit, from bin to bin and on average
+        over trials of a condition (see `nlbprob.infer.start.sessions`), and variational EM learns baselines and
+        loadings from there. Where nothing else ties the sessions together, a latent may have the other sign, see
+        `nlb.stitch`. To adapt the dynamics, too, go on from the result: `nlb.fit(model, trials, init=transferred)`.
+
+        Args:
+            trials: of the other session, to learn from, with bins of the same width.
+            seed: of the search for the turn, and of the draws of the readouts.
+            progress: show a progress bar where it takes longer than two seconds.
+
+        Returns:
+            A posterior of the session's neurons, its latents in the basis of this one.
+
+        Raises:
+            InputError: bin widths differ, there are fewer neurons than latents, or the model has effects or a readout
+                of its own.
+        """
+        return new_neurons.transfer(self._posterior, trials, seed, progress)
+
+    @checked_keywords
+    def flow(
+        self,
+        latents: Sequence[int] = (0, 1),
+        reach: float | int = 2.5,
+        points: int = 15,
+        draws: int = 200,
+        seed: int = 0,
+    ) -> "xarray.Dataset":
+        """The flow of the dynamics in a plane of two latents, with the fixed points and their stability.
+
+        Where dynamics add f(x) to the state in a bin, as (A - I) x + b does, the flow is f(x) / bin. The other latents
+        of the block, and inputs, stand at zero.
+
+        Args:
+            latents: positions of two canonical latents of one block.
+            reach: how far the plane goes from zero; latents have standard deviations of about 1.
+            points: along each axis.
+            draws: number of draws of the parameters, for the uncertainty.
+            seed: of the draws.
+
+        Returns:
+            "velocity" and its standard deviation "velocity_sd" [regime, y, x, component] in 1/s (latents have no
+            unit); "regime" has length 1 where dynamics do not switch. The fixed points of f anywhere in the block's
+            latents: "fixed_point" [regime, point, latent], NaN where a regime has fewer; for each eigenvalue
+            [eigenvalue] of the dynamics linearised there "decay_ms" (negative: it grows) and "frequency_hz"; "stable",
+            whether all decay, and "probability_stable", the fraction of draws in which they do.
+
+        Raises:
+            InputError: these are not two latents of one block whose state has a flow that does not change in time.
+        """
+        return flow_field.flow(self._posterior, latents, reach, points, draws, seed)
+
+    @checked_keywords
+    def decoder(
+        self,
+        trials: "Trials",
+        fit: str | Sequence[str] = "train",
+        features: str = "latents",
+        causal: bool = False,
+    ) -> "Decoder":
+        """A linear decoder of behavior from the latents or rates inferred from what is seen, with intervals.
+
+        See `nlbprob.posterior.decoder.Decoder`.
+
+        Args:
+            trials: with behavior.
+            fit: the split or splits to learn from.
+            features: "latents" or "rates".
+            causal: whether each bin is decoded from what is seen up to and including it.
+
+        Returns:
+            The decoder; its `predict` takes any trials of this recording.
+
+        Raises:
+            InputError: the trials are not of this recording, have no behavior, or too few of them have it.
+        """
+        return decoder.learned(self._posterior, trials, fit, features, causal)
+
+    @checked_keywords
+    def tuning(
+        self,
+        trials: "Trials",
+        columns: str | Sequence[str] | None = None,
+        permutations: int = 500,
+        seed: int = 0,
+    ) -> "xarray.Dataset":
+        """How much of each latent's variance over trials the variables of a task explain.
+
+        For each variable and time bin, latents are regressed on it over the trials: on its values as categories where
+        these are text, truth values or at most ten numbers, else linearly. The fraction is the sum of squares
+        explained over that about the mean of all trials, both summed over bins. A variable of noise explains "chance",
+        the mean over permutations of its values among trials, which also give p = (1 + #{permuted >= fraction}) /
+        (1 + permutations).
+
+        Args:
+            trials: whose latents are inferred from what is seen of them.
+            columns: of `trials.table`; None takes those that make up the condition.
+            permutations: of the trials, 0 for none.
+            seed: of the permutations.
+
+        Returns:
+            "fraction", "chance" and "p" [variable, latent], and "fraction_by_time" [variable, latent, time].
+
+        Raises:
+            InputError: there is no such column, it has no two values, or the trials are not of this recording.
+        """
+        return tuning.tuning(self._posterior, trials, columns, permutations, seed)
+
+    @checked_keywords
+    def subspace_angles(
+        self,
+        trials: "Trials | None" = None,
+        between: str = "block",
+        dim: int | None = None,
+        draws: int = 100,
+        seed: int = 0,
+    ) -> "xarray.Dataset":
+        """Principal angles between the subspaces of blocks, of areas or sessions, or of conditions.
+
+        - "block": what each block moves, the span of its loadings [neuron, latent] in the space of neurons. At 90
+          degrees no pattern of rates can come from both.
+        - a column of `trials.neurons`, such as "area" or "session": which latents each group of neurons reads, the
+          leading directions of its loadings in the space of latents.
+        - "condition": where trials of each condition go, the leading directions of their average latents about their
+          mean over time, in the space of latents.
+
+        For two fits, such as of halves of the trials, see `nlb.subspace_angles`.
+
+        Args:
+            trials: whose neurons, or conditions, these are; not needed for blocks.
+            between: "block", "condition" or a column of `trials.neurons`.
+            dim: of each subspace; by default the block's number of latents, else 2.
+            draws: number of draws of the parameters (of trajectories, for conditions) for the intervals.
+            seed: of the draws.
+
+        Returns:
+            See `nlb.subspace_angles`.
+
+        Raises:
+            InputError: there is no such column, fewer than two groups, or `dim` is too large.
+        """
+        return angles.of_posterior(self._posterior, trials, between, dim, draws, seed)
+
+    @checked_keywords
+    def orthonormal_latents(self, trials: "Trials") -> "xarray.Dataset":
+        """Latents along orthonormal directions in the space of neurons, the one with the most variance first.
+
+        With the singular value decomposition C = U D V' of the loadings of all blocks they are D V'x (Yu et al. 2009,
+        J. Neurophysiol. 102, 614): their distances are those of the neurons' predictors. They mix blocks; canonical
+        latents, which `latents` gives, do not.
+
+        Args:
+            trials: as for `rates`.
+
+        Returns:
+            "mean" [trial, time, direction] and "covariance" [trial, time, direction, direction_2], in units of the
+            predictor; "directions" U [neuron, direction]; "variance" [direction], the fraction of the predictors'
+            variance by the model, D^2 / sum D^2; the number of latents used, "used" = (sum D^2)^2 / sum D^4.
+
+        Raises:
+            InputError: the trials are not of this recording.
+        """
+        return orthonormal.orthonormal_latents(self._posterior, trials)
