@@ -312,7 +312,6 @@ def design() -> nlb.Trials:
     return nlb.simulate(model(), 6, neurons=8, bins=10, bin_ms=20).trials
 
 
-#: What a user only gets back or derives classes from, and the errors.
 @functools.cache
 def drawn() -> Any:
     """A posterior with its trials and latents, made without a fit."""
@@ -357,6 +356,7 @@ READINGS |= {
     "regimes as text": (lambda: figure("regimes", regimes="x"), "regimes is of type str; give what posterior.regimes"),
 }
 
+#: What a user only gets back or derives classes from, and the errors.
 NOT_CALLED = {
     *("Aligned", "Choice", "Committee", "Difference", "FitInfo", "FitState", "Front", "Replication", "Scores"),
     "Simulated",
