@@ -85,9 +85,8 @@ def predicted(folder: pathlib.Path, loaded: dict[str, "Trials"]) -> Predicted:
     Raises:
         InputError: it is none, did not end, or is not of its recording.
     """
-    import numpy as np
-
-    from nlbprob.scoring.hdf5 import array, opened
+    from nlbprob.scoring.rates import in_splits
+    from nlbprob.scoring.submission import read_submission
     from nlbprob.storage.contents import read_config, read_metrics, settings_of
     from nlbprob.storage.origin import check_recording
     from nlbprob.storage.reading import require
@@ -96,26 +95,14 @@ def predicted(folder: pathlib.Path, loaded: dict[str, "Trials"]) -> Predicted:
     settings = settings_of(read_config(folder), folder)
     run = require(folder, "submission.h5")
     check_recording(run.manifest.recording, folder, run.manifest.started)
-    on = settings.splits[1]
-    key = json.dumps([settings.data, settings.data_options, settings.shared, on], sort_keys=True)
+    fit, on = settings.splits
+    key = json.dumps([settings.data, settings.data_options, settings.shared, settings.splits], sort_keys=True)
     if key not in loaded:
         say(f"Reading {', '.join(settings.recordings)} ...", file=sys.stderr)
-        loaded[key] = settings.load().split(*on)
-    trials = loaded[key]
-    rates = np.zeros(trials.counts.shape)
-    parts = [("", slice(0, trials.window_bins))]
-    parts += [("_forward", slice(trials.window_bins, None))] if trials.forward_bins else []
-    with opened(folder / "submission.h5", "submission") as file:
-        for suffix, bins in parts:
-            for kind, neurons in (("heldin", ~trials.neurons["heldout"]), ("heldout", trials.neurons["heldout"])):
-                part = array(file[next(iter(file))], f"eval_rates_{kind}{suffix}")
-                where = np.ix_(np.arange(trials.n_trials), np.arange(trials.n_bins)[bins], neurons)
-                if part.shape != rates[where].shape:
-                    raise InputError(
-                        f"{folder}: the submission is of {part.shape[0]} trials, {part.shape[1]} bins and "
-                        f"{part.shape[2]} {kind} neurons, the recording has {rates[where].shape} now; repeat the run."
-                    )
-                rates[where] = part
+        loaded[key] = settings.load()
+    rates = read_submission(folder / "submission.h5", loaded[key], fit, on)
+    trials = loaded[key].split(*on)
+    rates = rates[in_splits(loaded[key], on, "score_on")]
     value = metrics[settings.score_on].get("co-bps")
     return Predicted(folder, on, trials, rates, value, metrics["intervals"].get("co-bps"))
 

@@ -7,6 +7,7 @@ from nlbprob.plot.averages import psths
 from nlbprob.plot.bound import learning
 from nlbprob.plot.courses import latents, trajectories
 from nlbprob.plot.dynamics import modes
+from nlbprob.plot.plates import plates
 from nlbprob.plot.readout import loadings, loadings_by_area, loadings_of_latent
 from nlbprob.plot.spikes import rasters
 from nlbprob.plot.switching import regimes
@@ -18,6 +19,7 @@ __all__ = [
     "loadings_by_area",
     "loadings_of_latent",
     "modes",
+    "plates",
     "psths",
     "rasters",
     "regimes",
