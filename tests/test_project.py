@@ -49,6 +49,7 @@ ROOMS = [
     "committee",
     "testphase",
     "replication",
+    "entry",
     "commands",
     "cli",
 ]

@@ -1,10 +1,11 @@
 """The generative model as a graph of its variables in plates."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 import nlbprob.plot.style as style
@@ -63,14 +64,28 @@ def plates(model: Any, trials: "Trials", ax: Any = None) -> Axes:
         axes = style.placed(ax, (1,), "plates", height=plan.height / 72)[0]
         if ax is None:
             style.figure_of(axes).set_size_inches(max(style.WIDTH, plan.width) / 72, plan.height / 72)
-        axes.set(xlim=(0, plan.width), ylim=(-plan.height, 0), xticks=[], yticks=[], frame_on=False)
-        add_boxes(axes, plan, trials)
-        for each in graph.values():
-            for parent in each.parents:
-                add_arrow(axes, plan, plan.places[parent], plan.places[each.name])
-        for each in graph.values():
-            add_node(axes, each, plan)
+        draw(axes, graph, plan, trials)
     return axes
+
+
+def figure(graph: Mapping[str, Variable], trials: "Trials") -> Figure:
+    """The same as a figure of its own of the size that it needs, without a canvas of a screen."""
+    plan = layout(list(graph.values()))
+    with mpl.rc_context(style.RC):
+        drawn = style.blank(plan.height, plan.width)
+        draw(drawn.add_axes((0, 0, 1, 1), facecolor="none"), graph, plan, trials)
+    return drawn
+
+
+def draw(axes: Axes, graph: Mapping[str, Variable], plan: Layout, trials: "Trials") -> None:
+    """Draw boxes, arrows and circles."""
+    axes.set(xlim=(0, plan.width), ylim=(-plan.height, 0), xticks=[], yticks=[], frame_on=False)
+    add_boxes(axes, plan, trials)
+    for each in graph.values():
+        for parent in each.parents:
+            add_arrow(axes, plan, plan.places[parent], plan.places[each.name])
+    for each in graph.values():
+        add_node(axes, each, plan)
 
 
 def column_of(variable: Variable) -> int:

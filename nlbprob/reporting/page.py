@@ -113,16 +113,30 @@ def page(view: View) -> str:
     )
     facts = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in words.facts(view))
     missing = [f"<li>{escape(part.title)}: {escape(part.reason)}.</li>" for part in parts if isinstance(part, Absent)]
-    title = escape(words.title(view))
+    header = (
+        f'<p class="headline">{escape(words.headline(view))}</p>\n'
+        f'<nav aria-label="Sections">{links}</nav><dl>{facts}</dl>'
+    )
+    if missing:
+        sections += f'<section id="not-shown"><h2>Not shown</h2><ul>{"".join(missing)}</ul></section>\n'
+    return document(words.title(view), header, sections)
+
+
+def document(title: str, header: str, body: str) -> str:
+    """A page without scripts or links to elsewhere.
+
+    Args:
+        title: its name, as text.
+        header: HTML below the name.
+        body: HTML below that.
+    """
     css = pathlib.Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    name = escape(title)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        f'<link rel="icon" href="data:,">\n<title>{title}</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n'
-        f'<header><h1>{title.replace("_", "_<wbr>")}</h1><p class="headline">{escape(words.headline(view))}</p>\n'
-        f'<nav aria-label="Sections">{links}</nav><dl>{facts}</dl></header>\n{sections}'
-        + (f'<section id="not-shown"><h2>Not shown</h2><ul>{"".join(missing)}</ul></section>\n' if missing else "")
-        + "</main>\n</body>\n</html>\n"
+        f'<link rel="icon" href="data:,">\n<title>{name}</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n'
+        f"<header><h1>{name.replace('_', '_<wbr>')}</h1>{header}</header>\n{body}</main>\n</body>\n</html>\n"
     )

@@ -105,9 +105,13 @@ def submission_tensors(
 
 
 def read_submission(
-    path: str | pathlib.Path, trials: Trials, fit: str | Sequence[str] = "train", on: str | Sequence[str] = "val"
+    path: str | pathlib.Path,
+    trials: Trials,
+    fit: str | Sequence[str] = "train",
+    on: str | Sequence[str] = "val",
+    group: str | None = None,
 ) -> Float[np.ndarray, "trial time neuron"]:
-    """The rates that a submission of one group holds, as an array of all trials.
+    """The rates that a group of a submission holds, as an array of all trials.
 
     A submission has no rates of the forward window of the trials of `fit`, which no score uses: they are those of the
     neuron's mean over the window there.
@@ -117,6 +121,7 @@ def read_submission(
         trials: that the rates are of.
         fit: the split or splits of the train rates.
         on: the split or splits of the evaluated rates.
+        group: the name of the group; None for the only one.
 
     Returns:
         [trial, time, neuron], spikes/bin, NaN for trials of other splits.
@@ -126,11 +131,11 @@ def read_submission(
     """
     rates = np.full(trials.counts.shape, np.nan)
     with opened(path, "submission") as file:
-        if len(file) != 1:
-            raise InputError(f"{path}: holds {len(file)} groups, not one; name the submission of one run.")
-        group = file[next(iter(file))]
+        name = next(iter(file), "") if group is None and len(file) == 1 else group
+        if name not in file:
+            raise InputError(f"{path}: holds the groups {', '.join(file)}, not {name or 'one'}; name another file.")
         for key, place in submission_parts(trials, fit, on).items():
-            part = array(group, key)
+            part = array(file[name], key)
             if part.shape != rates[place].shape:
                 raise InputError(
                     f"{path}: {key} has the shape {part.shape}, the recording has {rates[place].shape} now (trial, "
