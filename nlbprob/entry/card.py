@@ -47,7 +47,10 @@ def card(sources: Sequence[Source], title: str) -> Card:
     """
     parts = [Part(name, of_runs(topic, sources)) for name, topic in TOPICS.items()]
     parts += [Part("Compute", list(compute(sources))), Part("Run it again", list(again(sources)))]
-    parts += [Part("Files", [Table(["file", "what it is"], FILES)]), Part("Licence and citation", list(terms()))]
+    parts += [
+        Part("Files", [Table(["file", "what it is"], FILES, words=True)]),
+        Part("Licence and citation", list(terms())),
+    ]
     return Card(title, " ".join(words.headline(source.view) for source in sources), parts)
 
 

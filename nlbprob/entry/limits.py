@@ -26,7 +26,7 @@ def of_fit(source: Source) -> Iterator[str]:
     if replication is None:
         yield (
             "Whether other starts or halves of the trials give the same dynamics was not seen"
-            + ("." if source.is_committee else " (`nlbprob replicate` shows it).")
+            + ("." if source.is_committee else " (nlbprob replicate shows it).")
         )
     elif replication.get("modes"):
         came = replication["modes"]["replicated"]

@@ -12,13 +12,15 @@ from nlbprob.blocks.calls import HANDLERS
 from nlbprob.blocks.formula import blocks, first_paragraph, options
 from nlbprob.entry.parts import Formulas, Heading, Item, Picture, Table, Text
 from nlbprob.entry.source import Source
-from nlbprob.functions.graph import bare, variables
+from nlbprob.functions.graph import GIVEN_BY, bare, variables
 from nlbprob.plot.plates import figure
 from nlbprob.posterior.units import NONE, unit_of
 from nlbprob.selection.replicate import digits
 
 #: Draws from the priors, for the ranges in the table.
 PRIOR_DRAWS = 400
+#: Arguments of distributions that say over again what another one says.
+REDUNDANT = {"rate_matrix", "scale_tril", "precision_matrix", "logits"}
 LEGEND = (
     "A circle is a variable, named as in the posterior file, with its distribution and axes below; a box holds what "
     "there is for every trial, bin or neuron; an arrow leads to what depends on a variable. The counts are filled, the "
@@ -67,37 +69,32 @@ def parameter_table(posterior: Any, source: Source) -> Table:
     graph = variables(model, source.view.trials)
     with HANDLERS:
         predicted = Predictive(model.parameters, num_samples=PRIOR_DRAWS)(jax.random.key(0), context)
-        sites = [trace(seed(model.parameters, number)).get_trace(context) for number in (0, 1)]
+        runs = [trace(seed(model.parameters, number)).get_trace(context) for number in (0, 1)]
     rows = []
     for name, draws in posterior.draws.items():
         if name not in graph or name not in predicted:
             continue  # what the fit derives from the others
-        shape = draws.shape[1:]
-        where = [*(axis for axis in graph[name].plates), *graph[name].axes]
-        axes = " x ".join(f"{axis} ({length})" for axis, length in zip(where, shape, strict=False)) or "one number"
-        words = prior_words(bare(sites[0][name]["fn"]), bare(sites[1][name]["fn"]), graph[name].parents)
-        unit = unit_of(name)
-        rows.append(
-            [
-                name,
-                axes,
-                words,
-                between(np.quantile(predicted[name], (0.05, 0.95))),
-                posterior_words(draws),
-                unit.replace(NONE, "-"),
-            ]
-        )
+        prior, axes = np.asarray(predicted[name]), [*graph[name].plates, *graph[name].axes]
+        sizes = [f"{axis} ({length})" for axis, length in zip(axes, draws.shape[1:], strict=False)]
+        one, other = (bare(run[name]["fn"]) for run in runs)
+        cells = [" x ".join(sizes) or "one number", prior_words(one, other, graph[name].parents)]
+        if len(axes) > 1 and axes[-1] == f"{axes[-2]}_2":
+            prior, draws = (np.diagonal(values, axis1=-2, axis2=-1) for values in (prior, draws))
+            cells[0] += ", its diagonal"
+        ends = between(np.quantile(prior, (0.05, 0.95)))
+        rows.append([name, *cells, ends, posterior_words(draws), unit_of(name).replace(NONE, "-")])
     return Table(["parameter", "axes", "prior", "range of the prior", "posterior", "unit"], rows)
 
 
 def prior_words(one: Any, other: Any, parents: tuple[str, ...]) -> str:
     """A prior with its arguments, where these are the same in two runs of the program; else what they come from."""
-    kind, shown = type(one).__name__.removesuffix("Distribution"), []
+    kind, shown = GIVEN_BY.sub("", type(one).__name__), []
     for name in one.arg_constraints:
-        pair = [np.asarray(getattr(each, name, np.nan), float) for each in (one, other)]
-        if not np.array_equal(*pair):
+        value, again = (np.asarray(getattr(each, name, np.nan), float) for each in (one, other))
+        if not np.array_equal(value, again):
             return f"{kind} given {', '.join(parents)}"
-        shown.append(argument(pair[0]))
+        if name not in REDUNDANT:
+            shown.append(f"{name} {argument(value)}")
     return f"{kind}({', '.join(shown)})"
 
 
@@ -107,11 +104,8 @@ def argument(value: np.ndarray) -> str:
         first = value.reshape(-1, *value.shape[-2:])[0]
         if np.allclose(first, first[0, 0] * np.eye(len(first))):
             return f"{first[0, 0]:.3g} I"
-    return (
-        f"{value.flat[0]:.3g}"
-        if np.ptp(value) < 1e-6 * (1 + abs(value.flat[0]))
-        else between((value.min(), value.max()))
-    )
+    low, high = value.min(), value.max()
+    return f"{low:.3g}" if high - low < 1e-6 * (1 + abs(low)) else between((low, high))
 
 
 def between(pair: Any) -> str:

@@ -15,8 +15,8 @@ from nlbprob.reporting.page import document
 from nlbprob.reporting.parts import anchor, table
 from nlbprob.reporting.svg import svg
 
-#: The folder of the pictures.
-PICTURES = "pictures"
+#: The folder of the pictures, and pixels to a point on the page.
+PICTURES, ZOOM = "pictures", 1.75
 #: What Markdown would take for signs of its own: an underscore within a word is none.
 SIGNS = re.compile(r"[\\`*<]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
@@ -84,10 +84,11 @@ class Formulas:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Text in rows, the first cell of which names the row."""
+    """Text in rows, the first cell of which names the row; words: the other cells are words, not numbers."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    words: bool = False
 
     def markdown(self) -> str:
         """As Markdown."""
@@ -96,7 +97,7 @@ class Table:
 
     def html(self) -> str:
         """As HTML."""
-        return table(self.columns, [[escape(cell) for cell in row] for row in self.rows])
+        return table(self.columns, [[escape(cell) for cell in row] for row in self.rows], "words" * self.words)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,8 +146,8 @@ class Picture:
         return f"![{marked(self.label)}]({self.path})"
 
     def html(self) -> str:
-        """As HTML, in the size of its text."""
-        width = self.figure.get_size_inches()[0] * 96
+        """As HTML, its text about as large as that of the page."""
+        width = self.figure.get_size_inches()[0] * 72 * ZOOM
         drawing = svg(self.figure, self.name, escape(self.label))
         return f'<figure style="max-width: {width:.0f}px">{drawing}</figure>'
 

@@ -9,7 +9,7 @@ from nlbprob.entry.source import Source
 from nlbprob.errors import InputError
 from nlbprob.plot.dynamics import FOREVER, bounds
 from nlbprob.reporting import words
-from nlbprob.reporting.scores import meanings_of, number, units_of
+from nlbprob.reporting.scores import INTERVALS, meanings_of, number, units_of
 from nlbprob.scoring.baselines import CONDITION_PSTH
 from nlbprob.selection.replicate import digits
 
@@ -115,7 +115,7 @@ def tested(source: Source) -> Iterator[str]:
 def certainty(source: Source) -> Iterator[Item]:
     """What intervals mean, and the modes of the dynamics with theirs."""
     yield Text(
-        "Brackets behind scores are 90% intervals for many trials of this kind, the fitted model as it is. Brackets "
+        f"Brackets behind scores are {INTERVALS} The fitted model is taken as it is. Brackets "
         "behind parameters are 90% intervals of their posterior. Rates are averaged over the posterior of "
         "trajectories, baselines and loadings; the dynamics are at the centre of theirs."
     )

@@ -131,9 +131,11 @@ def read_submission(
     """
     rates = np.full(trials.counts.shape, np.nan)
     with opened(path, "submission") as file:
-        name = next(iter(file), "") if group is None and len(file) == 1 else group
+        if group is None and len(file) != 1:
+            raise InputError(f"{path}: holds {len(file)} groups, not one; say which with group=.")
+        name = next(iter(file)) if group is None else group
         if name not in file:
-            raise InputError(f"{path}: holds the groups {', '.join(file)}, not {name or 'one'}; name another file.")
+            raise InputError(f"{path}: has no group {name!r}, but {', '.join(file)}.")
         for key, place in submission_parts(trials, fit, on).items():
             part = array(file[name], key)
             if part.shape != rates[place].shape:
