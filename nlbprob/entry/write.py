@@ -84,12 +84,14 @@ def write_entry(
 
 def check_place(folder: pathlib.Path, force: bool) -> None:
     """Raise RunExistsError where an entry would overwrite anything but an entry."""
+    check_free(folder, force=True)
     existing = reading.examine(folder)
-    if existing is not None and existing.kept and not is_entry(existing):
+    if existing is None or not existing.kept:
+        return
+    if not is_entry(existing):
         raise RunExistsError(f"{folder} holds a run, not an entry: name another folder for the entry.")
-    if existing is not None and existing.kept and existing.holder is None and not force:
+    if not force:
         raise RunExistsError(f"{folder} already holds an entry: name another folder, or add --force to replace it.")
-    check_free(folder, force)
 
 
 def copy_run(stage: Stage, source: Source) -> None:
