@@ -1,6 +1,7 @@
 """What repeats an entry on another machine: exact versions, the code of nlbprob, and a script that runs it all."""
 
 import importlib.metadata
+import importlib.resources
 import io
 import pathlib
 import re
@@ -8,7 +9,6 @@ import shlex
 import zipfile
 from collections.abc import Mapping, Sequence
 
-import nlbprob
 from nlbprob import committee
 from nlbprob.entry.source import Source
 from nlbprob.resources import folder
@@ -47,7 +47,7 @@ def requirements(versions: Mapping[str, str]) -> str:
 
 def code() -> bytes:
     """The package nlbprob, with the models that come with it, as a zip archive."""
-    package, memory = pathlib.Path(nlbprob.__path__[0]), io.BytesIO()
+    package, memory = pathlib.Path(str(importlib.resources.files("nlbprob"))), io.BytesIO()
     files = {f"nlbprob/{path.relative_to(package).as_posix()}": path for path in package.rglob("*") if path.is_file()}
     models = folder("models")
     files |= {f"nlbprob/share/models/{path.name}": path for path in models.glob("*.py")}

@@ -1,11 +1,12 @@
 """The licence and the citation of an entry."""
 
 import importlib.metadata
+import importlib.resources
 import json
 import pathlib
 from collections.abc import Sequence
 
-import nlbprob
+from nlbprob import __version__
 from nlbprob.errors import InputError
 
 
@@ -15,7 +16,7 @@ def licence() -> str:
     Raises:
         InputError: neither has it.
     """
-    beside = pathlib.Path(nlbprob.__path__[0]).parent / "LICENSE"
+    beside = pathlib.Path(str(importlib.resources.files("nlbprob"))).parent / "LICENSE"
     if beside.is_file():
         return beside.read_text(encoding="utf-8")
     try:
@@ -49,7 +50,7 @@ references:
     title: "nlbprob: generative models of spiking activity in JAX and NumPyro"
     authors:
       - name: The nlbprob developers
-    version: {nlbprob.__version__}
+    version: {__version__}
   - type: conference-paper
     title: "Neural Latents Benchmark '21: Evaluating latent variable models of neural population activity"
     authors:
