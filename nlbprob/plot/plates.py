@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
 
 #: In points: from row to row, from circle to circle, from a circle to its box, the least room for a name.
-ROW, STEP, MARGIN, NAME = 27, 54, 14, 44
+ROW, STEP, MARGIN, NAME = 27.0, 54.0, 14.0, 44.0
 #: Sizes of a name and of what stands below it, and the width of a letter as a part of its size.
 SIZES, LETTER = (8, 7), 0.58
 #: The height of a box's own name, and by how much a box is smaller than that around it.
-LINE, INSET = 11, 4
+LINE, INSET = 11.0, 4.0
 RADIUS = 5.0
 #: The columns of a drawing by the plates of what stands there.
 OUTSIDE, TRIAL, TIME = range(3)
@@ -100,7 +100,7 @@ def layout(graph: Sequence[Variable]) -> Layout:
         cells.setdefault((column_of(each), "neuron" in each.plates), []).append(each)
     lanes = {name: lane for members in cells.values() for name, lane in lanes_of(members).items()}
     last = [max((lanes[each.name] for each in graph if column_of(each) == column), default=0) for column in range(3)]
-    words = [max((width_of(each) for each in graph if column_of(each) == column), default=0) for column in range(3)]
+    words = [max((width_of(each) for each in graph if column_of(each) == column), default=0.0) for column in range(3)]
     trial = words[OUTSIDE] + STEP * (1 + last[OUTSIDE]) + words[TRIAL] / 2
     columns = (words[OUTSIDE], trial, trial + (2 * MARGIN + words[TRIAL] / 2) * bool(words[TRIAL]))
     places, top = {}, float(MARGIN)
@@ -189,7 +189,7 @@ def add_node(axes: Axes, variable: Variable, plan: Layout) -> None:
     edge = {"edgecolors": style.INK, "linewidths": 0.8, "linestyles": ":" if variable.name == RATES else "-"}
     axes.scatter([x], [y], s=(2 * RADIUS) ** 2, facecolors=fill, **edge)
     if variable.block and "time" in variable.plates:
-        add_curve(axes, (x - 3, y + RADIUS), (x + 3.5, y + RADIUS), bend=-1.7, gap=0)
+        add_curve(axes, (x - 3, y + RADIUS), (x + 3.5, y + RADIUS), bend=-1.7, gap=0.0)
     if column_of(variable) == TRIAL:
         side, shift, lines = "center", 0.0, (-11, -19)
     elif x == plan.columns[OUTSIDE]:
