@@ -33,6 +33,7 @@ VERBS = {
     "tensors": "write the benchmark's input and target files of a data set",
     "check": "verify the files of a run, or a submission against its inputs",
     "combine": "merge submissions into one file",
+    "entry": "make an entry to the benchmark of a run, or check one",
     "test": "refit a run on train and val, and score it on test",
     "leaderboard": "print the published numbers, with your runs in their place",
     "new": "copy a model that comes with nlbprob, to edit",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nlbprob import files
 from nlbprob.errors import InputError, RunExistsError
 from nlbprob.model_file import load_model
-from nlbprob.run import loaded, measure, results
+from nlbprob.run import Opened, loaded, measure, results
 from nlbprob.settings import Settings
 from nlbprob.storage import manifest, reading, staging
 from nlbprob.storage.contents import (
@@ -156,23 +156,39 @@ def report(folder: str | pathlib.Path) -> pathlib.Path:
     Raises:
         InputError: the folder holds no such run that is whole, or the recording is no longer the one that was fitted.
     """
-    from nlbprob.functions.model import resolve_model
     from nlbprob.reporting.page import write_report
+
+    folder = pathlib.Path(folder)
+    run = opened(folder)
+    with staging.additions(folder, ["report.html"]) as stage:
+        write_report(
+            stage.path / "report.html",
+            posterior=run.posterior,
+            trials=run.trials,
+            metrics=run.metrics,
+            config=run.config,
+            tested=run.tested,
+        )
+        stage.add("report.html")
+    return folder / "report.html"
+
+
+def opened(folder: pathlib.Path, progress: bool = False) -> Opened:
+    """Read a committee's run and its recording; the model.py of each member is executed.
+
+    Raises:
+        InputError: the folder holds no such run that is whole, or the recording is no longer the one that was fitted.
+    """
+    from nlbprob.functions.model import resolve_model
     from nlbprob.selection.average import Committee
     from nlbprob.selection.committee_store import read_weights
 
-    folder = pathlib.Path(folder)
-    config, metrics, tested, _, trials = results(folder, COMMITTEE, MEMBERS)
+    config, metrics, tested, settings, trials = results(folder, COMMITTEE, MEMBERS, progress=progress)
     models = {}
     for name in read_weights(folder):
         model = load_model(str(folder / MEMBERS / name / "model.py"), **member_settings(folder, name).model_options)
         models[name] = resolve_model(model, trials)
-    committee = Committee.load(folder, models)
-    with staging.additions(folder, ["report.html"]) as stage:
-        path = stage.path / "report.html"
-        write_report(path, posterior=committee, trials=trials, metrics=metrics, config=config, tested=tested)
-        stage.add("report.html")
-    return folder / "report.html"
+    return Opened(config, metrics, tested, settings, trials, models, Committee.load(folder, models))
 
 
 def member_settings(folder: pathlib.Path, name: str) -> Settings:

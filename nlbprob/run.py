@@ -193,29 +193,9 @@ def measure(rates, trials, settings: Settings, others) -> dict:
 
     A data set of the benchmark is scored against the benchmark's own targets, so that its numbers can be compared.
     """
-    from nlbprob.scoring.benchmark import benchmark_scores, benchmark_target
-    from nlbprob.scoring.comparison import compare
-    from nlbprob.scoring.scores import score
+    from nlbprob.scoring.benchmark import benchmark_target, measured
 
-    fit, on = settings.splits
-    target = benchmark_target(trials, fit, on)
-
-    def scored(guess):
-        return score(guess, trials, fit, on) if target is None else benchmark_scores(guess, trials, target)
-
-    scores = scored(rates).to_dict()
-    scored_others = {name: scored(guess) for name, guess in others.items()}
-    comparable = scores["values"].get("co-bps") is not None
-    differences = {name: compare(rates, guess, trials, on) for name, guess in others.items() if comparable}
-    return {
-        settings.score_on: scores.pop("values"),
-        "baselines": {name: other.values for name, other in scored_others.items()},
-        "baseline_intervals": {name: other.intervals for name, other in scored_others.items()},
-        "differences": {name: {"co-bps": one.value} for name, one in differences.items()},
-        "difference_intervals": {name: {"co-bps": one.interval} for name, one in differences.items()},
-        "fit_on": settings.fit_on,
-        **scores,
-    }
+    return measured(rates, trials, *settings.splits, others, benchmark_target(trials, *settings.splits))
 
 
 def report(folder: str | pathlib.Path) -> pathlib.Path:
@@ -243,7 +223,10 @@ def report(folder: str | pathlib.Path) -> pathlib.Path:
 
 
 class Opened(NamedTuple):
-    """A whole run, read from its folder, and its trials of both splits; model: as its file makes it."""
+    """A whole run, read from its folder, and its trials of both splits.
+
+    model: as its file makes it; of a committee, those of its members by name.
+    """
 
     config: dict[str, Any]
     metrics: dict[str, Any]
@@ -301,4 +284,5 @@ def describe(settings: Settings, trials) -> dict:
         "data": trials.source,
         "started": manifest.now(),
         "versions": manifest.versions(),
+        "machine": manifest.machine(),
     }

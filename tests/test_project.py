@@ -51,6 +51,7 @@ ROOMS = [
     "testphase",
     "replication",
     "comparison",
+    "entry",
     "commands",
     "cli",
 ]

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError, printable
-from nlbprob.scoring.hdf5 import array, opened
+from nlbprob.scoring.submission import read_submission
 from nlbprob.settings import Settings
 from nlbprob.storage.contents import read_config, read_metrics, settings_of
 from nlbprob.storage.origin import check_recording
@@ -82,31 +82,8 @@ def predicted(folder: pathlib.Path, loaded: dict[str, Trials]) -> Predicted:
         print(f"Reading {printable(', '.join(settings.recordings))} ...", file=sys.stderr, flush=True)
         loaded[key] = settings.load()
     trials = loaded[key]
-    return Predicted(folder, settings, metrics, trials, submitted(folder, trials, fit, on))
-
-
-def submitted(
-    folder: pathlib.Path, trials: Trials, fit: tuple[str, ...], on: tuple[str, ...]
-) -> Float[np.ndarray, "trial time neuron"]:
-    """The rates in a run's submission, in the places of the trials; see `Predicted`."""
-    rates, heldout, window = np.zeros(trials.counts.shape), trials.neurons["heldout"], trials.window_bins
-    learned, scored = (np.isin(trials.table["split"], splits) for splits in (fit, on))
-    parts = [("eval", scored, slice(0, window), "")]
-    parts += [("eval", scored, slice(window, None), "_forward")] if trials.forward_bins else []
-    parts.append(("train", learned, slice(0, window), ""))
-    with opened(folder / "submission.h5", "submission") as file:
-        for part, rows, bins, suffix in parts:
-            for kind, neurons in (("heldin", ~heldout), ("heldout", heldout)):
-                values = array(file[next(iter(file))], f"{part}_rates_{kind}{suffix}")
-                where = np.ix_(np.flatnonzero(rows), np.arange(trials.n_bins)[bins], neurons)
-                if values.shape != rates[where].shape:
-                    raise InputError(
-                        f"{folder}: the submission is of {values.shape[0]} trials, {values.shape[1]} bins and "
-                        f"{values.shape[2]} {kind} neurons, the recording has {rates[where].shape} now; repeat the run."
-                    )
-                rates[where] = values
-    rates[learned & ~scored, window:] = rates[learned & ~scored, window - 1 : window]
-    return rates
+    rates = read_submission(folder / "submission.h5", trials, fit, on)
+    return Predicted(folder, settings, metrics, trials, rates)
 
 
 def check_same(first: Predicted, other: Predicted) -> None:

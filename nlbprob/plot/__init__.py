@@ -11,6 +11,7 @@ from nlbprob.plot.dynamics import modes
 from nlbprob.plot.flow import flow
 from nlbprob.plot.pareto import pareto
 from nlbprob.plot.parts import contributions, tuning
+from nlbprob.plot.plates import plates
 from nlbprob.plot.readout import loadings, loadings_by_area, loadings_of_latent
 from nlbprob.plot.spikes import rasters
 from nlbprob.plot.subspaces import subspace_angles
@@ -27,6 +28,7 @@ __all__ = [
     "loadings_of_latent",
     "modes",
     "pareto",
+    "plates",
     "psths",
     "rasters",
     "regimes",

@@ -139,11 +139,18 @@ def document(
     )
 
 
-def template() -> jinja2.Template:
-    """The page without its content; what is put in is escaped unless it is `Markup`."""
+def plain(title: str, headline: str, sections: Sequence[tuple[str, Markup]]) -> str:
+    """A page of HTML without a script: its title, the result in one sentence, and sections by name."""
+    css = Markup((FOLDER / "page.css").read_text(encoding="utf-8"))
+    policy = POLICY.format("none")
+    return template("plain.html").render(title=title, policy=policy, css=css, headline=headline, sections=sections)
+
+
+def template(name: str = "page.html") -> jinja2.Template:
+    """A page without its content; what is put in is escaped unless it is `Markup`."""
     loader = jinja2.FileSystemLoader(FOLDER)
     options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
-    return jinja2.Environment(loader=loader, keep_trailing_newline=True, **options).get_template("page.html")
+    return jinja2.Environment(loader=loader, keep_trailing_newline=True, **options).get_template(name)
 
 
 def source_of(script: str) -> str:

@@ -10,6 +10,12 @@ from nlbprob.reporting.view import View
 from nlbprob.scoring.baselines import CONDITION_PSTH
 from nlbprob.scoring.metrics.catalogue import METRICS
 
+#: What intervals behind scores are, in words.
+INTERVALS = (
+    "90% intervals for many trials of this kind. Those of bits per spike leave out what the mean rates gain from being "
+    "fitted to the scored trials, so that the value lies low in them, or even below."
+)
+
 
 def section(view: View) -> Section:
     """The scores that apply, each with its 90% interval, above those of the baselines."""
@@ -23,11 +29,9 @@ def section(view: View) -> Section:
     units, meanings = units_of(metrics), meanings_of(metrics)
     meaning = "; ".join(f"{name}: {meanings[name]}" for name in shown if meanings.get(name))
     condition_note = f" The {CONDITION_PSTH} uses the condition of each scored trial; no other row does."
-    kind = (
-        "Brackets and bars are 90% intervals for many trials of this kind. Those of bits per spike leave out what the "
-        "mean rates gain from being fitted to the scored trials, so that the value lies low in them, or even below."
+    reading = f"{where}Higher is better. {meaning}. Brackets and bars are {INTERVALS}" + condition_note * (
+        CONDITION_PSTH in baselines
     )
-    reading = f"{where}Higher is better. {meaning}. {kind}" + condition_note * (CONDITION_PSTH in baselines)
     rows = [("this model", values, metrics["intervals"])]
     intervals = metrics.get("baseline_intervals", {})
     rows += [(name, others, intervals.get(name, {})) for name, others in baselines.items()]

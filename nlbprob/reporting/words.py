@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from nlbprob.blocks.formula import blocks, described, first_paragraph, formula
 from nlbprob.infer.vi.families import words_of
+from nlbprob.posterior.posterior import Posterior
 from nlbprob.reporting.view import View
 from nlbprob.selection.average import Committee
 
@@ -66,7 +67,7 @@ def posterior_facts(view: View) -> list[tuple[str, str | Markup]]:
     seed = view.posterior.config.get("seed", "not recorded")
     return [
         ("Model", model_html(view.posterior.model)),
-        ("Fit", fit_words(view)),
+        ("Fit", fit_of(view.posterior, view.metrics["fit_on"])),
         ("Verdict", view.posterior.verdict),
         ("Seed", f"{seed}{drawn(view.trials.source)}"),
     ]
@@ -86,18 +87,15 @@ def drawn(source: dict[str, Any]) -> str:
     return f"; drawn, since the file does not name them: {words}" if seeds else ""
 
 
-def fit_words(view: View) -> str:
-    """Length and kind of the fit."""
-    config, history = view.posterior.config, view.posterior.history
+def fit_of(posterior: Posterior, fit_on: str) -> str:
+    """Length and kind of a fit to the trials of a split."""
+    config, history = posterior.config, posterior.history
     stages = {"em": "EM iterations", "svi": "stochastic steps"}
     number = {name: int((history["stage"] == name).sum()) for name in stages}
     length = ", ".join(f"{number[name]} {words}" for name, words in stages.items() if number[name]) or "no iterations"
     seconds = max(history["seconds"], default=0.0)
     family = config.get("posterior_words") or words_of(config.get("posterior", ""))
-    return (
-        f"{length} in {seconds:.0f} s on {view.metrics['fit_on']}; parameters: "
-        f"{family}; {config.get('precision', 'float32')}"
-    )
+    return f"{length} in {seconds:.0f} s on {fit_on}; parameters: {family}; {config.get('precision', 'float32')}"
 
 
 def model_html(model: Any) -> Markup:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from nlbprob.data.trials import Trials
+from nlbprob.scoring.comparison import compare
 from nlbprob.scoring.evaluate import GroupScores, evaluate, scores_given
 from nlbprob.scoring.groups import GROUPS, parse_group
 from nlbprob.scoring.hdf5 import Tensors
 from nlbprob.scoring.metrics.base import Metric
 from nlbprob.scoring.metrics.catalogue import chosen
 from nlbprob.scoring.rates import check_rates, rate_array, split_names
-from nlbprob.scoring.scores import Measure, Scores, scores_of
+from nlbprob.scoring.scores import Measure, Scores, score, scores_of
 from nlbprob.scoring.submission import submission_tensors
 
 
@@ -86,3 +87,44 @@ def measure_of(metric: Metric, group_scores: GroupScores) -> Measure:
     return Measure(
         metric, group_scores.values[name], group_scores.intervals[name], note=group_scores.remarks.get(name, "")
     )
+
+
+def measured(
+    rates: Any,
+    trials: Trials,
+    fit: Sequence[str],
+    on: Sequence[str],
+    baselines: Mapping[str, Any],
+    target: Mapping[str, Tensors] | None,
+) -> dict[str, Any]:
+    """The scores of rates and of baselines, as a run keeps them in metrics.json.
+
+    Args:
+        rates: as `score` takes them.
+        trials: likewise.
+        fit: the splits that decoders learn from.
+        on: the splits that are scored.
+        baselines: rates by name.
+        target: of `benchmark_target`; None where the trials are none of the benchmark's.
+
+    Returns:
+        Scores under the name of the split, those of the baselines under "baselines", their intervals under
+        "baseline_intervals", co-bps less that of each with its interval under "differences" and
+        "difference_intervals", "fit_on", and the other fields of `Scores`.
+    """
+
+    def scored(guess: Any) -> Scores:
+        return score(guess, trials, fit, on) if target is None else benchmark_scores(guess, trials, target)
+
+    scores, others = scored(rates).to_dict(), {name: scored(guess) for name, guess in baselines.items()}
+    comparable = scores["values"].get("co-bps") is not None
+    differences = {name: compare(rates, guess, trials, on) for name, guess in baselines.items() if comparable}
+    return {
+        "+".join(on): scores.pop("values"),
+        "baselines": {name: other.values for name, other in others.items()},
+        "baseline_intervals": {name: other.intervals for name, other in others.items()},
+        "differences": {name: {"co-bps": one.value} for name, one in differences.items()},
+        "difference_intervals": {name: {"co-bps": one.interval} for name, one in differences.items()},
+        "fit_on": "+".join(fit),
+        **scores,
+    }

@@ -12,6 +12,7 @@ from nlbprob.arguments import checked_keywords, instance_of
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.files import path_of, write_bytes
+from nlbprob.scoring.hdf5 import array, opened
 from nlbprob.scoring.rates import check_rates, in_splits, rate_array
 from nlbprob.scoring.stored import CHECKED
 
@@ -84,17 +85,67 @@ def with_group(path: pathlib.Path, group: str, tensors: Mapping[str, np.ndarray]
     return content.getvalue()
 
 
+def submission_parts(trials: Trials, fit: str | Sequence[str], on: str | Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """The key of each array of a submission, and which entries of all rates it holds, as an index of an array."""
+    bins, heldout = np.arange(trials.n_bins), trials.neurons["heldout"]
+    window, ahead = bins < trials.window_bins, bins >= trials.window_bins
+    fitted, scored = in_splits(trials, fit, "fit"), in_splits(trials, on, "on")
+    parts = [("train", fitted, window, ""), ("eval", scored, window, "")]
+    parts += [("eval", scored, ahead, "_forward")] if trials.forward_bins else []
+    return {
+        f"{part}_rates_{mask}{suffix}": np.ix_(rows, chosen, heldout == (mask == "heldout"))
+        for part, rows, chosen, suffix in parts
+        for mask in ("heldin", "heldout")
+    }
+
+
 def submission_tensors(
     rates: Float[np.ndarray, "trial time neuron"], trials: Trials, fit: str | Sequence[str], on: str | Sequence[str]
 ) -> dict[str, Float[np.ndarray, "_ _ _"]]:
     """The arrays of a submission by their keys."""
-    window, forward = slice(0, trials.window_bins), slice(trials.window_bins, None)
-    parts = [("train", in_splits(trials, fit, "fit"), window, "")]
-    parts.append(("eval", in_splits(trials, on, "on"), window, ""))
-    if trials.forward_bins:
-        parts.append(("eval", parts[1][1], forward, "_forward"))
-    return {
-        f"{part}_rates_{mask}{suffix}": rates[chosen, bins][..., trials.neurons["heldout"] == (mask == "heldout")]
-        for part, chosen, bins, suffix in parts
-        for mask in ("heldin", "heldout")
-    }
+    return {key: rates[place] for key, place in submission_parts(trials, fit, on).items()}
+
+
+def read_submission(
+    path: str | pathlib.Path,
+    trials: Trials,
+    fit: str | Sequence[str] = "train",
+    on: str | Sequence[str] = "val",
+    group: str | None = None,
+) -> Float[np.ndarray, "trial time neuron"]:
+    """The rates that a group of a submission holds, as an array of all trials.
+
+    A submission has no rates of the forward window of the trials of `fit`, which no score uses: they are those of the
+    neuron's mean over the window there.
+
+    Args:
+        path: what `write_submission` wrote of these trials.
+        trials: that the rates are of.
+        fit: the split or splits of the train rates.
+        on: the split or splits of the evaluated rates.
+        group: the name of the group; None for the only one.
+
+    Returns:
+        [trial, time, neuron], spikes/bin, NaN for trials of other splits.
+
+    Raises:
+        InputError: it is damaged, or of other trials.
+    """
+    rates = np.full(trials.counts.shape, np.nan)
+    with opened(path, "submission") as file:
+        if group is None and len(file) != 1:
+            raise InputError(f"{path}: holds {len(file)} groups, not one; say which with group=.")
+        name = next(iter(file)) if group is None else group
+        if name not in file:
+            raise InputError(f"{path}: has no group {name!r}, but {', '.join(file)}.")
+        for key, place in submission_parts(trials, fit, on).items():
+            part = array(file[name], key)
+            if part.shape != rates[place].shape:
+                raise InputError(
+                    f"{path}: {key} has the shape {part.shape}, the recording has {rates[place].shape} now (trial, "
+                    "bin, neuron); repeat the run."
+                )
+            rates[place] = part
+    ahead = in_splits(trials, fit, "fit"), slice(trials.window_bins, None)
+    rates[ahead] = rates[ahead[0], : trials.window_bins].mean((0, 1))
+    return rates

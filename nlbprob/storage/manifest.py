@@ -8,6 +8,7 @@ import datetime
 import hashlib
 import importlib.metadata
 import json
+import os
 import pathlib
 import platform
 from typing import Any
@@ -102,6 +103,14 @@ def versions() -> dict[str, str]:
     """Those in use."""
     packages = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"nlbprob": __version__, "python": platform.python_version(), **packages}
+
+
+def machine() -> dict[str, Any]:
+    """What is computed on: the system, the kind of processor, its cores, and the devices that JAX uses."""
+    import jax
+
+    devices = [device.device_kind for device in jax.devices()]
+    return {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count(), "devices": devices}
 
 
 def read(folder: pathlib.Path) -> Manifest | None:

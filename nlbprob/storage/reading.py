@@ -165,7 +165,7 @@ def remark(run: Run) -> str | None:
 def again(run: Run, *flags: str, init: pathlib.Path | None = None) -> str:
     """The command that makes the run in this folder once more, and begins where another one ended."""
     command = run.manifest.command
-    if command.verb not in ("fit", "demo", "average"):
+    if command.verb not in ("fit", "demo", "average", "entry"):
         options = [*flags, *(["--init", str(init)] if init else [])]
         return " ".join(["nlbprob fit MODEL DATA --out", str(run.folder), *options])
     here = pathlib.Path(command.folder) == pathlib.Path.cwd()
