@@ -13,7 +13,7 @@ from nlbprob.infer.runtime.progress import Progress
 from nlbprob.posterior.embed import embedded
 from nlbprob.posterior.strengths import Strengths
 from nlbprob.scoring.bootstrap import interval
-from nlbprob.scoring.comparison import PairedBits
+from nlbprob.scoring.comparison import Paired
 from nlbprob.scoring.metrics.base import RatioOfSums, Statistic
 from nlbprob.scoring.metrics.likelihood import Likelihood, TrialSums
 from nlbprob.scoring.rates import in_splits, split_names
@@ -155,16 +155,16 @@ class Divided:
         """The share of a part in the score."""
         return RatioOfSums(self.shares[:, part.places].sum(1) / np.log(2), self.counts.sum(1))
 
-    def lost(self, part: Part) -> PairedBits:
+    def lost(self, part: Part) -> Paired:
         """How much lower the score is without a part."""
-        return PairedBits(self.full, self.left_out[tuple(part.places)])
+        return Paired(Likelihood(self.full), Likelihood(self.left_out[tuple(part.places)]))
 
 
 class Remainder(Statistic):
     """The score less that of the same rates scaled to each neuron's mean count."""
 
     def __init__(self, divided: Divided):
-        self.pair = PairedBits(divided.unscaled, divided.full)
+        self.pair = Paired(Likelihood(divided.unscaled), Likelihood(divided.full))
         spikes = divided.counts.sum()
         # With the little that the quadrature misses, so that all parts sum to the score.
         shares = divided.shares.sum() / spikes / np.log(2)

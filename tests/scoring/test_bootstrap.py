@@ -8,7 +8,7 @@ from scipy import stats
 
 from nlbprob.scoring import bootstrap
 from nlbprob.scoring.bootstrap import interval, pseudo_values, resamples, scores_without
-from nlbprob.scoring.comparison import PairedBits
+from nlbprob.scoring.comparison import Paired
 from nlbprob.scoring.metrics.base import RatioOfSums
 from nlbprob.scoring.metrics.likelihood import Likelihood, bits_per_spike, trial_sums
 from tests.studies import load
@@ -104,11 +104,11 @@ def test_it_depends_on_the_seed_and_on_no_order_of_trials():
 def test_what_is_common_to_both_cancels_in_a_difference():
     rates, counts = likelihood(14)
     sums = trial_sums(rates, counts)
-    assert interval(PairedBits(sums, sums), 14, 300, seed=0) == (0, 0)
+    assert interval(Paired(Likelihood(sums), Likelihood(sums)), 14, 300, seed=0) == (0, 0)
     wider = trial_sums(rates * 1.2, counts)  # k ln 1.2 - 0.2 r more in each bin, whatever the null
     gained = RatioOfSums((wider.log_likelihood - sums.log_likelihood).sum(axis=1), sums.spikes.sum(axis=1))
     expected = np.array(found(gained, 14, 300)) / np.log(2)
-    assert found(PairedBits(wider, sums), 14, 300) == pytest.approx(tuple(expected), abs=1e-9)
+    assert found(Paired(Likelihood(wider), Likelihood(sums)), 14, 300) == pytest.approx(tuple(expected), abs=1e-9)
 
 
 def test_pseudo_values_are_those_of_the_score_without_each_trial():
