@@ -123,7 +123,7 @@ def pairs_of(pairs: Any, dim: int) -> list[tuple[int, int]]:
     if pairs is None and dim > 1:
         return [pair for pair in PAIRS if max(pair) < dim]
     try:
-        array = np.asarray([] if pairs is None else pairs)
+        array: Any = np.asarray([] if pairs is None else pairs)
     except ValueError:  # of entries that differ in length
         array = np.zeros(0)
     if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "iu" or not np.isin(array, range(dim)).all():

@@ -33,7 +33,7 @@ def section(view: View) -> Section:
     shown = view.trials.select(trials=view.latent_rows)
     which = np.searchsorted(view.latent_rows, view.examples)
     options = {"latents": view.latent_moments, "colors": view.colors, "which": which}
-    drawn = courses(view.posterior, shown, **options)
+    drawn = courses("plot.latents", view.posterior, shown, **options)
     over_time = [style.single(130, 31)[1] for _ in range(min(LATENTS, dim))]
     plot.latents(view.posterior, shown, over_time, **options)
     panels = [

@@ -62,8 +62,9 @@ def columns_of(table: Any) -> dict[str, Any] | None:
         return {str(name): values for name, values in table.items()}
     if isinstance(table, np.ndarray) and table.dtype.names:
         return {str(name): table[name] for name in table.dtype.names}
-    if hasattr(table, "keys") and hasattr(table, "start"):
-        return {name: getattr(table, name) for name in table.keys()}  # noqa: SIM118 an object without iteration
+    keys: Any = getattr(table, "keys", None)
+    if keys is not None and hasattr(table, "start"):
+        return {name: getattr(table, name) for name in keys()}
     return None
 
 
