@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -58,9 +58,11 @@ def extend(trials: "Trials", beyond_ms: float | int) -> "Trials":
     )
 
 
-def by_chunk(posterior: "Posterior", trials: "Trials", causal: bool) -> Iterator[tuple[slice, Any, Batch, Marginals]]:
-    """Chunk by chunk: which trials, the parameters' centre, the data, and the moments of the latents."""
-    marginals = filtered_marginals if flag(causal, "Posterior", "causal") else smoothed_marginals
+def by_chunk(
+    posterior: "Posterior", trials: "Trials", causal: bool, find_moments: Callable[..., Any] | None = None
+) -> Iterator[tuple[slice, Any, Batch, Any]]:
+    """Chunk by chunk: which trials, the parameters' centre, the data, and the moments of the latents, or others."""
+    marginals = filtered_marginals if flag(causal, "Posterior", "causal") else find_moments or smoothed_marginals
     with precision(posterior.config["precision"]):
         theta, model = jax.tree.map(jnp.asarray, posterior.centre), posterior.model
     of_latents = theta._replace(count_readout=None)

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from nlbprob.arguments import checked_keywords
-from nlbprob.posterior import angles, contributions, decoder, flow_field, new_neurons, orthonormal, tuning
+from nlbprob.posterior import (
+    angles,
+    contributions,
+    decoder,
+    flow_field,
+    new_neurons,
+    orthonormal,
+    trial_factors,
+    tuning,
+)
 from nlbprob.posterior.fitted import FittedModel
 
 if TYPE_CHECKING:
@@ -232,6 +241,23 @@ class Readings(FittedModel):
             InputError: there is no such column, fewer than two groups, or `dim` is too large.
         """
         return angles.of_posterior(self._posterior, trials, between, dim, draws, seed)
+
+    @checked_keywords
+    def factors(self, trials: "Trials") -> "xarray.Dataset":
+        """The few numbers of each trial in blocks of `TrialFactors`, given the entries that are `seen`.
+
+        Args:
+            trials: as for `rates`.
+
+        Returns:
+            By the block's NAME: the posterior mean of z, NAME [trial, NAME_factor], "NAME_covariance" [trial,
+            NAME_factor, NAME_factor_2], and "NAME_trajectories" [NAME_factor, time, latent], mu_j(t) in the canonical
+            latents: the latents are sum_j z_j mu_j(t), and what other blocks add.
+
+        Raises:
+            InputError: the model has no such block, or the trials are not of this recording.
+        """
+        return trial_factors.factors(self._posterior, trials)
 
     @checked_keywords
     def orthonormal_latents(self, trials: "Trials") -> "xarray.Dataset":

@@ -79,6 +79,20 @@ def test_a_fit_finds_the_rates_of_trials_that_it_has_not_seen(simulated, found):
     assert np.corrcoef(centred[0].ravel(), centred[1].ravel())[0, 1] > 0.95
 
 
+def test_factors_make_up_the_latents(simulated, found):
+    trials = simulated.trials.split("val")
+    factors, latents = found.factors(trials), found.latents(trials)["mean"]
+    made = np.einsum("rj,jtl->rtl", factors["factors"], factors["factors_trajectories"])
+    np.testing.assert_allclose(made, latents, atol=2e-3)
+    assert factors["factors_covariance"].dims == ("trial", "factors_factor", "factors_factor_2")
+    assert np.all(np.linalg.eigvalsh(factors["factors_covariance"]) > 0)
+
+
+def test_factors_of_a_model_without_any_are_refused(fitted, recording):
+    with pytest.raises(nlb.InputError, match="factors: no block of the model is TrialFactors"):
+        fitted.factors(recording)
+
+
 def test_defaults_follow_the_recording(simulated):
     block = nlb.TrialFactors().resolve(simulated.trials)
     assert (block.factors, block.dim) == (80 // 12, 2)

@@ -1,0 +1,71 @@
+"""The numbers of each trial, and the trajectories that they weigh, of blocks with a learned emission."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Array, Float
+
+from nlbprob.blocks.learned_emission import LearnedEmission
+from nlbprob.errors import InputError
+from nlbprob.infer.runtime.batch import Batch
+from nlbprob.infer.runtime.precision import precision
+from nlbprob.infer.runtime.programs import program
+from nlbprob.infer.trajectories.marginals import infer, mixed
+from nlbprob.infer.trajectories.problem import combined
+from nlbprob.model import Model, Parameters
+from nlbprob.posterior.embed import embedded
+from nlbprob.posterior.predict import by_chunk, gathered
+from nlbprob.posterior.units import with_units
+
+if TYPE_CHECKING:
+    import xarray
+
+    from nlbprob.data.trials import Trials
+    from nlbprob.posterior.posterior import Posterior
+
+
+@program("model")
+def first_states(
+    model: Model, theta: Parameters, batch: Batch
+) -> tuple[Float[Array, "trial one state"], Float[Array, "trial one state state"]]:
+    """Mean and covariance of the state in the first bin of each trial, over its components."""
+    _, _, local = infer(model, theta, batch)
+    _, responsibility = combined(theta, local.elbo)
+    mean, covariance = local.smoothed.mean[:, :1], local.smoothed.covariance[:, :1]
+    centre = mixed(mean, responsibility)
+    second = mixed(covariance + mean[..., :, None] * mean[..., None, :], responsibility)
+    return centre, second - centre[..., :, None] * centre[..., None, :]
+
+
+def factors(posterior: "Posterior", trials: "Trials") -> "xarray.Dataset":
+    """Factors of some trials, see `Posterior.factors`."""
+    import xarray
+
+    model, known = posterior.model, embedded(posterior, trials).trials
+    learned = [block for block in model.chains if isinstance(block, LearnedEmission)]
+    if not learned:
+        raise InputError("factors: no block of the model is TrialFactors.")
+    with precision(posterior.config["precision"]):
+        parts = list(by_chunk(posterior, known, causal=False, find_moments=first_states))
+        mean, covariance = gathered([found for *_, found in parts], [rows for rows, *_ in parts])
+    ends = np.cumsum([block.n_states for block in model.chains])
+    coords: dict[str, Any] = {
+        "trial": trials.table["id"],
+        "time": trials.time_ms,
+        "latent": posterior.model.latent_names,
+    }
+    variables: dict[str, Any] = {}
+    for block, dynamics, end in zip(model.chains, posterior.centre.dynamics, ends, strict=True):
+        if block not in learned:
+            continue
+        name, state = f"{block.name}_factor", slice(int(end) - block.n_states, int(end))
+        emission = np.asarray(dynamics.emission, float)
+        emission = emission[np.minimum(np.arange(trials.n_bins), len(emission) - 1)]
+        turned = np.einsum("tlj,lm->jtm", emission, posterior.rotation[model.slices[block.name]])
+        coords |= {name: np.arange(block.n_states), f"{name}_2": np.arange(block.n_states)}
+        variables |= {
+            block.name: (("trial", name), mean[:, 0, state]),
+            f"{block.name}_covariance": (("trial", name, f"{name}_2"), covariance[:, 0, state, state]),
+            f"{block.name}_trajectories": ((name, "time", "latent"), turned),
+        }
+    return with_units(xarray.Dataset(variables, coords))
