@@ -128,10 +128,10 @@ class SwitchingLDS(Latent):
         matrix_prior = dist.Normal(persistence * np.eye(dim, dtype=np.float32), 0.3).expand([states, dim, dim])
         matrix = self.sample("matrix", matrix_prior, ("regime", "latent", "latent_2"))
         offset = self.sample("offset", dist.Normal(0.0, 0.1).expand([states, dim]), ("regime", "latent"))
-        wishart = dist.InverseWishart(dim + 5.0, scale_matrix=0.2 * np.eye(dim, dtype=np.float32))
+        wishart = dist.InverseWishart(dim + 5.0, rate_matrix=0.2 * np.eye(dim, dtype=np.float32))
         noise = self.sample("noise", wishart.expand([states]), ("regime", "latent", "latent_2"))
         mean = self.sample("initial_mean", dist.Normal(0.0, 1.0).expand([dim]), ("latent",))
-        wishart = dist.InverseWishart(dim + 5.0, scale_matrix=4.0 * np.eye(dim, dtype=np.float32))
+        wishart = dist.InverseWishart(dim + 5.0, rate_matrix=4.0 * np.eye(dim, dtype=np.float32))
         covariance = self.sample("initial_covariance", wishart, ("latent", "latent_2"))
         recurrence = None
         if self.recurrent:
