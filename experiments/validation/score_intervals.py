@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nlbprob.scoring.bootstrap import interval, resamples
-from nlbprob.scoring.comparison import PairedBits
+from nlbprob.scoring.comparison import Paired
 from nlbprob.scoring.metrics.base import Statistic
 from nlbprob.scoring.metrics.likelihood import Likelihood, TrialSums, trial_sums
 from nlbprob.scoring.metrics.psth_r2 import Averages, SessionAverages
@@ -86,7 +86,7 @@ class Pool:
             members = [np.flatnonzero(self.condition[rows] == each) for each in range(4)]
             return Averages([SessionAverages(self.rates[rows], self.psth, members, np.arange(len(rows)))])
         first, second = (TrialSums(sums.log_likelihood[rows], sums.spikes[rows], sums.bins[rows]) for sums in self.sums)
-        return Likelihood(first) if name == "co-bps" else PairedBits(first, second)
+        return Likelihood(first) if name == "co-bps" else Paired(Likelihood(first), Likelihood(second))
 
 
 def moved_quantiles(statistic: Statistic, number: int, seed: int) -> tuple[float, float]:

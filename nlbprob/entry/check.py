@@ -22,7 +22,7 @@ FORM = {
             "group": str,
             "fit_on": [str],
             "score_on": [str],
-            "differences": {str: {"value": float, "interval": INTERVAL}},
+            "paired": {str: {"value": float, "interval": INTERVAL}},
         }
     },
 }
@@ -106,7 +106,7 @@ def numbers_of(folder: pathlib.Path) -> dict[str, list[Number]]:
         if "/" in name or name in ("", ".", ".."):
             raise InputError(f"{folder / ABOUT}: {name!r} is no name of a run; take the entry from a copy.")
         splits = tuple(each["fit_on"]), tuple(each["score_on"])
-        metrics = read_metrics(folder / RUNS / name) | {"differences": each["differences"]}
+        metrics = read_metrics(folder / RUNS / name) | {"paired": each["paired"]}
         computed = rescored(folder / DATA / name, folder / SUBMISSION, splits, each["group"])
         found[name] = list(compared(numbers(metrics), numbers(computed)))
     return found

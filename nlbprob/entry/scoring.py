@@ -91,7 +91,7 @@ def rescored(data: pathlib.Path, submission: pathlib.Path, splits: Splits, group
         group: of the submission; None for the only one.
 
     Returns:
-        What `measured` returns, and "differences" {baseline: {"value", "interval"}}, paired over trials.
+        What `measured` returns, and "paired" {baseline: {"value", "interval"}}, paired over trials.
 
     Raises:
         InputError: a file is damaged, or they do not fit each other.
@@ -106,7 +106,7 @@ def rescored(data: pathlib.Path, submission: pathlib.Path, splits: Splits, group
         with contextlib.suppress(InputError):  # where no held-out neuron fires
             paired = compare(rates, guess, trials, on)
             differences[name] = {"value": paired.value, "interval": paired.interval}
-    return metrics | {"differences": differences}
+    return metrics | {"paired": differences}
 
 
 def compared(stated: Any, computed: Any, names: tuple[str, ...] = ()) -> Iterator[Number]:
@@ -123,7 +123,7 @@ def compared(stated: Any, computed: Any, names: tuple[str, ...] = ()) -> Iterato
 def numbers(metrics: dict[str, Any]) -> dict[str, Any]:
     """The part of metrics.json, and of the differences, that is computed again."""
     kept = {name: metrics[name] for name in ("intervals", "baselines", "baseline_intervals") if name in metrics}
-    if "differences" in metrics:
-        kept["differences"] = metrics["differences"]
+    if "paired" in metrics:
+        kept["paired"] = metrics["paired"]
     neurons = {str(each["id"]): each["co-bps"] for each in metrics.get("by_neuron", [])}
     return {"scores": metrics[metrics["split"]]} | kept | {"co-bps by neuron": neurons}

@@ -113,7 +113,7 @@ def verified(stage: Stage, source: Source) -> Source:
     metrics = rescored(stage.path / DATA / source.name, submission, source.splits)
     again = {
         name: Difference(**each, bin_ms=metrics["bin_ms"], split=metrics["split"])
-        for name, each in metrics.pop("differences").items()
+        for name, each in metrics.pop("paired").items()
     }
     wrong = [each for each in compared(numbers(source.metrics), numbers(metrics)) if not each.agrees]
     if wrong:
@@ -148,4 +148,4 @@ def about(source: Source, group: str) -> tuple[str, dict[str, Any]]:
     """The name of a run, and what entry.json holds of it: its group of the submission, its splits, its differences."""
     differences = {name: {"value": each.value, "interval": each.interval} for name, each in source.differences.items()}
     fit, on = source.splits
-    return source.name, {"group": group, "fit_on": fit, "score_on": on, "differences": differences}
+    return source.name, {"group": group, "fit_on": fit, "score_on": on, "paired": differences}

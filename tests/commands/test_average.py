@@ -66,7 +66,7 @@ def test_a_run_of_a_committee_is_scored_checked_and_reported_as_any_run(averaged
 
 def test_its_report_names_the_members_and_is_written_again(averaged, capsys):
     text = (averaged / "report.html").read_text()
-    for words in ("average of first, long fitted to", "2 models, averaged, predict", '<section id="members">', "0.750"):
+    for words in ("average of first, long fitted to", "each fitted by itself", '<section id="members">', "0.750"):
         assert words in text
     assert "each member has its own, see the report of its run" in text
     assert main(["report", str(averaged)]) == 0

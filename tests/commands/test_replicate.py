@@ -15,7 +15,7 @@ def test_a_run_is_told_what_comes_again(tmp_path, capsys):
     simulated = nlb.simulate(nlb.Model(latents=[nlb.LDS(2)]), 20, neurons=8, bins=10, bin_ms=20.0)
     recording, run = write_nwb(tmp_path, simulated)[0], tmp_path / "run"
     assert main(["fit", "poisson_lds", str(recording), "--out", str(run), *FIT]) == 0
-    assert "not replicated" in (run / "report.html").read_text()
+    assert "was not tested" in (run / "report.html").read_text()
     before = nlb.Posterior.load(run / "posterior")
     capsys.readouterr()
     assert main(["replicate", str(run), "--seeds", "1", "--halves", "2", "--json"]) == 0
