@@ -23,7 +23,7 @@ from tests.pages import ABOUT, BLOCK, check_shown, cut, form, short, spaced  # n
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "```" in page.read_text(encoding="utf-8"))
 #: Pages that fit several models, or large ones.
-LONG = ("coming_from", "comparison", "functions", "howto", "maze", "nlb21", "questions", "steinmetz")
+LONG = ("coming_from", "comparison", "functions", "howto", "posterior", "maze", "nlb21", "questions", "steinmetz")
 EACH = [pytest.param(page, marks=pytest.mark.slow if page.stem in LONG else ()) for page in PAGES]
 NEEDS = re.compile(r"^<!-- needs: (\S+) -->$", re.MULTILINE)
 #: Options of the shortest fit from the command line.
