@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from nlbprob.comparison.predicted import Predicted
-from nlbprob.selection.explained import explained, principal_angles
+from nlbprob.posterior.angles import principal_angles
+from nlbprob.selection.explained import explained
 from nlbprob.storage.contents import is_committee
 from nlbprob.storage.reading import existing, listed, require
 

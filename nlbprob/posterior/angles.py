@@ -159,9 +159,9 @@ def dataset(spaces: dict[str, Subspace], seed: int) -> "xarray.Dataset":
     table = np.full((4, len(names), len(names), widest), np.nan)
     for one, other in itertools.combinations(range(len(names)), 2):
         first, second = spaces[names[one]], spaces[names[other]]
-        drawn = np.array([degrees(*pair) for pair in zip(first.draws, second.draws, strict=True)])
+        drawn = np.array([principal_angles(*pair) for pair in zip(first.draws, second.draws, strict=True)])
         low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
-        found = np.stack([degrees(first.centre, second.centre), low, high, chance(first, second, random)])
+        found = np.stack([principal_angles(first.centre, second.centre), low, high, chance(first, second, random)])
         table[:, one, other, : found.shape[1]] = table[:, other, one, : found.shape[1]] = found
     for place, space in enumerate(spaces.values()):
         table[:, place, place, : space.centre.shape[1]] = 0.0
@@ -172,12 +172,17 @@ def dataset(spaces: dict[str, Subspace], seed: int) -> "xarray.Dataset":
     return xarray.Dataset(variables, coords)
 
 
-def degrees(one: np.ndarray, other: np.ndarray) -> Float[np.ndarray, " angle"]:
-    """Principal angles of two subspaces in degrees, from the smallest."""
-    return np.rad2deg(linalg.subspace_angles(one, other))[::-1]
+def principal_angles(
+    one: Float[np.ndarray, "ambient direction"], other: Float[np.ndarray, "ambient other"]
+) -> Float[np.ndarray, " angle"]:
+    """The principal angles between the spans of two matrices, in degrees, smallest first.
+
+    There are as many as columns of the narrower one. Bjorck & Golub (1973), Math. Comput. 27, 579.
+    """
+    return np.degrees(linalg.subspace_angles(one, other))[::-1]
 
 
 def chance(one: Subspace, other: Subspace, random: np.random.Generator) -> Float[np.ndarray, " angle"]:
     """The median angles of random subspaces of these dimensions."""
     draw: Callable[[np.ndarray], np.ndarray] = lambda basis: random.standard_normal(basis.shape)  # noqa: E731
-    return np.median([degrees(draw(one.centre), draw(other.centre)) for _ in range(CHANCE_PAIRS)], axis=0)
+    return np.median([principal_angles(draw(one.centre), draw(other.centre)) for _ in range(CHANCE_PAIRS)], axis=0)

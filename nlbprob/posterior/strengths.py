@@ -31,14 +31,21 @@ class Averages(NamedTuple):
 class Chunk(NamedTuple):
     """Some trials: their posterior given what is seen of them, and the counts to be predicted.
 
-    rows: which trials; scored: the entries to be predicted, False in trials that pad a chunk.
+    scored: the entries to be predicted, False in trials that pad a chunk.
     """
 
-    rows: slice
     batch: Batch
     marginals: Marginals
     counts: Num[Array, "trial time neuron"]
     scored: Bool[Array, "trial time neuron"]
+
+
+class Weakening(NamedTuple):
+    """How strong each part is, of all trials or of each, what it is replaced by at zero, and the canonical basis."""
+
+    strength: Float[Array, "*trial part"]
+    averages: Averages
+    turn: Float[Array, "latent latent"]
 
 
 class Strengths:
@@ -63,6 +70,7 @@ class Strengths:
     ):
         self.posterior, self.model, self.n_trials = posterior, posterior.model, visible.n_trials
         self.n_parts = self.model.dim + len(self.model.effects)
+        self.rows: list[slice] = []
         self.chunks: list[Chunk] = []
         for rows, theta, batch, marginals in predict.by_chunk(posterior, visible, causal=False):
             self.theta = theta
@@ -70,10 +78,11 @@ class Strengths:
             counts, used = (
                 jnp.asarray(np.pad(array[rows], ((0, padding), (0, 0), (0, 0)))) for array in (scored.counts, entries)
             )
-            self.chunks.append(Chunk(rows, batch, marginals._replace(auxiliary=()), counts, used))
+            self.rows.append(rows)
+            self.chunks.append(Chunk(batch, marginals._replace(auxiliary=()), counts, used))
         with self.precision():
             self.turn = jnp.asarray(posterior.rotation, self.theta.loadings.dtype)
-            totals = [level(self.model, self.theta, *chunk[1:3], chunk.scored) for chunk in self.chunks]
+            totals = [level(self.model, self.theta, chunk) for chunk in self.chunks]
             bins, latents, effects = jax.tree.map(lambda *parts: sum(parts), *totals)
             means = tuple(effect / jnp.maximum(bins[1], 1) for effect in effects)
             self.averages = Averages(latents / jnp.maximum(bins[0], 1), means)
@@ -84,25 +93,24 @@ class Strengths:
 
     def joined(self, parts: list[Any]) -> Any:
         """Arrays [trial, ...] of all trials in float64, from those of each chunk with its padding."""
-        pieces = predict.gathered(parts, [chunk.rows for chunk in self.chunks])
+        pieces = predict.gathered(parts, self.rows)
         return jax.tree.map(lambda array: np.asarray(array, np.float64), pieces)
+
+    def weakening(self, strength: Float[np.ndarray, " part"]) -> Weakening:
+        """Parts of this strength in all trials."""
+        return Weakening(jnp.asarray(strength, self.turn.dtype), self.averages, self.turn)
 
     def sums(self, strength: Float[np.ndarray, " part"]) -> Any:
         """Sums over the scored bins of each trial and neuron, of y ln r and of r: two arrays [trial, neuron]."""
         with self.precision():
-            given = jnp.asarray(strength, self.turn.dtype), self.averages, self.turn
-            return self.joined([sums(self.model, self.theta, *chunk[1:], *given) for chunk in self.chunks])
+            weakening = self.weakening(strength)
+            return self.joined([sums(self.model, self.theta, chunk, weakening) for chunk in self.chunks])
 
     def slopes(self, strength: Float[np.ndarray, " part"], scale: Float[np.ndarray, " neuron"]) -> Any:
         """d/ds of the sum of y ln r - scale r over each trial's scored entries [trial, part]."""
         with self.precision():
-            given = (
-                jnp.asarray(strength, self.turn.dtype),
-                self.averages,
-                self.turn,
-                jnp.asarray(scale, self.turn.dtype),
-            )
-            return self.joined([slopes(self.model, self.theta, *chunk[1:], *given) for chunk in self.chunks])
+            given = self.weakening(strength), jnp.asarray(scale, self.turn.dtype)
+            return self.joined([slopes(self.model, self.theta, chunk, *given) for chunk in self.chunks])
 
     def variances(self) -> Any:
         """Sums over each trial's scored entries of p (e - mean e), with the predictor e and each part p of it about its
@@ -110,16 +118,13 @@ class Strengths:
         """
         with self.precision():
             given = self.averages, self.turn
-            return self.joined(
-                [variances(self.model, self.theta, *chunk[1:3], chunk.scored, *given) for chunk in self.chunks]
-            )
+            return self.joined([variances(self.model, self.theta, chunk, *given) for chunk in self.chunks])
 
 
 @program("model")
-def level(
-    model: Model, theta: Parameters, batch: Batch, marginals: Marginals, scored: Bool[Array, "trial time neuron"]
-) -> tuple[Any, Any, tuple[Any, ...]]:
+def level(model: Model, theta: Parameters, chunk: Chunk) -> tuple[Any, Any, tuple[Any, ...]]:
     """Numbers of scored bins, of all and of each neuron, and the sums over them of latents and of effects."""
+    batch, marginals, _, scored = chunk
     bins = scored.any(-1).astype(theta.loadings.dtype)
     latents = jnp.einsum("bt,btl->l", bins, mixed(marginals.mean, marginals.responsibility))
     effects = tuple(jnp.where(scored, value, 0.0).sum((0, 1)) for value in effect_values(model, theta, batch))
@@ -134,17 +139,10 @@ def effect_values(model: Model, theta: Parameters, batch: Batch) -> list[Any]:
     ]
 
 
-def predicted(
-    model: Model,
-    theta: Parameters,
-    batch: Batch,
-    marginals: Marginals,
-    strength: Float[Array, "trial part"],
-    averages: Averages,
-    turn: Float[Array, "latent latent"],
-) -> Float[Array, "trial time neuron"]:
+def predicted(model: Model, theta: Parameters, chunk: Chunk, weakening: Weakening) -> Float[Array, "trial time neuron"]:
     """Expected counts with latents and effects of the given strength in each trial."""
-    problem, repeated = trial_problem(model, theta, batch)
+    marginals, (strength, averages, turn) = chunk.marginals, weakening
+    problem, repeated = trial_problem(model, theta, chunk.batch)
     strength = repeat(strength, model.n_components)
     matrix = jnp.einsum("lk,bk,mk->blm", turn, strength[:, : model.dim], turn)
     mean = averages.latents + jnp.einsum("blm,btm->btl", matrix, marginals.mean - averages.latents)
@@ -159,55 +157,40 @@ def predicted(
 
 @program("model")
 def sums(
-    model: Model,
-    theta: Parameters,
-    batch: Batch,
-    marginals: Marginals,
-    counts: Num[Array, "trial time neuron"],
-    scored: Bool[Array, "trial time neuron"],
-    strength: Float[Array, " part"],
-    averages: Averages,
-    turn: Float[Array, "latent latent"],
+    model: Model, theta: Parameters, chunk: Chunk, weakening: Weakening
 ) -> tuple[Float[Array, "trial neuron"], Float[Array, "trial neuron"]]:
     """See `Strengths.sums`."""
-    every = jnp.broadcast_to(strength, (counts.shape[0], *strength.shape))
-    rates = predicted(model, theta, batch, marginals, every, averages, turn)
+    counts, scored = chunk.counts, chunk.scored
+    rates = predicted(model, theta, chunk, of_each(weakening, len(counts)))
     return jnp.where(scored, counts * jnp.log(rates), 0.0).sum(1), jnp.where(scored, rates, 0.0).sum(1)
+
+
+def of_each(weakening: Weakening, trials: int) -> Weakening:
+    """The same strength in each of so many trials."""
+    strength = weakening.strength
+    return weakening._replace(strength=jnp.broadcast_to(strength, (trials, *strength.shape)))
 
 
 @program("model")
 def slopes(
-    model: Model,
-    theta: Parameters,
-    batch: Batch,
-    marginals: Marginals,
-    counts: Num[Array, "trial time neuron"],
-    scored: Bool[Array, "trial time neuron"],
-    strength: Float[Array, " part"],
-    averages: Averages,
-    turn: Float[Array, "latent latent"],
-    scale: Float[Array, " neuron"],
+    model: Model, theta: Parameters, chunk: Chunk, weakening: Weakening, scale: Float[Array, " neuron"]
 ) -> Float[Array, "trial part"]:
     """See `Strengths.slopes`."""
+    counts, each = chunk.counts, of_each(weakening, len(chunk.counts))
 
     def value(strength: Float[Array, "trial part"]) -> Float[Array, ""]:
-        rates = predicted(model, theta, batch, marginals, strength, averages, turn)
-        return jnp.where(scored, counts * jnp.log(rates) - scale * rates, 0.0).sum()
+        rates = predicted(model, theta, chunk, each._replace(strength=strength))
+        return jnp.where(chunk.scored, counts * jnp.log(rates) - scale * rates, 0.0).sum()
 
-    return jax.grad(value)(jnp.broadcast_to(strength, (counts.shape[0], *strength.shape)))
+    return jax.grad(value)(each.strength)
 
 
 @program("model")
 def variances(
-    model: Model,
-    theta: Parameters,
-    batch: Batch,
-    marginals: Marginals,
-    scored: Bool[Array, "trial time neuron"],
-    averages: Averages,
-    turn: Float[Array, "latent latent"],
+    model: Model, theta: Parameters, chunk: Chunk, averages: Averages, turn: Float[Array, "latent latent"]
 ) -> Float[Array, "trial part"]:
     """See `Strengths.variances`."""
+    batch, marginals, _, scored = chunk
     readout = theta.count_readout if theta.count_readout is not None else theta
     loadings = readout.loadings @ turn
     latents = (mixed(marginals.mean, marginals.responsibility) - averages.latents) @ turn

@@ -2,19 +2,20 @@
 
 from typing import TYPE_CHECKING, Any
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from nlbprob.blocks.learned_emission import LearnedEmission
 from nlbprob.errors import InputError
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.runtime.programs import program
-from nlbprob.infer.trajectories.marginals import infer, mixed
+from nlbprob.infer.trajectories.marginals import Marginals, infer
 from nlbprob.infer.trajectories.problem import combined
 from nlbprob.model import Model, Parameters
+from nlbprob.numerics.gaussian import until
 from nlbprob.posterior.embed import embedded
-from nlbprob.posterior.predict import by_chunk, gathered
+from nlbprob.posterior.predict import by_chunk, gathered, overall
 from nlbprob.posterior.units import with_units
 
 if TYPE_CHECKING:
@@ -25,16 +26,11 @@ if TYPE_CHECKING:
 
 
 @program("model")
-def first_states(
-    model: Model, theta: Parameters, batch: Batch
-) -> tuple[Float[Array, "trial one state"], Float[Array, "trial one state state"]]:
-    """Mean and covariance of the state in the first bin of each trial, over its components."""
+def first_states(model: Model, theta: Parameters, batch: Batch) -> Marginals:
+    """Moments of the state, in the place of latents, in the first bin alone."""
     _, _, local = infer(model, theta, batch)
     _, responsibility = combined(theta, local.elbo)
-    mean, covariance = local.smoothed.mean[:, :1], local.smoothed.covariance[:, :1]
-    centre = mixed(mean, responsibility)
-    second = mixed(covariance + mean[..., :, None] * mean[..., None, :], responsibility)
-    return centre, second - centre[..., :, None] * centre[..., None, :]
+    return Marginals(local.smoothed.mean[:, :1], local.smoothed.covariance[:, :1], responsibility)
 
 
 def factors(posterior: "Posterior", trials: "Trials") -> "xarray.Dataset":
@@ -47,7 +43,7 @@ def factors(posterior: "Posterior", trials: "Trials") -> "xarray.Dataset":
         raise InputError("factors: no block of the model is TrialFactors.")
     with precision(posterior.config["precision"]):
         parts = list(by_chunk(posterior, known, causal=False, find_moments=first_states))
-        mean, covariance = gathered([found for *_, found in parts], [rows for rows, *_ in parts])
+        mean, covariance = gathered([overall(found) for *_, found in parts], [rows for rows, *_ in parts])
     ends = np.cumsum([block.n_states for block in model.chains])
     coords: dict[str, Any] = {
         "trial": trials.table["id"],
@@ -59,8 +55,8 @@ def factors(posterior: "Posterior", trials: "Trials") -> "xarray.Dataset":
         if block not in learned:
             continue
         name, state = f"{block.name}_factor", slice(int(end) - block.n_states, int(end))
-        emission = np.asarray(dynamics.emission, float)
-        emission = emission[np.minimum(np.arange(trials.n_bins), len(emission) - 1)]
+        assert dynamics.emission is not None
+        emission = np.asarray(until(jnp.asarray(dynamics.emission), trials.n_bins, axis=0))
         turned = np.einsum("tlj,lm->jtm", emission, posterior.rotation[model.slices[block.name]])
         coords |= {name: np.arange(block.n_states), f"{name}_2": np.arange(block.n_states)}
         variables |= {

@@ -1,7 +1,6 @@
 """How much of the latents of one fit those of another explain."""
 
 import numpy as np
-import scipy.linalg
 from jaxtyping import Bool, Float
 
 
@@ -40,13 +39,3 @@ def explained(
 def with_intercept(rows: Float[np.ndarray, "row latent"]) -> Float[np.ndarray, "row _"]:
     """The rows with a column of ones."""
     return np.concatenate([rows, np.ones((len(rows), 1))], 1)
-
-
-def principal_angles(
-    mine: Float[np.ndarray, "neuron latent"], theirs: Float[np.ndarray, "neuron other"]
-) -> Float[np.ndarray, " angle"]:
-    """The principal angles between the spans of two matrices of loadings, in degrees, smallest first.
-
-    There are as many as latents of the smaller one. Bjorck & Golub (1973), Math. Comput. 27, 579.
-    """
-    return np.degrees(scipy.linalg.subspace_angles(mine, theirs))[::-1]

@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float
 from scipy.optimize import linear_sum_assignment
 
 from nlbprob.blocks.latent import Latent
+from nlbprob.posterior.angles import principal_angles
 from nlbprob.posterior.mode_draws import chains_with_modes, mode_planes
 from nlbprob.posterior.posterior import Posterior
-from nlbprob.selection.explained import principal_angles
 
 if TYPE_CHECKING:
     import xarray

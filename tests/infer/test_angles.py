@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nlbprob as nlb
-from nlbprob.posterior.angles import Subspace, dataset, degrees
+from nlbprob.posterior.angles import Subspace, dataset, principal_angles
 from tests.infer.known import posterior_at
 
 MODEL = nlb.Model(latents=[nlb.LDS(2, dynamics="modal"), nlb.GP(nlb.Matern32(), 1)])
@@ -84,7 +84,7 @@ def test_random_subspaces_are_at_the_angle_of_chance():
 def test_degrees_are_in_order():
     turned = np.eye(4)[:, :2].copy()
     turned[[0, 2], 0] = np.cos(0.3), np.sin(0.3)
-    np.testing.assert_allclose(degrees(np.eye(4)[:, :2], turned), np.rad2deg([0, 0.3]), atol=1e-5)
+    np.testing.assert_allclose(principal_angles(np.eye(4)[:, :2], turned), np.rad2deg([0, 0.3]), atol=1e-5)
 
 
 def test_what_there_is_not_is_told(posterior, made):

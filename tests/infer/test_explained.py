@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nlbprob.selection.explained import explained, principal_angles
+from nlbprob.posterior.angles import principal_angles
+from nlbprob.selection.explained import explained
 
 
 def test_a_linear_map_explains_all_and_noise_nothing():
