@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nlbprob import files
 from nlbprob.errors import InputError, RunExistsError
 from nlbprob.model_file import load_model
-from nlbprob.run import Opened, loaded, measure, results
+from nlbprob.run import Opened, add_report, loaded, measure, results
 from nlbprob.settings import Settings
 from nlbprob.storage import manifest, reading, staging
 from nlbprob.storage.contents import (
@@ -156,21 +156,8 @@ def report(folder: str | pathlib.Path) -> pathlib.Path:
     Raises:
         InputError: the folder holds no such run that is whole, or the recording is no longer the one that was fitted.
     """
-    from nlbprob.reporting.page import write_report
-
     folder = pathlib.Path(folder)
-    run = opened(folder)
-    with staging.additions(folder, ["report.html"]) as stage:
-        write_report(
-            stage.path / "report.html",
-            posterior=run.posterior,
-            trials=run.trials,
-            metrics=run.metrics,
-            config=run.config,
-            tested=run.tested,
-        )
-        stage.add("report.html")
-    return folder / "report.html"
+    return add_report(folder, opened(folder))
 
 
 def opened(folder: pathlib.Path, progress: bool = False) -> Opened:

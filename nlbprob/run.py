@@ -205,8 +205,11 @@ def report(folder: str | pathlib.Path) -> pathlib.Path:
         InputError: the folder holds no run that is whole, or the recording is no longer the one that was fitted.
     """
     folder = pathlib.Path(folder)
-    run = opened(folder)
+    return add_report(folder, opened(folder))
 
+
+def add_report(folder: pathlib.Path, run: "Opened") -> pathlib.Path:
+    """Write report.html of a run, of one model or of several, to its folder; returns its path."""
     from nlbprob.reporting.page import write_report
 
     with staging.additions(folder, ["report.html"]) as stage:

@@ -31,8 +31,7 @@ class Predicted:
         settings: of the run.
         metrics: the content of its metrics.json.
         trials: of the splits that it was fitted to and scored on.
-        rates: of these, spikes/bin. A submission has no forecast of the trials that were fitted, and no score reads
-            one: their forward bins have the rate of the last bin before.
+        rates: of these, spikes/bin, as `read_submission` gives them.
     """
 
     folder: pathlib.Path

@@ -141,12 +141,12 @@ def mode_rows(modes: Any, source: Source) -> list[list[str]]:
     longest = FOREVER * source.view.trials.n_bins * source.view.trials.bin_ms
     spans = {name: bounds(modes[name].values) for name in ("frequency_hz", "decay_ms")}
     rows = []
-    for mode in range(modes.sizes["mode"]):
+    for mode, number in enumerate(modes["mode"].values.tolist()):
         cells = []
         for name, most in (("frequency_hz", float("inf")), ("decay_ms", longest)):
             value, ends = float(modes[f"mean_{name}"].values[mode]), spans[name][mode]
             ends = [f"over {most:.0f}" if end > most else digits(float(end)) for end in ends]
             cells.append(f"{f'over {most:.0f}' if value > most else digits(value)} [{ends[0]}, {ends[1]}]")
         again = f"{modes['recurs_in'].values[mode]} of {modes.attrs['fits']}" if "recurs_in" in modes else "not seen"
-        rows.append([f"mode {mode + 1}", *cells, again])
+        rows.append([f"mode {number}", *cells, again])
     return rows

@@ -11,7 +11,6 @@ from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.scoring.baselines import baselines
 from nlbprob.scoring.benchmark import benchmark_target, measured
-from nlbprob.scoring.comparison import compare
 from nlbprob.scoring.hdf5 import opened
 from nlbprob.scoring.submission import read_submission
 
@@ -98,15 +97,14 @@ def rescored(data: pathlib.Path, submission: pathlib.Path, splits: Splits, group
     """
     trials, (fit, on) = read_trials(data), splits
     rates = read_submission(submission, trials, fit, on, group)
-    others = baselines(trials, fit, on)
     with target_of(data) as target:
-        metrics = measured(rates, trials, fit, on, others, target)
-    differences = {}
-    for name, guess in others.items():
-        with contextlib.suppress(InputError):  # where no held-out neuron fires
-            paired = compare(rates, guess, trials, on)
-            differences[name] = {"value": paired.value, "interval": paired.interval}
-    return metrics | {"paired": differences}
+        metrics = measured(rates, trials, fit, on, baselines(trials, fit, on), target)
+    return metrics | {
+        "paired": {
+            name: {"value": values["co-bps"], "interval": metrics["difference_intervals"][name]["co-bps"]}
+            for name, values in metrics["differences"].items()
+        }
+    }
 
 
 def compared(stated: Any, computed: Any, names: tuple[str, ...] = ()) -> Iterator[Number]:

@@ -11,14 +11,13 @@ from typing import Any
 from nlbprob import committee, run
 from nlbprob.errors import InputError
 from nlbprob.model_file import find_model
+from nlbprob.replication import RECORD
 from nlbprob.reporting.view import View
 from nlbprob.scoring.comparison import Difference
 from nlbprob.scoring.submission import read_submission
 from nlbprob.storage import reading
 from nlbprob.storage.contents import is_committee
 
-#: What `nlbprob replicate` adds to a run.
-REPLICATION = "replication.json"
 #: Files without which a run is no entry.
 NEEDED = ("config.json", "metrics.json", "submission.h5", "report.html")
 
@@ -72,9 +71,9 @@ class Source:
     @cached_property
     def replication(self) -> dict[str, Any] | None:
         """What `nlbprob replicate` found; None where it was not asked."""
-        if REPLICATION not in self.manifest.files:
+        if RECORD not in self.manifest.files:
             return None
-        return json.loads((self.folder / REPLICATION).read_text(encoding="utf-8"))
+        return json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
 
     @cached_property
     def models(self) -> dict[str, tuple[Any, Any]]:

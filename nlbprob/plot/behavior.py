@@ -10,6 +10,7 @@ import nlbprob.plot.style as style
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
+from nlbprob.plot.given import positions
 from nlbprob.plot.trials import SINGLE, shown_bins, spread, time_label, time_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def decoded(
     names = found["channel"].values.tolist()[:CHANNELS]
     columns = min(2, len(names))
     array = style.placed(ax, (len(names),), "decoded", height=2.9 if columns == 1 else 1.7, columns=columns)
-    rows = spread(np.arange(len(trials)), len(SINGLE)) if which is None else np.asarray(which)[: len(SINGLE)]
+    rows = spread(np.arange(len(trials)), len(SINGLE))
+    rows = rows if which is None else positions(which, len(trials), "plot.decoded", "which")[: len(SINGLE)]
     time, ends = time_of(trials), shown_bins(trials)
     for number, (axes, name) in enumerate(zip(array, names, strict=True)):
         recorded = trials.behavior[..., trials.behavior_channels.index(name)]

@@ -7,12 +7,15 @@ import numpy as np
 from matplotlib.axes import Axes
 
 import nlbprob.plot.style as style
+from nlbprob.plot.given import inferred
 
 if TYPE_CHECKING:
     import xarray
 
     from nlbprob.posterior.posterior import Posterior
 
+#: What is drawn.
+SHOWN = ("velocity", "velocity_sd", "fixed_point", "stable")
 #: Stream lines are wider where the flow is faster, up to this many points.
 WIDEST = 1.6
 
@@ -42,7 +45,7 @@ def flow(
     Raises:
         InputError: these are not two latents of one block that has a flow, or other Axes are needed.
     """
-    found = posterior.flow(latents) if flow is None else flow
+    found = inferred(posterior.flow(latents) if flow is None else flow, SHOWN, None, "plot.flow", "flow")
     count = found.sizes["regime"]
     columns = min(2, count)
     array = style.placed(ax, (count,), "flow", height=2.9 if columns == 1 else 1.9, columns=columns)

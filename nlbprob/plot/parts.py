@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 import nlbprob.plot.style as style
 from nlbprob.data.trials import Trials
+from nlbprob.plot.given import inferred
 
 if TYPE_CHECKING:
     import xarray
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Most latents that are shown, and variables that have a color of their own.
 LATENTS, VARIABLES = 10, len(style.CONDITIONS)
+#: What is drawn.
+CONTRIBUTIONS, TUNING = ("bits", "lost", "latent_bits", "latent_lost", "score"), ("fraction", "chance", "p")
 #: A p-value below which a dot is full.
 SIGNIFICANT = 0.05
 
@@ -49,6 +52,7 @@ def contributions(
     """
     array = style.placed(ax, (2,), "contributions", height=2.2)
     found = posterior.contributions(trials, on, progress=False) if contributions is None else contributions
+    found = inferred(found, CONTRIBUTIONS, None, "plot.contributions", "contributions")
     leading = np.sort(np.argsort(-np.abs(found["latent_bits"].values), kind="stable")[:LATENTS])
     for axes, dim, prefix in zip(array, ("part", "latent"), ("", "latent_"), strict=True):
         rows = np.arange(found.sizes["part"]) if dim == "part" else leading
@@ -111,6 +115,7 @@ def tuning(posterior: "Posterior", trials: Trials, ax: Any = None, *, tuning: "x
     """
     axes = style.placed(ax, (1,), "tuning", height=2.9)[0]
     found = posterior.tuning(trials) if tuning is None else tuning
+    found = inferred(found, TUNING, None, "plot.tuning", "tuning")
     count = min(LATENTS, found.sizes["latent"])
     names = found["variable"].values.tolist()[:VARIABLES]
     apart = 0.6 / len(names)

@@ -43,7 +43,7 @@ def scored(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def scores_section(found: dict[str, Any]) -> Section:
-    """Every score of every run, its difference from that of the first below it, and the differences drawn."""
+    """Every score of every run, their differences from those of the first, and the differences drawn."""
     rows, units = found["runs"], units_of({})
     names = scored(rows)
     meanings = meanings_of({})
@@ -104,7 +104,7 @@ def differences(name: str, rows: list[dict[str, Any]], unit: str) -> Panel | Non
 
 
 def latents_section(latents: dict[str, Any]) -> Section | Absent:
-    """How much of each run's latents those of the others explain: a table, and an image of it."""
+    """How much of each run's latents those of the others explain."""
     title, runs = "Latents", latents["runs"]
     left_out = "; ".join(f"{run} {reason}" for run, reason in latents["reasons"].items())
     if len(runs) < 2:

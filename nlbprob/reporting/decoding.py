@@ -9,6 +9,7 @@ from nlbprob.reporting.parts import Absent, Panel, Section
 from nlbprob.reporting.view import View
 from nlbprob.scoring.decoding import FOLDS, fit_decoder
 from nlbprob.scoring.from_trials import decodable
+from nlbprob.scoring.metrics.r_squared import r_squared
 
 TITLE = "Decoded behavior"
 #: Most scored trials and channels shown.
@@ -75,8 +76,7 @@ def panel(view: View, name: str, true: np.ndarray, decoded: np.ndarray, rows: np
 def seen(true: np.ndarray, decoded: np.ndarray) -> str:
     """R2 of what is drawn."""
     known = ~np.isnan(true)
-    spread_ = ((true[known] - true[known].mean()) ** 2).sum()
-    if not spread_:
+    if not known.any() or not np.ptp(true[known]):
         return ""
-    r2 = 1 - ((true - decoded)[known] ** 2).sum() / spread_
+    r2 = r_squared(true[known][:, None], decoded[known][:, None])
     return f"In these trials decoding explains {100 * r2:.0f}% of the variance of this channel.".replace("-", "−")

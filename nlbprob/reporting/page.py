@@ -126,12 +126,10 @@ def document(
     facts: Sequence[tuple[str, str | Markup]],
 ) -> str:
     """A page: its title, a summary in words and facts by name, and its parts between them."""
-    css, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    return template().render(
-        title=title,
-        policy=POLICY.format(source_of(script)),
-        css=Markup(css),
-        script=Markup(script),
+    return rendered(
+        "page.html",
+        title,
+        (FOLDER / "page.js").read_text(encoding="utf-8"),
         summary=summary,
         facts=facts,
         sections=[part for part in parts if isinstance(part, Section)],
@@ -141,18 +139,21 @@ def document(
 
 def plain(title: str, headline: str, sections: Sequence[tuple[str, Markup]]) -> str:
     """A page of HTML without a script: its title, the result in one sentence, and sections by name."""
-    css = Markup((FOLDER / "page.css").read_text(encoding="utf-8"))
-    policy = POLICY.format("none")
-    return template("plain.html").render(title=title, policy=policy, css=css, headline=headline, sections=sections)
+    return rendered("plain.html", title, "", headline=headline, sections=sections)
 
 
-def template(name: str = "page.html") -> jinja2.Template:
-    """A page without its content; what is put in is escaped unless it is `Markup`."""
-    loader = jinja2.FileSystemLoader(FOLDER)
+def rendered(name: str, title: str, script: str, **content: Any) -> str:
+    """A page by the template of a name; what is put in is escaped unless it is `Markup`."""
     options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
-    return jinja2.Environment(loader=loader, keep_trailing_newline=True, **options).get_template(name)
+    pages = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), keep_trailing_newline=True, **options)
+    css, policy = (FOLDER / "page.css").read_text(encoding="utf-8"), POLICY.format(source_of(script))
+    return pages.get_template(name).render(
+        title=title, policy=policy, css=Markup(css), script=Markup(script), **content
+    )
 
 
 def source_of(script: str) -> str:
     """A script as a Content-Security-Policy names it: by its hash."""
+    if not script:
+        return "none"
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"

@@ -14,6 +14,7 @@ from nlbprob.blocks.observations import Bernoulli, Gaussian, SqrtGaussian
 from nlbprob.blocks.poisson import Poisson, ZeroInflatedPoisson
 from nlbprob.blocks.slds import SwitchingLDS
 from nlbprob.blocks.templates import Templates
+from nlbprob.blocks.trial_factors import TrialFactors
 from nlbprob.posterior import diagnostics
 from nlbprob.reporting import dynamics, regimes, sentences, words
 from nlbprob.reporting.numbers import Estimate, counted
@@ -28,6 +29,7 @@ LATENTS: dict[type, Callable[[Any], str]] = {
     Flow: lambda block: "with nonlinear dynamics",
     GP: lambda block: "that are Gaussian processes",
     Gain: lambda block: "constant in each trial",
+    TrialFactors: lambda block: f"determined by {counted(block.n_states, 'number')} in each trial",
     Templates: lambda block: f"on one of {block.components} templates in each trial",
 }
 #: The distributions of counts in words.

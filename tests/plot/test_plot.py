@@ -462,6 +462,10 @@ def other_trials(case):
 LATENTS = {"latents", "trajectories"}
 WRONG = {
     "a dataset of nothing": ("latents", xarray.Dataset(), LATENTS, "give what posterior.latents"),
+    "a flow of nothing": ("flow", xarray.Dataset(), {"flow"}, "give what posterior.flow"),
+    "contributions of nothing": ("contributions", 3, {"contributions"}, "give what posterior.contributions"),
+    "tuning of another kind": ("tuning", xarray.Dataset({"a": 1}), {"tuning"}, "give what posterior.tuning"),
+    "no decoded trial": ("which", [12], {"decoded"}, "whole numbers below 12"),
     "no color": ("colors", {"0": "rde"}, LATENTS | {"psths"}, r"colors\['0'\] is no color of matplotlib"),
     "no trial": ("which", [], LATENTS | {"rasters"}, "none of the 12 trials is selected"),
     "a trial that is not there": ("which", [12], LATENTS | {"rasters"}, "whole numbers below 12"),
@@ -476,7 +480,7 @@ CASES = [(name, figure) for name, (_, _, figures, _) in WRONG.items() for figure
 @pytest.mark.parametrize(("name", "figure"), CASES, ids=[f"{figure}: {name}" for name, figure in CASES])
 def test_what_is_of_the_wrong_kind_is_told_with_the_remedy(case, name, figure):
     argument, value, _, message = WRONG[name]
-    trials = [] if figure == "modes" else [case.trials]
+    trials = [] if figure in ("modes", "flow") else [case.trials]
     known = {"latents": case.latents} if figure in LATENTS else {"rates": case.rates} if figure == "psths" else {}
     with pytest.raises(nlb.InputError, match=f"plot.{figure}.*{message}"):
         getattr(plot, figure)(case.posterior, *trials, **known | {argument: value})
