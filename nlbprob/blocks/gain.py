@@ -11,7 +11,7 @@ import numpyro.distributions as dist
 from nlbprob.arguments import checked_keywords, instance_of
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.latent import Dynamics, InitialLatents, Latent
-from nlbprob.numerics.gaussian import Chain
+from nlbprob.numerics.gaussian import constant_chain
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
@@ -44,8 +44,7 @@ class Gain(Latent):
 
     def prior(self, context: Context) -> Dynamics:
         """The constant chain: A = I, Q = 0."""
-        identity, zero = jnp.eye(self.n_latents), jnp.zeros(self.n_latents)
-        return Dynamics(Chain(zero, identity, identity, zero, jnp.zeros_like(identity)))
+        return Dynamics(constant_chain(jnp.zeros(self.n_latents)))
 
     def start(self, initial: InitialLatents, context: Context):
         """A basis in which the trial means of the latents have covariance I."""

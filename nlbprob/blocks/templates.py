@@ -1,7 +1,6 @@
 """Templates: every trial follows one of a few canonical trajectories; which one is latent."""
 
 import dataclasses
-import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
@@ -13,7 +12,7 @@ from jaxtyping import Array, Float, Int
 from nlbprob.arguments import checked_keywords, instance_of, real_number, whole_number
 from nlbprob.blocks import calls
 from nlbprob.blocks.base import Block, Context
-from nlbprob.blocks.cosines import cosines
+from nlbprob.blocks.cosines import cosines, default_latents
 from nlbprob.errors import InputError
 from nlbprob.numerics.gaussian import until
 
@@ -108,7 +107,7 @@ class Templates(Block):
         components = self.components
         if components is None:
             components = len(trials.condition_labels) if trials.condition else 8
-        dim = self.dim or min(10, max(1, round(0.8 * math.sqrt(trials.n_neurons))))
+        dim = self.dim or default_latents(trials)
         return dataclasses.replace(self, components=components, dim=None if self.on else dim)
 
     def check(self, trials: "Trials") -> None:

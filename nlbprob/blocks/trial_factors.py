@@ -13,12 +13,12 @@ from jaxtyping import Array, Float
 
 from nlbprob.arguments import checked_keywords, instance_of, real_number, whole_number
 from nlbprob.blocks.base import Context
-from nlbprob.blocks.cosines import cosines, on_basis
+from nlbprob.blocks.cosines import cosines, default_latents, on_basis
 from nlbprob.blocks.latent import Dynamics, InitialLatents
 from nlbprob.blocks.learned_emission import LearnedEmission
 from nlbprob.errors import InputError
 from nlbprob.numerics import statistics
-from nlbprob.numerics.gaussian import Chain, until
+from nlbprob.numerics.gaussian import constant_chain, until
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
@@ -92,8 +92,7 @@ class TrialFactors(LearnedEmission):
 
     def resolve(self, trials: "Trials") -> "TrialFactors":
         factors = self.factors or min(MOST_FACTORS, max(1, trials.n_trials // TRIALS_PER_FACTOR))
-        dim = self.dim or min(10, max(1, round(0.8 * math.sqrt(trials.n_neurons))))
-        return dataclasses.replace(self, factors=factors, dim=dim)
+        return dataclasses.replace(self, factors=factors, dim=self.dim or default_latents(trials))
 
     def check(self, trials: "Trials") -> None:
         if self.n_states >= trials.n_trials:
@@ -122,9 +121,7 @@ class TrialFactors(LearnedEmission):
         labels = ("factor", "basis", f"{self.name}_latent")
         coefficients = self.sample("coefficients", dist.Normal(0.0, 1.0).expand(shape), labels)
         mean = self.sample("mean", dist.Normal(0.0, MEAN_SCALE).expand([count]), ("factor",))
-        identity, zero = jnp.eye(count, dtype=basis.dtype), jnp.zeros(count, basis.dtype)
-        chain = Chain(mean, identity, identity, zero, jnp.zeros_like(identity))
-        return Dynamics(chain, emission=jnp.einsum("tb,jbl->tlj", basis, coefficients))
+        return Dynamics(constant_chain(mean), emission=jnp.einsum("tb,jbl->tlj", basis, coefficients))
 
     def start(self, initial: InitialLatents, context: Context):
         """The mean trajectory, and the principal components of the trials about it."""
@@ -142,9 +139,8 @@ class TrialFactors(LearnedEmission):
         means[0] = MEAN_AMPLITUDE
         dtype = jnp.result_type(float)
         values = {"coefficients": coefficients, "mean": means}
-        return {self.site(name): jnp.asarray(value, dtype) for name, value in values.items()}, jnp.eye(
-            self.n_latents, dtype=dtype
-        )
+        sites = {self.site(name): jnp.asarray(value, dtype) for name, value in values.items()}
+        return sites, jnp.eye(self.n_latents, dtype=dtype)
 
     def emission_statistics(
         self,

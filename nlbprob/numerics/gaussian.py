@@ -46,6 +46,12 @@ class Chain(NamedTuple):
     noise: Float[Array, "*step state state"]
 
 
+def constant_chain(mean: Float[Array, " state"]) -> Chain:
+    """The chain of a state that stays what it was in the first bin, z ~ N(mean, I): A = I and Q = 0."""
+    identity, zero = jnp.eye(mean.shape[0], dtype=mean.dtype), jnp.zeros_like(mean)
+    return Chain(mean, identity, identity, zero, jnp.zeros_like(identity))
+
+
 class Sites(NamedTuple):
     """Gaussian potentials exp(h'x - 1/2 x'Jx), one a bin; zero where nothing is seen."""
 
