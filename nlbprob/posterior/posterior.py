@@ -70,7 +70,8 @@ class Posterior(Readings):
             beyond_ms: also predict the bins up to so many ms after the last.
 
         Returns:
-            (trial, time, neuron), spikes/bin, of the neurons of the trials.
+            (trial, time, neuron), spikes/bin, of the neurons of the trials. Its coordinates `saw_heldout` and
+            `saw_forward` say of each trial whether its held-out neurons, its forward window were seen.
 
         Raises:
             InputError: the trials are not of this recording.

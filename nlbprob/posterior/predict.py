@@ -186,9 +186,16 @@ def regimes(posterior: "Posterior", trials: "Trials"):
 
 
 def labeled(rates: np.ndarray, trials: "Trials") -> "xarray.DataArray":
-    """Rates with named dimensions, trial and neuron ids and times in ms."""
+    """Rates with named dimensions, trial and neuron ids and times in ms, and what each trial's were predicted from."""
     import xarray
 
-    coords = {"trial": trials.table["id"], "time": trials.time_ms, "neuron": trials.neurons["id"]}
+    window = np.arange(trials.n_bins) < trials.window_bins
+    coords = {
+        "trial": trials.table["id"],
+        "time": trials.time_ms,
+        "neuron": trials.neurons["id"],
+        "saw_heldout": ("trial", trials.seen[:, window][..., trials.heldout].any((1, 2))),
+        "saw_forward": ("trial", trials.seen[:, ~window].any((1, 2))),
+    }
     attributes = {"units": "spikes/bin", "bin_ms": trials.bin_ms}
     return xarray.DataArray(rates, coords, ("trial", "time", "neuron"), "rates", attributes)

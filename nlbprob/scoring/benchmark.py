@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.scoring.comparison import compare
 from nlbprob.scoring.evaluate import GroupScores, evaluate, scores_given
@@ -13,7 +14,7 @@ from nlbprob.scoring.groups import GROUPS, parse_group
 from nlbprob.scoring.hdf5 import Tensors
 from nlbprob.scoring.metrics.base import Metric
 from nlbprob.scoring.metrics.catalogue import chosen
-from nlbprob.scoring.rates import check_rates, rate_array, split_names
+from nlbprob.scoring.rates import in_splits, rates_to_score, split_names
 from nlbprob.scoring.scores import Measure, Scores, score, scores_of
 from nlbprob.scoring.submission import submission_tensors
 
@@ -58,8 +59,8 @@ def benchmark_scores(
     Raises:
         InputError: rates are NaN, zero, negative or in Hz, or do not fit the trials.
     """
-    array = rate_array(rates, trials).astype(np.float32)
-    check_rates(array, trials.counts, trials.bin_ms, trials.seen)
+    check_trials(trials, "benchmark_scores")
+    array = rates_to_score(rates, trials, in_splits(trials, "val", "split"), dtype=np.float32)
     (group,) = target
     dataset, _ = parse_group(group)
     listed = scores_given(dataset) if metrics is None else chosen(metrics, "benchmark_scores")

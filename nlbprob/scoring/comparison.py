@@ -16,7 +16,7 @@ from nlbprob.scoring.from_trials import RatesOfTrials
 from nlbprob.scoring.metrics.base import Metric, Statistic, Weights
 from nlbprob.scoring.metrics.catalogue import metric_of
 from nlbprob.scoring.metrics.scored import DoesNotApply
-from nlbprob.scoring.rates import check_rates, in_splits, rate_array, split_names
+from nlbprob.scoring.rates import in_splits, rates_to_score, split_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,8 +99,7 @@ def compare(
     fitted = np.isin(trials.table["split"], split_names(fit, "fit"))
     statistics = []
     for name, rates in (("rates_a", rates_a), ("rates_b", rates_b)):
-        array = rate_array(rates, trials, name, "compare")
-        check_rates(array, trials.counts, trials.bin_ms, trials.seen, name)
+        array = rates_to_score(rates, trials, scored, name, "compare")
         try:
             statistics.append(metric.statistic(RatesOfTrials(array, trials, fitted, scored)))
         except DoesNotApply as absent:

@@ -73,6 +73,41 @@ def rate_array(
     return array.astype(np.float64, copy=False)
 
 
+def rates_to_score(
+    rates: Any,
+    trials: Trials,
+    scored: Bool[np.ndarray, " trial"],
+    name: str = "rates",
+    caller: str = "score",
+    dtype: type = np.float64,
+) -> Float[np.ndarray, "trial time neuron"]:
+    """`rate_array` of rates that can be expected spikes, and that were predicted without those that are scored.
+
+    Args:
+        rates: as `rate_array` takes them.
+        trials: likewise.
+        scored: which trials are scored.
+        name: as `rate_array` takes it.
+        caller: likewise.
+        dtype: what they are rounded to before they are tested.
+
+    Raises:
+        InputError: as `rate_array` and `check_rates` do, and where rates say that they saw what they are to predict.
+    """
+    array = rate_array(rates, trials, name, caller).astype(dtype)
+    check_rates(array, trials.counts, trials.bin_ms, trials.seen, name)
+    for coordinate, spikes in (("saw_heldout", "of held-out neurons"), ("saw_forward", "of the forward window")):
+        saw = getattr(rates, "coords", {}).get(coordinate)
+        informed = scored & (False if saw is None else np.asarray(saw, bool))
+        if informed.any():
+            raise InputError(
+                f"{name}: those of {int(informed.sum())} of {int(scored.sum())} scored trials were predicted from the "
+                f"very spikes {spikes} that they are scored on; predict them from trials.hide_heldout(), with the "
+                "names of the splits that are scored."
+            )
+    return array
+
+
 def check_labels(rates: "xarray.DataArray", trials: Trials, name: str) -> None:
     """Raise InputError where the coordinates of a DataArray are of other trials, neurons, bins or units."""
     for axis, ids in (("trial", trials.table["id"]), ("neuron", trials.neurons["id"])):

@@ -9,6 +9,7 @@ from jaxtyping import Float, Shaped
 
 from nlbprob import display
 from nlbprob.arguments import checked_keywords, seed_number, whole_number
+from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.scoring.bootstrap import interval, too_few
 from nlbprob.scoring.from_trials import RatesOfTrials
@@ -17,7 +18,7 @@ from nlbprob.scoring.metrics.catalogue import SCORES, chosen
 from nlbprob.scoring.metrics.co_bps import heldout_entries
 from nlbprob.scoring.metrics.likelihood import bits_per_spike_by_neuron
 from nlbprob.scoring.metrics.scored import DoesNotApply, ScoredRates
-from nlbprob.scoring.rates import check_rates, in_splits, rate_array, split_names
+from nlbprob.scoring.rates import in_splits, rates_to_score, split_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,15 +171,14 @@ def score(
         Values, intervals, co-bps by neuron, and why a score does not apply.
 
     Raises:
-        InputError: rates are NaN, zero, negative or in Hz, or do not fit the trials; a split has no trial; or there is
-            no metric of a name.
+        InputError: rates are NaN, zero, negative or in Hz, do not fit the trials, or were predicted from the spikes
+            that are scored; a split has no trial; or there is no metric of a name.
     """
-    array = rate_array(rates, trials)
+    check_trials(trials, "score")
     bootstrap, seed = whole_number(bootstrap, "score", "bootstrap"), seed_number(seed, "score")
     listed = SCORES if metrics is None else chosen(metrics, "score")
     fitted, evaluated = in_splits(trials, fit, "fit"), in_splits(trials, on, "on")
-    check_rates(array, trials.counts, trials.bin_ms, trials.seen)
-    scored = RatesOfTrials(array, trials, fitted, evaluated)
+    scored = RatesOfTrials(rates_to_score(rates, trials, evaluated), trials, fitted, evaluated)
     measures = [Measure.of(metric, scored, bootstrap, seed) for metric in listed]
     return scores_of(
         measures,

@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Float
 
 from nlbprob.arguments import checked_keywords, instance_of
+from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
 from nlbprob.files import path_of, write_bytes
 from nlbprob.scoring.hdf5 import array, opened
-from nlbprob.scoring.rates import check_rates, in_splits, rate_array
+from nlbprob.scoring.rates import in_splits, rates_to_score
 from nlbprob.scoring.stored import CHECKED
 
 
@@ -49,8 +50,9 @@ def write_submission(
     """
     place = path_of(path, "write_submission", "path", "submission.h5")
     instance_of(name, str | None, "write_submission", "name", "the name of a group, 'mc_maze'")
-    array = rate_array(rates, trials, caller="write_submission").astype(np.float32)
-    check_rates(array, trials.counts, trials.bin_ms, trials.seen)
+    check_trials(trials, "write_submission")
+    scored = in_splits(trials, on, "on")
+    array = rates_to_score(rates, trials, scored, caller="write_submission", dtype=np.float32)
     tensors = submission_tensors(array, trials, fit, on)
     dataset = trials.source.get("options", {}).get("dataset")
     stem = name or dataset or pathlib.Path(str(trials.source.get("file", "recording"))).stem
