@@ -6,6 +6,7 @@
 # make damage     hundreds of damaged recordings, posteriors, submissions and runs, and fits that are killed
 # make lint   style and types
 # make docs   the documentation site, in site/
+# make notebooks   the worked examples as notebooks, docs/examples/*.ipynb
 # PYTHON=...  the Python to make the environment with; VENV=... another folder for it
 
 VENV ?= .venv
@@ -13,7 +14,7 @@ CANDIDATES = $(or $(PYTHON),python3 python3.12 python3.13 python3.14)
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 FILES = pyproject.toml constraints.txt
 
-.PHONY: help demo test test-all validate damage lint docs clean
+.PHONY: help demo test test-all validate damage lint docs notebooks clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -41,6 +42,9 @@ lint: $(VENV)/.installed-test
 docs: $(VENV)/.installed-test
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --quiet
 	@echo "The documentation is in site/: open site/index.html in a browser."
+
+notebooks: $(VENV)/.installed-test
+	@$(VENV)/bin/python experiments/notebooks.py
 
 clean:
 	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .hypothesis

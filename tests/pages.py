@@ -5,6 +5,7 @@ What takes the time is compilation. With one shape, and few models, most pages f
 
 import collections
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -13,6 +14,10 @@ import nlbprob
 
 #: A block with what a comment before it says of it, its kind, its title and its text.
 BLOCK = re.compile(r'^(?:<!-- ([^\n]+?) -->\n\n)?```(\w+)(?: title="(.*?)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+#: What names a real recording that a page needs.
+NEEDS = re.compile(r"^<!-- needs: (\S+) -->$", re.MULTILINE)
+#: Options of the shortest fit from the command line.
+SHORT_COMMAND = ["--em-iterations", "1", "--svi-steps", "0", "--posterior", "map", "--draws", "2"]
 #: The title of output of which the numbers may differ.
 ABOUT = "prints about"
 #: The shortest fit there is, of how many trials; pages show what the usual one gives.
@@ -21,9 +26,22 @@ SHORT, FEW = {"em_iterations": 0, "svi_steps": 0, "posterior": "map", "progress"
 BINS, FORWARD, NEURONS, BIN_MS = 12, 2, 48, 20.0
 
 
+def prepare_recording(folder, name, root):
+    """The real recording of that name; skips where it is absent."""
+    path = root.parent / "shared" / "data" / name
+    if not path.is_file():
+        pytest.skip(f"needs the real recording {name} in a folder `shared` beside the project ({path} is not there)")
+    shutil.copy(path, folder / name)
+
+
 @pytest.fixture
 def short(monkeypatch):
     """Fits without iterations."""
+    shorten(monkeypatch)
+
+
+def shorten(monkeypatch):
+    """Replace the functions that fit by ones that do it without iterations."""
     whole = {name: getattr(nlbprob, name) for name in ("fit", "choose", "kfold")}
 
     def fit(model, trials, **options):

@@ -6,7 +6,6 @@ import os
 import pathlib
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 
@@ -18,16 +17,24 @@ from nlbprob.commands.parser import Parser
 from nlbprob.model_file import find_model
 from nlbprob.resources import model_names
 from tests import reaches
-from tests.pages import ABOUT, BLOCK, check_shown, cut, form, short, spaced  # noqa: F401
+from tests.pages import (
+    ABOUT,
+    BLOCK,
+    NEEDS,
+    SHORT_COMMAND,
+    check_shown,
+    cut,
+    form,
+    prepare_recording,
+    short,  # noqa: F401
+    spaced,
+)
 
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "```" in page.read_text(encoding="utf-8"))
 #: Pages that fit several models, or large ones.
 LONG = ("coming_from", "comparison", "functions", "howto", "posterior", "maze", "nlb21", "questions", "steinmetz")
 EACH = [pytest.param(page, marks=pytest.mark.slow if page.stem in LONG else ()) for page in PAGES]
-NEEDS = re.compile(r"^<!-- needs: (\S+) -->$", re.MULTILINE)
-#: Options of the shortest fit from the command line.
-SHORT_COMMAND = ["--em-iterations", "1", "--svi-steps", "0", "--posterior", "map", "--draws", "2"]
 
 
 @pytest.fixture
@@ -47,14 +54,6 @@ def prepare_benchmark(folder, monkeypatch):
     monkeypatch.setattr(
         "nlbprob.data.dandi.download_test_targets", lambda to: reaches.write_truth(targets, *drawn, bin_ms=20)
     )
-
-
-def prepare_recording(folder, name, root):
-    """The real recording of that name; skips where it is absent."""
-    path = root.parent / "shared" / "data" / name
-    if not path.is_file():
-        pytest.skip(f"needs the real recording {name} in a folder `shared` beside the project ({path} is not there)")
-    shutil.copy(path, folder / name)
 
 
 def test_what_is_code_in_a_run_is_said_and_how_to_look_without(root):

@@ -1,6 +1,7 @@
 """The scores beside those of the baselines: a table, and dots with intervals."""
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from nlbprob.plot import style
 from nlbprob.reporting.numbers import Estimate, fixed, joined
@@ -113,10 +114,19 @@ def dots(name: str, rows: list, axis: str, paired: dict[str, Estimate]) -> Panel
     """
     entries = [(row, values[name], between.get(name)) for row, values, between in rows if values.get(name) is not None]
     figure, axes = style.single(height=35 + 18 * len(entries), left=9)
+    draw_dots(axes, entries)
+    axes.set_xlabel(axis)
+    words = ", ".join(f"{row} {value:.3f}" for row, value, _ in entries)
+    estimates = [(row, Estimate.of(value, between)) for row, value, between in entries]
+    return Panel(name, figure, f"{name}: {words}", seen(estimates, paired))
+
+
+def draw_dots(axes: Axes, entries: list[tuple[str, float, list[float] | None]]) -> None:
+    """One row for each name, score and interval, the first one in the model's color; a line at 0."""
     places = np.arange(len(entries))[::-1]
     shown = []
     for place, (row, value, between) in zip(places, entries, strict=True):
-        color = style.MODEL if row == rows[0][0] else style.MUTED
+        color = style.MODEL if row == entries[0][0] else style.MUTED
         if between is not None:
             axes.plot(between, [place, place], color=color, linewidth=1.5)
             shown += between
@@ -132,7 +142,3 @@ def dots(name: str, rows: list, axis: str, paired: dict[str, Estimate]) -> Panel
     axes.set_ylim(-0.5, len(entries) - 0.2)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(axis)
-    words = ", ".join(f"{row} {value:.3f}" for row, value, _ in entries)
-    estimates = [(row, Estimate.of(value, between)) for row, value, between in entries]
-    return Panel(name, figure, f"{name}: {words}", seen(estimates, paired))
