@@ -143,7 +143,7 @@ class LDS(Latent):
         mean = self.initial_mean()
         # Four degrees of freedom above the least for which the mean exists: weak, yet it keeps few trials from a
         # singular P0.
-        prior = dist.InverseWishart(dim + 5.0, rate_matrix=4.0 * np.eye(dim, dtype=np.float32))
+        prior = dist.InverseWishart(dim + 5.0, scale_matrix=4.0 * np.eye(dim, dtype=np.float32))
         covariance = self.sample("initial_covariance", prior, ("latent", "latent_2"))
         return canonical_chain(decay_ms, rotation_hz, mean, covariance, context.bin_ms)
 

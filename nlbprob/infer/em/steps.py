@@ -156,15 +156,26 @@ def e_step(
     site_state: SiteState,
     steps: int | Int[Array, ""],
     cold: bool | Bool[Array, ""],
+    anew: bool | Bool[Array, ""],
 ) -> EStep:
-    """The E-step of one chunk: `steps` natural-gradient steps. cold: auxiliary posteriors start from the prior."""
+    """The E-step of one chunk: `steps` natural-gradient steps.
+
+    Args:
+        em: the first stage.
+        values: of all parameter sites.
+        batch: the chunk.
+        site_state: what to start from.
+        steps: natural-gradient steps.
+        cold: whether auxiliary posteriors start from the prior.
+        anew: whether those that blocks propose are tried as well.
+    """
     model, scoring = em.model, em.scoring
     theta = parameters_at(model, em.context, values)
     problem, repeated = trial_problem(model, theta, batch)
     initial = cvi.init(problem, site_state.sites, site_state.step_size)
     auxiliary = jax.tree.map(lambda fresh, kept: jnp.where(cold, fresh, kept), initial.auxiliary, site_state.auxiliary)
     initial = initial._replace(auxiliary=auxiliary, held=auxiliary)
-    local = cvi.iterate(problem, model.observation, repeated, initial, steps)
+    local = cvi.iterate_anew(problem, model.observation, repeated, initial, steps, anew)
     elbo, responsibility = combined(theta, local.elbo)
     responsibility = responsibility.reshape(-1)
     smoothed = local.smoothed

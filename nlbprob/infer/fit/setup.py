@@ -183,7 +183,7 @@ class Setup:
     def compile_em(self) -> None:
         """Start to compile the first stage."""
         state = self.shapes()
-        chunk = e_step.ahead(self.em, state.values, self.batches[0], state.rows[0], FIRST_STEPS, True)
+        chunk = e_step.ahead(self.em, state.values, self.batches[0], state.rows[0], FIRST_STEPS, True, True)
         if self.em_iterations:
             m_step.ahead(self.em, state, self.batches, (chunk,) * len(self.batches))
 
