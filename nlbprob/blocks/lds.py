@@ -36,8 +36,8 @@ class LDS(Latent):
     where the dynamics are not dense).
 
     Args:
-        dim: number of latents. None takes the square root of the number of neurons, at most 24: enough for recordings
-            of 50 to 700 neurons, with the shrinkage of the readout against overfitting.
+        dim: number of latents. None takes the square root of neurons times minutes (at least one), at most 32; the
+            readout is shrunk against overfitting.
         dynamics: the form of A.
 
             - "dense": up to a change of basis, stable dynamics are A = O diag(e^(-bin/tau)) with stationary covariance

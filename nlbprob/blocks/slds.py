@@ -39,7 +39,7 @@ class SwitchingLDS(Latent):
 
     Args:
         states: number of regimes S.
-        dim: number of latents; None takes the square root of the number of neurons, at most 24.
+        dim: number of latents; None takes as many as `LDS`.
         recurrent: whether the transitions depend on the state: log p(s_t = k | s_{t-1} = j, x_{t-1}) =
             log transition_jk + R_k'x_{t-1} up to its normaliser (Linderman et al. 2017, arXiv 1610.08466).
         dwell_ms: prior mean of the time that a regime lasts, in ms.
