@@ -59,7 +59,8 @@ def iterate(
         return e_step(em, state.values, batch, site_state, steps, cold, iteration % ANEW_EVERY == 0)
 
     chunks = tuple(map_chunks(update, zip(batches, state.rows, strict=True), **options))
-    errors.check_expectation(state.values, chunks, setup.trials, iteration)
+    if state.memory is None or not state.memory.extrapolated:  # else the M-step goes back to where it was finite
+        errors.check_expectation(state.values, chunks, setup.trials, iteration)
     if setup.em_iterations or em is setup.warm:
         return m_step(em, state, batches, chunks), chunks
     return state._replace(rows=tuple(chunk.site_state for chunk in chunks)), chunks
