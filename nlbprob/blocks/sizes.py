@@ -13,8 +13,8 @@ MOST_OF_DYNAMICS, MOST_OF_PROCESSES, MOST_OF_TRAJECTORIES = 32, 24, 10
 
 
 def of_dynamics(trials: "Trials") -> int:
-    """sqrt(neurons of a session x minutes of spikes seen, from one minute on), at most 32."""
-    seconds = trials.seen.any(-1).sum() * trials.bin_ms / 1000
+    """sqrt(neurons of a session x minutes of spikes seen, from one minute on), at most 32; forecasts are no time."""
+    seconds = trials.seen[:, : trials.window_bins].any(-1).sum() * trials.bin_ms / 1000
     minutes = max(1.0, seconds / 60)
     return between(1, math.sqrt(neurons_of_a_session(trials) * minutes), MOST_OF_DYNAMICS)
 
