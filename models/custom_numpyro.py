@@ -18,7 +18,7 @@ import nlbprob as nlb
 
 def model(
     *,
-    dim: int | None = None,  # number of latents; by default the square root of the number of neurons, at most 24
+    dim: int | None = None,  # number of latents; None: sqrt(neurons x minutes), at most 32
     loading_scale: float = 0.5,  # prior standard deviation of a latent's effect on a log rate
     typical_rate_hz: float = 5.0,  # prior median of the rate of a typical neuron
 ):

@@ -9,7 +9,7 @@ import nlbprob as nlb
 
 def model(
     *,
-    dim: int | None = None,  # number of latents, two for each rotation; by default the square root of the neurons
+    dim: int | None = None,  # number of latents, two for each rotation; None: sqrt(neurons x minutes), at most 32
     link: str = "exp",  # rate = link(loadings x + baseline): "exp" or "softplus"
 ):
     """Poisson counts driven by independent damped rotations."""

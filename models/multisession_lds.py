@@ -18,7 +18,7 @@ import nlbprob as nlb
 
 def model(
     *,
-    dim: int | None = None,  # number of latents; by default the root of the largest session's neurons, at most 24
+    dim: int | None = None,  # number of latents; None: sqrt(neurons of the largest session x minutes), at most 32
     initial: Literal["shared", "condition"] = "shared",  # where trials start; "condition": by each trial's condition
     link: str = "exp",  # rate = link(loadings x + baseline): "exp" or "softplus"
 ):

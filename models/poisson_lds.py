@@ -5,7 +5,7 @@ import nlbprob as nlb
 
 def model(
     *,
-    dim: int | None = None,  # number of latents; by default the square root of the number of neurons, at most 24
+    dim: int | None = None,  # number of latents; None: sqrt(neurons x minutes), at most 32
     link: str = "exp",  # rate = link(loadings x + baseline): "exp" or "softplus"
 ):
     """Poisson counts driven by a linear dynamical system."""

@@ -94,6 +94,7 @@ def truth():
     values = {
         "lds.decay_ms": np.full(2, DECAY_MS),
         # The orthogonal factor is a Cayley transform, so that the angle of a turn is 2 atan of half the entry.
+        "lds.initial_covariance": np.array([[0.27323431, -0.18227127], [-0.18227127, 0.2579461]]),
         "lds.rotation_hz": np.array([2 * np.tan(np.pi * FREQUENCY_HZ * 0.02) / (2 * np.pi * 0.02)]),
         "loadings": 0.8 * random.standard_normal((10, 2)),
         "baseline": np.full(10, np.log(0.6)),

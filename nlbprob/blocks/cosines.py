@@ -1,23 +1,11 @@
 """Smooth functions of the time in a trial: cosines of its window, each with its prior standard deviation."""
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from nlbprob.blocks.base import Context
-
-if TYPE_CHECKING:
-    from nlbprob.data.trials import Trials
-
-#: The largest default number of latents.
-MOST_LATENTS = 10
-
-
-def default_latents(trials: "Trials") -> int:
-    """How many latents trajectories have by default: 0.8 sqrt(neurons), at most 10."""
-    return min(MOST_LATENTS, max(1, round(0.8 * math.sqrt(trials.n_neurons))))
 
 
 def cosines(context: Context, smoothness_ms: float, highest_hz: float) -> Float[np.ndarray, "time basis"]:

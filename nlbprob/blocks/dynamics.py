@@ -64,10 +64,11 @@ class Dynamics(NamedTuple):
 
 
 class InitialLatents(NamedTuple):
-    """First estimates of a block's latents, from which a fit starts, and a chain fitted to them by regression.
+    """First estimates of a block's latents, from which a fit starts, and of their chain.
 
     Attributes:
-        chain: of the latents, by a regression of each bin on the one before.
+        chain: of the latents: that of the simpler model that was fitted, else by a regression of each bin on the one
+            before.
         latents: [trial, time, latent], of unit second moment.
         inside: [trial, time], the bins of each trial up to the last in which anything is seen.
         random: the source of random numbers for what a block draws.

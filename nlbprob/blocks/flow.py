@@ -80,10 +80,10 @@ class Flow(Latent):
                 f"Flow: at a state of shape {(dim,)} the function has a value of shape {jnp.shape(value)}; it is what "
                 "a step adds to the state. Return one number for each latent, as jnp.stack([...]) does."
             )
-        wishart = dist.InverseWishart(dim + 5.0, rate_matrix=4.0 * NOISE_VARIANCE * identity)
+        wishart = dist.InverseWishart(dim + 5.0, scale_matrix=4.0 * NOISE_VARIANCE * identity)
         noise = self.sample("noise", wishart, ("latent", "latent_2"))
         mean = self.sample("initial_mean", dist.Normal(0.0, 1.0).expand([dim]), ("latent",))
-        wishart = dist.InverseWishart(dim + 5.0, rate_matrix=4.0 * identity)
+        wishart = dist.InverseWishart(dim + 5.0, scale_matrix=4.0 * identity)
         covariance = self.sample("initial_covariance", wishart, ("latent", "latent_2"))
         drift = Drift({name: site["value"] for name, site in sites.items()}, self.function, self.name)
         return Dynamics(Chain(mean, covariance, jnp.eye(dim), zero, noise), drift=drift)

@@ -10,6 +10,7 @@ import numpy as np
 import numpyro.distributions as dist
 
 from nlbprob.arguments import checked_keywords, instance_of
+from nlbprob.blocks import sizes
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.hyperparameters import Hyperparameter
 from nlbprob.blocks.kernels import Kernel, Matern32
@@ -70,6 +71,9 @@ class GP(Latent):
         instance_of(self.kernel, Kernel, "GP", "kernel", "a kernel, such as nlb.Matern32()", KERNELS)
         self.check_dim()
         self.check_priors(tuple(self.hyperparameters))
+
+    def default_dim(self, trials: "Trials") -> int:
+        return sizes.of_processes(trials)
 
     @property
     def n_states(self) -> int:

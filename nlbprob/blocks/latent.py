@@ -2,7 +2,6 @@
 
 import abc
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import numpyro
 from jaxtyping import Array, Bool, Float, Int
 
 from nlbprob.arguments import whole_number
-from nlbprob.blocks import calls
+from nlbprob.blocks import calls, sizes
 from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.dynamics import Dynamics as Dynamics
 from nlbprob.blocks.dynamics import InitialLatents as InitialLatents
@@ -22,17 +21,12 @@ from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.blocks.nonlinear_markov import NonlinearMarkov
 from nlbprob.blocks.trajectory_priors.base import ChainPrior, TrajectoryPrior
 from nlbprob.blocks.trajectory_priors.linearized import LinearizedPrior
-from nlbprob.data.stitch import neurons_of_a_session
 from nlbprob.errors import InputError
 from nlbprob.numerics import statistics
 from nlbprob.numerics.gaussian import Chain, Smoothed, apply, until
 
 if TYPE_CHECKING:
     from nlbprob.data.trials import Trials
-
-
-#: The largest default number of latents.
-MOST_LATENTS = 24
 
 
 def conditioned(dynamics: Dynamics, inputs, condition) -> Chain:
@@ -79,13 +73,14 @@ class Latent(Block, abc.ABC):
             trials: to be learned from.
 
         Returns:
-            The block with a `dim`: by default the square root of the number of neurons of a session, at most 24.
+            The block with a `dim`: by default that of `default_dim`.
         """
-        if self.dim is not None:
-            return self
         block: Any = self  # every block is a dataclass
-        dim = max(1, round(math.sqrt(neurons_of_a_session(trials))))
-        return dataclasses.replace(block, dim=min(MOST_LATENTS, dim))
+        return self if self.dim is not None else dataclasses.replace(block, dim=self.default_dim(trials))
+
+    def default_dim(self, trials: "Trials") -> int:
+        """The number of latents where none is given: see `sizes.of_dynamics`."""
+        return sizes.of_dynamics(trials)
 
     @property
     def n_latents(self) -> int:

@@ -36,8 +36,8 @@ class LDS(Latent):
     where the dynamics are not dense).
 
     Args:
-        dim: number of latents. None takes the square root of the number of neurons, at most 24: enough for recordings
-            of 50 to 700 neurons, with the shrinkage of the readout against overfitting.
+        dim: number of latents. None takes the square root of neurons times minutes (at least one), at most 32; the
+            readout is shrunk against overfitting.
         dynamics: the form of A.
 
             - "dense": up to a change of basis, stable dynamics are A = O diag(e^(-bin/tau)) with stationary covariance
@@ -143,7 +143,7 @@ class LDS(Latent):
         mean = self.initial_mean()
         # Four degrees of freedom above the least for which the mean exists: weak, yet it keeps few trials from a
         # singular P0.
-        prior = dist.InverseWishart(dim + 5.0, rate_matrix=4.0 * np.eye(dim, dtype=np.float32))
+        prior = dist.InverseWishart(dim + 5.0, scale_matrix=4.0 * np.eye(dim, dtype=np.float32))
         covariance = self.sample("initial_covariance", prior, ("latent", "latent_2"))
         return canonical_chain(decay_ms, rotation_hz, mean, covariance, context.bin_ms)
 

@@ -23,6 +23,9 @@ from nlbprob.numerics.gaussian import Chain
 
 #: Largest spectral radius of a regime's transition.
 RADIUS = 0.999
+#: How much of what sets a cluster of steps apart its regime starts with: a small part, so that the first bound is near
+#: that of the LDS, and EM takes it from there.
+APART = 0.3
 
 
 @checked_keywords
@@ -36,7 +39,7 @@ class SwitchingLDS(Latent):
 
     Args:
         states: number of regimes S.
-        dim: number of latents; None takes the square root of the number of neurons, at most 24.
+        dim: number of latents; None takes as many as `LDS`.
         recurrent: whether the transitions depend on the state: log p(s_t = k | s_{t-1} = j, x_{t-1}) =
             log transition_jk + R_k'x_{t-1} up to its normaliser (Linderman et al. 2017, arXiv 1610.08466).
         dwell_ms: prior mean of the time that a regime lasts, in ms.
@@ -128,10 +131,10 @@ class SwitchingLDS(Latent):
         matrix_prior = dist.Normal(persistence * np.eye(dim, dtype=np.float32), 0.3).expand([states, dim, dim])
         matrix = self.sample("matrix", matrix_prior, ("regime", "latent", "latent_2"))
         offset = self.sample("offset", dist.Normal(0.0, 0.1).expand([states, dim]), ("regime", "latent"))
-        wishart = dist.InverseWishart(dim + 5.0, rate_matrix=0.2 * np.eye(dim, dtype=np.float32))
+        wishart = dist.InverseWishart(dim + 5.0, scale_matrix=0.2 * np.eye(dim, dtype=np.float32))
         noise = self.sample("noise", wishart.expand([states]), ("regime", "latent", "latent_2"))
         mean = self.sample("initial_mean", dist.Normal(0.0, 1.0).expand([dim]), ("latent",))
-        wishart = dist.InverseWishart(dim + 5.0, rate_matrix=4.0 * np.eye(dim, dtype=np.float32))
+        wishart = dist.InverseWishart(dim + 5.0, scale_matrix=4.0 * np.eye(dim, dtype=np.float32))
         covariance = self.sample("initial_covariance", wishart, ("latent", "latent_2"))
         recurrence = None
         if self.recurrent:
@@ -146,18 +149,21 @@ class SwitchingLDS(Latent):
         return Dynamics(chain, regimes=Regimes(jnp.log(initial), jnp.log(transition), recurrence))
 
     def start(self, initial: InitialLatents, context: Context):
-        """Regimes from clusters of (x, dx) of the initial latents."""
-        rows, labels = clusters(initial, self.states)
+        """The dynamics of the initial latents, in each regime with a part of what sets a cluster of (x, dx) apart."""
+        (before, after), labels = clusters(initial, self.states)
         dtype, dim = jnp.result_type(float), self.n_latents
-        before, after = rows
-        regressions = []
-        for state in range(self.states):
-            x, y = before[labels == state], after[labels == state]
-            zero = np.zeros((dim, dim))
-            sums = (y.T @ y, x.T @ x, y.T @ x, y.sum(0), x.sum(0), len(x), zero, np.zeros(dim), 0.0)
+
+        def regression(kept):
+            x, y = before[kept], after[kept]
+            sums = (y.T @ y, x.T @ x, y.T @ x, y.sum(0), x.sum(0), len(x), np.zeros((dim, dim)), np.zeros(dim), 0.0)
             sufficient = statistics.SufficientStatistics._make(jnp.asarray(a, dtype) for a in sums)
-            regressions.append(statistics.fit_affine(sufficient, context.bin_ms))
-        matrix, offset, noise = (jnp.stack(parts) for parts in zip(*regressions, strict=True))
+            return statistics.fit_affine(sufficient, context.bin_ms)
+
+        shared, pooled = initial.chain, regression(np.ones_like(labels, bool))
+        regressions = [regression(labels == state) for state in range(self.states)]
+        matrix = jnp.stack([shared.transition + APART * (own[0] - pooled[0]) for own in regressions])
+        offset = jnp.stack([shared.offset + APART * (own[1] - pooled[1]) for own in regressions])
+        noise = jnp.broadcast_to(shared.noise, matrix.shape)
         concentration = self.concentration(context)
         values: dict[str, Any] = {
             "initial": np.full(self.states, 1 / self.states),

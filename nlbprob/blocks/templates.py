@@ -10,9 +10,9 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, Int
 
 from nlbprob.arguments import checked_keywords, instance_of, real_number, whole_number
-from nlbprob.blocks import calls
+from nlbprob.blocks import calls, sizes
 from nlbprob.blocks.base import Block, Context
-from nlbprob.blocks.cosines import cosines, default_latents
+from nlbprob.blocks.cosines import cosines
 from nlbprob.errors import InputError
 from nlbprob.numerics.gaussian import until
 
@@ -107,7 +107,7 @@ class Templates(Block):
         components = self.components
         if components is None:
             components = len(trials.condition_labels) if trials.condition else 8
-        dim = self.dim or default_latents(trials)
+        dim = self.dim or sizes.of_trajectories(trials)
         return dataclasses.replace(self, components=components, dim=None if self.on else dim)
 
     def check(self, trials: "Trials") -> None:

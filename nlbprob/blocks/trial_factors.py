@@ -12,8 +12,9 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from nlbprob.arguments import checked_keywords, instance_of, real_number, whole_number
+from nlbprob.blocks import sizes
 from nlbprob.blocks.base import Context
-from nlbprob.blocks.cosines import cosines, default_latents, on_basis
+from nlbprob.blocks.cosines import cosines, on_basis
 from nlbprob.blocks.latent import Dynamics, InitialLatents
 from nlbprob.blocks.learned_emission import LearnedEmission
 from nlbprob.errors import InputError
@@ -92,7 +93,7 @@ class TrialFactors(LearnedEmission):
 
     def resolve(self, trials: "Trials") -> "TrialFactors":
         factors = self.factors or min(MOST_FACTORS, max(1, trials.n_trials // TRIALS_PER_FACTOR))
-        return dataclasses.replace(self, factors=factors, dim=self.dim or default_latents(trials))
+        return dataclasses.replace(self, factors=factors, dim=self.dim or sizes.of_trajectories(trials))
 
     def check(self, trials: "Trials") -> None:
         if self.n_states >= trials.n_trials:

@@ -85,7 +85,7 @@ def expected(em: EM, values: Any, batches: tuple[Batch, ...], rows: Any, steps: 
     """The E-step of every chunk."""
 
     def expect(pair: tuple[Batch, Any]) -> EStep:
-        return e_step(em, values, *pair, steps, cold)
+        return e_step(em, values, *pair, steps, cold, cold)
 
     return tuple(map_chunks(expect, zip(batches, rows, strict=True)))
 

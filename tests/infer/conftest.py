@@ -30,7 +30,7 @@ class Programs:
 
         def solve(given, batch, sites, steps):
             local = cvi.init(given, sites)
-            return cvi.iterate(given, model.observation, batch, local, steps)
+            return cvi.iterate_anew(given, model.observation, batch, local, steps)
 
         def step(given, batch, local):
             return cvi.step(given, model.observation, batch, local)

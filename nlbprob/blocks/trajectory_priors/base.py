@@ -70,6 +70,14 @@ class TrajectoryPrior(abc.ABC):
         """Sites that a natural-gradient step adds to those of the likelihood, if any."""
         return None
 
+    def proposal(self, sites: Sites) -> Any:
+        """Another auxiliary posterior to go on from, where `update` may be stuck; None where there is none.
+
+        Args:
+            sites: what the likelihood says about the block's state, as Gaussian potentials.
+        """
+        return None
+
     def sample(self, key: Key[Array, ""], auxiliary: Any) -> dict[str, Any]:
         """Draws from the auxiliary posterior [row, ...] by name, such as the regime of each bin."""
         return {}

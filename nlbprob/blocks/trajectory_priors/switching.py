@@ -6,6 +6,7 @@ exp(E a_k + 1/2 Var a_k).
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from nlbprob.blocks.latent import Dynamics, Regimes
 from nlbprob.blocks.markov import LinearGaussianMarkov
 from nlbprob.blocks.switching_markov import SwitchingLinearGaussian
 from nlbprob.blocks.trajectory_priors.base import Surrogate, TrajectoryPrior
-from nlbprob.numerics import hmm
+from nlbprob.numerics import hmm, interacting
 from nlbprob.numerics.gaussian import Chain, Sites, Smoothed, symmetrize
 from nlbprob.numerics.hmm import Path
 
@@ -43,14 +44,19 @@ class SwitchingPrior(TrajectoryPrior):
         """The posterior of the discrete states given the moments of x: exact coordinate ascent."""
         evidence = expected_log_steps(self.chain, smoothed)
         evidence = jnp.concatenate([jnp.zeros_like(evidence[:, :1]), evidence], 1)
-        return hmm.forward_backward(self.regimes.initial, log_transitions(self.regimes, smoothed), evidence)
+        return hmm.forward_backward(self.regimes.initial, smoothed_transitions(self.regimes, smoothed), evidence)
 
     def terms(self, auxiliary: Path, surrogate: Surrogate, smoothed: Smoothed) -> Float[Array, " row"]:
         """E[log p(s)] - E[log q(s)], the transitions' bound at the moments of x."""
-        return -hmm.divergence(auxiliary, self.regimes.initial, log_transitions(self.regimes, smoothed))
+        return -hmm.divergence(auxiliary, self.regimes.initial, smoothed_transitions(self.regimes, smoothed))
 
     def target(self, auxiliary: Path, smoothed: Smoothed) -> Sites | None:
         return None if self.regimes.recurrence is None else recurrent_sites(self.regimes, auxiliary, smoothed)
+
+    def proposal(self, sites: Sites) -> Path:
+        """The path that the interacting multiple-model filter finds: unlike `update`, it sees each regime by itself."""
+        transitions = functools.partial(log_transitions, self.regimes)
+        return interacting.find_path(self.chain, self.regimes.initial, transitions, sites)
 
     def sample(self, key: Key[Array, ""], auxiliary: Path) -> dict[str, Array]:
         return {"regime": hmm.sample(key, auxiliary)}
@@ -98,14 +104,27 @@ def expected_chain(chain: Chain, weights: Float[Array, "row time regime"]) -> Su
     return Surrogate(fixed, extra, constant.sum(1))
 
 
-def log_transitions(regimes: Regimes, smoothed: Smoothed) -> Float[Array, "... regime regime"]:
-    """The bound on E[log p(s_{t+1} | s_t, x_t)]: [row, step, from, to], or [from, to] where it does not depend on x."""
+def log_transitions(
+    regimes: Regimes, mean: Float[Array, "*batch from state"], covariance: Float[Array, "*batch from state state"]
+) -> Float[Array, "... regime regime"]:
+    """The bound on E[log p(s_{t+1} | s_t, x_t)]: [*batch, from, to], or [from, to] where it does not depend on x.
+
+    Args:
+        regimes: their transitions.
+        mean: of x_t; the axis `from` has length 1 where it is the same whichever s_t is.
+        covariance: of x_t.
+    """
     if regimes.recurrence is None:
         return jax.nn.log_softmax(regimes.transition, -1)
     weights = regimes.recurrence
-    score = (smoothed.mean[:, :-1] @ weights.T)[..., None, :] + regimes.transition
-    variance = jnp.einsum("btij,ki,kj->btk", smoothed.covariance[:, :-1], weights, weights)
-    return score - jax.nn.logsumexp(score + 0.5 * variance[..., None, :], -1, keepdims=True)
+    score = mean @ weights.T + regimes.transition
+    variance = jnp.einsum("...ij,ki,kj->...k", covariance, weights, weights)
+    return score - jax.nn.logsumexp(score + 0.5 * variance, -1, keepdims=True)
+
+
+def smoothed_transitions(regimes: Regimes, smoothed: Smoothed) -> Float[Array, "... regime regime"]:
+    """The same for every step but the last, at the moments of all trials: [row, step, from, to], or [from, to]."""
+    return log_transitions(regimes, smoothed.mean[:, :-1, None], smoothed.covariance[:, :-1, None])
 
 
 def expected_log_steps(chain: Chain, smoothed: Smoothed) -> Float[Array, "row step regime"]:

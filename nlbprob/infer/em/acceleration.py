@@ -89,7 +89,7 @@ def step(memory: Memory, here: Point, image: Point, bound: Float[Array, ""], met
         bound: at theta, nats.
         metric: at theta.
     """
-    fell = memory.extrapolated & ~(bound >= memory.bound - SLACK * jnp.abs(bound))
+    fell = fallen(memory, bound)
     reach = jnp.minimum(jnp.where(fell, 0.25, 2.0) * memory.reach, MOST_REACH)
     residual = jax.tree.map(jnp.subtract, image, here)
     images, residuals = pushed(image, memory.images), pushed(residual, memory.residuals)
@@ -108,6 +108,11 @@ def step(memory: Memory, here: Point, image: Point, bound: Float[Array, ""], met
     kept = Memory(images, residuals, count, bound, reach, (count > 1) & (size > 0))
     left = memory._replace(reach=reach, extrapolated=jnp.array(False))
     return jax.tree.map(lambda a, b: jnp.where(fell, a, b), (back, left), (following, kept))
+
+
+def fallen(memory: Memory, bound: Float[Array, ""]) -> Bool[Array, ""]:
+    """Whether an extrapolation has lowered the bound, in nats, or led to where it is not finite."""
+    return memory.extrapolated & ~(bound >= memory.bound - SLACK * jnp.abs(bound))
 
 
 def forgotten(memory: Memory) -> Memory:

@@ -156,15 +156,26 @@ def e_step(
     site_state: SiteState,
     steps: int | Int[Array, ""],
     cold: bool | Bool[Array, ""],
+    anew: bool | Bool[Array, ""],
 ) -> EStep:
-    """The E-step of one chunk: `steps` natural-gradient steps. cold: auxiliary posteriors start from the prior."""
+    """The E-step of one chunk: `steps` natural-gradient steps.
+
+    Args:
+        em: the first stage.
+        values: of all parameter sites.
+        batch: the chunk.
+        site_state: what to start from.
+        steps: natural-gradient steps.
+        cold: whether auxiliary posteriors start from the prior.
+        anew: whether those that blocks propose are tried as well.
+    """
     model, scoring = em.model, em.scoring
     theta = parameters_at(model, em.context, values)
     problem, repeated = trial_problem(model, theta, batch)
     initial = cvi.init(problem, site_state.sites, site_state.step_size)
     auxiliary = jax.tree.map(lambda fresh, kept: jnp.where(cold, fresh, kept), initial.auxiliary, site_state.auxiliary)
     initial = initial._replace(auxiliary=auxiliary, held=auxiliary)
-    local = cvi.iterate(problem, model.observation, repeated, initial, steps)
+    local = cvi.iterate_anew(problem, model.observation, repeated, initial, steps, anew)
     elbo, responsibility = combined(theta, local.elbo)
     responsibility = responsibility.reshape(-1)
     smoothed = local.smoothed
@@ -189,20 +200,22 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
     theta = parameters_at(model, context, values)
     curvature, memory, chains = state.curvature, state.memory, None
     elbo: Any = sum(chunk.elbo.sum() for chunk in chunks)
+    # An extrapolation that went too far is taken back, with all that was found there.
+    fell = jnp.array(False) if memory is None else acceleration.fallen(memory, elbo)
     by = jnp.zeros(model.dim, curvature.dtype)
     if model.readout.names:
         penalty = model.penalty(context, theta, values)
         shifts = jax.tree.map(lambda *parts: sum(parts), *[chunk.shift for chunk in chunks])
         location, precision = (jnp.broadcast_to(part, curvature.shape[:2])[:, 0] for part in penalty)
         still = [model.slices[block.name] for block in model.chains if isinstance(block, LearnedEmission)]
-        by = shift.step(shifts, theta.baseline, theta.loadings, location, precision, still)
+        by = jnp.where(fell, 0.0, shift.step(shifts, theta.baseline, theta.loadings, location, precision, still))
         before = theta
         theta, curvature = maximize.readout(model, theta, data, marginals, penalty)
         theta = theta._replace(baseline=theta.baseline + before.loadings @ by)
-        values |= model.readout.maximize(theta.loadings, curvature, values)
+        values |= unless(fell, values, model.readout.maximize(theta.loadings, curvature, values))
         if memory is not None:
             theta, chains, memory = extrapolated(em, memory, total, (before, theta), curvature, elbo)
-    values |= maximize.observation(model, context, em.supports, values, theta, data, marginals)
+    values |= unless(fell, values, maximize.observation(model, context, em.supports, values, theta, data, marginals))
     step_size, scale = state.stride, jnp.ones(())
     if scoring.entries.sites:
         scores = jax.tree.map(lambda *parts: sum(parts), *[chunk.scores for chunk in chunks])
@@ -218,14 +231,20 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
         values[site] = values[site] @ jnp.linalg.inv(basis[place, place]).T
     turn = basis * scale[..., None]
     rows = []
-    for chunk in chunks:
-        sites = chunk.site_state.sites
+    for chunk, earlier in zip(chunks, state.rows, strict=True):
+        site_state = jax.tree.map(functools.partial(jnp.where, fell), earlier, chunk.site_state)
+        sites = site_state.sites
         linear = sites.linear - apply(sites.precision, by)
-        rows.append(chunk.site_state._replace(sites=Sites(linear @ turn, turn.T @ sites.precision @ turn)))
+        rows.append(site_state._replace(sites=Sites(linear @ turn, turn.T @ sites.precision @ turn)))
     if memory is not None:
         places = [model.slices[block.name] for block in model.chains]
         memory = acceleration.turned(memory, [basis[place, place] for place in places])
     return EMState(values, inverse @ curvature @ inverse.T, tuple(rows), step_size, memory)
+
+
+def unless(fell: Bool[Array, ""], values: dict[str, Any], updated: dict[str, Any]) -> dict[str, Any]:
+    """The updated values, or those from before where an extrapolation went too far."""
+    return {name: jax.tree.map(functools.partial(jnp.where, fell), values[name], new) for name, new in updated.items()}
 
 
 def extrapolated(

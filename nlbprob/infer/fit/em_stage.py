@@ -12,6 +12,7 @@ from nlbprob.infer.em.steps import EM, EMState, EStep, bound, e_step, m_step
 from nlbprob.infer.fit import errors
 from nlbprob.infer.fit.setup import FIRST_STEPS, LATER_STEPS, Setup
 from nlbprob.infer.fit.state import BestHeldout, EMResult, FitInfo, FitState
+from nlbprob.infer.parameters.sites import parameters_at
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.execute import map_chunks
 from nlbprob.infer.start import warm_start
@@ -19,6 +20,9 @@ from nlbprob.infer.start.initial import from_warm_start, initial_guess, site_val
 from nlbprob.infer.trajectories.marginals import COLD_STEPS
 from nlbprob.infer.trajectories.problem import SiteState
 from nlbprob.infer.vi import widths as information
+
+#: Discrete states are looked for anew in one of so many iterations of EM.
+ANEW_EVERY = 5
 
 #: (stage, iteration, elbos, heldout_bits) -> the step's FitInfo.
 MakeInfo = Callable[..., FitInfo]
@@ -52,10 +56,11 @@ def iterate(
 
     def update(pair: tuple[Batch, SiteState]) -> EStep:
         batch, site_state = pair
-        return e_step(em, state.values, batch, site_state, steps, cold)
+        return e_step(em, state.values, batch, site_state, steps, cold, iteration % ANEW_EVERY == 0)
 
     chunks = tuple(map_chunks(update, zip(batches, state.rows, strict=True), **options))
-    errors.check_expectation(state.values, chunks, setup.trials, iteration)
+    if state.memory is None or not state.memory.extrapolated:  # else the M-step goes back to where it was finite
+        errors.check_expectation(state.values, chunks, setup.trials, iteration)
     if setup.em_iterations or em is setup.warm:
         return m_step(em, state, batches, chunks), chunks
     return state._replace(rows=tuple(chunk.site_state for chunk in chunks)), chunks
@@ -73,7 +78,9 @@ def warm_step(setup: Setup, state: FitState, make_info: MakeInfo) -> tuple[FitSt
         return state.replace(em=em, iteration=number), info
     before = state.em.values
     latents = warm_start.latent_means(setup.warm, before, chunks, setup.n_trials)
-    values = from_warm_start(setup.model, setup.context, setup.trials, before, latents, seed)
+    dynamics = parameters_at(setup.warm.model, setup.context, before).dynamics
+    chains = {block.name: given.chain for block, given in zip(setup.warm.model.chains, dynamics, strict=True)}
+    values = from_warm_start(setup.model, setup.context, setup.trials, before, latents, chains, seed)
     return state.replace(stage="em", iteration=0, em=setup.em.init(values, setup.batches, setup.n_trials)), info
 
 

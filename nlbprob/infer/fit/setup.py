@@ -183,7 +183,7 @@ class Setup:
     def compile_em(self) -> None:
         """Start to compile the first stage."""
         state = self.shapes()
-        chunk = e_step.ahead(self.em, state.values, self.batches[0], state.rows[0], FIRST_STEPS, True)
+        chunk = e_step.ahead(self.em, state.values, self.batches[0], state.rows[0], FIRST_STEPS, True, True)
         if self.em_iterations:
             m_step.ahead(self.em, state, self.batches, (chunk,) * len(self.batches))
 
@@ -211,7 +211,7 @@ class Setup:
         state, widths, loop = self.shapes(), (None, None, None), self.loop()
         data, store = trace(flat, self.batches, state.rows) if self.svi_steps else (None, None)
         if self.uses_trial_widths:
-            chunk = e_step.shapes(self.em, state.values, self.batches[0], state.rows[0], LATER_STEPS, False)
+            chunk = e_step.shapes(self.em, state.values, self.batches[0], state.rows[0], LATER_STEPS, False, False)
             gathered = trace(information.gather, self.em, self.other_sites, state.values, self.batches[0], chunk)
             widths = trace(information.widths, self.em, self.other_sites, state.values, gathered, self.n_trials)
             if widths[0] is not None:

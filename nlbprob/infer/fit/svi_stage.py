@@ -39,7 +39,7 @@ class SVIStage:
         if setup.uses_trial_widths:
 
             def expect(pair: tuple[Batch, SiteState]) -> EStep:
-                return e_step(setup.em, em.values, *pair, LATER_STEPS, False)
+                return e_step(setup.em, em.values, *pair, LATER_STEPS, False, False)
 
             chunks = tuple(map_chunks(expect, zip(setup.batches, em.rows, strict=True), compiled=True))
             widths = setup.widths(em, chunks)

@@ -214,12 +214,20 @@ def from_warm_start(
     trials: "Trials",
     values: dict[str, Any],
     latents: Float[np.ndarray, "trial time latent"],
+    chains: dict[str, Chain],
     seed: int,
 ) -> dict[str, Array]:
     """Site values that continue the fit of a simpler model: its values, and the blocks that it replaced from its
-    latents.
+    latents and its chain.
 
-    latents: the simpler model's posterior means, templates left out.
+    Args:
+        model: whose fit starts.
+        context: of its training trials.
+        trials: these.
+        values: of the simpler model's sites.
+        latents: its posterior means, templates left out.
+        chains: of its blocks, by their names.
+        seed: of the random numbers of blocks.
     """
     inside = np.arange(trials.n_bins) < trials.lengths[:, None]
     random = np.random.default_rng(seed)
@@ -229,9 +237,9 @@ def from_warm_start(
         if isinstance(block, Latent) and (simple := block.warm_start()) is not None:
             for name in [name for name in continued if name.startswith(f"{simple.name}.")]:
                 del continued[name]
-            block_values, basis = block.start(
-                initial_latents(latents[:, :, model.slices[block.name]], inside, random), context
-            )
+            own = latents[:, :, model.slices[block.name]]
+            initial = InitialLatents(chains[simple.name], own, inside, random)
+            block_values, basis = block.start(initial, context)
             continued |= block_values
         bases.append(np.asarray(basis, float))
     whole: Any = scipy.linalg.block_diag(*bases)

@@ -113,11 +113,17 @@ def init(
     return TrajectoryPosterior(sites, auxiliary, auxiliary, unknown, elbo, sites, step_size, false, false)
 
 
+def likelihood_sites(problem: TrialProblem, local: TrajectoryPosterior) -> Sites:
+    """The sites that a full step leads to, without what blocks add to them: on the latents less their template."""
+    target, added = local.target, trajectory_prior.target(problem, local.held, local.smoothed)
+    if added is None:
+        return target
+    return Sites(target.linear - added.linear, target.precision - added.precision)
+
+
 def latent_slope(problem: TrialProblem, local: TrajectoryPosterior) -> Float[Array, "row time latent"]:
     """d/dx of E_q[log p(y | x)] for a shift x of each bin's latents: C'g, from the sites that a full step leads to."""
-    target, added = local.target, trajectory_prior.target(problem, local.held, local.smoothed)
-    if added is not None:
-        target = Sites(target.linear - added.linear, target.precision - added.precision)
+    target = likelihood_sites(problem, local)
     # Sites are potentials of the trajectory without its template.
     mean, _ = latent_moments(problem._replace(shift=None), local.smoothed.mean, local.smoothed.covariance)
     return target.linear - apply(target.precision, mean)
@@ -184,3 +190,28 @@ def iterate(
         return count + 1, step(problem, observation, batch, local)
 
     return lax.while_loop(unfinished, advance, (0, local))[1]
+
+
+def iterate_anew(
+    problem: TrialProblem,
+    observation: "Observation",
+    batch: Batch,
+    local: TrajectoryPosterior,
+    iterations: int | Int[Array, ""],
+    anew: bool | Bool[Array, ""] = True,
+) -> TrajectoryPosterior:
+    """`iterate`, once more from what blocks propose (see `TrajectoryPrior.proposal`), and the higher bound of each row.
+
+    Coordinate ascent of trajectories and discrete states ends in the optimum that is nearest to its start: here two
+    starts are compared, where `anew` says so.
+    """
+    local = iterate(problem, observation, batch, local, iterations)
+    auxiliary = trajectory_prior.proposal(problem, likelihood_sites(problem, local), local.smoothed, local.held)
+    if auxiliary is None:
+        return local
+
+    def again() -> TrajectoryPosterior:
+        other = iterate(problem, observation, batch, init(problem, local.target, None, auxiliary), iterations)
+        return select(other.elbo > local.elbo, other, local)
+
+    return lax.cond(anew, again, lambda: local)

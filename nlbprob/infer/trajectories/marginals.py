@@ -32,7 +32,7 @@ def infer(model: Model, theta: Parameters, batch: Batch) -> tuple[TrialProblem, 
     """The local posterior given everything seen: (problem, rows of the batch, converged posterior)."""
     problem, repeated = trial_problem(model, theta, batch)
     local = cvi.init(problem, cvi.first_sites(problem, model.observation, repeated))
-    return problem, repeated, cvi.iterate(problem, model.observation, repeated, local, COLD_STEPS)
+    return problem, repeated, cvi.iterate_anew(problem, model.observation, repeated, local, COLD_STEPS)
 
 
 @program("model")

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from nlbprob.blocks.trajectory_priors.base import Surrogate
 from nlbprob.infer.trajectories.problem import Auxiliary, TrialProblem, block_part, emitted, joined, lift, state_slices
-from nlbprob.numerics.gaussian import Chain, Sites, Smoothed, expected_sites
+from nlbprob.numerics.gaussian import Chain, Sites, Smoothed, apply, expected_sites
 
 
 def init(problem: TrialProblem, rows: int, bins: int) -> Auxiliary:
@@ -60,6 +60,26 @@ def update(problem: TrialProblem, smoothed: Smoothed, auxiliary: Auxiliary) -> A
     """The auxiliary posteriors that a full step leads to, given the moments of the state."""
     parts = zip(problem.priors, state_slices(problem), auxiliary, strict=True)
     return tuple(prior.update(block_part(smoothed, columns), posterior) for prior, columns, posterior in parts)
+
+
+def proposal(problem: TrialProblem, sites: Sites, smoothed: Smoothed, auxiliary: Auxiliary) -> Auxiliary | None:
+    """The auxiliary posteriors with those that blocks propose in their place; None where no block proposes any.
+
+    Args:
+        problem: the rows.
+        sites: of the likelihood, on the latents.
+        smoothed: moments of the state; blocks see each other at their means.
+        auxiliary: of each block, now.
+    """
+    sites, found = lift(sites, problem.emission), []
+    for prior, columns in zip(problem.priors, state_slices(problem), strict=True):
+        own = sites.precision[..., columns, columns]
+        mean = smoothed.mean
+        others = apply(sites.precision, mean)[..., columns] - apply(own, mean[..., columns])
+        found.append(prior.proposal(Sites(sites.linear[..., columns] - others, own)))
+    if all(posterior is None for posterior in found):
+        return None
+    return tuple(old if new is None else new for old, new in zip(auxiliary, found, strict=True))
 
 
 def move(problem: TrialProblem, current: Auxiliary, updated: Auxiliary, size: Float[Array, " row"]) -> Auxiliary:
