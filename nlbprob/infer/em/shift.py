@@ -12,9 +12,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from nlbprob.infer.trajectories import cvi
-from nlbprob.infer.trajectories.problem import TrialProblem
+from nlbprob.infer.trajectories.problem import SiteState, TrialProblem
 from nlbprob.numerics import kalman
-from nlbprob.numerics.gaussian import Sites, Smoothed, symmetrize
+from nlbprob.numerics.gaussian import Sites, Smoothed, apply, symmetrize
 
 #: Longest step of a latent, in its own standard deviations.
 LONGEST = 0.5
@@ -76,3 +76,10 @@ def step(
     change = jnp.linalg.solve(curvature + scale * jnp.eye(curvature.shape[0], dtype=curvature.dtype), slope)
     change = jnp.where(jnp.isfinite(change).all(), change, 0.0)
     return change * jnp.minimum(1.0, LONGEST / jnp.maximum(jnp.abs(change).max(), 1e-30))
+
+
+def moved(state: SiteState, by: Float[Array, " latent"], basis: Float[Array, "latent latent"]) -> SiteState:
+    """The sites of latents that were shifted by b: those on z, x = basis z."""
+    sites = state.sites
+    linear = sites.linear - apply(sites.precision, by)
+    return state._replace(sites=Sites(linear @ basis, basis.T @ sites.precision @ basis))

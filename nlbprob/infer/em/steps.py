@@ -25,7 +25,7 @@ from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.problem import Auxiliary, SiteState, combined, trial_problem
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
-from nlbprob.numerics.gaussian import Chain, Moments, Sites, apply
+from nlbprob.numerics.gaussian import Chain, Moments
 
 #: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is unknown.
 START_SCALE = 0.05
@@ -229,17 +229,13 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
     if model.templates is not None and model.templates.on is not None:
         site, place = model.templates.site("coefficients"), model.template_slice
         values[site] = values[site] @ jnp.linalg.inv(basis[place, place]).T
-    turn = basis * scale[..., None]
-    rows = []
-    for chunk, earlier in zip(chunks, state.rows, strict=True):
-        site_state = jax.tree.map(functools.partial(jnp.where, fell), earlier, chunk.site_state)
-        sites = site_state.sites
-        linear = sites.linear - apply(sites.precision, by)
-        rows.append(site_state._replace(sites=Sites(linear @ turn, turn.T @ sites.precision @ turn)))
+    turn, found = basis * scale[..., None], [chunk.site_state for chunk in chunks]
+    kept = [jax.tree.map(functools.partial(jnp.where, fell), *pair) for pair in zip(state.rows, found, strict=True)]
+    rows = tuple(shift.moved(site_state, by, turn) for site_state in kept)
     if memory is not None:
         places = [model.slices[block.name] for block in model.chains]
         memory = acceleration.turned(memory, [basis[place, place] for place in places])
-    return EMState(values, inverse @ curvature @ inverse.T, tuple(rows), step_size, memory)
+    return EMState(values, inverse @ curvature @ inverse.T, rows, step_size, memory)
 
 
 def unless(fell: Bool[Array, ""], values: dict[str, Any], updated: dict[str, Any]) -> dict[str, Any]:
