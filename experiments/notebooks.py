@@ -17,15 +17,23 @@ EXAMPLES = pathlib.Path(__file__).resolve().parents[1] / "docs" / "examples"
 KEPT = re.compile(r"^<!-- (?:shown only|options are checked, not run) -->\n\n```(\w+)", re.MULTILINE)
 #: Comments for the tests of the pages, and the line with a page's link to its notebook.
 HIDDEN = re.compile(r"^(?:<!-- .* -->|\[This page as a notebook\]\(.*)\n\n", re.MULTILINE)
-KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+#: What jupytext reads before the text: cells are of Python, commands become cells of `%%sh`.
+HEADER = """---
+jupyter:
+  kernelspec:
+    display_name: Python 3
+    language: python
+    name: python3
+---
+
+"""
 
 
 def notebook(page: pathlib.Path) -> NotebookNode:
     """A page as a notebook without outputs."""
     text = HIDDEN.sub("", KEPT.sub(r"```\1 .noeval", page.read_text(encoding="utf-8")))
     text = re.sub(r'^```text title=".*"$', "```text", text, flags=re.MULTILINE)
-    made = jupytext.reads(text, fmt="md")
-    made.metadata = NotebookNode(kernelspec=NotebookNode(KERNEL))
+    made = jupytext.reads(HEADER + text, fmt="md")
     for number, cell in enumerate(made.cells):
         cell.id = f"cell-{number}"  # otherwise drawn at random
         cell.metadata = NotebookNode()

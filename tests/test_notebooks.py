@@ -9,7 +9,7 @@ import nbclient
 import nbformat
 import pytest
 
-from tests.pages import NEEDS, SHORT_COMMAND, prepare_recording
+from tests.pages import NEEDS, prepare_recording
 
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 MADE = runpy.run_path(str(DOCS.parent / "experiments" / "notebooks.py"))
@@ -18,16 +18,26 @@ PAGES = sorted((DOCS / "examples").glob("*.md"))
 QUICK = "entry"
 EACH = [pytest.param(page, marks=() if page.stem == QUICK else pytest.mark.slow) for page in PAGES]
 #: What the first cell does in tests: fits are cut short, as in tests/test_docs.py.
-FIRST = f"""
-import sys
-
+FIRST = """
 import pytest
 
-sys.path.insert(0, {str(DOCS.parent)!r})
 from tests.pages import cut, shorten
 
 shorten(pytest.MonkeyPatch())
 get_ipython().events.register("post_run_cell", lambda result: cut(globals()))
+"""
+#: What stands for the program nlbprob.
+COMMAND = """
+import sys
+
+import pytest
+
+from nlbprob.cli import main
+from tests.pages import SHORT_COMMAND, shorten
+
+shorten(pytest.MonkeyPatch())
+words = sys.argv[1:]
+sys.exit(main([*words, *(SHORT_COMMAND if words[0] == "fit" else [])]))
 """
 
 
@@ -63,9 +73,8 @@ def test_what_is_not_to_be_run_is_no_cell(tmp_path):
 def add_command(folder: pathlib.Path) -> None:
     """A program nlbprob whose fits are cut short."""
     folder.mkdir()
-    words = f'[ "$1" = fit ] && set -- "$@" {" ".join(SHORT_COMMAND)}'
     program = folder / "nlbprob"
-    program.write_text(f'#!/bin/sh\n{words}\nexec "{sys.executable}" -m nlbprob "$@"\n')
+    program.write_text(f"#!{sys.executable}\n{COMMAND}")
     program.chmod(0o755)
 
 
