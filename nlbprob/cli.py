@@ -1,6 +1,7 @@
 """The `nlbprob` command: picks the verb, and turns errors into one clean message and an exit code.
 
-0: done; 2: something handed in cannot be used; 130: interrupted.
+0: done; 1: what was checked does not pass, or an experiment failed; 2: something handed in cannot be used;
+130: interrupted.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ VERBS = {
     "demo": "simulate a recording, fit it, score it and write its report",
     "simulate": "draw a recording from a model and write it as NWB files",
     "fit": "fit a model to a recording, score it and write a report",
+    "run": "run experiments: fit, score, report and enter each of a folder",
     "choose": "choose sizes of a model by cross-validation",
     "average": "average the rates of runs of several models",
     "replicate": "see what of a run comes again in other fits",
