@@ -89,9 +89,6 @@ def test_a_number_of_latents_that_is_none_is_named(dim):
         nlb.LDS(dim)
 
 
-def test_the_number_of_latents_comes_from_the_recording_where_it_is_not_given(trials):
-    for neurons, latents in ((137, 12), (1, 1), (5000, 24)):
-        many = Trials.from_arrays(np.ones((2, 3, neurons), int), 20.0)
-        assert nlb.LDS().resolve(many).n_latents == latents
+def test_the_number_of_latents_is_not_known_before_a_recording_is():
     with pytest.raises(nlb.InputError, match="depends on the recording"):
         nlb.Model(latents=[nlb.LDS()]).dim  # noqa: B018

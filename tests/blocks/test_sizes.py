@@ -16,7 +16,16 @@ def trials_of(neurons, seconds, bins=100, bin_ms=20.0):
 
 @pytest.mark.parametrize(
     ("neurons", "seconds", "dim"),
-    [(100, 40, 10), (100, 60, 10), (100, 240, 20), (400, 120, 28), (400, 960, 32), (1, 10, 1)],
+    [
+        (100, 40, 10),
+        (100, 60, 10),
+        (100, 240, 20),
+        (400, 120, 28),
+        (400, 960, 32),
+        (5000, 10, 32),
+        (137, 10, 12),
+        (1, 10, 1),
+    ],
 )
 def test_dynamics_have_more_latents_where_there_are_more_neurons_and_minutes(neurons, seconds, dim):
     trials = trials_of(neurons, seconds)
