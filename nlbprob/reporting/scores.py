@@ -1,7 +1,5 @@
 """The scores beside those of the baselines: a table, and dots with intervals."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -123,7 +121,7 @@ def dots(name: str, rows: list, axis: str, paired: dict[str, Estimate]) -> Panel
     return Panel(name, figure, f"{name}: {words}", seen(estimates, paired))
 
 
-def draw_dots(axes: Axes, entries: list[tuple[str, float, Sequence[float] | None]]) -> None:
+def draw_dots(axes: Axes, entries: list[tuple[str, float, list[float] | tuple[float, float] | None]]) -> None:
     """One row for each name, score and interval, the first one in the model's color; a line at 0."""
     places = np.arange(len(entries))[::-1]
     shown = []
