@@ -13,6 +13,8 @@ COVERAGE = 0.90
 FEWEST_TRIALS = 4
 #: Trials beyond this number are left out in groups, which bounds the cost and changes an interval by next to nothing.
 MOST_GROUPS = 500
+#: A score without a trial that differs from the score by no more, relative to it or to 1, differs by rounding alone.
+ROUNDING = 1e-12
 
 
 @functools.lru_cache(maxsize=8)
@@ -75,9 +77,9 @@ def interval(statistic: Statistic, n_trials: int, draws: int, seed: int) -> tupl
         return None
     value = statistic.value
     without = scores_without(statistic, n_trials)
-    if (without == value).all():
-        return value, value
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a score out of all proportion has none
+        if (np.abs(without - value) <= ROUNDING * max(1.0, abs(value))).all():
+            return value, value
         scaled, *scaled_without = to_scale(np.array([value, *without]), statistic.highest)
         pseudo = pseudo_values(scaled, np.array(scaled_without))
         if not np.isfinite(pseudo).all():

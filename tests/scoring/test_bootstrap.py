@@ -140,6 +140,16 @@ def test_what_says_nothing_of_the_spread_has_no_interval():
     assert interval(Explained(np.eye(6)[2], np.ones(6)), 6, 100, seed=0) is None  # without that trial, all is explained
 
 
+def test_a_score_that_depends_on_trials_by_rounding_alone_is_its_interval():
+    """Rates that are the same in every trial: whether a trial is left out changes the last digit, or nothing."""
+    values = np.full(12, -0.14)
+    assert found(mean_of(values), 12, 300) == (mean_of(values).value,) * 2
+    values[:2] += 1e-15
+    assert found(mean_of(values), 12, 300) == (mean_of(values).value,) * 2
+    values += 1e-6 * np.arange(12)
+    assert np.ptp(found(mean_of(values), 12, 300)) > 0
+
+
 def test_the_bias_of_the_null_is_taken_out():
     """Rates that are the true mean score 0 over many trials; over few, the null fits these trials better."""
     random = np.random.default_rng(0)
