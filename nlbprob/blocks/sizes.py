@@ -16,19 +16,19 @@ def of_dynamics(trials: "Trials") -> int:
     """sqrt(neurons of a session x minutes of spikes seen, from one minute on), at most 32; forecasts are no time."""
     seconds = trials.seen[:, : trials.window_bins].any(-1).sum() * trials.bin_ms / 1000
     minutes = max(1.0, seconds / 60)
-    return between(1, math.sqrt(neurons_of_a_session(trials) * minutes), MOST_OF_DYNAMICS)
+    return at_most(MOST_OF_DYNAMICS, math.sqrt(neurons_of_a_session(trials) * minutes))
 
 
 def of_processes(trials: "Trials") -> int:
     """sqrt(neurons of a session), at most 24: the state of a process is several times as long as its latents."""
-    return between(1, math.sqrt(neurons_of_a_session(trials)), MOST_OF_PROCESSES)
+    return at_most(MOST_OF_PROCESSES, math.sqrt(neurons_of_a_session(trials)))
 
 
 def of_trajectories(trials: "Trials") -> int:
     """0.8 sqrt(neurons), at most 10."""
-    return between(1, 0.8 * math.sqrt(trials.n_neurons), MOST_OF_TRAJECTORIES)
+    return at_most(MOST_OF_TRAJECTORIES, 0.8 * math.sqrt(trials.n_neurons))
 
 
-def between(fewest: int, number: float, most: int) -> int:
-    """The nearest whole number from `fewest` to `most`."""
-    return min(most, max(fewest, round(number)))
+def at_most(most: int, number: float) -> int:
+    """The nearest whole number from 1 to `most`."""
+    return min(most, max(1, round(number)))

@@ -20,6 +20,7 @@ from nlbprob.infer.trajectories.marginals import Marginals, expected_counts, mix
 from nlbprob.infer.trajectories.problem import trial_problem
 from nlbprob.model import Model, Parameters
 from nlbprob.posterior.units import with_units
+from nlbprob.scoring.rates import label_rates
 
 if TYPE_CHECKING:
     import xarray
@@ -186,16 +187,9 @@ def regimes(posterior: "Posterior", trials: "Trials"):
 
 
 def labeled(rates: np.ndarray, trials: "Trials") -> "xarray.DataArray":
-    """Rates with named dimensions, trial and neuron ids and times in ms, and what each trial's were predicted from."""
-    import xarray
-
+    """`label_rates`, and of each trial what its rates were predicted from."""
     window = np.arange(trials.n_bins) < trials.window_bins
-    coords = {
-        "trial": trials.table["id"],
-        "time": trials.time_ms,
-        "neuron": trials.neurons["id"],
-        "saw_heldout": ("trial", trials.seen[:, window][..., trials.heldout].any((1, 2))),
-        "saw_forward": ("trial", trials.seen[:, ~window].any((1, 2))),
-    }
-    attributes = {"units": "spikes/bin", "bin_ms": trials.bin_ms}
-    return xarray.DataArray(rates, coords, ("trial", "time", "neuron"), "rates", attributes)
+    return label_rates(rates, trials).assign_coords(
+        saw_heldout=("trial", trials.seen[:, window][..., trials.heldout].any((1, 2))),
+        saw_forward=("trial", trials.seen[:, ~window].any((1, 2))),
+    )

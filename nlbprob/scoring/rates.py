@@ -94,7 +94,7 @@ def rates_to_score(
     Raises:
         InputError: as `rate_array` and `check_rates` do, and where rates say that they saw what they are to predict.
     """
-    array = rate_array(rates, trials, name, caller).astype(dtype)
+    array = rate_array(rates, trials, name, caller).astype(dtype, copy=False)
     check_rates(array, trials.counts, trials.bin_ms, trials.seen, name)
     for coordinate, spikes in (("saw_heldout", "of held-out neurons"), ("saw_forward", "of the forward window")):
         saw = getattr(rates, "coords", {}).get(coordinate)

@@ -41,10 +41,12 @@ class TrajectoryPrior(abc.ABC):
     Attributes:
         chain: of the initial state, and whatever of the steps is linear and Gaussian.
         proper: whether no site of the surrogate has a negative precision, at any parameters.
+        proposes: whether it has a `proposal`.
     """
 
     chain: Chain
     proper: ClassVar[bool] = True
+    proposes: ClassVar[bool] = False
 
     def init(self, rows: int, bins: int) -> Any:
         """The auxiliary posterior before anything is seen: a pytree of arrays [row, ...], or None."""
@@ -71,12 +73,12 @@ class TrajectoryPrior(abc.ABC):
         return None
 
     def proposal(self, sites: Sites) -> Any:
-        """Another auxiliary posterior to go on from, where `update` may be stuck; None where there is none.
+        """Another auxiliary posterior to go on from, where `update` may be stuck and the block `proposes` one.
 
         Args:
             sites: what the likelihood says about the block's state, as Gaussian potentials.
         """
-        return None
+        raise NotImplementedError
 
     def sample(self, key: Key[Array, ""], auxiliary: Any) -> dict[str, Any]:
         """Draws from the auxiliary posterior [row, ...] by name, such as the regime of each bin."""

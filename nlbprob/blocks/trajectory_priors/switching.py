@@ -30,6 +30,7 @@ class SwitchingPrior(TrajectoryPrior):
     """
 
     regimes: Regimes
+    proposes = True
 
     def init(self, rows: int, bins: int) -> Path:
         """The prior of the discrete states, of x at zero where transitions depend on x."""

@@ -206,11 +206,12 @@ def iterate_anew(
     starts are compared, where `anew` says so.
     """
     local = iterate(problem, observation, batch, local, iterations)
-    auxiliary = trajectory_prior.proposal(problem, likelihood_sites(problem, local), local.smoothed, local.held)
-    if auxiliary is None:
+    if not any(prior.proposes for prior in problem.priors):
         return local
 
     def again() -> TrajectoryPosterior:
+        sites = likelihood_sites(problem, local)
+        auxiliary = trajectory_prior.proposal(problem, sites, local.smoothed, local.held)
         other = iterate(problem, observation, batch, init(problem, local.target, None, auxiliary), iterations)
         return select(other.elbo > local.elbo, other, local)
 

@@ -62,8 +62,8 @@ def update(problem: TrialProblem, smoothed: Smoothed, auxiliary: Auxiliary) -> A
     return tuple(prior.update(block_part(smoothed, columns), posterior) for prior, columns, posterior in parts)
 
 
-def proposal(problem: TrialProblem, sites: Sites, smoothed: Smoothed, auxiliary: Auxiliary) -> Auxiliary | None:
-    """The auxiliary posteriors with those that blocks propose in their place; None where no block proposes any.
+def proposal(problem: TrialProblem, sites: Sites, smoothed: Smoothed, auxiliary: Auxiliary) -> Auxiliary:
+    """The auxiliary posteriors, with what blocks propose in place of theirs.
 
     Args:
         problem: the rows.
@@ -71,15 +71,14 @@ def proposal(problem: TrialProblem, sites: Sites, smoothed: Smoothed, auxiliary:
         smoothed: moments of the state; blocks see each other at their means.
         auxiliary: of each block, now.
     """
-    sites, found = lift(sites, problem.emission), []
-    for prior, columns in zip(problem.priors, state_slices(problem), strict=True):
-        own = sites.precision[..., columns, columns]
-        mean = smoothed.mean
-        others = apply(sites.precision, mean)[..., columns] - apply(own, mean[..., columns])
-        found.append(prior.proposal(Sites(sites.linear[..., columns] - others, own)))
-    if all(posterior is None for posterior in found):
-        return None
-    return tuple(old if new is None else new for old, new in zip(auxiliary, found, strict=True))
+    sites, found = lift(sites, problem.emission), list(auxiliary)
+    pull = sites.linear - apply(sites.precision, smoothed.mean)
+    for number, (prior, columns) in enumerate(zip(problem.priors, state_slices(problem), strict=True)):
+        if prior.proposes:
+            own = sites.precision[..., columns, columns]
+            linear = pull[..., columns] + apply(own, smoothed.mean[..., columns])
+            found[number] = prior.proposal(Sites(linear, own))
+    return tuple(found)
 
 
 def move(problem: TrialProblem, current: Auxiliary, updated: Auxiliary, size: Float[Array, " row"]) -> Auxiliary:
