@@ -7,7 +7,7 @@ import numpyro.distributions as dist
 from jax import lax, random
 from numpyro.distributions import constraints
 
-from nlbprob.numerics.gaussian import Chain, Smoothed, cholesky, solve, symmetrize
+from nlbprob.numerics.gaussian import Chain, Smoothed, cholesky, divide, symmetrize
 
 
 class LinearGaussianMarkov(dist.Distribution):
@@ -85,7 +85,7 @@ class LinearGaussianMarkov(dist.Distribution):
             A distribution with events [time, state].
         """
         mean, covariance, cross = smoothed.mean, smoothed.covariance, smoothed.cross_covariance
-        gain = solve(cholesky(covariance[..., :-1, :, :]), cross.mT).mT
+        gain = divide(cross, cholesky(covariance[..., :-1, :, :]))
         offset = mean[..., 1:, :] - jnp.einsum("...ij,...j->...i", gain, mean[..., :-1, :])
         later = covariance[..., 1:, :, :]
         noise = symmetrize(later - gain @ cross.mT)

@@ -19,6 +19,7 @@ from nlbprob.numerics.gaussian import (
     apply,
     condition,
     predict,
+    square,
     symmetrize,
     time_leading,
 )
@@ -36,13 +37,13 @@ class Element(NamedTuple):
     precision: Float[Array, "*shape state state"]
 
 
-def elements(chain: Chain, sites: Sites) -> tuple[Element, Filtered]:
-    """One element a bin, time first, and the moments of the first bin."""
+def elements(chain: Chain, sites: Sites) -> tuple[Element, Moments]:
+    """One element a bin, time first, and the moments of the first bin before its site."""
     constant, varying, (linear, precision) = time_leading(chain, sites)
     bins, *batch, state = linear.shape
     mean = jnp.broadcast_to(chain.initial_mean, (*batch, state))
     covariance = jnp.broadcast_to(chain.initial_covariance, (*batch, state, state))
-    first_mean, first_covariance, centered, root = condition(mean, covariance, linear[0], precision[0])
+    first_mean, first_root, *_ = condition(mean, covariance, linear[0], precision[0])
 
     def per_bin(
         fixed: Float[Array, "..."] | None, moving: Float[Array, "..."] | None, rank: int
@@ -57,7 +58,8 @@ def elements(chain: Chain, sites: Sites) -> tuple[Element, Filtered]:
 
     transition, offset, noise = (per_bin(f, m, rank) for f, m, rank in zip(constant, varying, (2, 1, 2), strict=True))
     h, j = linear[1:], precision[1:]
-    gained, gained_covariance, *_ = condition(offset, noise, h, j)
+    gained, gained_root, *_ = condition(offset, noise, h, j)
+    first_covariance, gained_covariance = (square(root) for root in (first_root, gained_root))
     kept = jnp.eye(state, dtype=h.dtype) - gained_covariance @ j
     seen_precision = symmetrize(j @ kept)
     seen_linear = apply(kept.mT, h) - apply(seen_precision, offset)
@@ -71,7 +73,7 @@ def elements(chain: Chain, sites: Sites) -> tuple[Element, Filtered]:
         symmetrize(transition.mT @ seen_precision @ transition),
     )
     joined = Element(*(jnp.concatenate([a[None], b]) for a, b in zip(first_bin, later_bins, strict=True)))
-    return joined, Filtered(mean, covariance, root, first_mean, first_covariance, centered)
+    return joined, (mean, covariance)
 
 
 def combine(early: Element, late: Element) -> Element:
@@ -100,16 +102,15 @@ def filter(chain: Chain, sites: Sites) -> Filtered:
     mean = jnp.moveaxis(scanned.offset, 0, axis)
     covariance = jnp.moveaxis(scanned.covariance, 0, axis)
     ahead = predict(mean[..., :-1, :], covariance[..., :-1, :, :], chain.transition, chain.offset, chain.noise)
-    first_bin = (first.predicted_mean, first.predicted_covariance)
-    predicted = [jnp.concatenate([jnp.expand_dims(a, axis), b], axis) for a, b in zip(first_bin, ahead, strict=True)]
-    _, _, centered, root = condition(predicted[0], predicted[1], sites.linear, sites.precision)
-    return Filtered._make((*predicted, root, mean, covariance, centered))
+    predicted = [jnp.concatenate([jnp.expand_dims(a, axis), b], axis) for a, b in zip(first, ahead, strict=True)]
+    _, root, centered, predicted_root = condition(predicted[0], predicted[1], sites.linear, sites.precision)
+    return Filtered(predicted[0], predicted_root, mean, root, centered)
 
 
 def backward_pass(
     last: Moments, steps: BackwardSteps
 ) -> tuple[Float[Array, "*steps state"], Float[Array, "*steps state state"]]:
-    """The backward recursion of `nlbprob.numerics.kalman.backward_pass`, in parallel over time."""
+    """The backward recursion m_t = G_t m_{t+1} + g_t, P_t = G_t P_{t+1} G_t' + R_t, in parallel over time."""
 
     def compose(late: BackwardSteps, early: BackwardSteps) -> BackwardSteps:
         gain, shift, residual = early

@@ -8,7 +8,6 @@ a time axis, or neither.
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Shaped
@@ -62,15 +61,14 @@ class Sites(NamedTuple):
 class Filtered(NamedTuple):
     """Moments of x_t given the sites up to t-1 (`predicted_*`) and up to t.
 
-    `predicted_root` is the Cholesky factor of the predicted covariance. `centered` is each bin's log normaliser less
-    the site's own value at the predicted mean, h'm - 1/2 m'Jm.
+    `predicted_root` is the Cholesky factor of the predicted covariance; `root` is a square root R of the covariance
+    R R'. `centered` is each bin's log normaliser less the site's own value at the predicted mean, h'm - 1/2 m'Jm.
     """
 
     predicted_mean: Float[Array, "*batch time state"]
-    predicted_covariance: Float[Array, "*batch time state state"]
     predicted_root: Float[Array, "*batch time state state"]
     mean: Float[Array, "*batch time state"]
-    covariance: Float[Array, "*batch time state state"]
+    root: Float[Array, "*batch time state state"]
     centered: Float[Array, "*batch time"]
 
 
@@ -100,6 +98,11 @@ def symmetrize(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]
     return 0.5 * (matrix + matrix.mT)
 
 
+def square(root: Float[Array, "*batch n m"]) -> Float[Array, "*batch n n"]:
+    """R R'."""
+    return root @ root.mT
+
+
 def cholesky(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
     """Cholesky factor of a covariance, after adding to each variance a few units of its own rounding error.
 
@@ -116,11 +119,14 @@ def cholesky(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
     return jnp.where(varies, scale, 0.0)[..., None] * root
 
 
-def solve(root: Float[Array, "*batch n n"], right: Float[Array, "*batch n m"]) -> Float[Array, "*batch n m"]:
-    """P^-1 right from `cholesky(P)`, with zeros in the rows of states without variance."""
-    varies = jnp.diagonal(root, axis1=-2, axis2=-1)[..., None] > 0
-    root = root + jnp.where(varies, 0.0, jnp.eye(root.shape[-1], dtype=root.dtype))
-    return jax.scipy.linalg.cho_solve((root, True), jnp.where(varies, right, 0.0))
+def divide(left: Float[Array, "*batch m n"], root: Float[Array, "*batch n n"]) -> Float[Array, "*batch m n"]:
+    """left P^-1 from `cholesky(P)`, with zeros in the columns of states without variance."""
+    varies = jnp.diagonal(root, axis1=-2, axis2=-1) > 0
+    root = root + jnp.where(varies, 0.0, 1.0)[..., None] * jnp.eye(root.shape[-1], dtype=root.dtype)
+    half = lax.linalg.triangular_solve(
+        root, jnp.where(varies[..., None, :], left, 0.0), left_side=False, lower=True, transpose_a=True
+    )
+    return lax.linalg.triangular_solve(root, half, left_side=False, lower=True)
 
 
 def condition(
@@ -134,21 +140,22 @@ def condition(
     Float[Array, "*batch"],
     Float[Array, "*batch state state"],
 ]:
-    """Multiply N(mean, covariance) by one site: mean and covariance of the product, its centred log normaliser, and L.
+    """Multiply N(mean, covariance) by one site: mean of the product, a root of its covariance, its log normaliser
+    (centred), and L.
 
-    With P = LL' and M = I + L'JL: covariance L M^-1 L', mean m + L M^-1 L'(h - Jm), and
-    log Z = [h'm - 1/2 m'Jm] + 1/2 |M^-1/2 L'(h - Jm)|^2 - 1/2 log|M|, of which the bracket is left out.
+    With P = LL' and M = I + L'JL = NN': covariance R R' of R = L N^-T, mean m + R R'(h - Jm), and
+    log Z = [h'm - 1/2 m'Jm] + 1/2 |R'(h - Jm)|^2 - 1/2 log|M|, of which the bracket is left out.
     M >= I, so this is stable however strong the site.
     """
     root = cholesky(covariance)
-    inner = jnp.eye(mean.shape[-1], dtype=mean.dtype) + symmetrize(root.mT @ precision @ root)
-    inner_root = jnp.linalg.cholesky(inner)
-    half = lax.linalg.triangular_solve(inner_root, root.mT, left_side=True, lower=True)
-    gap = linear - jnp.einsum("...ij,...j->...i", precision, mean)
-    step = jnp.einsum("...ij,...j->...i", half, gap)
+    # Products with a transposed left factor are slow on CPU; behind the barrier its transpose is an array.
+    transposed = lax.optimization_barrier(root.mT)
+    inner = jnp.eye(mean.shape[-1], dtype=mean.dtype) + symmetrize(transposed @ (precision @ root))
+    inner_root = jnp.linalg.cholesky(inner, symmetrize_input=False)
+    updated = lax.linalg.triangular_solve(inner_root, root, left_side=False, lower=True, transpose_a=True)
+    step = apply(updated.mT, linear - apply(precision, mean))
     log_determinant = jnp.sum(jnp.log(jnp.diagonal(inner_root, axis1=-2, axis2=-1)), -1)
-    centered = 0.5 * jnp.sum(step**2, -1) - log_determinant
-    return mean + jnp.einsum("...ij,...i->...j", half, step), half.mT @ half, centered, root
+    return mean + apply(updated, step), updated, 0.5 * jnp.sum(step**2, -1) - log_determinant, root
 
 
 def predict(
@@ -159,10 +166,7 @@ def predict(
     noise: Float[Array, "... state state"],
 ) -> Moments:
     """Moments of A x + b + N(0, Q) for x ~ N(mean, covariance)."""
-    return (
-        jnp.einsum("...ij,...j->...i", transition, mean) + offset,
-        symmetrize(transition @ covariance @ transition.mT + noise),
-    )
+    return apply(transition, mean) + offset, symmetrize(transition @ covariance @ transition.mT + noise)
 
 
 def apply(matrix: Float[Array, "... n m"], vector: Float[Array, "... m"]) -> Float[Array, "... n"]:

@@ -14,7 +14,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from nlbprob.numerics import hmm
-from nlbprob.numerics.gaussian import Chain, Moments, Sites, apply, condition, predict, symmetrize
+from nlbprob.numerics.gaussian import Chain, Moments, Sites, apply, condition, predict, square, symmetrize
 from nlbprob.numerics.hmm import Path
 
 #: log p(to | from) [row, from, to], or [from, to], given the moments of the state in each regime.
@@ -42,7 +42,8 @@ def find_path(chain: Chain, initial: Float[Array, " regime"], transitions: Trans
         sites.linear[:, 0],
         sites.precision[:, 0],
     )
-    mean, covariance = (jnp.broadcast_to(a[:, None], (rows, regimes, *a.shape[1:])) for a in first[:2])
+    moments = first[0], square(first[1])
+    mean, covariance = (jnp.broadcast_to(a[:, None], (rows, regimes, *a.shape[1:])) for a in moments)
 
     def advance(carry: Carry, site: Site) -> tuple[Carry, tuple[Array, Array]]:
         (mean, covariance), log_weights = carry
@@ -53,9 +54,9 @@ def find_path(chain: Chain, initial: Float[Array, " regime"], transitions: Trans
             *mixed(mean, covariance, jax.nn.softmax(joint, -2)), chain.transition, chain.offset, chain.noise
         )
         linear, precision = (jnp.broadcast_to(a[:, None], like.shape) for a, like in zip(site, moved, strict=True))
-        mean, covariance, centered, _ = condition(*moved, linear, precision)
+        mean, root, centered, _ = condition(*moved, linear, precision)
         evidence = centered + jnp.sum((linear - 0.5 * apply(precision, moved[0])) * moved[0], -1)
-        return ((mean, covariance), jax.nn.log_softmax(ahead + evidence)), (evidence, logs)
+        return ((mean, square(root)), jax.nn.log_softmax(ahead + evidence)), (evidence, logs)
 
     later = (jnp.moveaxis(sites.linear, 1, 0)[1:], jnp.moveaxis(sites.precision, 1, 0)[1:])
     start = jnp.broadcast_to(initial, (rows, regimes))

@@ -6,6 +6,8 @@ in forms that are positive definite by construction (Joseph's in the smoother, a
 which float32 needs.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -23,9 +25,9 @@ from nlbprob.numerics.gaussian import (
     apply,
     cholesky,
     condition,
+    divide,
     merge,
-    predict,
-    solve,
+    square,
     symmetrize,
     time_leading,
 )
@@ -51,8 +53,11 @@ def filter(chain: Chain, sites: Sites, parallel: bool | None = None) -> Filtered
         moments: Moments, inputs: tuple[Moments, StepArrays]
     ) -> tuple[Moments, tuple[Float[Array, "..."], ...]]:
         site, step = inputs
-        mean, covariance, centered, root = condition(*moments, *site)
-        return predict(mean, covariance, *merge(constant, step)), (*moments, root, mean, covariance, centered)
+        mean, root, centered, predicted_root = condition(*moments, *site)
+        transition, offset, noise = merge(constant, step)
+        spread = transition @ root
+        ahead = apply(transition, mean) + offset, symmetrize(square(spread) + noise)
+        return ahead, (moments[0], predicted_root, mean, root, centered)
 
     padded = jax.tree.map(lambda a: jnp.concatenate([a, a[-1:]]) if len(a) else jnp.zeros((1, *a.shape[1:])), varying)
     _, out = lax.scan(advance, first, ((linear, precision), padded))
@@ -62,38 +67,65 @@ def filter(chain: Chain, sites: Sites, parallel: bool | None = None) -> Filtered
 def smooth(chain: Chain, sites: Sites, filtered: Filtered, parallel: bool | None = None) -> Smoothed:
     """Backward pass: the moments given all sites and KL(posterior || chain) of each trial.
 
-    With G_t = P_t A' (A P_t A' + Q)^-1, the smoothed covariance is G_t P_{t+1} G_t' + (I - G_t A) P_t (I - G_t A)' +
-    G_t Q G_t'. The divergence, E_q[sites] - log Z, is summed from terms centred on the predicted means, so that
-    float32 keeps its digits.
+    With G_t = P_t A' (A P_t A' + Q)^-1, the smoothed covariance is G_t (P_{t+1} + Q) G_t' + (I - G_t A) P_t (I - G_t
+    A)'. The divergence, E_q[sites] - log Z, is summed from terms centred on the predicted means, so that float32 keeps
+    its digits.
     """
     axis = filtered.mean.ndim - 2
-    gain, shift, residual = backward(chain, filtered)
-    last = (filtered.mean[..., -1, :], filtered.covariance[..., -1, :, :])
-    steps = (jnp.moveaxis(gain, axis, 0), jnp.moveaxis(shift, axis, 0), jnp.moveaxis(residual, axis, 0))
-    moments = associative.backward_pass(last, steps) if in_parallel(parallel) else backward_pass(last, steps)
-    smoothed_mean, smoothed_covariance = (
-        jnp.concatenate([jnp.moveaxis(a, 0, axis), jnp.expand_dims(end, axis)], axis)
-        for a, end in zip(moments, last, strict=True)
+    last = (filtered.mean[..., -1, :], square(filtered.root[..., -1, :, :]))
+    if in_parallel(parallel):
+        gain, shift, residual = (jnp.moveaxis(a, axis, 0) for a in backward(chain, filtered))
+        mean, covariance = associative.backward_pass(last, (gain, shift, residual))
+    else:
+        mean, covariance, gain = backward_pass(chain, sites, filtered, last)
+    gain, mean, covariance = (jnp.moveaxis(a, 0, axis) for a in (gain, mean, covariance))
+    mean, covariance = (
+        jnp.concatenate([a, jnp.expand_dims(end, axis)], axis) for a, end in zip((mean, covariance), last, strict=True)
     )
-    cross_covariance = smoothed_covariance[..., 1:, :, :] @ gain.mT
-    return Smoothed(
-        smoothed_mean,
-        smoothed_covariance,
-        cross_covariance,
-        divergence(sites, filtered, smoothed_mean, smoothed_covariance),
-        gain,
-    )
+    cross_covariance = covariance[..., 1:, :, :] @ gain.mT
+    return Smoothed(mean, covariance, cross_covariance, divergence(sites, filtered, mean, covariance), gain)
+
+
+def backward_pass(
+    chain: Chain, sites: Sites, filtered: Filtered, last: Moments
+) -> tuple[Float[Array, "*steps state"], Float[Array, "*steps state state"], Float[Array, "*steps state state"]]:
+    """Mean, covariance and gain of every bin but the last, in sequence from the moments of the last bin, time first.
+
+    All that a step needs is made within it: on CPU arrays of one bin stay in the cache, those of all bins do not.
+    """
+    axis = filtered.mean.ndim - 2
+    constant, varying, _ = time_leading(chain, sites)
+    now = tuple(jnp.moveaxis(a, axis, 0)[:-1] for a in (filtered.mean, filtered.root))
+    ahead = tuple(jnp.moveaxis(a, axis, 0)[1:] for a in (filtered.predicted_mean, filtered.predicted_root))
+
+    def step(later: Moments, inputs: Any) -> tuple[Moments, tuple[Float[Array, "..."], ...]]:
+        (mean, root), (ahead_mean, ahead_root), varying = inputs
+        transition, _, noise = merge(constant, varying)
+        gain, reduced = step_back(transition, root, ahead_root)
+        covariance = symmetrize(gain @ (later[1] + noise) @ gain.mT + square(reduced))
+        moments = (mean + apply(gain, later[0] - ahead_mean), covariance)
+        return moments, (*moments, gain)
+
+    return lax.scan(step, last, (now, ahead, varying), reverse=True)[1]
+
+
+def step_back(
+    transition: Float[Array, "... state state"],
+    root: Float[Array, "*steps state state"],
+    ahead_root: Float[Array, "*steps state state"],
+) -> tuple[Float[Array, "*steps state state"], Float[Array, "*steps state state"]]:
+    """The gain G of a step back, and (I - G A) R, from roots R of the filtered and of the next predicted covariance."""
+    spread = transition @ root
+    gain = divide(root @ spread.mT, ahead_root)
+    return gain, root - gain @ spread
 
 
 def backward(chain: Chain, filtered: Filtered) -> BackwardSteps:
     """Gain G, shift g and covariance R of every step back, p(x_t | x_{t+1}, sites up to t) = N(G x_{t+1} + g, R)."""
-    mean, covariance = filtered.mean[..., :-1, :], filtered.covariance[..., :-1, :, :]
-    ahead_mean, ahead_root = filtered.predicted_mean[..., 1:, :], filtered.predicted_root[..., 1:, :, :]
-    transition = chain.transition
-    gain = solve(ahead_root, transition @ covariance).mT
-    reduction = jnp.eye(mean.shape[-1], dtype=mean.dtype) - gain @ transition
-    residual = symmetrize(reduction @ covariance @ reduction.mT + gain @ chain.noise @ gain.mT)
-    return gain, mean - apply(gain, ahead_mean), residual
+    mean, root = filtered.mean[..., :-1, :], filtered.root[..., :-1, :, :]
+    gain, reduced = step_back(chain.transition, root, filtered.predicted_root[..., 1:, :, :])
+    residual = symmetrize(square(reduced) + gain @ chain.noise @ gain.mT)
+    return gain, mean - apply(gain, filtered.predicted_mean[..., 1:, :]), residual
 
 
 def sample(key: Key[Array, ""], chain: Chain, filtered: Filtered) -> Float[Array, "*batch time state"]:
@@ -101,7 +133,7 @@ def sample(key: Key[Array, ""], chain: Chain, filtered: Filtered) -> Float[Array
     gain, shift, residual = backward(chain, filtered)
     axis = filtered.mean.ndim - 2
     normal = jax.random.normal(key, filtered.mean.shape, filtered.mean.dtype)
-    last = filtered.mean[..., -1, :] + apply(cholesky(filtered.covariance[..., -1, :, :]), normal[..., -1, :])
+    last = filtered.mean[..., -1, :] + apply(filtered.root[..., -1, :, :], normal[..., -1, :])
     moved = shift + apply(cholesky(residual), normal[..., :-1, :])
 
     def step(
@@ -114,22 +146,6 @@ def sample(key: Key[Array, ""], chain: Chain, filtered: Filtered) -> Float[Array
 
     _, earlier = lax.scan(step, last, (jnp.moveaxis(gain, axis, 0), jnp.moveaxis(moved, axis, 0)), reverse=True)
     return jnp.concatenate([jnp.moveaxis(earlier, 0, axis), jnp.expand_dims(last, axis)], axis)
-
-
-def backward_pass(
-    last: Moments, steps: BackwardSteps
-) -> tuple[Float[Array, "*steps state"], Float[Array, "*steps state state"]]:
-    """Backward recursion, in sequence: m_t = G_t m_{t+1} + g_t, P_t = G_t P_{t+1} G_t' + R_t, from the moments of
-    the last bin.
-    """
-
-    def step(later: Moments, inputs: BackwardSteps) -> tuple[Moments, Moments]:
-        gain, shift, residual = inputs
-        mean = apply(gain, later[0]) + shift
-        covariance = symmetrize(gain @ later[1] @ gain.mT + residual)
-        return (mean, covariance), (mean, covariance)
-
-    return lax.scan(step, last, steps, reverse=True)[1]
 
 
 def later_response(

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nlbprob.blocks.lds import SLOWEST_DECAY_TRIALS
-from nlbprob.infer.em.convergence import TOLERANCE, level
+from nlbprob.infer.em.convergence import STILL_ITERATIONS, TOLERANCE, level
 from nlbprob.numerics.matrices import average_second_moment
 
 if TYPE_CHECKING:
@@ -68,8 +68,10 @@ def em(posterior: "FittedModel") -> Iterator[Finding]:
     rise, last = bounds[-1] - bounds[0], bounds[-1] - bounds[-2] if count > 1 else np.inf
     hides = "heldout_bits" in posterior.config  # its bounds are of what is not hidden
     ended = bounds[-1] if hides else posterior.config.get("em_elbo", bounds[-1])  # a last step may be taken back
-    fall = bounds.max() - ended
-    if count > 1 and fall > max(TOLERANCE["closed"] * abs(rise), LEAST_NATS):
+    fall, settled = bounds.max() - ended, posterior.config.get("em_settled", level(bounds, "closed"))
+    least = max(TOLERANCE["closed"] * abs(rise), LEAST_NATS)
+    fell, falling = count > 1 and fall > least, bounds[-STILL_ITERATIONS - 1 :].max() - ended > least
+    if fell and (falling or not settled):
         yield Finding(False, f"EM's bound ended {fall:.3g} nats below its highest: try another seed or float64.")
     elif bits := posterior.config.get("heldout_bits"):
         yield Finding(
@@ -77,8 +79,9 @@ def em(posterior: "FittedModel") -> Iterator[Finding]:
             f"EM predicted the hidden counts best, at {max(bits):.3f} bits/spike, in iteration "
             f"{1 + int(np.argmax(bits))} of {count}, and went back to it.",
         )
-    elif posterior.config.get("em_settled", level(bounds, "closed")):
-        yield Finding(True, f"EM converged after {count} iterations{largest_move(posterior)}.")
+    elif settled:
+        priors = f"; its bound, which leaves out the priors, had been {fall:.3g} nats higher" if fell else ""
+        yield Finding(True, f"EM converged after {count} iterations{largest_move(posterior)}{priors}.")
     elif count < limit:
         yield Finding(False, f"EM was interrupted after {count} of {limit} iterations: continue with init=posterior.")
     else:

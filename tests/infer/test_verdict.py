@@ -42,6 +42,12 @@ def test_a_last_step_that_was_taken_back_is_no_fall(fitted):
     assert told(fitted, em=np.append(RISING, -90.0), em_elbo=float(RISING[-1])).startswith("Converged.")
 
 
+def test_priors_may_lower_the_bound_of_a_fit_that_is_settled(fitted):
+    words = told(fitted, em=np.concatenate([RISING, np.linspace(-3.4, -9.0, 20), np.full(5, -9.0)]))
+    assert words.startswith("Converged. EM converged after 55 iterations; its bound, which leaves out the priors, had")
+    assert "5.67 nats higher" in words
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
