@@ -106,7 +106,8 @@ def backward_pass(
         moments = (mean + apply(gain, later[0] - ahead_mean), covariance)
         return moments, (*moments, gain)
 
-    return lax.scan(step, last, (now, ahead, varying), reverse=True)[1]
+    mean, covariance, gain = lax.scan(step, last, (now, ahead, varying), reverse=True)[1]
+    return mean, covariance, gain
 
 
 def step_back(
