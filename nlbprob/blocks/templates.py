@@ -62,6 +62,9 @@ class Templates(Block):
             blocks of a `Model`.
         smoothness_ms: lengthscale of the Matern 5/2 process in ms.
         highest_hz: highest frequency of the cosines in Hz.
+        temperature: p(k | spikes) of a trial is proportional to weights_k exp(bound_k / temperature) where trials are
+            predicted and components told; fits do not depend on it. A trial's many bins and neurons count as
+            independent given its component, so that where they are not 1 makes labels too certain.
         name: prefix of its sites.
         priors: another Dirichlet for "weights" and another Normal for "coefficients".
 
@@ -75,6 +78,7 @@ class Templates(Block):
     on: str | None = None
     smoothness_ms: float = 120.0
     highest_hz: float = 8.0
+    temperature: float = 1.0
     name: str = "templates"
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
 
@@ -89,7 +93,7 @@ class Templates(Block):
         for field in ("components", "dim"):
             if (value := getattr(self, field)) is not None:
                 self.set_fields(**{field: whole_number(value, "Templates", field, 1)})
-        for field in ("smoothness_ms", "highest_hz"):
+        for field in ("smoothness_ms", "highest_hz", "temperature"):
             self.set_fields(**{field: real_number(getattr(self, field), "Templates", field, above=0)})
         instance_of(self.on, str | None, "Templates", "on", "the name of a latent block, such as on='lds'")
         if self.on is not None and self.dim is not None:

@@ -11,7 +11,7 @@ from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories.marginals import Marginals, infer
-from nlbprob.infer.trajectories.problem import combined
+from nlbprob.infer.trajectories.problem import predicted_responsibility
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics.gaussian import until
 from nlbprob.posterior.embed import embedded
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def first_states(model: Model, theta: Parameters, batch: Batch) -> Marginals:
     """Moments of the state, in the place of latents, in the first bin alone."""
     _, _, local = infer(model, theta, batch)
-    _, responsibility = combined(theta, local.elbo)
+    responsibility = predicted_responsibility(model, theta, local.elbo)
     return Marginals(local.smoothed.mean[:, :1], local.smoothed.covariance[:, :1], responsibility)
 
 

@@ -12,6 +12,7 @@ from nlbprob.infer.em.steps import EM, e_step
 from nlbprob.infer.parameters.sites import parameters_at
 from nlbprob.infer.runtime.batch import chunks
 from nlbprob.infer.start.initial import initial_guess, site_values
+from nlbprob.model import Parameters
 from tests.infer.conftest import problem
 from tests.infer.test_local import seen_design
 from tests.numerics import oracles
@@ -70,3 +71,18 @@ def test_a_step_leads_to_the_best_shift_of_gaussian_counts(double):
     baseline, zero = given.offset, jnp.zeros(len(given.offset))
     step = shift.step(statistics, baseline, loadings, zero, zero)
     np.testing.assert_allclose(information @ step, 1e-3 * slope, rtol=1e-3)
+
+
+def test_what_a_step_of_the_readout_holds_of_a_shift_is_found():
+    rng = np.random.default_rng(0)
+    loadings, by = jnp.asarray(rng.standard_normal((20, 3))), jnp.asarray([0.3, -0.1, 0.2])
+    before = Parameters((), loadings, jnp.zeros(20), {})
+    mean, weight = rng.standard_normal((20, 3)), rng.uniform(1.0, 3.0, 20)
+    design = np.concatenate([np.ones((20, 1)), mean], 1)
+    curvature = jnp.asarray(weight[:, None, None] * (design[:, :, None] * design[:, None, :]))
+    turned = jnp.asarray(0.1 * rng.standard_normal((20, 3)))  # its mean effect on the predictors is taken back
+    baseline = loadings @ by - jnp.sum(turned * mean, 1)
+    after = before._replace(baseline=baseline, loadings=loadings + turned)
+    np.testing.assert_allclose(shift.within(before, after, curvature), by, rtol=1e-3)
+    still = shift.within(before, after, curvature, [slice(0, 1)])
+    assert still[0] == 0

@@ -61,6 +61,12 @@ def fallen(bounds: Sequence[float] | Float[np.ndarray, " step"]) -> bool:
     return len(bounds) > 0 and bool(bounds[-1] < max(bounds) - LEAST_RISE)
 
 
+def falls(bounds: Sequence[float] | Float[np.ndarray, " step"]) -> int:
+    """In how many iterations the bound was clearly below its highest so far."""
+    bounds = np.asarray(bounds, float)
+    return int((bounds < np.maximum.accumulate(bounds) - LEAST_RISE).sum())
+
+
 @program("em")
 def movement(
     em: "EM", before: dict[str, Any], after: dict[str, Any], deviations: dict[str, Array]

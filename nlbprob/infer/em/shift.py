@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from nlbprob.infer.trajectories import cvi
 from nlbprob.infer.trajectories.problem import SiteState, TrialProblem
+from nlbprob.model import Parameters
 from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed, apply, symmetrize
 
@@ -69,13 +70,40 @@ def step(
     """
     slope = statistics.slope - loadings.T @ (precision * (baseline - location))
     curvature = statistics.information + (loadings.T * precision) @ loadings
+    change = solved(curvature, slope, still)
+    return change * jnp.minimum(1.0, LONGEST / jnp.maximum(jnp.abs(change).max(), 1e-30))
+
+
+def within(
+    before: Parameters, after: Parameters, curvature: Float[Array, "neuron width width"], still: Sequence[slice] = ()
+) -> Float[Array, " latent"]:
+    """The shift b that a step of the readout holds already: the C b nearest to how far it moves mean predictors.
+
+    A step in b goes all the way along these directions, that of the readout a part of it: both together would go too
+    far, and with the dynamics' own step EM would swing about its optimum.
+
+    Args:
+        before: parameters before the step.
+        after: parameters with its baselines and loadings.
+        curvature: of each neuron's expected log likelihood and prior in (d, c).
+        still: latents that are not shifted.
+    """
+    baseline, loadings = after.baseline - before.baseline, after.loadings - before.loadings
+    change = jnp.sum(curvature[:, 0] * jnp.concatenate([baseline[:, None], loadings], 1), 1)
+    slope, information = before.loadings.T @ change, (before.loadings.T * curvature[:, 0, 0]) @ before.loadings
+    return solved(information, slope, still)
+
+
+def solved(
+    information: Float[Array, "latent latent"], slope: Float[Array, " latent"], still: Sequence[slice]
+) -> Float[Array, " latent"]:
+    """information^-1 slope with a small ridge, zero in latents that are not shifted and where it is not finite."""
     for columns in still:
         slope = slope.at[columns].set(0.0)
-        curvature = curvature.at[columns].set(0.0).at[:, columns].set(0.0)
-    scale = 1e-4 * jnp.maximum(jnp.trace(curvature) / curvature.shape[0], 1e-6)
-    change = jnp.linalg.solve(curvature + scale * jnp.eye(curvature.shape[0], dtype=curvature.dtype), slope)
-    change = jnp.where(jnp.isfinite(change).all(), change, 0.0)
-    return change * jnp.minimum(1.0, LONGEST / jnp.maximum(jnp.abs(change).max(), 1e-30))
+        information = information.at[columns].set(0.0).at[:, columns].set(0.0)
+    scale = 1e-4 * jnp.maximum(jnp.trace(information) / information.shape[0], 1e-6)
+    change = jnp.linalg.solve(information + scale * jnp.eye(information.shape[0], dtype=information.dtype), slope)
+    return jnp.where(jnp.isfinite(change).all(), change, 0.0)
 
 
 def moved(state: SiteState, by: Float[Array, " latent"], basis: Float[Array, "latent latent"]) -> SiteState:

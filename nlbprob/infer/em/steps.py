@@ -211,7 +211,8 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
         by = jnp.where(fell, 0.0, shift.step(shifts, theta.baseline, theta.loadings, location, precision, still))
         before = theta
         theta, curvature = maximize.readout(model, theta, data, marginals, penalty)
-        theta = theta._replace(baseline=theta.baseline + before.loadings @ by)
+        left = by - shift.within(before, theta, curvature, still)
+        theta = theta._replace(baseline=theta.baseline + before.loadings @ left)
         values |= unless(fell, values, model.readout.maximize(theta.loadings, curvature, values))
         if memory is not None:
             theta, chains, memory = extrapolated(em, memory, total, (before, theta), curvature, elbo)

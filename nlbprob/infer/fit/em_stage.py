@@ -24,6 +24,9 @@ from nlbprob.infer.vi import widths as information
 #: Discrete states are looked for anew in one of so many iterations of EM.
 ANEW_EVERY = 5
 
+#: Natural-gradient steps that are added for good, one for so many falls of the bound.
+MORE_STEPS, FALLS = 2, 2
+
 #: (stage, iteration, elbos, heldout_bits) -> the step's FitInfo.
 MakeInfo = Callable[..., FitInfo]
 
@@ -128,12 +131,14 @@ def em_step(setup: Setup, state: FitState, make_info: MakeInfo, meanwhile: Calla
 
 
 def later_steps(setup: Setup, state: FitState, seed: int) -> int:
-    """Natural-gradient steps in an iteration: one more where a step of accelerated EM went too far.
+    """Natural-gradient steps in an iteration: one more where a step of accelerated EM went too far, or often did.
 
     Sites are then behind the parameters, and a bound with them is too low to tell a good step from a bad one.
     """
+    if not setup.em.accelerated:
+        return LATER_STEPS
     bounds = [info.elbo for info in state.of_stage("em", seed)]
-    return LATER_STEPS + (setup.em.accelerated and convergence.fallen(bounds))
+    return LATER_STEPS + convergence.fallen(bounds) + min(MORE_STEPS, convergence.falls(bounds) // FALLS)
 
 
 def bits_of(state: FitState, seed: int) -> list[float]:

@@ -10,7 +10,13 @@ from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import cvi
 from nlbprob.infer.trajectories.marginals import COLD_STEPS, Marginals
-from nlbprob.infer.trajectories.problem import TrialProblem, combined, joined, latent_moments, trial_problem
+from nlbprob.infer.trajectories.problem import (
+    TrialProblem,
+    joined,
+    latent_moments,
+    predicted_responsibility,
+    trial_problem,
+)
 from nlbprob.model import Model, Parameters
 from nlbprob.numerics import gaussian
 from nlbprob.numerics.gaussian import Chain
@@ -70,7 +76,7 @@ def filtered_marginals(model: Model, theta: Parameters, batch: Batch) -> Margina
     inputs = (leading(repeated.counts), leading(repeated.seen), offset, shift, emission, steps)
     _, (mean, covariance, evidence) = jax.lax.scan(advance, first, inputs)
     mean, covariance = jnp.moveaxis(mean, 0, 1), jnp.moveaxis(covariance, 0, 1)
-    responsibility = jax.vmap(lambda bounds: combined(theta, bounds)[1], out_axes=1)(evidence)
+    responsibility = jax.vmap(lambda bounds: predicted_responsibility(model, theta, bounds), out_axes=1)(evidence)
     return Marginals(*latent_moments(problem, mean, covariance), responsibility)
 
 

@@ -9,7 +9,13 @@ from nlbprob.blocks.observations import Observation
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import cvi, likelihood
-from nlbprob.infer.trajectories.problem import Auxiliary, TrialProblem, combined, latent_moments, trial_problem
+from nlbprob.infer.trajectories.problem import (
+    Auxiliary,
+    TrialProblem,
+    latent_moments,
+    predicted_responsibility,
+    trial_problem,
+)
 from nlbprob.model import Model, Parameters
 
 #: Natural-gradient steps for a trial that starts from its prior; each stops by itself, most after about ten.
@@ -39,7 +45,7 @@ def infer(model: Model, theta: Parameters, batch: Batch) -> tuple[TrialProblem, 
 def smoothed_marginals(model: Model, theta: Parameters, batch: Batch) -> Marginals:
     """Marginals of the latents given everything seen."""
     problem, _, local = infer(model, theta, batch)
-    _, responsibility = combined(theta, local.elbo)
+    responsibility = predicted_responsibility(model, theta, local.elbo)
     moments = latent_moments(problem, local.smoothed.mean, local.smoothed.covariance)
     return Marginals(*moments, responsibility, local.auxiliary)
 

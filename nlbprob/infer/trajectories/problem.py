@@ -104,6 +104,14 @@ def combined(
     return jax.nn.logsumexp(joint, 1), jax.nn.softmax(joint, 1)
 
 
+def predicted_responsibility(
+    model: Model, theta: Parameters, bounds: Float[Array, " row"]
+) -> Float[Array, "trial component"]:
+    """The responsibilities of each trial's components for predictions, see `temperature` of `Templates`."""
+    temperature = 1.0 if model.templates is None else model.templates.temperature
+    return combined(theta, bounds / temperature)[1]
+
+
 def lift(sites: Sites, emission: Float[Array, "*time latent state"] | None) -> Sites:
     """Sites on the latents as sites on the state: H'h and H'JH."""
     if emission is None:
