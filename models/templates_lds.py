@@ -13,8 +13,9 @@ def model(
     template_dim: int | None = None,  # latents of the templates; by default 0.8 sqrt(neurons), at most 10
     dim: int = 5,  # latents of the deviations, which are simpler than the templates
     smoothness_ms: float = 120.0,  # timescale of the templates
+    temperature: float = 8.0,  # the higher, the less certain a trial's template, where it is predicted
     loading_scale: float = 0.25,  # size of one latent's effect on a log rate: the effects of all latents add up
 ):
     """Poisson counts driven by templates, and by a linear dynamical system with latents of its own."""
-    templates = nlb.Templates(components, dim=template_dim, smoothness_ms=smoothness_ms)
+    templates = nlb.Templates(components, dim=template_dim, smoothness_ms=smoothness_ms, temperature=temperature)
     return nlb.Model(latents=[templates, nlb.LDS(dim)], readout=nlb.LinearReadout(loading_scale=loading_scale))

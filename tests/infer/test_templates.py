@@ -29,6 +29,26 @@ def test_a_prior_of_another_kind_is_refused():
         nlb.Templates(2, priors={"coefficients": dist.Laplace(0.0, 1.0)})
 
 
+def test_a_temperature_makes_predicted_components_less_certain_and_leaves_the_fit_as_it_is(recording):
+    train, seen = recording.split("train"), recording.hide_heldout("val").split("val")
+    posteriors = {
+        temperature: nlb.fit(
+            nlb.Model(latents=[nlb.Templates(2, dim=1, temperature=temperature), nlb.LDS(1)]), train, **SHORT
+        )
+        for temperature in (1.0, 4.0)
+    }
+    one, four = posteriors.values()
+    for name, value in one.values.items():
+        np.testing.assert_array_equal(value, four.values[name])
+    weights = np.asarray(one.centre.mixture.log_weights)
+    logs = weights + (np.log(one.components(seen).values) - weights) / 4
+    expected = np.exp(logs) / np.exp(logs).sum(1, keepdims=True)
+    np.testing.assert_allclose(four.components(seen).values, expected, rtol=1e-3, atol=1e-6)
+    assert not np.allclose(one.rates(seen), four.rates(seen), rtol=1e-3)
+    with pytest.raises(nlb.InputError, match="temperature"):
+        nlb.Templates(2, temperature=0.0)
+
+
 @pytest.mark.slow
 def test_choose_and_kfold_take_numpyro_functions(recording):
     """Sizes of the custom model are chosen, and it is compared, like any other."""
