@@ -87,7 +87,7 @@ def average_runs(
     settings = common_settings(members)
     trials = loaded(settings, progress)
     posteriors = {name: read_fit(member, trials) for name, member in members.items()}
-    learned = None if folds is None else trials.split(*settings.splits[0])
+    learned = None if folds is None else settings.learned(trials)
     committee = average(posteriors, weights, folds=folds, trials=learned, seed=seed, progress=progress)
     existing_run = reading.examine(folder)
     try:
@@ -174,7 +174,7 @@ def opened(folder: pathlib.Path, progress: bool = False) -> Opened:
     models = {}
     for name in read_weights(folder):
         model = load_model(str(folder / MEMBERS / name / "model.py"), **member_settings(folder, name).model_options)
-        models[name] = resolve_model(model, trials)
+        models[name] = resolve_model(model, settings.learned(trials))
     return Opened(config, metrics, tested, settings, trials, models, Committee.load(folder, models))
 
 
@@ -224,7 +224,7 @@ def read_fit(member: Member, trials: Any) -> Any:
     from nlbprob.functions.model import resolve_model
 
     model = load_model(str(member.folder / "model.py"), **member.settings.model_options)
-    return read_posterior(member.folder, resolve_model(model, trials))
+    return read_posterior(member.folder, resolve_model(model, member.settings.learned(trials)))
 
 
 def common_settings(members: dict[str, Member]) -> Settings:

@@ -45,7 +45,7 @@ def replicate_run(
         with staging.additions(folder, ("posterior", RECORD)) as stage:
             found = replicate(
                 run.model,
-                run.trials.split(*settings.splits[0]),
+                settings.learned(run.trials),
                 seeds=seeds,
                 halves=halves,
                 bin_ms=bin_ms,

@@ -251,7 +251,7 @@ def opened(folder: pathlib.Path, progress: bool = False) -> Opened:
     refuse_committee(folder, "this is done with single models")
     config, metrics, tested, settings, trials = results(folder, "model.py", "posterior", progress=progress)
     model = load_model(str(folder / "model.py"), **settings.model_options)
-    posterior = read_posterior(folder, resolve_model(model, trials))
+    posterior = read_posterior(folder, resolve_model(model, settings.learned(trials)))
     return Opened(config, metrics, tested, settings, trials, model, posterior)
 
 

@@ -78,6 +78,10 @@ class Settings(RunConfig):
         """The splits to fit and those to score on, as the functions of `nlbprob.scoring` take them."""
         return tuple(self.fit_on.split("+")), tuple(self.score_on.split("+"))
 
+    def learned(self, trials: "Trials") -> "Trials":
+        """Of these trials those that the model is fitted to, by which its default sizes are set."""
+        return trials.split(*self.splits[0])
+
     def load(self) -> "Trials":
         """The trials of both, read from the recording, or from several that are stitched."""
         return self.read().split(*(name for names in self.splits for name in names))

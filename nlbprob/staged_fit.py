@@ -46,7 +46,7 @@ def fit_posterior(
             meanwhile()
 
     try:
-        learned = trials.split(*settings.splits[0])
+        learned = settings.learned(trials)
         checkpoint = stage.path / CHECKPOINT if resumable else None
         running = steps(model, learned, settings.fit_config, init=init, checkpoint=checkpoint)
         watchers = [begin_others]

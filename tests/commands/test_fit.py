@@ -80,3 +80,16 @@ def test_a_stitched_run_is_scored_reported_and_compared(runs, capsys):
     assert json.loads(capsys.readouterr().out)["runs"][1]["difference"] == 0.0
     assert main(["test", first, str(runs / "all.toml")]) == 2
     assert "has no test phase" in capsys.readouterr().err
+
+
+def test_a_run_whose_sizes_follow_from_its_training_trials_is_read_again(tmp_path, monkeypatch):
+    """The trials of a run are those of both splits: default sizes are set by those of the first alone."""
+    train, _ = write_nwb(tmp_path / "data", nlb.reaches(trials=20, neurons=8, conditions=2, bin_ms=20, seed=0))
+    monkeypatch.setattr("nlbprob.blocks.sizes.of_dynamics", lambda trials: 1 + int("val" in trials.table["split"]))
+    run, options = str(tmp_path / "run"), ["--posterior", "map", "--em-iterations", "0", "--svi-steps", "0"]
+    recording = [str(train), "--bin-ms", "20", "--draws", "2", "--out", run]
+    assert main(["fit", "poisson_lds", *recording, *options]) == 0
+    assert read_posterior(tmp_path / "run").model.dim == 1
+    assert main(["report", run]) == 0
+    assert main(["average", f"a={run}", f"b={run}", "--out", str(tmp_path / "both")]) == 0
+    assert main(["report", str(tmp_path / "both")]) == 0
