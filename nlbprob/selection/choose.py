@@ -20,11 +20,13 @@ from nlbprob.model_file import load_model
 from nlbprob.scoring.bootstrap import resamples
 from nlbprob.scoring.inner import cross_validation, split_name
 from nlbprob.scoring.metrics.likelihood import TrialSums, bits, trial_sums
+from nlbprob.selection.fold_fit import FoldFit
 
 if TYPE_CHECKING:
     import xarray
 
     from nlbprob.data.trials import Trials
+    from nlbprob.posterior.posterior import Posterior
 
 RULES = ("best", "one-standard-error")
 #: Resamples of the trials from which standard errors come.
@@ -129,11 +131,13 @@ def choose(
     room = max(len(learned) for learned, _ in pairs)
     bar = Progress(len(models) * folds, progress, unit="fit", first="fitting folds")
     sums: list[list[TrialSums]] = [[] for _ in models]
+    fits = [FoldFit(trials.select(trials=held)) for _, held in pairs]
     try:
-        for (candidate, keywords, fold_sums), pair in itertools.product(
-            zip(models, candidates, sums, strict=True), pairs
+        for (candidate, keywords, fold_sums), ((learned, _), fold) in itertools.product(
+            zip(models, candidates, sums, strict=True), zip(pairs, fits, strict=True)
         ):
-            fold_sums.append(judged(candidate, trials, *pair, room, options))
+            fit = functools.partial(fit_fold, trials=trials, learned=learned, room=room, options=options)
+            fold_sums.append(judged(fold.posterior(candidate, fit), fold.held))
             bar.tick(words(keywords), f"{total(fold_sums[-1]):.4f} bits/spike")
     finally:
         bar.close()
@@ -193,10 +197,8 @@ def with_heldout(trials: "Trials", seed: int, caller: str = "choose") -> "tuple[
     return trials.replace(neurons=neurons), f"bits per spike of {count} hidden neurons (drawn, seed {seed})"
 
 
-def judged(model: Model | Callable, trials: "Trials", learned, held, room: int, options: dict[str, Any]) -> TrialSums:
-    """What the score of a fold needs: the model fitted to the trials `learned` predicts the trials `held`."""
-    posterior = fit_fold(model, trials, learned, room, options)
-    fold = trials.select(trials=held)
+def judged(posterior: "Posterior", fold: "Trials") -> TrialSums:
+    """What the score of a fold needs: its trials are predicted from their held-in neurons."""
     rates = np.asarray(posterior.rates(fold.hide_heldout()))
     predicted = np.ix_(np.arange(fold.n_trials), np.arange(fold.window_bins), fold.heldout)
     sums = trial_sums(rates[predicted], fold.counts[predicted], fold.seen[predicted])

@@ -8,6 +8,7 @@ import pytest
 import nlbprob as nlb
 from nlbprob.scoring.metrics.likelihood import bits_per_spike
 from nlbprob.selection import choose as choosing
+from nlbprob.selection.fold_fit import FoldFit
 
 
 def plane(*, dim=2, gain=1.0):
@@ -53,6 +54,32 @@ def test_every_trial_is_held_out_once_and_its_heldout_neurons_are_hidden(shown, 
             assert set(fitted.table["id"]) == set(train.table["id"]) - set(trials.table["id"])
             assert not trials.seen[..., trials.heldout].any()
             assert not trials.seen[:, trials.window_bins :].any()
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """Stands for a posterior."""
+
+    model: nlb.Model
+
+
+def test_candidates_that_differ_in_the_temperature_alone_share_their_fits(recording):
+    made, fold = [], FoldFit(recording)
+
+    def fit(model):
+        made.append(model)
+        return Fitted(model)
+
+    def candidate(dim, temperature):
+        return nlb.Model(latents=[nlb.Templates(2, dim=dim, temperature=temperature), nlb.LDS(1)])
+
+    for dim in (1, 2):
+        for temperature in (1.0, 8.0):
+            assert fold.posterior(candidate(dim, temperature), fit).model == candidate(dim, temperature)
+    assert made == [candidate(1, 1.0), candidate(2, 1.0)]
+    for _ in range(2):
+        assert fold.posterior(plane(dim=2), fit).model == plane(dim=2)
+    assert len(made) == 4
 
 
 def test_the_score_is_co_bps_of_all_trials_and_the_best_is_taken(shown, truth, recording):
