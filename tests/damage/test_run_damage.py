@@ -65,6 +65,7 @@ def verbs(folder: pathlib.Path) -> list[tuple[str, int, str, str]]:
     for words in lines:
         with (
             mock.patch("nlbprob.settings.Settings.load", return_value=None),
+            mock.patch("nlbprob.settings.Settings.learned", lambda _, trials: trials),
             mock.patch("nlbprob.functions.model.resolve_model", lambda model, _: model),
             mock.patch("nlbprob.posterior.posterior.Posterior.load", return_value=None),
             mock.patch("nlbprob.reporting.page.write_report", lambda path, **_: path.write_text("<p>report</p>")),
