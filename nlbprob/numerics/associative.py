@@ -20,6 +20,7 @@ from nlbprob.numerics.gaussian import (
     condition,
     predict,
     square,
+    step_arrays,
     symmetrize,
     time_leading,
 )
@@ -39,7 +40,7 @@ class Element(NamedTuple):
 
 def elements(chain: Chain, sites: Sites) -> tuple[Element, Moments]:
     """One element a bin, time first, and the moments of the first bin before its site."""
-    constant, varying, (linear, precision) = time_leading(chain, sites)
+    (constant, varying), (linear, precision) = step_arrays(chain), time_leading(sites)
     bins, *batch, state = linear.shape
     mean = jnp.broadcast_to(chain.initial_mean, (*batch, state))
     covariance = jnp.broadcast_to(chain.initial_covariance, (*batch, state, state))

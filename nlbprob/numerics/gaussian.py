@@ -185,10 +185,13 @@ def until(arrays: Shaped[Array, "..."], bins: int, axis: int) -> Shaped[Array, "
     return jnp.take(arrays, jnp.minimum(jnp.arange(bins), arrays.shape[axis] - 1), axis)
 
 
-def time_leading(
-    chain: Chain, sites: Sites
-) -> tuple[StepArrays, StepArrays, tuple[Float[Array, "time *batch state"], Float[Array, "time *batch state state"]]]:
-    """(constant, varying, sites): the arrays of both with the time axis first.
+def time_leading(sites: Sites) -> tuple[Float[Array, "time *batch state"], Float[Array, "time *batch state state"]]:
+    """The arrays of sites with the time axis first."""
+    return jnp.moveaxis(sites.linear, -2, 0), jnp.moveaxis(sites.precision, -3, 0)
+
+
+def step_arrays(chain: Chain) -> tuple[StepArrays, StepArrays]:
+    """(constant, varying): the arrays of a chain's steps, those that vary with the time axis first.
 
     `constant` holds the transition, offset and noise that have no time axis, `varying` those that have one; each has
     None where the other has the array.
@@ -200,10 +203,10 @@ def time_leading(
     varying: Any = tuple(
         jnp.moveaxis(array, axis, 0) if v else None for array, axis, v in zip(steps, axes, varies, strict=True)
     )
-    return constant, varying, (jnp.moveaxis(sites.linear, -2, 0), jnp.moveaxis(sites.precision, -3, 0))
+    return constant, varying
 
 
 def merge(constant: StepArrays, varying: StepArrays) -> StepValues:
-    """The transition, offset and noise of one step, from where `time_leading` put them."""
+    """The transition, offset and noise of one step, from where `step_arrays` put them."""
     step: Any = tuple(fixed if fixed is not None else moving for fixed, moving in zip(constant, varying, strict=True))
     return step

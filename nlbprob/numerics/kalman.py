@@ -28,6 +28,7 @@ from nlbprob.numerics.gaussian import (
     divide,
     merge,
     square,
+    step_arrays,
     symmetrize,
     time_leading,
 )
@@ -42,7 +43,7 @@ def filter(chain: Chain, sites: Sites, parallel: bool | None = None) -> Filtered
     """Forward pass: O(T K^3) work; depth O(T) in sequence, O(log T) in parallel (the default on accelerators)."""
     if in_parallel(parallel):
         return associative.filter(chain, sites)
-    constant, varying, (linear, precision) = time_leading(chain, sites)
+    (constant, varying), (linear, precision) = step_arrays(chain), time_leading(sites)
     batch = linear.shape[1:]
     first = (
         jnp.broadcast_to(chain.initial_mean, batch),
@@ -77,7 +78,7 @@ def smooth(chain: Chain, sites: Sites, filtered: Filtered, parallel: bool | None
         gain, shift, residual = (jnp.moveaxis(a, axis, 0) for a in backward(chain, filtered))
         mean, covariance = associative.backward_pass(last, (gain, shift, residual))
     else:
-        mean, covariance, gain = backward_pass(chain, sites, filtered, last)
+        mean, covariance, gain = backward_pass(chain, filtered, last)
     gain, mean, covariance = (jnp.moveaxis(a, 0, axis) for a in (gain, mean, covariance))
     mean, covariance = (
         jnp.concatenate([a, jnp.expand_dims(end, axis)], axis) for a, end in zip((mean, covariance), last, strict=True)
@@ -87,14 +88,14 @@ def smooth(chain: Chain, sites: Sites, filtered: Filtered, parallel: bool | None
 
 
 def backward_pass(
-    chain: Chain, sites: Sites, filtered: Filtered, last: Moments
+    chain: Chain, filtered: Filtered, last: Moments
 ) -> tuple[Float[Array, "*steps state"], Float[Array, "*steps state state"], Float[Array, "*steps state state"]]:
     """Mean, covariance and gain of every bin but the last, in sequence from the moments of the last bin, time first.
 
     All that a step needs is made within it: on CPU arrays of one bin stay in the cache, those of all bins do not.
     """
     axis = filtered.mean.ndim - 2
-    constant, varying, _ = time_leading(chain, sites)
+    constant, varying = step_arrays(chain)
     now = tuple(jnp.moveaxis(a, axis, 0)[:-1] for a in (filtered.mean, filtered.root))
     ahead = tuple(jnp.moveaxis(a, axis, 0)[1:] for a in (filtered.predicted_mean, filtered.predicted_root))
 

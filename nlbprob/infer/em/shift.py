@@ -90,19 +90,19 @@ def within(
     """
     baseline, loadings = after.baseline - before.baseline, after.loadings - before.loadings
     change = jnp.sum(curvature[:, 0] * jnp.concatenate([baseline[:, None], loadings], 1), 1)
-    slope, information = before.loadings.T @ change, (before.loadings.T * curvature[:, 0, 0]) @ before.loadings
-    return solved(information, slope, still)
+    weighted = (before.loadings.T * curvature[:, 0, 0]) @ before.loadings
+    return solved(weighted, before.loadings.T @ change, still)
 
 
 def solved(
-    information: Float[Array, "latent latent"], slope: Float[Array, " latent"], still: Sequence[slice]
+    curvature: Float[Array, "latent latent"], slope: Float[Array, " latent"], still: Sequence[slice]
 ) -> Float[Array, " latent"]:
-    """information^-1 slope with a small ridge, zero in latents that are not shifted and where it is not finite."""
+    """curvature^-1 slope with a small ridge, zero in latents that are not shifted and where it is not finite."""
     for columns in still:
         slope = slope.at[columns].set(0.0)
-        information = information.at[columns].set(0.0).at[:, columns].set(0.0)
-    scale = 1e-4 * jnp.maximum(jnp.trace(information) / information.shape[0], 1e-6)
-    change = jnp.linalg.solve(information + scale * jnp.eye(information.shape[0], dtype=information.dtype), slope)
+        curvature = curvature.at[columns].set(0.0).at[:, columns].set(0.0)
+    scale = 1e-4 * jnp.maximum(jnp.trace(curvature) / curvature.shape[0], 1e-6)
+    change = jnp.linalg.solve(curvature + scale * jnp.eye(curvature.shape[0], dtype=curvature.dtype), slope)
     return jnp.where(jnp.isfinite(change).all(), change, 0.0)
 
 
