@@ -193,7 +193,7 @@ def decays(posterior: "FittedModel") -> Iterator[Finding]:
         if slow:
             yield Finding(
                 False,
-                f"{slow} of the decay times {name} are at the slow end, over {SLOW_END * slowest:.3g} ms (some "
+                f"{slow} of the decay times {name} are at the slow end, over {SLOW_END * slowest:.0f} ms (some "
                 f"{SLOWEST_DECAY_TRIALS:g} trials): such latents hardly change within a trial; longer trials would "
                 "determine the times.",
             )
