@@ -15,7 +15,7 @@ from nlbprob.plot.plates import plates
 from nlbprob.plot.readout import loadings, loadings_by_area, loadings_of_latent
 from nlbprob.plot.spikes import rasters
 from nlbprob.plot.subspaces import subspace_angles
-from nlbprob.plot.switching import regimes
+from nlbprob.plot.switching import regimes, switching
 
 __all__ = [
     "contributions",
@@ -33,6 +33,7 @@ __all__ = [
     "rasters",
     "regimes",
     "subspace_angles",
+    "switching",
     "trajectories",
     "tuning",
 ]

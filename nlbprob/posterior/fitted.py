@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import numpy as np
@@ -15,6 +15,9 @@ from nlbprob.display import Html, table
 from nlbprob.infer.vi.families import words_of
 from nlbprob.model import Model, Parameters
 from nlbprob.posterior import canonical
+
+if TYPE_CHECKING:
+    from nlbprob.posterior.posterior import Posterior
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -55,6 +58,11 @@ class FittedModel:
             ("verdict", self.verdict),
         ]
         return table("Posterior", rows)
+
+    @property
+    def _posterior(self) -> "Posterior":
+        """Itself: `Posterior` is the one class of these fields."""
+        return cast("Posterior", self)
 
     @property
     def _bound(self) -> str:

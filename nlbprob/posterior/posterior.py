@@ -12,7 +12,7 @@ from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
 from nlbprob.model import Model
 from nlbprob.posterior import embed, predict, sampling
-from nlbprob.posterior.embed import embedded
+from nlbprob.posterior.adapting import Adapting
 from nlbprob.posterior.readings import Readings
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ INTERNAL = {"centre", "check", "has_width", "own_loadings"}
 
 @checked_keywords
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Posterior(Readings):
+class Posterior(Readings, Adapting):
     """The fitted model.
 
     Latents are given in a canonical basis: orthogonal directions of the loadings, ordered by the variance of the
@@ -78,7 +78,7 @@ class Posterior(Readings):
         """
         check_trials(trials, "Posterior")
         extended = predict.extend(trials, beyond_ms)
-        all_neurons, neurons = embedded(self, extended)
+        all_neurons, neurons = embed.embedded(self, extended)
         return predict.labeled(predict.rates(self, all_neurons, causal)[..., neurons], extended)
 
     def latents(self, trials: "Trials", causal: bool = False) -> "xarray.Dataset":
@@ -94,7 +94,7 @@ class Posterior(Readings):
         Raises:
             InputError: the trials are not of this recording.
         """
-        return predict.latents(self, embedded(self, trials).trials, causal)
+        return predict.latents(self, embed.embedded(self, trials).trials, causal)
 
     def rates_and_latents(self, trials: "Trials") -> "tuple[xarray.DataArray, xarray.Dataset]":
         """What `rates` and `latents` return, in the time of one of them: trajectories are inferred once.
@@ -105,7 +105,7 @@ class Posterior(Readings):
         Returns:
             Rates and latents.
         """
-        all_neurons, neurons = embedded(self, trials)
+        all_neurons, neurons = embed.embedded(self, trials)
         chunks = list(predict.by_chunk(self, all_neurons, causal=False))
         rates = predict.labeled(predict.rates(self, all_neurons, False, chunks)[..., neurons], trials)
         return rates, predict.latents(self, all_neurons, False, chunks)
@@ -122,7 +122,7 @@ class Posterior(Readings):
         Raises:
             InputError: the model has no templates.
         """
-        all_neurons = embedded(self, trials).trials
+        all_neurons = embed.embedded(self, trials).trials
         if self.model.templates is None:
             raise InputError("components: the model has no templates.")
         return predict.components(self, all_neurons)
@@ -139,7 +139,7 @@ class Posterior(Readings):
         Raises:
             InputError: no block of the model switches.
         """
-        all_neurons = embedded(self, trials).trials
+        all_neurons = embed.embedded(self, trials).trials
         if not any(block.n_regimes for block in self.model.chains):
             raise InputError("regimes: no block of the model switches.")
         return predict.regimes(self, all_neurons)

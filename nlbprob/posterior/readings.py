@@ -1,7 +1,7 @@
 """What a fit found, one call each."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from nlbprob.arguments import checked_keywords
 from nlbprob.posterior import (
@@ -9,8 +9,8 @@ from nlbprob.posterior import (
     contributions,
     decoder,
     flow_field,
-    new_neurons,
     orthonormal,
+    switching,
     trial_factors,
     tuning,
 )
@@ -21,16 +21,10 @@ if TYPE_CHECKING:
 
     from nlbprob.data.trials import Trials
     from nlbprob.posterior.decoder import Decoder
-    from nlbprob.posterior.posterior import Posterior
 
 
 class Readings(FittedModel):
     """The methods of `Posterior` that interpret a fit."""
-
-    @property
-    def _posterior(self) -> "Posterior":
-        """Itself: `Posterior` is the one class of these methods."""
-        return cast("Posterior", self)
 
     @checked_keywords
     def contributions(
@@ -70,53 +64,6 @@ class Readings(FittedModel):
             InputError: the trials are not of this recording, no split has the name, or no held-out spike is seen.
         """
         return contributions.contributions(self._posterior, trials, on, bootstrap, seed, progress)
-
-    @checked_keywords
-    def add_neurons(self, trials: "Trials", seed: int = 0, progress: bool = True) -> "Posterior":
-        """The posterior with the neurons that the trials have besides those of the fit; all else stays as it is.
-
-        Variational EM moves the baselines and loadings of the new neurons, and their own parameters of the observation,
-        alone: the trajectories are inferred from old and new neurons, and the expected log likelihood is integrated
-        over them. The covariance of each new readout is that of a fit (see `nlbprob.infer.vi.widths`).
-
-        Args:
-            trials: of all neurons of the fit and of new ones, to learn the new ones from; in the result the neurons
-                have the order of the trials.
-            seed: of the draws of the new readouts.
-            progress: show a progress bar where it takes longer than two seconds.
-
-        Returns:
-            A posterior with these neurons and the same latents.
-
-        Raises:
-            InputError: a neuron of the fit is not in the trials or none is new, bin widths differ, or the model has
-                effects or a readout of its own.
-        """
-        return new_neurons.add_neurons(self._posterior, trials, seed, progress)
-
-    @checked_keywords
-    def transfer(self, trials: "Trials", seed: int = 0, progress: bool = True) -> "Posterior":
-        """The posterior of another session: other neurons that read latents with the same dynamics.
-
-        Dynamics, and all other parameters that are not of neurons, stay as they are, with their draws. The session's
-        principal components are turned until they move like the latents of this fit, from bin to bin and on average
-        over trials of a condition (see `nlbprob.infer.start.sessions`), and variational EM learns baselines and
-        loadings from there. Where nothing else ties the sessions together, a latent may have the other sign, see
-        `nlb.stitch`. To adapt the dynamics, too, go on from the result: `nlb.fit(model, trials, init=transferred)`.
-
-        Args:
-            trials: of the other session, to learn from, with bins of the same width.
-            seed: of the search for the turn, and of the draws of the readouts.
-            progress: show a progress bar where it takes longer than two seconds.
-
-        Returns:
-            A posterior of the session's neurons, its latents in the basis of this one.
-
-        Raises:
-            InputError: bin widths differ, there are fewer neurons than latents, or the model has effects or a readout
-                of its own.
-        """
-        return new_neurons.transfer(self._posterior, trials, seed, progress)
 
     @checked_keywords
     def flow(
@@ -176,6 +123,42 @@ class Readings(FittedModel):
             InputError: the trials are not of this recording, have no behavior, or too few of them have it.
         """
         return decoder.learned(self._posterior, trials, fit, features, causal)
+
+    @checked_keywords
+    def switching(
+        self,
+        trials: "Trials",
+        event: Any = None,
+        block: str | None = None,
+        draws: int = 100,
+        seed: int = 0,
+    ) -> "xarray.Dataset":
+        """How long regimes last, which follows which, when they come relative to an event, and how each moves.
+
+        All is counted in paths of regimes that are drawn from their posterior, and so has its uncertainty. How long
+        regime i lasts is bin x (bins in i) / (switches out of i), the estimate of maximum likelihood for stays that the
+        ends of trials may cut; it is infinite where no draw of a trial leaves i.
+
+        Args:
+            trials: whose regimes are inferred from what is seen of them.
+            event: a column of `trials.table` with times in s on the clock of the recording, or the time of each trial's
+                event in ms as `trials.time_ms`, NaN where it has none; None for the time in the trial.
+            block: the block that switches; needed where several do.
+            draws: number of draws of the parameters and of every path.
+            seed: of the draws.
+
+        Returns:
+            "occupancy", the fraction of bins in each regime, and "dwell_ms" [sample, regime]; "next_probability"
+            [sample, regime, next_regime], where switches out of a regime lead, NaN where none does; "frequency_hz" and
+            "decay_ms" of the dynamics inside each regime [sample, regime, mode]; and, over trials, "probability" of
+            each regime and "entry_hz", how often it is entered [sample, regime, lag], the lag from the bin of the event
+            in ms where at least half of the trials with an event have a bin. Regimes are numbered from 1.
+
+        Raises:
+            InputError: no block switches, there is no such column, the event lies in no trial, or the trials are not of
+                this recording.
+        """
+        return switching.switching(self._posterior, trials, event, block, draws, seed)
 
     @checked_keywords
     def tuning(

@@ -71,3 +71,44 @@ def test_the_gp_takes_the_drift_and_each_area_loads_on_its_block():
     assert np.median(fraction[area == "PMd"]) > 0.9
     angles = posterior.subspace_angles(trials, "area", dim=1, draws=20)["angle_deg"]
     assert angles.sel(subspace="M1", subspace_2="PMd").item() > 70
+
+
+def moved_by_an_event(seed=0, trials=60, bins=60, neurons=24):
+    """Latents that rest about zero, and turn at 3 Hz for 300 ms from 100 ms after an event; and the event's times."""
+    random = np.random.default_rng(seed)
+    angle = 2 * np.pi * 3.0 * BIN_MS / 1000
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    event_ms = random.uniform(300, 600, trials)
+    latents = np.zeros((trials, bins, 2))
+    turning = np.zeros((trials, bins), bool)
+    for trial, time in enumerate(event_ms):
+        state = np.zeros(2)
+        for step in range(bins):
+            turning[trial, step] = time + 100 <= step * BIN_MS < time + 400
+            if turning[trial, step]:
+                started = turning[trial, step - 1]
+                state = turn @ state if started else np.array([2.0, 0.0])
+                state = state + 0.05 * random.standard_normal(2)
+            else:
+                state = 0.6 * state + 0.15 * random.standard_normal(2)
+            latents[trial, step] = state
+    loadings = random.choice([-1.0, 1.0], (neurons, 2)) * random.uniform(0.4, 0.8, (neurons, 2))
+    counts = random.poisson(np.exp(latents @ loadings.T + np.log(0.5)))
+    return nlb.Trials.from_arrays(counts, bin_ms=BIN_MS), event_ms, turning
+
+
+@pytest.mark.slow
+def test_a_regime_that_follows_an_event_is_found_to_follow_it():
+    trials, event_ms, turning = moved_by_an_event()
+    posterior = nlb.fit(nlb.Model(latents=[nlb.SwitchingLDS(2, 2)]), trials, **EM_ALONE | {"em_iterations": 30})
+    found = posterior.switching(trials, event_ms, draws=20)
+    around = found["probability"].mean("sample")
+    after = around.sel(lag=slice(160, 340)).mean("lag")
+    follows = int(after.values.argmax())
+    assert after[follows] > 0.85
+    assert around.sel(lag=slice(-300, -20)).mean("lag")[follows] < 0.15
+    assert abs(found["entry_hz"].mean("sample")[follows].idxmax("lag").item() - 100) <= 2 * BIN_MS
+    median = found.isel(regime=follows).median("sample")
+    assert median["dwell_ms"].item() == pytest.approx(300, rel=0.35)
+    assert median["frequency_hz"].max().item() == pytest.approx(3, abs=0.5)
+    assert median["occupancy"].item() == pytest.approx(turning.mean(), abs=0.05)

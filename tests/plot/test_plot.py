@@ -371,7 +371,35 @@ def test_tuning_is_full_where_it_is_significant(case):
     assert {line.get_label() for line in axes.lines} >= {"turn", "block"}
 
 
+def switched():
+    random = np.random.default_rng(0)
+    return xarray.Dataset(
+        {
+            "occupancy": (("sample", "regime"), np.tile([0.5, 0.3, 0.2], (20, 1))),
+            "dwell_ms": (("sample", "regime"), np.stack([*random.uniform(80, 200, (2, 20)), np.full(20, np.inf)], 1)),
+            "next_probability": (
+                ("sample", "regime", "next_regime"),
+                np.tile([[0, 1, 0], [0.6, 0, 0.4], [0, 0, 0]], (20, 1, 1)),
+            ),
+            "probability": (("sample", "regime", "lag"), random.dirichlet(np.ones(3), (20, 9)).transpose(0, 2, 1)),
+        },
+        {"lag": 20.0 * np.arange(-4, 5)},
+        {"event": "go"},
+    )
+
+
+def test_regimes_that_last_lead_and_come_are_drawn(case):
+    found = switched()
+    stays, _, around = plot.switching(case.posterior, case.trials, axes_of(3), switching=found)
+    labels = [text.get_text() for text in stays.get_yticklabels()]
+    assert labels == ["regime 1, 50%", "regime 2, 30%", "regime 3, 20%"]
+    assert "not left" in [text.get_text() for text in stays.texts]
+    np.testing.assert_allclose(around.lines[0].get_ydata(), np.median(found["probability"].values[:, 0], axis=0))
+    assert around.get_xlabel() == "time from go (ms)"
+
+
 FIGURES = {
+    "switching": lambda case, **options: plot.switching(case.posterior, case.trials, switching=switched(), **options),
     "contributions": lambda case, **options: plot.contributions(
         case.posterior, case.trials, contributions=shares(), **options
     ),
@@ -431,7 +459,7 @@ def test_a_figure_of_its_own_is_as_wide_as_a_column_and_its_text_is_legible_and_
     boxes = [text.get_window_extent() for text in texts if text.get_text() in titles]
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
     with_legend = ("latents", "trajectories", "psths", "regimes", "loadings_of_latent")
-    with_legend += ("contributions", "flow", "subspace_angles", "decoded", "tuning")
+    with_legend += ("contributions", "flow", "switching", "subspace_angles", "decoded", "tuning")
     assert bool(figure.legends) == (name in with_legend)
 
 
