@@ -115,6 +115,14 @@ def test_a_chain_may_differ_from_trial_to_trial(parallel):
         np.testing.assert_allclose(smoothed.mean[trial].ravel(), mean, atol=1e-9)
 
 
+@pytest.mark.parametrize("parallel", [False, True])
+def test_one_trial_is_enough_and_vmap_over_trials_gives_the_same(parallel):
+    chain, sites = on_device(problem(0), "float32")
+    together = solved(chain, sites, parallel)
+    each = jax.vmap(lambda one: solved(chain, one, parallel))(sites)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), each, together)
+
+
 def test_filtered_moments_are_those_of_the_sites_so_far():
     chain, sites = problem(0)
     with jax.enable_x64(True):
