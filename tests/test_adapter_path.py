@@ -21,7 +21,7 @@ SHORT = ["--em-iterations", "1", "--svi-steps", "0", "--posterior", "map", "--dr
     [
         ("mc_maze_small", 20),
         pytest.param("mc_rtt", 5, marks=pytest.mark.slow),
-        ("area2_bump", 20),
+        pytest.param("area2_bump", 20, marks=pytest.mark.slow),
         pytest.param("dmfc_rsg", 20, marks=pytest.mark.slow),
     ],
 )

@@ -81,6 +81,7 @@ def test_overlaps_are_squared_cosines_and_a_line_covers_half_a_plane():
     np.testing.assert_allclose(found, [[1.0, 0.75, 0.0], [0.5, 0.5, 0.0]], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_timescales_of_a_gp_are_compared_once_aligned(recording):
     train, model = recording.split("train"), nlb.Model(latents=[nlb.GP(nlb.Matern32(), 2)])
     found = nlb.replicate(model, train, seeds=2, halves=0, fit_options={"em_iterations": 2, "svi_steps": 2})

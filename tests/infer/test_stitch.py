@@ -17,7 +17,7 @@ recovery = load("recovery")
 angle, simulated = recovery.angle, recovery.two_sessions
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_sessions_share_the_subspace(seed):
     truth = simulated(seed)
     model = load_model("multisession_lds", dim=DIM)
