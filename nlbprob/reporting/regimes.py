@@ -1,4 +1,6 @@
-"""When each regime of dynamics that switch holds."""
+"""When each regime of dynamics that switch holds, and how it moves."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -6,12 +8,19 @@ from matplotlib.axes import Axes
 
 from nlbprob import plot
 from nlbprob.plot import style
+from nlbprob.plot.dynamics import FOREVER
 from nlbprob.plot.switching import TRIALS
-from nlbprob.plot.trials import shown_bins
-from nlbprob.reporting.numbers import percent
+from nlbprob.reporting.dynamics import quantity
+from nlbprob.reporting.numbers import Estimate, percent
 from nlbprob.reporting.parts import Cell, Panel, Row, Section, Table
+from nlbprob.reporting.sentences import Regime
 from nlbprob.reporting.view import View
-from nlbprob.selection.replicate import digits
+
+if TYPE_CHECKING:
+    import xarray
+
+#: Stands for what is infinite, such as a stay that never ends.
+LONGEST = 1e12
 
 
 def section(view: View) -> Section | None:
@@ -21,62 +30,73 @@ def section(view: View) -> Section | None:
     rows = view.latent_rows
     pairs = [two() for _ in view.regimes]
     plot.regimes(view.posterior, view.trials.select(trials=rows), pairs, regimes=view.regimes)
-    held = {name: dwelling(view, probability.values) for name, probability in view.regimes.items()}
+    found = regimes_of(view)
     panels = [
-        Panel.of(above, f"Probability of each regime, {above.get_title(loc='left')}", seen(fractions))
-        for (above, _), (fractions, _) in zip(pairs, held.values(), strict=True)
+        Panel.of(above, f"Probability of each regime, {above.get_title(loc='left')}", seen(regimes))
+        for (above, _), regimes in zip(pairs, found.values(), strict=True)
     ]
     reading = (
         f"The probability of each regime, given what is seen. Above, a strip is a trial ({min(TRIALS, len(rows))} of "
         f"them), divided among the regimes in each bin; below, the average over {len(rows)} trials. Where the average "
-        "is not level, regimes follow the time in the trial. The table counts the most probable regime of each bin; "
-        "the ends of trials cut a stay short."
+        "is not level, regimes follow the time in the trial. The table counts in paths that are drawn from their "
+        "posterior: how often each regime holds, how long at a time where the ends of trials do not cut it, and the "
+        "slowest mode of its dynamics. Brackets are 90% intervals."
     )
-    most = max(len(fractions) for fractions, _ in held.values())
+    most = max(len(regimes) for regimes in found.values())
     key = [(style.CONDITIONS[regime], f"regime {regime + 1}") for regime in range(min(most, len(style.CONDITIONS)))]
-    tables = [table(name, *numbers) for name, numbers in held.items()]
+    tables = [table(name, regimes, FOREVER * view.longest_ms) for name, regimes in found.items()]
     return Section("Regimes", reading, panels, key, tables)
 
 
-def table(name: str, fractions: list[float], dwell_ms: list[float]) -> Table:
-    """How often each regime holds, and for how long at a time."""
+def table(name: str, regimes: list[Regime], most_ms: float) -> Table:
+    """How often each regime holds, for how long at a time, and how it moves."""
+    columns = ["regime", "bins (%)", "mean stay (ms)", "decay time (ms)", "frequency (Hz)"]
     rows = [
         Row(
-            f"regime {regime + 1}",
+            f"regime {number}",
             [
-                Cell(f"{100 * fraction:.1f}", value=fraction),
-                Cell(digits(stay), value=stay) if fraction else Cell("–"),
+                Cell(f"{100 * regime.fraction.value:.1f}", value=regime.fraction.value),
+                quantity(regime.stay, most_ms) if regime.fraction.value else Cell("–"),
+                quantity(regime.decay, most_ms),
+                quantity(regime.frequency),
             ],
         )
-        for regime, (fraction, stay) in enumerate(zip(fractions, dwell_ms, strict=True))
+        for number, regime in enumerate(regimes, 1)
     ]
-    return Table(f"Regimes of {name}", ["regime", "bins (%)", "mean stay (ms)"], rows)
+    return Table(f"Regimes of {name}", columns, rows)
 
 
-def seen(fractions: list[float]) -> str:
+def seen(regimes: list[Regime]) -> str:
     """The regime that holds most."""
+    fractions = [regime.fraction.value for regime in regimes]
     most = int(np.argmax(fractions))
-    return f"Regime {most + 1} is the most probable one in {percent(fractions[most])} of the bins."
+    return f"Regime {most + 1} holds in {percent(fractions[most])} of the bins."
 
 
-def dwelling(view: View, probability: Float[np.ndarray, "trial time regime"]) -> tuple[list[float], list[float]]:
-    """How often each regime is the most probable one, and the mean time until it is another one's turn, in ms.
+def regimes_of(view: View) -> dict[str, list[Regime]]:
+    """The regimes of each block that switches, in numbers."""
+    return {
+        name: [regime_of(found.isel(regime=place)) for place in range(found.sizes["regime"])]
+        for name, found in view.switching.items()
+    }
 
-    Args:
-        view: of the fit.
-        probability: of the trials `view.latent_rows`.
 
-    Returns:
-        By regime the fraction of all bins, and the mean length of a stay, NaN where there is none.
-    """
-    regimes = probability.shape[2]
-    bins, stays = np.zeros(regimes), np.zeros(regimes)
-    for course, end in zip(probability.argmax(2), shown_bins(view.trials)[view.latent_rows], strict=True):
-        inside = course[:end]
-        bins += np.bincount(inside, minlength=regimes)
-        stays += np.bincount(inside[np.diff(inside, prepend=-1) != 0], minlength=regimes)
-    with np.errstate(invalid="ignore"):
-        return (bins / bins.sum()).tolist(), (view.trials.bin_ms * bins / stays).tolist()
+def regime_of(found: "xarray.Dataset") -> Regime:
+    """One regime of what `Posterior.switching` gives."""
+    decay = np.where(found["decay_ms"].values < 0, np.inf, found["decay_ms"].values)  # negative: it grows
+    slowest = int(np.median(np.nan_to_num(decay, nan=-1.0), axis=0).argmax())
+    return Regime(
+        Estimate.of_draws(found["occupancy"].values, float(found["occupancy"].mean())),
+        middle(found["dwell_ms"].values),
+        middle(decay[:, slowest]),
+        middle(found["frequency_hz"].values[:, slowest]),
+    )
+
+
+def middle(draws: Float[np.ndarray, " sample"]) -> Estimate:
+    """The median of draws, with their interval; some may be infinite."""
+    finite = np.nan_to_num(draws.astype(float), nan=LONGEST, posinf=LONGEST)
+    return Estimate.of_draws(finite, float(np.median(finite)))
 
 
 def two() -> tuple[Axes, Axes]:

@@ -28,6 +28,15 @@ class Verdict(enum.Enum):
     UNKNOWN = "no interval"
 
 
+class Regime(NamedTuple):
+    """A regime: the fraction of bins, its mean stay in ms, and its slowest mode, in ms and Hz."""
+
+    fraction: Estimate
+    stay: Estimate
+    decay: Estimate
+    frequency: Estimate
+
+
 def recording(
     name: str, splits: Mapping[str, int], bins: tuple[int, int], bin_ms: float, neurons: int, heldout: int, spikes: int
 ) -> str:
@@ -219,20 +228,18 @@ def areas(block: str, strengths: Mapping[str, float], certainty: float | None) -
     return f"No area is shown to load most ({order[0]} does in {percent(certainty)} of the draws); {numbers}."
 
 
-def regimes(block: str, fractions: Sequence[float], dwell_ms: Sequence[float], trials: int) -> str:
-    """How often each regime is the most probable one, and for how long at a time."""
-    order = sorted(range(len(fractions)), key=lambda regime: -fractions[regime])
+def regimes(block: str, found: Sequence[Regime], trials: int, most_ms: float) -> str:
+    """How often each regime holds, and for how long at a time; what is above `most_ms` is "over" it."""
+    order = sorted(range(len(found)), key=lambda regime: -found[regime].fraction.value)
     parts = [
-        f"regime {regime + 1} in {percent(fractions[regime])} of the bins ({digits(dwell_ms[regime])} ms at a time)"
-        for regime in order[:MOST]
-        if fractions[regime] > 0
+        f"regime {regime + 1}{'' if place else f' of {block}'} holds in {percent(found[regime].fraction.value)} of the "
+        f"bins, for {measured(found[regime].stay, 'ms', most_ms)} at a time"
+        for place, regime in enumerate(order[:MOST])
+        if found[regime].fraction.value > 0
     ]
-    never = [f"regime {regime + 1}" for regime in order if fractions[regime] == 0]
+    never = [f"regime {regime + 1}" for regime in order if found[regime].fraction.value == 0]
     absent = f" {joined(never).capitalize()} never hold{'s' * (len(never) == 1)}." if never else ""
-    return (
-        f"In {counted(trials, 'trial')}, the most probable regime of {block} is {joined(parts)}; the ends of trials "
-        f"cut a stay short.{absent}"
-    )
+    return f"In {counted(trials, 'trial')}, {'; '.join(parts)}.{absent}"
 
 
 def timescales(block: str, quantity: str, unit: str, values: Sequence[Estimate]) -> str:

@@ -15,6 +15,7 @@ from nlbprob.blocks.poisson import Poisson, ZeroInflatedPoisson
 from nlbprob.blocks.slds import SwitchingLDS
 from nlbprob.blocks.templates import Templates
 from nlbprob.blocks.trial_factors import TrialFactors
+from nlbprob.plot.dynamics import FOREVER
 from nlbprob.posterior import diagnostics
 from nlbprob.reporting import dynamics, regimes, sentences, words
 from nlbprob.reporting.numbers import Estimate, counted
@@ -132,11 +133,9 @@ def modes(view: View) -> str:
 
 def switching(view: View) -> str:
     """How long each regime holds."""
-    texts = [
-        sentences.regimes(name, *regimes.dwelling(view, probability.values), len(view.latent_rows))
-        for name, probability in (view.regimes or {}).items()
-    ]
-    return " ".join(texts)
+    count, most_ms = len(view.latent_rows), FOREVER * view.longest_ms
+    found = regimes.regimes_of(view)
+    return " ".join(sentences.regimes(name, each, count, most_ms) for name, each in found.items())
 
 
 def timescales(view: View) -> str:

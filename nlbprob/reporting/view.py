@@ -17,6 +17,8 @@ from nlbprob.selection.average import Committee
 TRIALS_A_CONDITION, TRIALS_ALONE = 8, 40
 #: Trials shown one by one.
 EXAMPLES = 3
+#: Draws of the paths of regimes.
+PATHS = 64
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -175,6 +177,13 @@ class View:
         if not any(block.n_regimes for block in self.posterior.model.chains):
             return None
         return self.posterior.regimes(self.visible.select(trials=self.latent_rows))
+
+    @cached_property
+    def switching(self) -> dict[str, Any]:
+        """`Posterior.switching` of the trials `latent_rows`, by block; empty where none switches."""
+        names = [block.name for block in self.posterior.model.chains if block.n_regimes]
+        shown = self.visible.select(trials=self.latent_rows)
+        return {name: self.posterior.switching(shown, block=name, draws=PATHS) for name in names}
 
     @property
     def areas(self) -> np.ndarray | None:

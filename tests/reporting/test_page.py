@@ -297,6 +297,15 @@ def test_regimes_are_shown_where_dynamics_switch(case, monkeypatch):
     first = np.random.default_rng(0).uniform(size=(12, 20))
     found = xarray.Dataset({"slds": (("trial", "time", "slds_regime"), np.stack([first, 1 - first], -1))})
     monkeypatch.setattr(type(case.posterior), "regimes", lambda _, trials: found.isel(trial=trials.table["id"]))
+    counted = xarray.Dataset(
+        {
+            "occupancy": (("sample", "regime"), [[0.25, 0.75]] * 4),
+            "dwell_ms": (("sample", "regime"), [[80.0, 240.0]] * 4),
+            "decay_ms": (("sample", "regime", "mode"), [[[100.0], [200.0]]] * 4),
+            "frequency_hz": (("sample", "regime", "mode"), [[[1.0], [2.0]]] * 4),
+        }
+    )
+    monkeypatch.setattr(type(case.posterior), "switching", lambda *_, **__: counted)
     posterior = dataclasses.replace(case.posterior, model=Model(latents=[SwitchingLDS(2, dim=3)]))
     section = regimes.section(View(posterior, case.trials, case.rates, case.metrics, case.config))
     assert section.title == "Regimes"
@@ -304,6 +313,8 @@ def test_regimes_are_shown_where_dynamics_switch(case, monkeypatch):
     assert [label for _, label in section.key] == ["regime 1", "regime 2"]
     (panel,) = section.panels
     assert panel.heading == "regimes of slds"
+    (table,) = section.tables
+    assert [[cell.text for cell in row.cells] for row in table.rows][1] == ["75.0", "240", "200", "2"]
     np.testing.assert_allclose(panel.figure.axes[1].lines[0].get_ydata(), first.mean(0))
     assert regimes.section(View(case.posterior, case.trials, case.rates, case.metrics, case.config)) is None
 

@@ -191,9 +191,15 @@ def test_an_area_loads_most_only_where_the_draws_agree(certainty, words):
 
 
 def test_regimes_are_counted_with_their_stays():
-    assert sentences.regimes("slds", [0.25, 0.75, 0.0], [80.0, 240.0, np.nan], 12) == (
-        "In 12 trials, the most probable regime of slds is regime 2 in 75% of the bins (240 ms at a time) and regime 1 "
-        "in 25% of the bins (80 ms at a time); the ends of trials cut a stay short. Regime 3 never holds."
+    some, none = Estimate(100.0), Estimate(0.0)
+    found = [
+        sentences.Regime(Estimate(0.25), Estimate(80.0), some, none),
+        sentences.Regime(Estimate(0.75), Estimate(240.0, (200.0, 280.0)), some, none),
+        sentences.Regime(none, Estimate(1e12), some, none),
+    ]
+    assert sentences.regimes("slds", found, 12, 1000.0) == (
+        "In 12 trials, regime 2 of slds holds in 75% of the bins, for 240 ms (200 to 280) at a time; regime 1 holds in "
+        "25% of the bins, for 80 ms at a time. Regime 3 never holds."
     )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import xarray
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.gain import Gain
@@ -114,15 +115,18 @@ def test_blocks_are_described_by_their_latents(block, words):
     assert latents_of(block) == words
 
 
-def test_stays_are_counted_up_to_the_ends_of_trials(view):
-    seen = np.ones((12, 20, 9), bool)
-    seen[0, 10:] = False
-    view = dataclasses.replace(view, trials=view.trials.replace(seen=seen))
-    vars(view)["latent_rows"] = np.array([0, 1])
-    course = np.zeros((2, 20), int)
-    course[0, 4:] = 1  # 4 bins, then 6 until the trial ends
-    course[1, 5:15] = 1  # 5, 10, 5
-    fractions, stays = regimes.dwelling(view, np.eye(3)[course])
-    np.testing.assert_allclose(fractions, [14 / 30, 16 / 30, 0])
-    np.testing.assert_allclose(stays[:2], [20 * 14 / 3, 20 * 8])
-    assert np.isnan(stays[2])
+def test_a_regime_that_grows_or_is_never_left_is_over_all_times():
+    found = xarray.Dataset(
+        {
+            "occupancy": ("sample", [0.2, 0.3, 0.4]),
+            "dwell_ms": ("sample", [80.0, np.inf, np.inf]),
+            "decay_ms": (("sample", "mode"), [[50.0, -900.0, np.nan], [50.0, 700.0, np.nan], [50.0, -800.0, np.nan]]),
+            "frequency_hz": (("sample", "mode"), [[9.0, 2.0, np.nan], [9.0, 2.5, np.nan], [9.0, 3.0, np.nan]]),
+        }
+    )
+    one = regimes.regime_of(found)
+    assert one.fraction.value == pytest.approx(0.3)
+    assert one.stay.value == one.decay.value == regimes.LONGEST
+    assert one.frequency.value == 2.5
+    (row,) = regimes.table("slds", [one], 1000.0).rows
+    assert [cell.text for cell in row.cells] == ["30.0", "over 1000", "over 1000", "2.5"]
