@@ -14,12 +14,14 @@ from nlbprob.display import Html
 
 #: Greek letters by name.
 GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "eta": "η", "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ"}
-GREEK |= {"sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω", "Omega": "Ω"}
+GREEK |= {"pi": "π", "sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω", "Omega": "Ω"}
 #: A power; or a letter or a Greek letter's name by itself, with what is below it.
 MATHEMATICS = re.compile(
-    rf"\^(?P<power>\{{[^}}]*\}}|\w+)|(?<![\w&’])(?P<base>{'|'.join(GREEK)}|[A-Za-z])"
+    rf"\^(?P<power>\{{[^}}]*\}}|\([^)]*\)|\w+)|(?<![\w&’])(?P<base>{'|'.join(GREEK)}|[A-Za-z])"
     r"(?:_(?P<below>\{[^}]*\}|\w+)|(?P<digit>\d))?(?!\w)"
 )
+#: A letter or a name in a power, without what is below it.
+WORD = re.compile(r"[A-Za-z]+")
 #: Letters that stand alone without being variables: the article, and the normal distribution.
 UPRIGHT = {"a", "N"}
 
@@ -75,7 +77,8 @@ def formula(text: str) -> str:
 def typeset(match: re.Match) -> str:
     """One piece of mathematics as HTML."""
     if match["power"]:
-        return f"<sup>{match['power'].strip('{}')}</sup>"
+        inside = WORD.sub(lambda word: GREEK.get(word[0], word[0]), match["power"].strip("{}()"))
+        return f"<sup>{inside.replace('-', '−')}</sup>"
     base = GREEK.get(match["base"], match["base"])
     below = (match["below"] or match["digit"] or "").strip("{}").replace("-", "−")
     base = base if base in UPRIGHT and not below else f"<i>{base}</i>"

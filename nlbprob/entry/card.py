@@ -23,15 +23,20 @@ TOPICS: dict[str, Callable[[Source], Iterator[Item]]] = {
     "Certainty": results.certainty,
     "Limits": limits.limits,
 }
-#: What is in the folder.
+#: What is in the folder; targets are of the benchmark's data sets alone.
+TARGETS = "data/WIDTH/targets.h5"
 FILES = (
     ("README.md, card.html", "this card"),
     ("submission.h5", "rates as the benchmark takes them, a group for each bin width, float32, spikes per bin"),
-    ("runs/WIDTH/", "a run as nlbprob wrote it: config.json, model.py, posterior/, metrics.json, submission.h5"),
+    (
+        "runs/WIDTH/",
+        "a run as nlbprob wrote it: config.json, model.py, posterior/, metrics.json, submission.h5, log.jsonl",
+    ),
     ("runs/WIDTH/report.html", "single trials, latents, dynamics, loadings, and where the model fails"),
     ("runs/WIDTH/posterior.nc", "draws of parameters and latents, for ArviZ or any reader of netCDF"),
     ("data/WIDTH/trials.nc", "the counts that were fitted and scored, binned, with behavior and conditions (netCDF)"),
-    ("data/WIDTH/targets.h5", "the benchmark's targets, of its data sets"),
+    (TARGETS, "the benchmark's targets"),
+    ("pictures/", "the pictures of README.md"),
     (f"{SCRIPT}, {REQUIREMENTS}, {CODE}", "repeat it: the script, the exact versions, the code of nlbprob"),
     ("entry.json, manifest.json", "the runs of the entry; size and SHA-256 of every file"),
     ("LICENSE, CITATION.cff", "terms of nlbprob, and whom to cite"),
@@ -48,10 +53,16 @@ def card(sources: Sequence[Source], title: str) -> Card:
     parts = [Part(name, of_runs(topic, sources)) for name, topic in TOPICS.items()]
     parts += [Part("Compute", list(compute(sources))), Part("Run it again", list(again(sources)))]
     parts += [
-        Part("Files", [Table(["file", "what it is"], FILES, words=True)]),
+        Part("Files", [Table(["file", "what it is"], files(sources), words=True)]),
         Part("Licence and citation", list(terms())),
     ]
     return Card(title, " ".join(map(headline, sources)), parts)
+
+
+def files(sources: Sequence[Source]) -> list[tuple[str, str]]:
+    """What is in the folder of these runs."""
+    benchmark = any(source.dataset is not None for source in sources)
+    return [line for line in FILES if benchmark or line[0] != TARGETS]
 
 
 def headline(source: Source) -> str:
@@ -92,7 +103,7 @@ def compute(sources: Sequence[Source]) -> Iterator[Item]:
                 kind,
             ]
         )
-    yield Table(["run", "fit (s)", "whole run with report (s)", "peak memory (MB)", "machine"], rows)
+    yield Table(["run", "fit (s)", "whole run with report (s)", "peak memory (MB)", "machine"], rows, words=True)
     versions = sources[0].config.get("versions", {})
     yield Text("Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".")
 
@@ -117,11 +128,18 @@ def again(sources: Sequence[Source]) -> Iterator[Item]:
         "counts in this folder; the exit status is 0 where all agree:"
     )
     yield Code("nlbprob entry --check .")
-    yield Text(
-        f"Fit everything again in an environment with the exact versions of {REQUIREMENTS}, and compare the scores "
-        f"(the recording is not in this folder; its SHA-256 is above):"
+    yield Text("Where nlbprob is not installed, in this folder, with the exact versions and the code of this entry:")
+    yield Code(
+        "python3 -m venv ../checked\n"
+        f"../checked/bin/python -m pip install --requirement {REQUIREMENTS}\n"
+        f"../checked/bin/python -m zipfile -e {CODE} ../checked/code\n"
+        "PYTHONPATH=../checked/code ../checked/bin/python -m nlbprob entry --check ."
     )
-    yield Code(f"sh {SCRIPT} repeated {data}")
+    yield Text(
+        f"Fit everything again, in an environment of its own with the exact versions of {REQUIREMENTS}, and compare "
+        "the scores (the recording is not in this folder; its SHA-256 is above):"
+    )
+    yield Code(f"sh {SCRIPT} ../repeated {data}")
     yield Text("What the runs were begun with:")
     yield Points([f"{source.name}: {shlex.join(['nlbprob', *source.manifest.command.words])}" for source in sources])
 
@@ -130,5 +148,6 @@ def terms() -> Iterator[Item]:
     """Licence and citation."""
     yield Text(
         f"nlbprob, of which {CODE} is a copy, has the licence Apache-2.0 (LICENSE). The recording, and what data/ "
-        "holds of it, has the licence of its source, see above. CITATION.cff has the citation."
+        "holds of it, has the licence of its source, which whoever hands in the entry states. CITATION.cff has the "
+        "citation; add there whom the recording is from."
     )

@@ -25,8 +25,8 @@ def of_fit(source: Source) -> Iterator[str]:
     replication = source.replication
     if replication is None:
         yield (
-            "Whether other starts or halves of the trials give the same dynamics was not seen"
-            + ("." if source.is_committee else " (nlbprob replicate shows it).")
+            "Whether other starts or halves of the trials give the same dynamics was not tested"
+            + ("." if source.is_committee else " (nlbprob replicate tests it).")
         )
     elif replication.get("modes"):
         came = replication["modes"]["replicated"]

@@ -1,5 +1,8 @@
 """The model of an entry in a card: its formulas, its graph, and the prior and the posterior of every parameter."""
 
+import dataclasses
+import inspect
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +11,7 @@ import numpy as np
 from numpyro.handlers import seed, trace
 from numpyro.infer import Predictive
 
+from nlbprob.blocks.base import Block
 from nlbprob.blocks.calls import HANDLERS
 from nlbprob.blocks.formula import blocks, first_paragraph, options
 from nlbprob.entry.parts import Formulas, Heading, Item, Picture, Table, Text
@@ -35,10 +39,8 @@ def formulas(source: Source) -> Iterator[Item]:
             yield Heading(name)
         model = posterior.model
         lines = [("in all", first_paragraph(getattr(model, "function", model)))]
-        lines += [
-            (f"{role}: {type(block).__name__}{options(block)}", first_paragraph(block)) for role, block in blocks(model)
-        ]
-        size = sum(value.size for value in posterior.values.values())
+        lines += [(f"{role}: {type(block).__name__}{options(block)}", said(block)) for role, block in blocks(model)]
+        size = sum(map(free, posterior.values.values()))
         yield Text(
             f"{file.help.rstrip('.')}. {model.dim} latents, {len(posterior.neuron_ids)} neurons, bins of "
             f"{posterior.context.bin_ms:g} ms, {size} parameters."
@@ -50,6 +52,30 @@ def formulas(source: Source) -> Iterator[Item]:
         yield Text(LEGEND)
 
 
+def said(block: Block) -> str:
+    """A block's formula, with what its options settle: the link, the inputs, the form that was chosen."""
+    formula, text = first_paragraph(block), inspect.getdoc(type(block)) or ""
+    if (link := getattr(block, "link", None)) is not None:
+        formula = formula.replace("link(", f"{link}(")
+    if not getattr(block, "inputs", ()):
+        formula = formula.replace(" + B u_t", "")
+    for field in dataclasses.fields(block) if dataclasses.is_dataclass(block) else ():
+        chosen = re.search(
+            rf'^ *- "{re.escape(str(getattr(block, field.name)))}": (.*?)(?=^ *- "|\n\n)', text, re.M | re.S
+        )
+        if chosen:
+            formula += f" Here {field.name} is {getattr(block, field.name)}: " + " ".join(chosen[1].split())
+    return formula
+
+
+def free(value: np.ndarray) -> int:
+    """How many numbers of an array are free: of a symmetric matrix those on and below the diagonal."""
+    size = value.shape[-1] if value.ndim > 1 else 0
+    if size > 1 and value.shape[-2] == size and np.allclose(value, np.swapaxes(value, -1, -2), rtol=1e-4, atol=1e-6):
+        return value.size // size**2 * (size * (size + 1) // 2)
+    return value.size
+
+
 def parameters(source: Source) -> Iterator[Item]:
     """A table of all parameters of each model: priors and posteriors."""
     for name, (posterior, _) in source.models.items():
@@ -58,8 +84,9 @@ def parameters(source: Source) -> Iterator[Item]:
         yield parameter_table(posterior, source)
     yield Text(
         "Range of the prior: 5% to 95% of its draws, over all entries. Posterior: mean and 90% interval of a single "
-        "number, else the least and the greatest mean over the entries. Latents have unit variance, so that loadings "
-        "are effects of one standard deviation on the predictor."
+        "number, else the least and the greatest mean over the entries, which is no interval. Latents have a mean "
+        "square of 1 over the bins of a trial, so that a loading is the effect of a latent of that size on the "
+        "predictor."
     )
 
 
@@ -83,7 +110,7 @@ def parameter_table(posterior: Any, source: Source) -> Table:
             cells[0] += ", its diagonal"
         ends = between(np.quantile(prior, (0.05, 0.95)))
         rows.append([name, *cells, ends, posterior_words(draws), unit_of(name).replace(NONE, "-")])
-    return Table(["parameter", "axes", "prior", "range of the prior", "posterior", "unit"], rows)
+    return Table(["parameter", "axes", "prior", "range of the prior", "posterior", "unit"], rows, words=True)
 
 
 def prior_words(one: Any, other: Any, parents: tuple[str, ...]) -> str:
@@ -110,7 +137,7 @@ def argument(value: np.ndarray) -> str:
 
 def between(pair: Any) -> str:
     """A range in three digits."""
-    return " to ".join(digits(float(end)) for end in pair)
+    return " to ".join(digits(float(end)).replace("-", "−") for end in pair)
 
 
 def posterior_words(draws: np.ndarray) -> str:

@@ -31,7 +31,7 @@ def data(source: Source) -> Iterator[Item]:
             "licence and citation stand."
         )
     fit, on = ("+".join(names) for names in source.splits)
-    lines.append(f"Fitted on the split {fit}, scored on {on}, of which held-out neurons were hidden from the model.")
+    lines.append(f"Fitted on the split {fit}, scored on {on}, whose held-out neurons the model did not see.")
     lines += [f"Note: {note}." for note in source.view.trials.source.get("notes", [])]
     yield Points(lines)
 
@@ -53,8 +53,9 @@ def fitting(source: Source) -> Iterator[Item]:
         yield Points([f"{spent}; {seeds}{drawn}.", f"Verdict of the fit: {posterior.verdict}"])
     yield Text(
         "Variational inference: the posterior of each trial's trajectory is Gaussian and keeps the structure of the "
-        "dynamics; EM finds the parameters, and the family above, fitted to the evidence lower bound, their posterior. "
-        f"Every setting is in runs/{source.name}/config.json."
+        "dynamics. EM finds the parameters that have the highest evidence lower bound; the distribution that is named "
+        f"above stands for their posterior about these. Settings are in runs/{source.name}/config.json, null where "
+        f"they were left to nlbprob; what it then chose is in runs/{source.name}/posterior."
     )
 
 
@@ -73,7 +74,8 @@ def scores(source: Source) -> Iterator[Item]:
     meanings = meanings_of(metrics)
     lines = [f"{name}: {meanings[name]}." for name in shown if meanings.get(name)]
     lines += [
-        f"co-bps less that of {name}, trials paired: {fixed(each.value)}{interval(each.interval)}, {clearly(each)}."
+        f"Difference in co-bps from {name}, paired over trials: {fixed(each.value)}{interval(each.interval)}, "
+        f"{clearly(each)}."
         for name, each in source.differences.items()
     ]
     if CONDITION_PSTH in metrics["baselines"]:
@@ -147,6 +149,6 @@ def mode_rows(modes: Any, source: Source) -> list[list[str]]:
             value, ends = float(modes[f"mean_{name}"].values[mode]), spans[name][mode]
             ends = [f"over {most:.0f}" if end > most else digits(float(end)) for end in ends]
             cells.append(f"{f'over {most:.0f}' if value > most else digits(value)} [{ends[0]}, {ends[1]}]")
-        again = f"{modes['recurs_in'].values[mode]} of {modes.attrs['fits']}" if "recurs_in" in modes else "not seen"
+        again = f"{modes['recurs_in'].values[mode]} of {modes.attrs['fits']}" if "recurs_in" in modes else "not tested"
         rows.append([f"mode {number}", *cells, again])
     return rows

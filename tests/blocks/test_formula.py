@@ -17,6 +17,7 @@ from nlbprob.model import Model
         ("c_n'x + d0", "<i>c</i><sub>n</sub>′<i>x</i> + <i>d</i><sub>0</sub>"),
         ("a beta of theta, not betas", "a <i>β</i> of <i>θ</i>, not betas"),
         ("a neuron's c_nk; more", "a neuron’s <i>c</i><sub>nk</sub>; more"),
+        ("diag(e^(-bin/tau)) pi", "diag(<i>e</i><sup>−bin/τ</sup>) <i>π</i>"),
         ("p < q & r", "<i>p</i> &lt; <i>q</i> &amp; <i>r</i>"),
     ],
 )

@@ -144,13 +144,16 @@ def test_the_card_says_what_the_model_is_and_how_well_it_does(made):
         "### Bins of 40 ms",
         f"| this entry | {value} |",
         "| smoothing + Poisson regression |",
-        "`x_1 ~ N(m0, P0), x_t = A x_{t-1} + B u_t + N(0, Q), with A stable by construction.`",
+        "`x_1 ~ N(m0, P0), x_t = A x_{t-1} + N(0, Q), with A stable by construction. Here dynamics is dense: up to ",
+        "the noise is Q = O diag(1 - e^(-2 bin/tau)) O'.`",
+        "`y ~ Poisson(exp(eta)), in spikes per bin.`",
         "| lds.decay_ms | latent (2) | LogNormal(loc 5.3, scale 1) |",
         "The fit has not converged",
         "was begun from one start (seed 0)",
-        "was not seen (nlbprob replicate shows it)",
+        "was not tested (nlbprob replicate tests it)",
         "No vel R2:",
-        "sh reproduce.sh repeated RECORDING",
+        "sh reproduce.sh ../repeated RECORDING",
+        "PYTHONPATH=../checked/code ../checked/bin/python -m nlbprob entry --check .",
     ):
         assert words in text
     for picture in ("20ms-poisson_lds", "40ms-poisson_lds"):
