@@ -61,7 +61,7 @@ sys.last = last
 sys.argv = ["nlbprob", "--version"]
 sys.exit(cli.program())
 """
-    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, timeout=280, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("nlbprob ")
 

@@ -46,7 +46,7 @@ def ended(words, number, delay):
             process.wait(delay)
         except subprocess.TimeoutExpired:
             process.send_signal(number)
-        _, shown = process.communicate(timeout=60)
+        _, shown = process.communicate(timeout=280)
     return process.returncode, shown
 
 

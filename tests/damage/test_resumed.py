@@ -36,7 +36,7 @@ def started(*words):
 def finished(*words):
     """Run a command to its end."""
     with started(*words) as process:
-        _, shown = process.communicate(timeout=280)
+        _, shown = process.communicate(timeout=800)
     assert process.returncode == 0, shown
 
 
@@ -74,7 +74,7 @@ def test_a_fit_that_was_killed_ends_as_one_in_one_go(seed, recorded_file, unbrok
             time.sleep(0.01)
         time.sleep(draw.uniform(0, 0.5))
         process.send_signal(number)
-        process.communicate(timeout=60)
+        process.communicate(timeout=280)
     run = reading.examine(out)
     assert run is not None or not steps
     finished(*(["fit", "--resume", out] if run else ["fit", "poisson_lds", recorded_file, "--out", out, *SHORT]))
