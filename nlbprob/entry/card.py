@@ -16,6 +16,7 @@ from nlbprob.reporting import summary
 #: The parts that are of runs, in order.
 TOPICS: dict[str, Callable[[Source], Iterator[Item]]] = {
     "Scores": results.scores,
+    "Findings": results.findings,
     "Model": model.formulas,
     "Priors and posteriors": model.parameters,
     "Inference": results.fitting,

@@ -7,13 +7,15 @@ from nlbprob.entry.parts import Heading, Item, Points, Table, Text
 from nlbprob.entry.source import Source
 from nlbprob.errors import InputError
 from nlbprob.plot.dynamics import FOREVER, bounds
-from nlbprob.reporting import words
+from nlbprob.reporting import summary, words
 from nlbprob.reporting.numbers import fixed
 from nlbprob.reporting.scores import INTERVALS, meanings_of, units_of
 from nlbprob.scoring.baselines import CONDITION_PSTH
 from nlbprob.selection.replicate import digits
 
 DASH = "-"
+#: Subjects of the report's summary that are of the population, not of the recording or the fit.
+FOUND = ("Dynamics", "Regimes", "Timescales", "Areas")
 
 
 def data(source: Source) -> Iterator[Item]:
@@ -83,6 +85,16 @@ def scores(source: Source) -> Iterator[Item]:
             f"The {CONDITION_PSTH} is told the condition of each scored trial; neither this entry nor the others are."
         )
     yield Points([*lines, *tested(source)])
+
+
+def findings(source: Source) -> Iterator[Item]:
+    """What the fit says of the population, in the sentences of the report."""
+    report = f"runs/{source.name}/report.html"
+    if source.is_committee:
+        yield Text(f"What the members have in common and what each adds is in {report}.")
+        return
+    found = [f"{subject}: {text}" for subject, text in summary.summary(source.view) if subject in FOUND]
+    yield Points(found) if found else Text(f"The latents say nothing that has a unit; see {report}.")
 
 
 def score(value: float | None, between: Any) -> str:

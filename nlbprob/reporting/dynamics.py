@@ -28,7 +28,7 @@ def section(view: View) -> Section | Absent:
         "The eigenvalues of the transition matrix: undisturbed, the latent state is a sum of these modes, each of "
         "which turns at its frequency and fades to 37% in its decay time; at 0 Hz it fades without turning."
         f"{intervals} Above the dashed line it outlasts the longest trial ({longest:g} ms): trials show only that it "
-        "is slow. Modes share directions, so that their parts of the variance need not sum to 100%."
+        "fades slowly. Modes share directions, so that their parts of the variance need not sum to 100%."
     )
     fits = modes.attrs["fits"]
     reading += (

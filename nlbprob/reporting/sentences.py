@@ -166,7 +166,7 @@ def mode(one: Mode, longest_ms: float) -> str:
     """A mode in Hz and ms."""
     most = 100 * longest_ms
     if one.decay.low > longest_ms:
-        fades = f"outlasts the longest trial ({longest_ms:g} ms), so that trials show only that it is slow"
+        fades = f"outlasts the longest trial ({longest_ms:g} ms), so that trials show only that it fades slowly"
     else:
         fades = f"fades to 37% in {measured(one.decay, 'ms', most)}"
     if one.certain:

@@ -148,6 +148,8 @@ def test_the_card_says_what_the_model_is_and_how_well_it_does(made):
         "the noise is Q = O diag(1 - e^(-2 bin/tau)) O'.`",
         "`y ~ Poisson(exp(eta)), in spikes per bin.`",
         "| lds.decay_ms | latent (2) | LogNormal(loc 5.3, scale 1) |",
+        "## Findings",
+        "- Dynamics: ",
         "The fit has not converged",
         "was begun from one start (seed 0)",
         "was not tested (nlbprob replicate tests it)",

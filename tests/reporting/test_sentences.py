@@ -134,7 +134,7 @@ def made(number=1, turns=True, hz=(2.0, 1.5, 2.5), ms=(300.0, 250.0, 350.0), var
         (made(ms=(900.0, 400.0, 1e6)), "fades to 37% in 900 ms (400 to over 70000)."),
         (
             made(ms=(900.0, 701.0, 1e6)),
-            "outlasts the longest trial (700 ms), so that trials show only that it is slow.",
+            "outlasts the longest trial (700 ms), so that trials show only that it fades slowly.",
         ),
     ],
 )
