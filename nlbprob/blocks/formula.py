@@ -68,6 +68,20 @@ def first_paragraph(thing: Any) -> str:
     return " ".join((inspect.getdoc(described) or "").partition("\n\n")[0].split())
 
 
+def said(block: Block) -> str:
+    """A block's formula with what its options settle: the link, the inputs, the form that was chosen."""
+    whole, text = first_paragraph(block), inspect.getdoc(type(block)) or ""
+    if (link := getattr(block, "link", None)) is not None:
+        whole = whole.replace("link(", f"{link}(")
+    if not getattr(block, "inputs", ()):
+        whole = whole.replace(" + B u_t", "")
+    for field in dataclasses.fields(block) if dataclasses.is_dataclass(block) else ():
+        value = getattr(block, field.name)
+        if chosen := re.search(rf'^ *- "{re.escape(str(value))}": (.*?)(?=^ *- "|\n\n)', text, re.M | re.S):
+            whole += f" Here {field.name} is {value}: " + " ".join(chosen[1].split())
+    return whole
+
+
 def formula(text: str) -> str:
     """Plain-text mathematics as HTML: x_{t-1} with a subscript, N(0, s^2) with an exponent, eta as a Greek letter."""
     words = re.sub(r"'s\b", "’s", escape(text, quote=False))

@@ -1,8 +1,5 @@
 """The model of an entry in a card: its formulas, its graph, and the prior and the posterior of every parameter."""
 
-import dataclasses
-import inspect
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +8,8 @@ import numpy as np
 from numpyro.handlers import seed, trace
 from numpyro.infer import Predictive
 
-from nlbprob.blocks.base import Block
 from nlbprob.blocks.calls import HANDLERS
-from nlbprob.blocks.formula import blocks, first_paragraph, options
+from nlbprob.blocks.formula import blocks, first_paragraph, options, said
 from nlbprob.entry.parts import Formulas, Heading, Item, Picture, Table, Text
 from nlbprob.entry.source import Source
 from nlbprob.functions.graph import GIVEN_BY, bare, variables
@@ -50,22 +46,6 @@ def formulas(source: Source) -> Iterator[Item]:
         graph = variables(model, source.view.trials)
         yield Picture(picture, figure(graph, source.view.trials), f"The model {name} as a graph")
         yield Text(LEGEND)
-
-
-def said(block: Block) -> str:
-    """A block's formula, with what its options settle: the link, the inputs, the form that was chosen."""
-    formula, text = first_paragraph(block), inspect.getdoc(type(block)) or ""
-    if (link := getattr(block, "link", None)) is not None:
-        formula = formula.replace("link(", f"{link}(")
-    if not getattr(block, "inputs", ()):
-        formula = formula.replace(" + B u_t", "")
-    for field in dataclasses.fields(block) if dataclasses.is_dataclass(block) else ():
-        chosen = re.search(
-            rf'^ *- "{re.escape(str(getattr(block, field.name)))}": (.*?)(?=^ *- "|\n\n)', text, re.M | re.S
-        )
-        if chosen:
-            formula += f" Here {field.name} is {getattr(block, field.name)}: " + " ".join(chosen[1].split())
-    return formula
 
 
 def free(value: np.ndarray) -> int:

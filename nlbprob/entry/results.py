@@ -14,8 +14,6 @@ from nlbprob.scoring.baselines import CONDITION_PSTH
 from nlbprob.selection.replicate import digits
 
 DASH = "-"
-#: Subjects of the report's summary that are of the population, not of the recording or the fit.
-FOUND = ("Dynamics", "Regimes", "Timescales", "Areas")
 
 
 def data(source: Source) -> Iterator[Item]:
@@ -93,7 +91,7 @@ def findings(source: Source) -> Iterator[Item]:
     if source.is_committee:
         yield Text(f"What the members have in common and what each adds is in {report}.")
         return
-    found = [f"{subject}: {text}" for subject, text in summary.summary(source.view) if subject in FOUND]
+    found = [f"{subject}: {text}" for subject, text in summary.findings(source.view)]
     yield Points(found) if found else Text(f"The latents say nothing that has a unit; see {report}.")
 
 

@@ -79,13 +79,17 @@ def strips(axes: Axes, trials: Trials, probability: Float[np.ndarray, "trial tim
 
 def averages(axes: Axes, trials: Trials, probability: Float[np.ndarray, "trial time regime"]) -> None:
     """Probabilities averaged over the trials that reach a bin."""
-    mean = average(probability, shown_bins(trials))
-    for regime, course in enumerate(mean.T):
+    courses(axes, time_of(trials), average(probability, shown_bins(trials)).T)
+    axes.set_xlabel(time_label(trials))
+
+
+def courses(axes: Axes, x: Float[np.ndarray, " point"], probability: Float[np.ndarray, "regime point"]) -> None:
+    """The probability of each regime as a line."""
+    for regime, course in enumerate(probability):
         color, dashes = style.CONDITIONS[regime % len(style.CONDITIONS)], DASHES[regime % len(DASHES)]
-        axes.plot(time_of(trials), course, color=color, linestyle=dashes, label=f"regime {regime + 1}")
+        axes.plot(x, course, color=color, linestyle=dashes, label=f"regime {regime + 1}")
     axes.set_ylim(-0.03, 1.03)
     axes.set_ylabel("probability")
-    axes.set_xlabel(time_label(trials))
 
 
 @style.drawing
@@ -120,13 +124,10 @@ def switching(
     array = style.placed(ax, (3,), "switching", height=1.7)
     stays(array[0], found)
     followers(array[1], found)
-    for regime in range(found.sizes["regime"]):
-        color, dashes = style.CONDITIONS[regime % len(style.CONDITIONS)], DASHES[regime % len(DASHES)]
-        low, middle, high = np.quantile(found["probability"].values[:, regime], (0.05, 0.5, 0.95), axis=0)
-        array[2].fill_between(found["lag"].values, low, high, color=color, alpha=0.2, linewidth=0)
-        array[2].plot(found["lag"].values, middle, color=color, linestyle=dashes, label=f"regime {regime + 1}")
-    array[2].set_ylim(-0.03, 1.03)
-    array[2].set_ylabel("probability")
+    lags, (low, middle, high) = found["lag"].values, np.quantile(found["probability"].values, (0.05, 0.5, 0.95), axis=0)
+    courses(array[2], lags, middle)
+    for line, *ends in zip(array[2].lines, low, high, strict=True):
+        array[2].fill_between(lags, *ends, color=line.get_color(), alpha=0.2, linewidth=0)
     name = found.attrs.get("event", "event")
     array[2].set_xlabel(f"{name} (ms)" if name == "time in trial" else f"time from {name} (ms)")
     if name != "time in trial":

@@ -88,17 +88,11 @@ def event_bins(trials: "Trials", event: Any) -> Int[np.ndarray, " trial"]:
 def column_ms(trials: "Trials", event: str) -> Float[np.ndarray, " trial"]:
     """The times of a column of times, relative to the event that trials are aligned to."""
     align = trials.source.get("options", {}).get("align") or "start_time"
+    known = [name for name, values in trials.table.items() if name != "id" and values.dtype.kind in "iuf"]
+    remedies = {align: ", which they are aligned to; give times in ms."} | {event: f". {suggestion(event, known)}"}
     for name in (event, align):
         if name not in trials.table:
-            known = [each for each, kept in trials.table.items() if each != "id" and kept.dtype.kind in "iuf"]
-            raise InputError(
-                f"switching(event=...): no trials column {name!r}"
-                + (
-                    f". {suggestion(name, known)}"
-                    if name == event
-                    else ", which they are aligned to; give times in ms."
-                )
-            )
+            raise InputError(f"switching(event=...): no trials column {name!r}{remedies[name]}")
         if trials.table[name].dtype.kind not in "iuf":
             raise InputError(f"switching(event=...): the column {name!r} does not hold times in s; name another.")
     return 1000 * (trials.table[event].astype(float) - trials.table[align].astype(float))

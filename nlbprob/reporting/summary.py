@@ -55,15 +55,17 @@ def summary(view: View) -> list[tuple[str, str]]:
         converged = sum(all(found.good for found in diagnostics.stages(fit)) for fit in view.committee.members.values())
         entries += [("Models", sentences.committee(list(view.committee.members), converged))]
         return [*entries, *scores(view)]
-    entries += [("Model", model(view)), *scores(view)]
-    entries += [("Dynamics", text) for text in filter(None, [modes(view)])]
-    entries += [("Regimes", text) for text in filter(None, [switching(view)])]
-    entries += [("Timescales", text) for text in filter(None, [timescales(view)])]
-    entries += [("Areas", text) for text in filter(None, [areas(view)])]
+    entries += [("Model", model(view)), *scores(view), *findings(view)]
     stages, doubts = diagnostics.stages(view.posterior), diagnostics.doubts(view.posterior)
     found = [(finding.good, finding.words) for finding in stages]
     fit = sentences.convergence(found, [finding.words for finding in doubts], view.has_intervals)
     return [*entries, ("Fit", fit), ("Replication", replication(view))]
+
+
+def findings(view: View) -> list[tuple[str, str]]:
+    """What a fit says of the population, a heading and a few sentences for each subject that it has."""
+    subjects = {"Dynamics": modes, "Regimes": switching, "Timescales": timescales, "Areas": areas}
+    return [(subject, text) for subject, told in subjects.items() if (text := told(view))]
 
 
 def recording(view: View) -> str:

@@ -153,11 +153,11 @@ def point(recording):
     return nlb.fit(MODEL, trials, **EM), trials
 
 
-def assert_same(found, expected, **tolerances):
-    """Parameters within the tolerances, bounds within what sums of float32 in another order may differ by."""
+def assert_same(found, expected, bound=1e-9, **tolerances):
+    """Parameters within the tolerances, and bounds."""
     for name, value in expected.parameter_mean.items():
         np.testing.assert_allclose(found.parameter_mean[name], value, err_msg=name, **tolerances)
-    np.testing.assert_allclose(found.elbo, expected.elbo, rtol=1e-8)
+    np.testing.assert_allclose(found.elbo, expected.elbo, rtol=bound)
 
 
 def test_what_is_not_seen_changes_nothing(point):
@@ -188,7 +188,7 @@ def test_permuting_trials_permutes_the_result(point):
     posterior, trials = point
     order = np.random.default_rng(0).permutation(trials.n_trials)
     found = nlb.fit(MODEL, trials.select(trials=order), **EM)
-    assert_same(found, posterior, rtol=1e-5, atol=1e-7)
+    assert_same(found, posterior, bound=1e-8, rtol=1e-5, atol=1e-7)  # float32 is summed in another order
     rates = np.asarray(posterior.rates(trials))[order]
     np.testing.assert_allclose(found.rates(trials.select(trials=order)), rates, rtol=1e-5)
 
