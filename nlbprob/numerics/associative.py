@@ -43,13 +43,14 @@ def elements(chain: Chain, sites: Sites) -> tuple[Element, Moments]:
     (constant, varying), (linear, precision) = step_arrays(chain), time_leading(sites)
     bins, *batch, state = linear.shape
     mean = jnp.broadcast_to(chain.initial_mean, (*batch, state))
-    covariance = jnp.broadcast_to(chain.initial_covariance, (*batch, state, state))
+    covariance = jnp.broadcast_to(chain.initial_covariance, precision.shape[1:])
     first_mean, first_root, *_ = condition(mean, covariance, linear[0], precision[0])
 
     def per_bin(
         fixed: Float[Array, "..."] | None, moving: Float[Array, "..."] | None, rank: int
     ) -> Float[Array, "..."]:
         """A step's array, a vector or a matrix by its rank, for every later bin and batch entry."""
+        batch = linear.shape[1:-1] if rank == 1 else precision.shape[1:-2]
         if moving is None:
             assert fixed is not None
             return jnp.broadcast_to(fixed, (bins - 1, *batch, *fixed.shape))
@@ -110,7 +111,7 @@ def filter(chain: Chain, sites: Sites) -> Filtered:
 
 def backward_pass(
     last: Moments, steps: BackwardSteps
-) -> tuple[Float[Array, "*steps state"], Float[Array, "*steps state state"]]:
+) -> tuple[Float[Array, "*steps state"], Float[Array, "*#steps state state"]]:
     """The backward recursion m_t = G_t m_{t+1} + g_t, P_t = G_t P_{t+1} G_t' + R_t, in parallel over time."""
 
     def compose(late: BackwardSteps, early: BackwardSteps) -> BackwardSteps:

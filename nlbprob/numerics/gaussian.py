@@ -13,10 +13,10 @@ from jax import lax
 from jaxtyping import Array, Float, Shaped
 
 #: Mean and covariance of states.
-Moments = tuple[Float[Array, "*shape state"], Float[Array, "*shape state state"]]
+Moments = tuple[Float[Array, "*shape state"], Float[Array, "*#shape state state"]]
 #: Gain, shift and covariance of steps back in time, see `nlbprob.numerics.kalman.backward`.
 BackwardSteps = tuple[
-    Float[Array, "*steps state state"], Float[Array, "*steps state"], Float[Array, "*steps state state"]
+    Float[Array, "*#steps state state"], Float[Array, "*steps state"], Float[Array, "*#steps state state"]
 ]
 #: Transition, offset and noise of steps; None stands for one that is kept elsewhere.
 StepArrays = tuple[Float[Array, "..."] | None, Float[Array, "..."] | None, Float[Array, "..."] | None]
@@ -52,10 +52,24 @@ def constant_chain(mean: Float[Array, " state"]) -> Chain:
 
 
 class Sites(NamedTuple):
-    """Gaussian potentials exp(h'x - 1/2 x'Jx), one a bin; zero where nothing is seen."""
+    """Gaussian potentials exp(h'x - 1/2 x'Jx), one a bin; zero where nothing is seen.
+
+    Tied sites have one J for all trials, a first axis of length one: then all moments but means have, too, and what a
+    smoother does to matrices is done once instead of trial by trial.
+    """
 
     linear: Float[Array, "*batch time state"]
-    precision: Float[Array, "*batch time state state"]
+    precision: Float[Array, "*#batch time state state"]
+
+    @property
+    def tied(self) -> bool:
+        """Whether all trials share the precision."""
+        return self.precision.shape[0] != self.linear.shape[0]
+
+    def untied(self) -> "Sites":
+        """The same with a precision for each trial."""
+        shape = (*self.linear.shape, self.linear.shape[-1])
+        return self._replace(precision=jnp.broadcast_to(self.precision, shape))
 
 
 class Filtered(NamedTuple):
@@ -73,16 +87,16 @@ class Filtered(NamedTuple):
 
 
 class Smoothed(NamedTuple):
-    """Moments of x_t given all sites; `cross_covariance[t]` is Cov(x_{t+1}, x_t).
+    """Moments of x_t given all sites; `cross_covariance[t]` is Cov(x_{t+1}, x_t). See `Sites` for tied ones.
 
     `gain` is that of each step back, G_t = Cov(x_t, x_{t+1}) Cov(x_{t+1})^-1; None where only moments are known.
     """
 
     mean: Float[Array, "*batch time state"]
-    covariance: Float[Array, "*batch time state state"]
-    cross_covariance: Float[Array, "*batch step state state"]
+    covariance: Float[Array, "*#batch time state state"]
+    cross_covariance: Float[Array, "*#batch step state state"]
     divergence: Float[Array, "*batch"]
-    gain: Float[Array, "*batch step state state"] | None = None
+    gain: Float[Array, "*#batch step state state"] | None = None
 
 
 def expected_sites(
@@ -131,14 +145,14 @@ def divide(left: Float[Array, "*batch m n"], root: Float[Array, "*batch n n"]) -
 
 def condition(
     mean: Float[Array, "*batch state"],
-    covariance: Float[Array, "*batch state state"],
+    covariance: Float[Array, "*#batch state state"],
     linear: Float[Array, "*batch state"],
-    precision: Float[Array, "*batch state state"],
+    precision: Float[Array, "*#batch state state"],
 ) -> tuple[
     Float[Array, "*batch state"],
-    Float[Array, "*batch state state"],
+    Float[Array, "*#batch state state"],
     Float[Array, "*batch"],
-    Float[Array, "*batch state state"],
+    Float[Array, "*#batch state state"],
 ]:
     """Multiply N(mean, covariance) by one site: mean of the product, a root of its covariance, its log normaliser
     (centred), and L.
@@ -160,7 +174,7 @@ def condition(
 
 def predict(
     mean: Float[Array, "*batch state"],
-    covariance: Float[Array, "*batch state state"],
+    covariance: Float[Array, "*#batch state state"],
     transition: Float[Array, "... state state"],
     offset: Float[Array, "... state"],
     noise: Float[Array, "... state state"],
@@ -185,7 +199,7 @@ def until(arrays: Shaped[Array, "..."], bins: int, axis: int) -> Shaped[Array, "
     return jnp.take(arrays, jnp.minimum(jnp.arange(bins), arrays.shape[axis] - 1), axis)
 
 
-def time_leading(sites: Sites) -> tuple[Float[Array, "time *batch state"], Float[Array, "time *batch state state"]]:
+def time_leading(sites: Sites) -> tuple[Float[Array, "time *batch state"], Float[Array, "time *#batch state state"]]:
     """The arrays of sites with the time axis first."""
     return jnp.moveaxis(sites.linear, -2, 0), jnp.moveaxis(sites.precision, -3, 0)
 

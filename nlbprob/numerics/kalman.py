@@ -47,7 +47,7 @@ def filter(chain: Chain, sites: Sites, parallel: bool | None = None) -> Filtered
     batch = linear.shape[1:]
     first = (
         jnp.broadcast_to(chain.initial_mean, batch),
-        jnp.broadcast_to(chain.initial_covariance, (*batch, batch[-1])),
+        jnp.broadcast_to(chain.initial_covariance, precision.shape[1:]),
     )
 
     def advance(
@@ -89,7 +89,7 @@ def smooth(chain: Chain, sites: Sites, filtered: Filtered, parallel: bool | None
 
 def backward_pass(
     chain: Chain, filtered: Filtered, last: Moments
-) -> tuple[Float[Array, "*steps state"], Float[Array, "*steps state state"], Float[Array, "*steps state state"]]:
+) -> tuple[Float[Array, "*steps state"], Float[Array, "*#steps state state"], Float[Array, "*#steps state state"]]:
     """Mean, covariance and gain of every bin but the last, in sequence from the moments of the last bin, time first.
 
     All that a step needs is made within it: on CPU arrays of one bin stay in the cache, those of all bins do not.
@@ -193,10 +193,11 @@ def divergence(
     sites: Sites,
     filtered: Filtered,
     mean: Float[Array, "*batch time state"],
-    covariance: Float[Array, "*batch time state state"],
+    covariance: Float[Array, "*#batch time state state"],
 ) -> Float[Array, "*batch"]:
     """KL(q || chain) = E_q[sites] - log Z, each bin's two terms taken relative to the predicted mean."""
     shift = mean - filtered.predicted_mean
     gap = sites.linear - apply(sites.precision, filtered.predicted_mean)
-    curvature = jnp.einsum("...ij,...ij->...", sites.precision, covariance + shift[..., :, None] * shift[..., None, :])
-    return jnp.sum(jnp.sum(gap * shift, -1) - 0.5 * curvature - filtered.centered, -1)
+    curvature = jnp.einsum("...ij,...ij->...", sites.precision, covariance)
+    quadratic = jnp.sum((gap - 0.5 * apply(sites.precision, shift)) * shift, -1)
+    return jnp.sum(quadratic - 0.5 * curvature - filtered.centered, -1)

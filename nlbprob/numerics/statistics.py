@@ -29,8 +29,8 @@ class SufficientStatistics(NamedTuple):
 
 def gather(
     mean: Float[Array, "row time state"],
-    covariance: Float[Array, "row time state state"],
-    cross: Float[Array, "row step state state"],
+    covariance: Float[Array, "#row time state state"],
+    cross: Float[Array, "#row step state state"],
     offset: Float[Array, "... state"] | float,
     condition_shift: Float[Array, "*batch state"],
     bin_weights: Float[Array, "row time"],
@@ -54,11 +54,12 @@ def gather(
     weight = later[..., None] if regime_weights is None else later[..., None] * regime_weights[:, 1:]
 
     def second(
-        covariance: Float[Array, "row step state state"],
+        covariance: Float[Array, "#row step state state"],
         left: Float[Array, "row step state"],
         right: Float[Array, "row step state"],
     ) -> Float[Array, "regime state state"]:
-        return jnp.einsum("bts,btij->sij", weight, covariance + left[..., :, None] * right[..., None, :])
+        of_means = jnp.einsum("bts,bti,btj->sij", weight, left, right)
+        return of_means + jnp.einsum("bts,btij->sij", weight, covariance)
 
     steps = (
         second(covariance[:, 1:], moved, moved),
@@ -70,7 +71,7 @@ def gather(
     )
     if regime_weights is None:
         steps = tuple(a[0] for a in steps)
-    first = jnp.einsum("b,bij->ij", first_weights, covariance[:, 0] + initial[:, :, None] * initial[:, None, :])
+    first = jnp.einsum("b,bij->ij", first_weights, covariance[:, 0]) + (initial.T * first_weights) @ initial
     return SufficientStatistics._make((*steps, first, first_weights @ initial, first_weights.sum()))
 
 

@@ -41,7 +41,9 @@ def test_em_does_not_swing_about_its_optimum_on_few_long_trials(shared):
     trials = nlb.load(shared / "data" / "aplysia_jan1912.nwb", bin_ms=50).split("train")
     posterior = nlb.fit(nlb.Model(latents=[nlb.LDS(11)]), trials, seed=0, progress=False, svi_steps=0)
     assert posterior.verdict.startswith("Converged.")
-    assert np.diff(posterior.elbo[-10:]).min() > -1.0
+    # A step that went too far is taken back: what was lost is less than what tells parameters apart.
+    assert posterior.elbo[-10:].min() > posterior.elbo.max() - 5.0
+    assert posterior.elbo[-1] > posterior.elbo.max() - 1.0
 
 
 def test_a_bound_is_flat_where_its_last_values_are_no_higher_and_not_far_below():

@@ -48,6 +48,11 @@ class TrajectoryPrior(abc.ABC):
     proper: ClassVar[bool] = True
     proposes: ClassVar[bool] = False
 
+    @property
+    def tied(self) -> bool:
+        """Whether all rows have one covariance where they share the precision of their sites."""
+        return False
+
     def init(self, rows: int, bins: int) -> Any:
         """The auxiliary posterior before anything is seen: a pytree of arrays [row, ...], or None."""
         return None
@@ -93,6 +98,11 @@ class TrajectoryPrior(abc.ABC):
 @dataclasses.dataclass(frozen=True)
 class ChainPrior(TrajectoryPrior):
     """A linear-Gaussian chain: it is its own surrogate."""
+
+    @property
+    def tied(self) -> bool:
+        chain = self.chain
+        return chain.initial_covariance.ndim == 2 and chain.transition.ndim < 4 and chain.noise.ndim < 4
 
     def expected(self, auxiliary: None) -> Surrogate:
         return Surrogate(self.chain)

@@ -1,10 +1,11 @@
 """Anderson acceleration of EM: the next parameters from those of the last few iterations together.
 
 EM creeps where trajectories are uncertain: at given trajectories, the dynamics go a small part of the way. With an
-iteration theta -> G(theta) and its residual f = G(theta) - theta, the next point is the sum of a_i G(theta_i) with the
-weights a_i, of sum 1, for which the sum of a_i f_i is shortest (Anderson 1965; for EM: Henderson and Varadhan 2019,
-arXiv 1803.06673). Length is measured by the information of complete data, by which EM divides the slope of the bound.
-All of this turns with the latents: a change of their basis changes no point.
+iteration theta -> G(theta) and its residual f = G(theta) - theta, the next point is G(theta) - sum_i w_i dG_i with the
+weights w_i for which f - sum_i w_i df_i is shortest, where dG_i and df_i are the changes from one iteration to the next
+(Anderson 1965; for EM: Henderson and Varadhan 2019, arXiv 1803.06673). Length is measured by the information of
+complete data, by which EM divides the slope of the bound. All of this turns with the latents: a change of their basis
+changes no point.
 """
 
 from collections.abc import Sequence
@@ -14,13 +15,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from nlbprob.blocks.base import Context
+from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Chain, symmetrize
 
 #: How many iterations a step is made from.
 DEPTH = 10
-#: Ridge of the weights, as a fraction of the mean square of the differences of residuals.
-RIDGE = 1e-4
+#: Ridge of the weights, as a fraction of the square of each change of the residual.
+RIDGE = 1e-2
 #: Longest way from G(theta) to the next point, in lengths of the residual: at first, and at most.
 FIRST_REACH, MOST_REACH = 4.0, 64.0
 #: A bound has fallen where it is lower by more than this fraction of it: floats resolve no less.
@@ -37,15 +40,18 @@ class Point(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """The last iterations, newest first.
+    """The last iterations.
 
-    images: G(theta) of each; residuals: G(theta) - theta; count: how many there are; bound: at the last theta, nats;
-    reach: see `FIRST_REACH`; extrapolated: whether the next theta is further on than the last image.
+    images: G(theta) of the last one, then its changes from one iteration to the next, newest first; residuals: the same
+    of G(theta) - theta; count: how many changes there are; continues: whether the next iteration is of the same G, so
+    that there is a change from the last one to it; bound: at the last theta, nats; reach: see `FIRST_REACH`;
+    extrapolated: whether the next theta is further on than the last image.
     """
 
     images: Point
     residuals: Point
     count: Int[Array, ""]
+    continues: Bool[Array, ""]
     bound: Float[Array, ""]
     reach: Float[Array, ""]
     extrapolated: Bool[Array, ""]
@@ -73,14 +79,14 @@ def init(neurons: int, blocks: Sequence[int]) -> Memory:
     chains = tuple(Chain(zeros(n), zeros(n, n), zeros(n, n), zeros(n), zeros(n, n)) for n in blocks)
     empty = Point(zeros(neurons, 1 + sum(blocks)), chains)
     lowest, reach = jnp.array(-jnp.inf, dtype), jnp.array(FIRST_REACH, dtype)
-    return Memory(empty, empty, jnp.zeros((), jnp.int32), lowest, reach, jnp.array(False))
+    return Memory(empty, empty, jnp.zeros((), jnp.int32), jnp.array(False), lowest, reach, jnp.array(False))
 
 
 def step(memory: Memory, here: Point, image: Point, bound: Float[Array, ""], metric: Metric) -> tuple[Point, Memory]:
     """The next point, and the memory with this iteration.
 
     Where an extrapolation has lowered the bound, the next point is the image from which it was made, and later steps
-    are shorter. Where one would go downhill, the memory starts afresh.
+    are shorter. Where one would go downhill, all changes are forgotten.
 
     Args:
         memory: of the iterations before.
@@ -92,22 +98,62 @@ def step(memory: Memory, here: Point, image: Point, bound: Float[Array, ""], met
     fell = fallen(memory, bound)
     reach = jnp.minimum(jnp.where(fell, 0.25, 2.0) * memory.reach, MOST_REACH)
     residual = jax.tree.map(jnp.subtract, image, here)
-    images, residuals = pushed(image, memory.images), pushed(residual, memory.residuals)
-    count = jnp.minimum(memory.count + 1, DEPTH)
+    continues = memory.continues
+    images, residuals = pushed(image, memory.images, continues), pushed(residual, memory.residuals, continues)
+    count = jnp.minimum(memory.count + continues, DEPTH - 1)
     entries = jax.vmap(lambda each: whitened(each, metric))(residuals)
     weights = anderson_weights(entries, count)
-    change = jax.tree.map(lambda each: -jnp.tensordot(weights, each[0] - each[1:], 1), images)
+    change = jax.tree.map(lambda each: -jnp.tensordot(weights, each[1:], 1), images)
     way = whitened(change, metric)
     length, unit = jnp.linalg.norm(way), jnp.linalg.norm(entries[0])
     sizes = jnp.asarray(PARTS, unit.dtype) * jnp.minimum(1.0, reach * unit / jnp.maximum(length, 1e-30))
     size = sizes[jnp.argmax(jax.vmap(lambda size: stable(image, change, size))(sizes) | (sizes == 0))]
     uphill = entries[0] @ (entries[0] + way) > 0  # the residual is the slope; false, too, where it is not finite
-    size, count = jnp.where(uphill, size, 0.0), jnp.where(uphill, count, 1)
+    size, count = jnp.where(uphill, size, 0.0), jnp.where(uphill, count, 0)
     following = moved(image, change, size)
     back = jax.tree.map(lambda each: each[0], memory.images)
-    kept = Memory(images, residuals, count, bound, reach, (count > 1) & (size > 0))
+    kept = Memory(images, residuals, count, jnp.array(True), bound, reach, (count > 0) & (size > 0))
     left = memory._replace(reach=reach, extrapolated=jnp.array(False))
     return jax.tree.map(lambda a, b: jnp.where(fell, a, b), (back, left), (following, kept))
+
+
+def parameters(
+    model: Model,
+    context: Context,
+    memory: Memory,
+    total: tuple[Any, ...],
+    thetas: tuple[Parameters, Parameters],
+    curvature: Float[Array, "neuron width width"],
+    elbo: Float[Array, ""],
+) -> tuple[Parameters, tuple[Chain, ...], Memory, Float[Array, "latent latent"]]:
+    """Readout and dynamics of the next point, the memory with this iteration, and the basis of both, x = basis z.
+
+    In the basis that an iteration leaves them in, latents are not of unit variance: priors would move them, and what is
+    normalised afterwards would look like a step.
+
+    Args:
+        model: whose chains regress.
+        context: facts of the training data.
+        memory: of the iterations before.
+        total: statistics of each block, then of the templates.
+        thetas: parameters before this iteration, and with its readout.
+        curvature: of each neuron's expected log likelihood and prior.
+        elbo: the bound before this iteration, nats.
+    """
+    blocks, before = list(zip(model.chains, total, strict=False)), thetas[0]
+    here, image = (jnp.concatenate([theta.baseline[:, None], theta.loadings], 1) for theta in thetas)
+    chains = tuple(dynamics.chain for dynamics in before.dynamics)
+    updated = [block.regression(statistics, context) for block, statistics in blocks]
+    bin_weights = jnp.asarray(context.bin_weights, here.dtype)
+    bases = [unit_basis(chain, bin_weights) for chain in updated]
+    updated = tuple(matrices.change_basis(chain, basis) for chain, basis in zip(updated, bases, strict=True))
+    basis = matrices.diagonal_blocks(bases)
+    image = jnp.concatenate([image[:, :1], image[:, 1:] @ basis], 1)
+    metric = Metric(curvature, chains, tuple((s.steps, s.trials) for _, s in blocks))
+    points = Point(here, chains), Point(image, updated)
+    following, memory = step(memory, *points, elbo, metric)
+    theta = thetas[1]._replace(baseline=following.readout[:, 0], loadings=following.readout[:, 1:])
+    return theta, following.chains, memory, basis
 
 
 def fallen(memory: Memory, bound: Float[Array, ""]) -> Bool[Array, ""]:
@@ -118,7 +164,14 @@ def fallen(memory: Memory, bound: Float[Array, ""]) -> Bool[Array, ""]:
 def forgotten(memory: Memory) -> Memory:
     """The memory with nothing remembered, for parameters that do not follow from it."""
     lowest = jnp.full_like(memory.bound, -jnp.inf)
-    return memory._replace(count=jnp.zeros_like(memory.count), bound=lowest, extrapolated=jnp.array(False))
+    none, no = jnp.zeros_like(memory.count), jnp.array(False)
+    return memory._replace(count=none, continues=no, bound=lowest, extrapolated=no)
+
+
+def of_another(memory: Memory) -> Memory:
+    """The memory for a G that is a little different: it changes from one theta to another as the last one did."""
+    reach = jnp.full_like(memory.reach, FIRST_REACH)
+    return memory._replace(continues=jnp.array(False), reach=reach, extrapolated=jnp.array(False))
 
 
 def unaccelerated(memory: Memory) -> Memory:
@@ -126,9 +179,14 @@ def unaccelerated(memory: Memory) -> Memory:
     return memory._replace(reach=jnp.zeros_like(memory.reach))
 
 
-def pushed(newest: Point, earlier: Point) -> Point:
-    """The last iterations with the newest first."""
-    return jax.tree.map(lambda first, others: jnp.concatenate([first[None], others[:-1]]), newest, earlier)
+def pushed(newest: Point, memory: Point, continues: Bool[Array, ""]) -> Point:
+    """The newest, then the changes, the one that leads to it among them where it `continues` the last."""
+
+    def push(newest: Float[Array, "..."], memory: Float[Array, "..."]) -> Float[Array, "..."]:
+        changes = jnp.concatenate([(newest - memory[0])[None], memory[1:-1]])
+        return jnp.concatenate([newest[None], jnp.where(continues, changes, memory[1:])])
+
+    return jax.tree.map(push, newest, memory)
 
 
 def whitened(change: Point, metric: Metric) -> Float[Array, " entry"]:
@@ -145,12 +203,13 @@ def whitened(change: Point, metric: Metric) -> Float[Array, " entry"]:
 
 
 def anderson_weights(entries: Float[Array, "iteration entry"], count: Int[Array, ""]) -> Float[Array, " earlier"]:
-    """The weights w for which f_0 - sum_i w_i (f_0 - f_i) is shortest, of the iterations before the newest."""
-    present = jnp.arange(1, DEPTH) < count
-    differences = jnp.where(present[:, None], entries[0] - entries[1:], 0.0)
-    gram = differences @ differences.T
-    ridge = RIDGE * jnp.trace(gram) / jnp.maximum(count - 1, 1) + jnp.where(present, 0.0, 1.0)
-    weights = jnp.linalg.solve(gram + jnp.diag(ridge), differences @ entries[0])
+    """The weights w for which f - sum_i w_i df_i is shortest; entries: f, then its changes."""
+    present = jnp.arange(1, DEPTH) <= count
+    changes = jnp.where(present[:, None], entries[1:], 0.0)
+    scale = 1 / jnp.maximum(jnp.linalg.norm(changes, axis=1), 1e-30)
+    changes = changes * jnp.where(present, scale, 0.0)[:, None]
+    ridge = jnp.where(present, RIDGE, 1.0)
+    weights = scale * jnp.linalg.solve(changes @ changes.T + jnp.diag(ridge), changes @ entries[0])
     return jnp.where(present & jnp.isfinite(weights).all(), weights, 0.0)
 
 
@@ -183,6 +242,12 @@ def changed_covariance(
     root = jnp.linalg.cholesky(covariance)
     inverse = jnp.linalg.inv(root)
     return symmetrize(root @ jax.scipy.linalg.expm(symmetrize(inverse @ change @ inverse.T)) @ root.T)
+
+
+def unit_basis(chain: Chain, bin_weights: Float[Array, " time"]) -> Float[Array, "latent latent"]:
+    """The symmetric S, x = S z, for which z has unit second moment over a trial; bin_weights: of each bin of it."""
+    variance, vectors = jnp.linalg.eigh(matrices.average_second_moment(chain, bin_weights))
+    return (vectors * jnp.sqrt(jnp.maximum(variance, 1e-6 * variance[-1]))) @ vectors.T
 
 
 def turned(memory: Memory, bases: Sequence[Float[Array, "latent latent"]]) -> Memory:

@@ -48,12 +48,17 @@ def converged(moved: Sequence[float | None]) -> bool:
     return len(last) == STILL_ITERATIONS and all(each is not None and each < MOVEMENT for each in last)
 
 
-def flat(bounds: Sequence[float] | Float[np.ndarray, " step"]) -> bool:
-    """Whether the last iterations of accelerated EM did not raise the bound, and did not fall from it for long."""
+def flat(bounds: Sequence[float] | Float[np.ndarray, " step"], least: float = LEAST_RISE) -> bool:
+    """Whether the last iterations of accelerated EM did not raise the bound, and did not fall from it for long.
+
+    Args:
+        bounds: of every iteration, nats.
+        least: a rise that counts, nats.
+    """
     if len(bounds) < LEAST_ITERATIONS + WINDOW:
         return False
     last, before = bounds[-WINDOW:], bounds[:-WINDOW]
-    return bool(max(last) - max(before) < LEAST_RISE and (not fallen(bounds) or max(last) - min(last) < LEAST_RISE))
+    return bool(max(last) - max(before) < least and (not fallen(bounds) or max(last) - min(last) < LEAST_RISE))
 
 
 def fallen(bounds: Sequence[float] | Float[np.ndarray, " step"]) -> bool:

@@ -130,8 +130,9 @@ class FisherScoring(NamedTuple):
             none = (jnp.zeros(number, mean.dtype) for number in (self.n_scales, self.n_shifts))
             return jnp.concatenate(jax.grad(bound, (0, 1, 2))(entries.of(values), *none))
 
-        trials = batch.counts.shape[0]
-        by_row = (site_state.sites, site_state.auxiliary, responsibility, *moments)
+        trials, mean = batch.counts.shape[0], moments[0]
+        covariance = jnp.broadcast_to(moments[1], (*mean.shape, mean.shape[-1]))
+        by_row = (site_state.sites.untied(), site_state.auxiliary, responsibility, mean, covariance)
         by_trial = jax.tree.map(lambda a: a.reshape(trials, model.n_components, *a.shape[1:]), by_row)
         each = jax.vmap(of_trial)(jax.tree.map(lambda a: a[:, None], batch), *by_trial)
         # Nothing is seen of the trials that pad a chunk.

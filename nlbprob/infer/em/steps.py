@@ -23,9 +23,9 @@ from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import cvi
 from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.problem import Auxiliary, SiteState, combined, trial_problem
-from nlbprob.model import Model, Parameters
+from nlbprob.model import Model
 from nlbprob.numerics import matrices
-from nlbprob.numerics.gaussian import Chain, Moments
+from nlbprob.numerics.gaussian import Moments
 
 #: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is unknown.
 START_SCALE = 0.05
@@ -118,23 +118,24 @@ class EM(Identified):
         """Whether steps are made from several iterations: where dynamics are linear, and all updates in closed form."""
         return self.pace == "closed" and all(block.regresses for block in self.model.chains)
 
-    def init(self, values: dict[str, Any], batches: Sequence[Batch], trials: int) -> EMState:
+    def init(self, values: dict[str, Any], batches: Sequence[Batch], trials: int, tied: bool = False) -> EMState:
         """The state before the first iteration.
 
         Args:
             values: of all parameter sites, or their shapes.
             batches: the chunks of trials, all of one shape.
             trials: how many these are without padding.
+            tied: whether trials share the precision of their sites.
         """
         model, dtype = self.model, jnp.result_type(float)
-        site_state, width, neurons = empty_site_state(self, batches[0]), 1 + model.dim, batches[0].counts.shape[2]
+        site_state, width, neurons = empty_site_state(self, batches[0], tied), 1 + model.dim, batches[0].counts.shape[2]
         curvature = jnp.broadcast_to(jnp.eye(width, dtype=dtype) / START_SCALE**2, (neurons, width, width))
         memory = acceleration.init(neurons, [block.n_latents for block in model.chains]) if self.accelerated else None
         return EMState(values, curvature, (site_state,) * len(batches), self.scoring.init(trials), memory)
 
 
-def empty_site_state(em: EM, batch: Batch) -> SiteState:
-    """The state of a chunk before the first E-step."""
+def empty_site_state(em: EM, batch: Batch, tied: bool = False) -> SiteState:
+    """The state of a chunk before the first E-step; tied: whether trials share the precision of their sites."""
     model, dtype = em.model, jnp.result_type(float)
 
     def init(values: dict[str, Any], batch: Batch) -> Auxiliary:
@@ -145,6 +146,7 @@ def empty_site_state(em: EM, batch: Batch) -> SiteState:
     auxiliary = jax.tree.map(lambda array: jnp.zeros(array.shape, array.dtype), shapes)
     count = batch.counts.shape[0] * model.n_components
     sites = cvi.empty_sites(count, batch.counts.shape[1], model.dim, dtype)
+    sites = sites._replace(precision=sites.precision[:1]) if tied else sites
     return SiteState(sites, jnp.ones(count, dtype), auxiliary)
 
 
@@ -178,6 +180,8 @@ def e_step(
     local = cvi.iterate_anew(problem, model.observation, repeated, initial, steps, anew)
     elbo, responsibility = combined(theta, local.elbo)
     responsibility = responsibility.reshape(-1)
+    if local.sites.tied:  # else what is unseen has no weight by itself
+        responsibility = jnp.where(repeated.seen.any((1, 2)), responsibility, 0.0)
     smoothed = local.smoothed
     moments = (smoothed.mean, smoothed.covariance)
     statistics = maximize.statistics(model, theta, problem, repeated, local, responsibility)
@@ -208,15 +212,19 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
         shifts = jax.tree.map(lambda *parts: sum(parts), *[chunk.shift for chunk in chunks])
         location, precision = (jnp.broadcast_to(part, curvature.shape[:2])[:, 0] for part in penalty)
         still = [model.slices[block.name] for block in model.chains if isinstance(block, LearnedEmission)]
+        still += [] if model.templates is None else [model.template_slice]
         by = jnp.where(fell, 0.0, shift.step(shifts, theta.baseline, theta.loadings, location, precision, still))
         before = theta
         theta, curvature = maximize.readout(model, theta, data, marginals, penalty)
         left = by - shift.within(before, theta, curvature, still)
         theta = theta._replace(baseline=theta.baseline + before.loadings @ left)
         values |= unless(fell, values, model.readout.maximize(theta.loadings, curvature, values))
-        if memory is not None:
-            theta, chains, memory = extrapolated(em, memory, total, (before, theta), curvature, elbo)
     values |= unless(fell, values, maximize.observation(model, context, em.supports, values, theta, data, marginals))
+    unit = jnp.eye(model.dim, dtype=curvature.dtype)
+    if memory is not None:
+        step = acceleration.parameters(model, context, memory, total, (before, theta), curvature, elbo)
+        theta, chains, memory, found = step
+        unit = jnp.where(fell, unit, found)
     step_size, scale = state.stride, jnp.ones(())
     if scoring.entries.sites:
         scores = jax.tree.map(lambda *parts: sum(parts), *[chunk.scores for chunk in chunks])
@@ -226,6 +234,10 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
     latent_sites, basis = maximize.latents(model, context, values, total, chains)
     values |= latent_sites
     values |= model.readout.values(theta.baseline, theta.loadings @ basis)
+    if memory is not None:
+        places = [model.slices[block.name] for block in model.chains]
+        memory = acceleration.turned(memory, [basis[place, place] for place in places])
+    basis = unit @ basis
     inverse = matrices.diagonal_blocks([jnp.eye(1, dtype=basis.dtype), jnp.linalg.inv(basis)])
     if model.templates is not None and model.templates.on is not None:
         site, place = model.templates.site("coefficients"), model.template_slice
@@ -233,44 +245,12 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
     turn, found = basis * scale[..., None], [chunk.site_state for chunk in chunks]
     kept = [jax.tree.map(functools.partial(jnp.where, fell), *pair) for pair in zip(state.rows, found, strict=True)]
     rows = tuple(shift.moved(site_state, by, turn) for site_state in kept)
-    if memory is not None:
-        places = [model.slices[block.name] for block in model.chains]
-        memory = acceleration.turned(memory, [basis[place, place] for place in places])
     return EMState(values, inverse @ curvature @ inverse.T, rows, step_size, memory)
 
 
 def unless(fell: Bool[Array, ""], values: dict[str, Any], updated: dict[str, Any]) -> dict[str, Any]:
     """The updated values, or those from before where an extrapolation went too far."""
     return {name: jax.tree.map(functools.partial(jnp.where, fell), values[name], new) for name, new in updated.items()}
-
-
-def extrapolated(
-    em: EM,
-    memory: acceleration.Memory,
-    total: tuple[Any, ...],
-    thetas: tuple[Parameters, Parameters],
-    curvature: Float[Array, "neuron width width"],
-    elbo: Float[Array, ""],
-) -> tuple[Parameters, tuple[Chain, ...], acceleration.Memory]:
-    """Readout and dynamics of the next point, and the memory with this iteration.
-
-    Args:
-        em: the first stage.
-        memory: of the iterations before.
-        total: statistics of each block, then of the templates.
-        thetas: parameters before this iteration, and with its readout.
-        curvature: of each neuron's expected log likelihood and prior.
-        elbo: the bound before this iteration, nats.
-    """
-    blocks, before = list(zip(em.model.chains, total, strict=False)), thetas[0]
-    here, image = (jnp.concatenate([theta.baseline[:, None], theta.loadings], 1) for theta in thetas)
-    chains = tuple(dynamics.chain for dynamics in before.dynamics)
-    updated = tuple(block.regression(statistics, em.context) for block, statistics in blocks)
-    metric = acceleration.Metric(curvature, chains, tuple((s.steps, s.trials) for _, s in blocks))
-    points = acceleration.Point(here, chains), acceleration.Point(image, updated)
-    following, memory = acceleration.step(memory, *points, elbo, metric)
-    theta = thetas[1]._replace(baseline=following.readout[:, 0], loadings=following.readout[:, 1:])
-    return theta, following.chains, memory
 
 
 def bound(chunks: Iterable[EStep]) -> float:
@@ -280,12 +260,18 @@ def bound(chunks: Iterable[EStep]) -> float:
 
 @program()
 def flat(batches: tuple[Batch, ...], site_states: tuple[SiteState, ...]) -> tuple[Batch, SiteState]:
-    """Data and states of all chunks with one axis of trials; those that pad the last chunk come last."""
+    """Data and states of all chunks with one axis of trials; those that pad the last chunk come last.
+
+    Tied sites are then tied across chunks.
+    """
 
     def joined(parts: tuple[PyTree[Array], ...]) -> PyTree[Array]:
         return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
 
     site_state: Any = joined(site_states)
+    if site_states[0].sites.tied:
+        precision = sum(part.sites.precision for part in site_states) / len(site_states)
+        site_state = site_state._replace(sites=site_state.sites._replace(precision=precision))
     return joined(batches), site_state._replace(step_size=jnp.ones_like(site_state.step_size))
 
 

@@ -26,7 +26,7 @@ READOUT_STEPS = 1
 
 #: Mean and covariance of the state and responsibilities, of each row in turn, with or without a leading axis of chunks.
 StateMarginals = tuple[
-    tuple[Float[Array, "*chunk row time state"], Float[Array, "*chunk row time state state"]],
+    tuple[Float[Array, "*chunk row time state"], Float[Array, "*chunk #row time state state"]],
     Float[Array, "*chunk row"],
 ]
 #: Location and precision of the normal that stands for the prior of baselines and loadings.
@@ -67,11 +67,14 @@ def statistics(
     components = model.n_components
     slope = cvi.latent_slope(problem, local)
 
-    def summed(array: Float[Array, "row *shape"]) -> Float[Array, "component *shape"]:
+    trials = responsibility.reshape(-1, components).sum(0)
+
+    def summed(array: Float[Array, "_ *shape"]) -> Float[Array, "component *shape"]:
+        if len(array) != len(responsibility):  # rows share it
+            return trials.reshape(-1, *[1] * (array.ndim - 1)) * array
         weighted = array * responsibility.reshape(-1, *[1] * (array.ndim - 1))
         return weighted.reshape(-1, components, *array.shape[1:]).sum(0)
 
-    trials = responsibility.reshape(-1, components).sum(0)
     return (*by_block, templates.TemplateStatistics(summed(slope), summed(local.target.precision), trials))
 
 
@@ -110,7 +113,9 @@ def readout_terms(
     moments: Moments,
     responsibility: Float[Array, " row"],
     of_latents: bool = False,
-) -> tuple[NeuronTerm, NeuronTerm, NeuronTerm, Float[Array, "row time latent"], Float[Array, "row time latent latent"]]:
+) -> tuple[
+    NeuronTerm, NeuronTerm, NeuronTerm, Float[Array, "row time latent"], Float[Array, "#row time latent latent"]
+]:
     """E_q[log p(y | x)] in each row, bin and neuron, times the row's responsibility: value, slope g and weight w >= 0
     in the predictor; then the moments of the latents. of_latents: whether `moments` are of them; else of the state.
     """
@@ -154,7 +159,7 @@ def readout_objective(
         *terms, mean, covariance = readout_terms(model, theta, batch, moments, responsibility, of_latents)
         value, slope, weight = (term.reshape(-1, term.shape[-1]) for term in terms)
         design = readout_design(mean)
-        weighted = (weight.T @ covariance.reshape(-1, size * size)).reshape(-1, size, size)
+        weighted = jnp.einsum("rtn,rtij->nij", terms[2], covariance)
         gradient = slope.T @ design
         gradient = gradient.at[:, 1:].add(-jnp.einsum("nij,nj->ni", weighted, theta.loadings))
         curvature = readout_curvature(weight, design, weighted)

@@ -32,7 +32,7 @@ TIME_FRACTION, LEAST_SECONDS = 0.02, 10.0
 #: Packages whose versions decide a fit's numbers.
 PACKAGES = ("jax", "jaxlib", "numpyro", "optax", "numpy")
 #: Changes whenever what is written does.
-FORMAT = 3
+FORMAT = 4
 
 
 class Checkpoints:
@@ -194,7 +194,7 @@ def state_of(path: pathlib.Path, setup: Setup, arrays: dict[str, np.ndarray], fa
 def template(setup: Setup, facts: dict[str, Any]) -> FitState:
     """The state with shapes for arrays."""
     sites = setup.shapes()
-    em = sites
+    em = setup.shapes(tied=True) if facts["stage"] == "tied" else sites
     if facts["stage"] == "warm start" and setup.warm is not None:
         values = {name: site.shape for name, site in setup.warm.sites.items()}
         em = setup.warm.init(values, setup.batches, setup.n_trials)

@@ -20,7 +20,7 @@ from nlbprob.functions.model import resolve_model
 from nlbprob.infer.fit import checkpoint as checkpoints
 from nlbprob.infer.fit import em_stage
 from nlbprob.infer.fit.setup import Setup
-from nlbprob.infer.fit.state import FitInfo, FitState
+from nlbprob.infer.fit.state import EM_STAGES, FitInfo, FitState
 from nlbprob.infer.fit.svi_stage import SVIStage
 from nlbprob.infer.parameters.sites import count_readout_names, parameter_sites
 from nlbprob.infer.runtime import programs
@@ -48,7 +48,7 @@ class Steps:
         self.setup = setup
         programs.make_room()
         with self.precision():
-            setup.compile_em()
+            setup.compile_em(setup.tied)
             resumed = None if folder is None else checkpoints.read(folder, setup)
             self.state: FitState = em_stage.init(setup) if resumed is None else resumed
         self.svi: SVIStage | None = None
@@ -69,8 +69,8 @@ class Steps:
         """One step from a state; no info where no iteration was done."""
         if state.stage == "warm start":
             return em_stage.warm_step(self.setup, state, self.make_info)
-        if state.stage == "em":
-            return em_stage.em_step(self.setup, state, self.make_info, self.setup.compile_svi)
+        if state.stage in EM_STAGES:
+            return em_stage.em_step(self.setup, state, self.make_info)
         if self.svi is None:
             self.svi = SVIStage(self.setup, state)
         return self.svi.step(state, self.make_info)
@@ -99,7 +99,8 @@ class Steps:
             return setup.svi_steps - sum(len(info.elbos) for info in state.log if info.stage == "svi")
         warm = warm_start.ITERATIONS if setup.warm is not None and setup.init_values is None else 0
         later = (len(setup.config.seeds) - state.seed_index - 1) * (warm + setup.em_iterations)
-        this = setup.em_iterations + (warm if state.stage == "warm start" else 0) - state.iteration
+        done = len(state.of_em(setup.config.seeds[state.seed_index]))
+        this = setup.em_iterations - done + (warm - state.iteration if state.stage == "warm start" else 0)
         return this + later + setup.svi_steps
 
     def posterior(self) -> Posterior | None:
@@ -132,7 +133,9 @@ def history(state: FitState) -> dict[str, np.ndarray]:
     log = state.log
     if state.result is not None:
         log = (*state.result.log, *(info for info in log if info.stage == "svi"))
-    rows = [(info.stage, elbo, info.seconds) for info in log for elbo in info.elbos]
+    rows = [
+        ("em" if info.stage in EM_STAGES else info.stage, elbo, info.seconds) for info in log for elbo in info.elbos
+    ]
     columns: list[Any] = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
     names = ("stage", "elbo", "seconds")
     arrays = {name: np.asarray(column) for name, column in zip(names, columns, strict=True)}

@@ -21,6 +21,7 @@ from nlbprob.infer.runtime.execute import map_chunks
 from nlbprob.infer.runtime.programs import Program
 from nlbprob.infer.start.warm_start import simpler_model
 from nlbprob.infer.trajectories.marginals import smoothed_marginals
+from nlbprob.infer.trajectories.problem import trial_problem
 from nlbprob.infer.vi import guides, svi
 from nlbprob.infer.vi import widths as information
 from nlbprob.infer.vi.families import family_of
@@ -39,6 +40,9 @@ LEAST_BATCH = 32
 MOST_ITERATIONS, CLOSED_ITERATIONS, GRADUAL_ITERATIONS = 100, 30, 100
 #: SVI steps by default, where EM's estimate does not stand still.
 SVI_STEPS = 40
+#: EM starts with tied sites where trials x components x bins x states^2 exceed this: where programs for them are
+#: compiled in less time than they save.
+TIED_WORK = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,6 +109,27 @@ class Setup:
         """Whether EM goes on until no parameter moves; else until its bound is level."""
         return self.em.pace == "closed" and not self.config.early_stopping
 
+    @functools.cached_property
+    def tied(self) -> bool:
+        """Whether EM starts with tied sites: where its iterations take long, and trials are alike in what is seen."""
+        if jax.default_backend() != "cpu" or self.config.early_stopping or not self.em_iterations:
+            return False
+        trials = self.trials
+        work = trials.n_trials * self.model.n_components * trials.n_bins * self.model.n_states**2
+        if work < TIED_WORK or not np.array_equal(trials.seen, np.broadcast_to(trials.seen[:1], trials.seen.shape)):
+            return False
+
+        def priors(values: dict[str, Any], batch: Batch) -> Any:
+            return trial_problem(self.model, parameters_at(self.model, self.context, values), batch)[0].priors
+
+        shapes = jax.eval_shape(priors, {name: site.shape for name, site in self.em.sites.items()}, self.batches[0])
+        return all(prior.tied for prior in shapes)
+
+    @property
+    def stays_tied(self) -> bool:
+        """Whether sites stay tied to the end: each trial has too many components to go through them one by one."""
+        return self.tied and self.model.templates is not None
+
     @property
     def n_trials(self) -> int:
         """How many trials there are."""
@@ -158,10 +183,10 @@ class Setup:
         """Of the draws that are kept."""
         return jax.random.split(jax.random.key(seed), guides.KEPT_DRAWS)
 
-    def shapes(self) -> EMState:
-        """The state before the first iteration, with shapes for values."""
+    def shapes(self, tied: bool | None = None) -> EMState:
+        """The state before the first iteration, with shapes for values; tied: None for as sites are in the end."""
         values = {name: site.shape for name, site in self.em.sites.items()}
-        return self.em.init(values, self.batches, self.n_trials)
+        return self.em.init(values, self.batches, self.n_trials, self.stays_tied if tied is None else tied)
 
     def widths(self, em: EMState, chunks: Sequence[EStep]) -> information.Widths:
         """The widths of the parameters' posterior at EM's values, from the E-step there."""
@@ -180,9 +205,9 @@ class Setup:
             for name, shape in zip(self.em.sites, self.em.entries.shapes, strict=True)
         }
 
-    def compile_em(self) -> None:
-        """Start to compile the first stage."""
-        state = self.shapes()
+    def compile_em(self, tied: bool) -> None:
+        """Start to compile the first stage, with or without tied sites."""
+        state = self.shapes(tied)
         chunk = e_step.ahead(self.em, state.values, self.batches[0], state.rows[0], FIRST_STEPS, True, True)
         if self.em_iterations:
             m_step.ahead(self.em, state, self.batches, (chunk,) * len(self.batches))

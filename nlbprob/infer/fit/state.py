@@ -8,8 +8,10 @@ import jax
 from nlbprob.infer.em.steps import EMState
 from nlbprob.infer.trajectories.problem import SiteState
 
-#: The stages of a fit in their order. A warm start is taken where the model asks for one.
-STAGES = ("warm start", "em", "svi", "done")
+#: The stages of a fit in their order. A warm start is taken where the model asks for one; "tied" is EM with one
+#: precision for the sites of all trials, where the data are large.
+STAGES = ("warm start", "tied", "em", "svi", "done")
+EM_STAGES = STAGES[1:3]
 #: Metadata of a field that is no array: part of a pytree's structure; checkpoints hold it as JSON.
 STATIC = {"static": True}
 
@@ -113,3 +115,7 @@ class FitState:
     def of_stage(self, stage: str, seed: int) -> list[FitInfo]:
         """The log of one stage from one seed."""
         return [info for info in self.log if info.stage == stage and info.seed == seed]
+
+    def of_em(self, seed: int) -> list[FitInfo]:
+        """The log of EM from one seed, with tied sites and without."""
+        return [info for info in self.log if info.stage in EM_STAGES and info.seed == seed]

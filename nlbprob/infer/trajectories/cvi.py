@@ -5,6 +5,9 @@ inference (Khan and Lin 2017, arXiv 1703.04265) moves the sites (h, J) towards t
 J_t = sum_n w_n c_n c_n', h_t = sum_n c_n (g_n + w_n c_n'm_t); each trial has its own step size, and a step is taken
 only if that trial's bound rises. Unseen entries drop out of the sums, so co-smoothing, missing bins, padding and
 forecasts are one code path.
+
+Tied sites share J_t, the mean of what each trial would have: the bound is that of a smaller family, and costs a
+fraction. Their trials step together, where the bound of all rises.
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -84,6 +87,8 @@ def evaluate(
     mean, covariance = latent_moments(problem, smoothed.mean, smoothed.covariance)
     likelihood, target = expected_log_likelihood(problem, observation, batch, mean, covariance)
     elbo = likelihood - smoothed.divergence + trajectory_prior.gain(problem, auxiliary, prior, smoothed)
+    if sites.tied:  # also with trials that pad a chunk, of which nothing is seen
+        elbo = jnp.where(batch.seen.any((1, 2)), elbo, 0.0)
     added = trajectory_prior.target(problem, auxiliary, smoothed)
     if added is not None:
         target = Sites(target.linear + added.linear, target.precision + added.precision)
@@ -100,12 +105,13 @@ def init(
     *batch, bins, latents = sites.linear.shape
     dtype = sites.linear.dtype
     state = latents if problem.emission is None else problem.emission.shape[-1]
+    own = sites.precision.shape[:-3]
     unknown = Smoothed(
         jnp.zeros((*batch, bins, state), dtype),
-        jnp.zeros((*batch, bins, state, state), dtype),
-        jnp.zeros((*batch, bins - 1, state, state), dtype),
+        jnp.zeros((*own, bins, state, state), dtype),
+        jnp.zeros((*own, bins - 1, state, state), dtype),
         jnp.zeros(batch, dtype),
-        jnp.zeros((*batch, bins - 1, state, state), dtype),
+        jnp.zeros((*own, bins - 1, state, state), dtype),
     )
     step_size = jnp.ones(batch, dtype) if step_size is None else step_size
     auxiliary = trajectory_prior.init(problem, batch[0], bins) if auxiliary is None else auxiliary
@@ -130,10 +136,10 @@ def latent_slope(problem: TrialProblem, local: TrajectoryPosterior) -> Float[Arr
 
 
 def select(condition: Bool[Array, " row"], yes: PyTree[Array], no: PyTree[Array]) -> PyTree[Array]:
-    """Row by row, the arrays of one tree or the other."""
+    """Row by row, the arrays of one tree or the other; what rows share follows the first."""
 
-    def pick(a: Shaped[Array, "row ..."], b: Shaped[Array, "row ..."]) -> Shaped[Array, "row ..."]:
-        return jnp.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+    def pick(a: Shaped[Array, "_ ..."], b: Shaped[Array, "_ ..."]) -> Shaped[Array, "_ ..."]:
+        return jnp.where(condition[: len(a)].reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
     return jax.tree.map(pick, yes, no)
 
@@ -144,16 +150,17 @@ def step(
     """One natural-gradient step of each row not yet converged, kept where that row's bound rises."""
 
     def move(current: Float[Array, "row ..."], target: Float[Array, "row ..."]) -> Float[Array, "row ..."]:
-        size = local.step_size.reshape(-1, *[1] * (current.ndim - 1))
+        size = local.step_size[: len(current)].reshape(-1, *[1] * (current.ndim - 1))
         return current + size * (target - current)
 
     sites = jax.tree.map(move, local.sites, local.target)
     held = trajectory_prior.move(problem, local.held, local.auxiliary, local.step_size)
     smoothed, elbo, target = evaluate(problem, observation, batch, sites, held)
-    slack = jnp.where(jnp.isfinite(local.elbo), tolerance(elbo.dtype) * jnp.abs(local.elbo), 0.0)
-    better = (elbo >= local.elbo - slack) & jnp.isfinite(elbo)
+    before, after = (jnp.full_like(e, e.sum()) if sites.tied else e for e in (local.elbo, elbo))
+    slack = jnp.where(jnp.isfinite(before), tolerance(elbo.dtype) * jnp.abs(before), 0.0)
+    better = (after >= before - slack) & jnp.isfinite(after)
     size = jnp.where(better, jnp.minimum(1.0, GROW * local.step_size), SHRINK * local.step_size)
-    below_tolerance = better & (local.step_size >= 1.0) & (elbo - local.elbo < slack)
+    below_tolerance = better & (local.step_size >= 1.0) & (after - before < slack)
     auxiliary = trajectory_prior.update(problem, smoothed, local.auxiliary)
     moved = TrajectoryPosterior(
         sites,

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.trajectories.problem import TrialProblem
-from nlbprob.numerics.gaussian import Sites
+from nlbprob.numerics.gaussian import Sites, apply
 
 if TYPE_CHECKING:
     from nlbprob.blocks.observations import Observation
@@ -24,14 +24,14 @@ def outer_products(loadings: Float[Array, "neuron state"]) -> Float[Array, "neur
 
 
 def predictor(
-    problem: TrialProblem, mean: Float[Array, "*batch latent"], covariance: Float[Array, "*batch latent latent"]
-) -> tuple[Float[Array, "*batch neuron"], Float[Array, "*batch neuron"]]:
+    problem: TrialProblem, mean: Float[Array, "*batch latent"], covariance: Float[Array, "*#batch latent latent"]
+) -> tuple[Float[Array, "*batch neuron"], Float[Array, "*#batch neuron"]]:
     """Mean and variance of every neuron's predictor eta = c'x + offset: [..., neuron], from moments of the latents.
 
     The mean is c'm + d, the variance c'Pc; where (d, c) are uncertain with covariance S, plus E[(1, x) S (1, x)'],
     which takes eta, a product of two normal vectors, for normal; of that at most `LARGEST_VARIANCE`.
     """
-    flat = covariance.reshape(*mean.shape[:-1], -1)
+    flat = covariance.reshape(*covariance.shape[:-2], -1)
     variance = flat @ outer_products(problem.loadings).T
     if problem.uncertainty is not None:
         variance = variance + jnp.minimum(added_variance(problem, mean, flat), LARGEST_VARIANCE)
@@ -39,11 +39,11 @@ def predictor(
 
 
 def added_variance(
-    problem: TrialProblem, mean: Float[Array, "*batch latent"], flat: Float[Array, "*batch pair"]
+    problem: TrialProblem, mean: Float[Array, "*batch latent"], flat: Float[Array, "*#batch pair"]
 ) -> Float[Array, "*batch neuron"]:
     """E[(1, x) S (1, x)'] of every neuron, not limited yet; flat: the covariance of x, flattened."""
     constant, cross, quadratic = split_uncertainty(problem)
-    second = flat + (mean[..., :, None] * mean[..., None, :]).reshape(flat.shape)
+    second = flat + (mean[..., :, None] * mean[..., None, :]).reshape(*mean.shape[:-1], -1)
     return constant + 2 * mean @ cross.T + second @ quadratic.T
 
 
@@ -61,9 +61,12 @@ def expected_log_likelihood(
     observation: "Observation",
     batch: Batch,
     mean: Float[Array, "row time latent"],
-    covariance: Float[Array, "row time latent latent"],
+    covariance: Float[Array, "#row time latent latent"],
 ) -> tuple[Float[Array, " row"], Sites]:
     """E_q[log p(y | x)] of each row, and the sites on the latents that a full natural-gradient step leads to.
+
+    Where all rows share the covariance they share the sites' precision, its mean over the rows of which something is
+    seen.
 
     mean, covariance: of the latents, templates included.
     """
@@ -71,18 +74,18 @@ def expected_log_likelihood(
     terms = observation.expected_log_prob(location, variance, batch.counts, problem.observation)
     value, slope, weight = (jnp.where(batch.seen, term, 0.0) for term in terms)
     weight = jnp.maximum(weight, 0.0)
-    outer = outer_products(problem.loadings)
-    pulled = mean @ problem.loadings.T
-    if problem.shift is not None:
-        pulled = pulled - problem.shift @ problem.loadings.T
-    linear = (slope + weight * pulled) @ problem.loadings
-    precision = (weight @ outer).reshape(*mean.shape, mean.shape[-1])
+    flat = covariance.reshape(*covariance.shape[:-2], -1)
+
+    def matrices(weight: Float[Array, "row time neuron"], pairs: Float[Array, "neuron pair"]) -> Float[Array, "..."]:
+        if covariance.shape[0] != mean.shape[0]:
+            weight = weight.sum(0, keepdims=True) / jnp.maximum(batch.seen.any((1, 2)).sum(), 1)
+        return (weight @ pairs).reshape(*weight.shape[:-1], *problem.loadings.shape[1:], -1)
+
+    linear, precision = slope @ problem.loadings, matrices(weight, outer_products(problem.loadings))
     if problem.uncertainty is not None:
         _, cross, quadratic = split_uncertainty(problem)
-        flat = covariance.reshape(*mean.shape[:-1], -1)
         growing = jnp.where(added_variance(problem, mean, flat) < LARGEST_VARIANCE, weight, 0.0)
-        added = (growing @ quadratic).reshape(precision.shape)
-        linear, precision = linear - growing @ cross, precision + added
-        if problem.shift is not None:
-            linear = linear - jnp.einsum("...ij,...j->...i", added, jnp.broadcast_to(problem.shift, mean.shape))
-    return value.sum((-1, -2)), Sites(linear, precision)
+        added = matrices(growing, quadratic)
+        linear, precision = linear - growing @ cross - apply(added, mean), precision + added
+    state = mean if problem.shift is None else mean - problem.shift
+    return value.sum((-1, -2)), Sites(linear + apply(precision, state), precision)

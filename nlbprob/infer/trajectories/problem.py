@@ -129,8 +129,8 @@ def emitted(
 
 
 def latent_moments(
-    problem: TrialProblem, mean: Float[Array, "*batch state"], covariance: Float[Array, "*batch state state"]
-) -> tuple[Float[Array, "*batch latent"], Float[Array, "*batch latent latent"]]:
+    problem: TrialProblem, mean: Float[Array, "*batch state"], covariance: Float[Array, "*#batch state state"]
+) -> tuple[Float[Array, "*batch latent"], Float[Array, "*#batch latent latent"]]:
     """Mean and covariance of the latents x = H state + shift from those of the state."""
     mean = emitted(problem.emission, mean)
     if problem.emission is not None:
