@@ -3,6 +3,8 @@
 import pathlib
 import re
 
+from nlbprob.infer.fit.state import STAGES
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
@@ -10,7 +12,7 @@ def test_every_stage_is_in_the_documentation():
     source = "\n".join(path.read_text() for path in (ROOT / "nlbprob").rglob("*.py"))
     named = set(re.findall(r'first(?:: str)? ?= ?"([^"]+)"|\.tick\("([^"]+)"', source))
     words = {word for pair in named for word in pair if word}
-    words |= {"PILOT", "EM", "SVI"}
+    words |= {stage.upper() for stage in STAGES if stage != "done"}
     assert {"compiling", "fitting folds", "folds", "evidence"} <= words
     page = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([^|]+) \|", page[page.index("What the progress bar names") :], re.MULTILINE)

@@ -212,7 +212,6 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
         shifts = jax.tree.map(lambda *parts: sum(parts), *[chunk.shift for chunk in chunks])
         location, precision = (jnp.broadcast_to(part, curvature.shape[:2])[:, 0] for part in penalty)
         still = [model.slices[block.name] for block in model.chains if isinstance(block, LearnedEmission)]
-        still += [] if model.templates is None else [model.template_slice]
         by = jnp.where(fell, 0.0, shift.step(shifts, theta.baseline, theta.loadings, location, precision, still))
         before = theta
         theta, curvature = maximize.readout(model, theta, data, marginals, penalty)
@@ -223,8 +222,8 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
     unit = jnp.eye(model.dim, dtype=curvature.dtype)
     if memory is not None:
         step = acceleration.parameters(model, context, memory, total, (before, theta), curvature, elbo)
-        theta, chains, memory, found = step
-        unit = jnp.where(fell, unit, found)
+        theta, chains, memory, of_image = step
+        unit = jnp.where(fell, unit, of_image)
     step_size, scale = state.stride, jnp.ones(())
     if scoring.entries.sites:
         scores = jax.tree.map(lambda *parts: sum(parts), *[chunk.scores for chunk in chunks])
@@ -260,18 +259,12 @@ def bound(chunks: Iterable[EStep]) -> float:
 
 @program()
 def flat(batches: tuple[Batch, ...], site_states: tuple[SiteState, ...]) -> tuple[Batch, SiteState]:
-    """Data and states of all chunks with one axis of trials; those that pad the last chunk come last.
-
-    Tied sites are then tied across chunks.
-    """
+    """Data and states of all chunks with one axis of trials; those that pad the last chunk come last."""
 
     def joined(parts: tuple[PyTree[Array], ...]) -> PyTree[Array]:
         return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
 
     site_state: Any = joined(site_states)
-    if site_states[0].sites.tied:
-        precision = sum(part.sites.precision for part in site_states) / len(site_states)
-        site_state = site_state._replace(sites=site_state.sites._replace(precision=precision))
     return joined(batches), site_state._replace(step_size=jnp.ones_like(site_state.step_size))
 
 
