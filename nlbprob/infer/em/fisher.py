@@ -130,9 +130,8 @@ class FisherScoring(NamedTuple):
             none = (jnp.zeros(number, mean.dtype) for number in (self.n_scales, self.n_shifts))
             return jnp.concatenate(jax.grad(bound, (0, 1, 2))(entries.of(values), *none))
 
-        trials, mean = batch.counts.shape[0], moments[0]
-        covariance = jnp.broadcast_to(moments[1], (*mean.shape, mean.shape[-1]))
-        by_row = (site_state.sites.untied(), site_state.auxiliary, responsibility, mean, covariance)
+        trials = batch.counts.shape[0]
+        by_row = (site_state.sites.untied(), site_state.auxiliary, responsibility, *untied(moments))
         by_trial = jax.tree.map(lambda a: a.reshape(trials, model.n_components, *a.shape[1:]), by_row)
         each = jax.vmap(of_trial)(jax.tree.map(lambda a: a[:, None], batch), *by_trial)
         # Nothing is seen of the trials that pad a chunk.
@@ -176,6 +175,12 @@ class FisherScoring(NamedTuple):
         at = here + size * change * jnp.minimum(1.0, LONGEST_STEP / jnp.abs(change).max())
         at, scales = jnp.split(at, parts)
         return self.entries.into(values, at), self.factors(scales), StepSize(size, bound)
+
+
+def untied(moments: Moments) -> Moments:
+    """Means and covariances with a covariance for each row, also where they share it."""
+    mean, covariance = moments
+    return mean, jnp.broadcast_to(covariance, (*mean.shape, mean.shape[-1]))
 
 
 def shrunk(

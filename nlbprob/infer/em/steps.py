@@ -23,7 +23,7 @@ from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import cvi
 from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.problem import Auxiliary, SiteState, combined, trial_problem
-from nlbprob.model import Model
+from nlbprob.model import Model, Parameters
 from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Moments
 
@@ -208,15 +208,8 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
     fell = jnp.array(False) if memory is None else acceleration.fallen(memory, elbo)
     by = jnp.zeros(model.dim, curvature.dtype)
     if model.readout.names:
-        penalty = model.penalty(context, theta, values)
-        shifts = jax.tree.map(lambda *parts: sum(parts), *[chunk.shift for chunk in chunks])
-        location, precision = (jnp.broadcast_to(part, curvature.shape[:2])[:, 0] for part in penalty)
-        still = [model.slices[block.name] for block in model.chains if isinstance(block, LearnedEmission)]
-        by = jnp.where(fell, 0.0, shift.step(shifts, theta.baseline, theta.loadings, location, precision, still))
         before = theta
-        theta, curvature = maximize.readout(model, theta, data, marginals, penalty)
-        left = by - shift.within(before, theta, curvature, still)
-        theta = theta._replace(baseline=theta.baseline + before.loadings @ left)
+        theta, curvature, by = readout_step(em, values, before, data, marginals, chunks, fell)
         values |= unless(fell, values, model.readout.maximize(theta.loadings, curvature, values))
     values |= unless(fell, values, maximize.observation(model, context, em.supports, values, theta, data, marginals))
     unit = jnp.eye(model.dim, dtype=curvature.dtype)
@@ -247,6 +240,31 @@ def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[ESt
     return EMState(values, inverse @ curvature @ inverse.T, rows, step_size, memory)
 
 
+def readout_step(
+    em: EM,
+    values: dict[str, Any],
+    before: Parameters,
+    data: Batch,
+    marginals: maximize.StateMarginals,
+    chunks: tuple[EStep, ...],
+    fell: Bool[Array, ""],
+) -> tuple[Parameters, Float[Array, "neuron width width"], Float[Array, " latent"]]:
+    """A step of the readout and of a shift of all latents: the parameters after it, the readout's curvature, the shift.
+
+    data and marginals are stacked; where an extrapolation went too far, it `fell`, nothing is shifted.
+    """
+    model, context = em.model, em.context
+    penalty = model.penalty(context, before, values)
+    shifts = jax.tree.map(lambda *parts: sum(parts), *[chunk.shift for chunk in chunks])
+    location, precision = (jnp.broadcast_to(part, (len(before.baseline), part.shape[-1]))[:, 0] for part in penalty)
+    still = [model.slices[block.name] for block in model.chains if isinstance(block, LearnedEmission)]
+    still += [] if model.templates is None else [model.template_slice]
+    by = jnp.where(fell, 0.0, shift.step(shifts, before.baseline, before.loadings, location, precision, still))
+    theta, curvature = maximize.readout(model, before, data, marginals, penalty)
+    left = by - shift.within(before, theta, curvature, still)
+    return theta._replace(baseline=theta.baseline + before.loadings @ left), curvature, by
+
+
 def unless(fell: Bool[Array, ""], values: dict[str, Any], updated: dict[str, Any]) -> dict[str, Any]:
     """The updated values, or those from before where an extrapolation went too far."""
     return {name: jax.tree.map(functools.partial(jnp.where, fell), values[name], new) for name, new in updated.items()}
@@ -259,12 +277,18 @@ def bound(chunks: Iterable[EStep]) -> float:
 
 @program()
 def flat(batches: tuple[Batch, ...], site_states: tuple[SiteState, ...]) -> tuple[Batch, SiteState]:
-    """Data and states of all chunks with one axis of trials; those that pad the last chunk come last."""
+    """Data and states of all chunks with one axis of trials; those that pad the last chunk come last.
+
+    Tied sites are then tied across chunks.
+    """
 
     def joined(parts: tuple[PyTree[Array], ...]) -> PyTree[Array]:
         return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
 
     site_state: Any = joined(site_states)
+    if site_states[0].sites.tied:
+        precision = sum(part.sites.precision for part in site_states) / len(site_states)
+        site_state = site_state._replace(sites=site_state.sites._replace(precision=precision))
     return joined(batches), site_state._replace(step_size=jnp.ones_like(site_state.step_size))
 
 

@@ -67,11 +67,14 @@ def statistics(
     components = model.n_components
     slope = cvi.latent_slope(problem, local)
 
-    def summed(array: Float[Array, "row *shape"]) -> Float[Array, "component *shape"]:
+    trials = responsibility.reshape(-1, components).sum(0)
+
+    def summed(array: Float[Array, "_ *shape"]) -> Float[Array, "component *shape"]:
+        if len(array) != len(responsibility):  # rows share it
+            return trials.reshape(-1, *[1] * (array.ndim - 1)) * array
         weighted = array * responsibility.reshape(-1, *[1] * (array.ndim - 1))
         return weighted.reshape(-1, components, *array.shape[1:]).sum(0)
 
-    trials = responsibility.reshape(-1, components).sum(0)
     return (*by_block, templates.TemplateStatistics(summed(slope), summed(local.target.precision), trials))
 
 

@@ -134,7 +134,7 @@ def em_step(setup: Setup, state: FitState, make_info: MakeInfo) -> tuple[FitStat
     log = (*state.log, info) if count else state.log
     state = state.replace(em=em, iteration=number, heldout=heldout, log=log, deviations=deviations)
     converged = has_converged(setup, state, level)
-    if stage == "tied":
+    if stage == "tied" and not setup.stays_tied:
         return (untied(setup, state) if converged or number >= TIED_PART * count else state), info
     if converged or len(history) + 1 >= count:
         return ended(setup, state, chunks, bool(converged)), info
@@ -160,7 +160,7 @@ def has_converged(setup: Setup, state: FitState, level: bool) -> bool:
 
 def compile_later(setup: Setup) -> None:
     """Start to compile what comes after the first E-step."""
-    if setup.tied:
+    if setup.tied and not setup.stays_tied:
         setup.compile_em(tied=False)
     setup.compile_svi()
 

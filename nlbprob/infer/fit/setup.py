@@ -40,8 +40,8 @@ LEAST_BATCH = 32
 MOST_ITERATIONS, CLOSED_ITERATIONS, GRADUAL_ITERATIONS = 100, 30, 100
 #: SVI steps by default, where EM's estimate does not stand still.
 SVI_STEPS = 40
-#: EM starts with tied sites where trials x bins x states^2 exceed this: where programs for them are compiled in less
-#: time than they save.
+#: EM starts with tied sites where trials x components x bins x states^2 exceed this: where programs for them are
+#: compiled in less time than they save.
 TIED_WORK = 1_000_000
 
 
@@ -112,10 +112,10 @@ class Setup:
     @functools.cached_property
     def tied(self) -> bool:
         """Whether EM starts with tied sites: where its iterations take long, and trials are alike in what is seen."""
-        if self.config.early_stopping or not self.em_iterations or self.model.templates is not None:
+        if self.config.early_stopping or not self.em_iterations:
             return False
         trials = self.trials
-        work = trials.n_trials * trials.n_bins * self.model.n_states**2
+        work = trials.n_trials * self.model.n_components * trials.n_bins * self.model.n_states**2
         if work < TIED_WORK or not np.array_equal(trials.seen, np.broadcast_to(trials.seen[:1], trials.seen.shape)):
             return False
 
@@ -124,6 +124,11 @@ class Setup:
 
         shapes = jax.eval_shape(priors, {name: site.shape for name, site in self.em.sites.items()}, self.batches[0])
         return all(prior.tied for prior in shapes)
+
+    @property
+    def stays_tied(self) -> bool:
+        """Whether sites stay tied to the end: each trial has too many components to go through them one by one."""
+        return self.tied and self.model.templates is not None
 
     @property
     def n_trials(self) -> int:
@@ -178,10 +183,10 @@ class Setup:
         """Of the draws that are kept."""
         return jax.random.split(jax.random.key(seed), guides.KEPT_DRAWS)
 
-    def shapes(self, tied: bool = False) -> EMState:
-        """The state before the first iteration, with shapes for values; tied: whether its sites are."""
+    def shapes(self, tied: bool | None = None) -> EMState:
+        """The state before the first iteration, with shapes for values; tied: None for as sites are in the end."""
         values = {name: site.shape for name, site in self.em.sites.items()}
-        return self.em.init(values, self.batches, self.n_trials, tied)
+        return self.em.init(values, self.batches, self.n_trials, self.stays_tied if tied is None else tied)
 
     def widths(self, em: EMState, chunks: Sequence[EStep]) -> information.Widths:
         """The widths of the parameters' posterior at EM's values, from the E-step there."""

@@ -51,7 +51,7 @@ def collapsed(
     batch = jax.tree.map(lambda a: a[index], data)
     components = model.n_components
     rows = (index[:, None] * components + jnp.arange(components)).reshape(-1)
-    drawn: SiteState = jax.tree.map(lambda a: a[rows], current)
+    drawn = rows_of(current, rows)
     problem, repeated = trial_problem(model, theta, batch)
     fixed = lax.stop_gradient(problem)
     local = cvi.init(fixed, drawn.sites, drawn.step_size, drawn.auxiliary)
@@ -60,7 +60,22 @@ def collapsed(
     scale = trials / index.shape[0]
     numpyro.factor("trials", scale * jnp.where(jnp.isfinite(value), value, 0.0).sum())
     updated = SiteState(local.sites, jnp.maximum(local.step_size, 0.1), local.auxiliary)
-    state["store"] = jax.tree.map(lambda a, b: a.at[rows].set(lax.stop_gradient(b)), current, updated)
+    state["store"] = with_rows(current, rows, lax.stop_gradient(updated))
+
+
+def rows_of(store: SiteState, rows: Int[Array, " row"]) -> SiteState:
+    """Some rows; a precision that all share stays as it is."""
+    some: SiteState = jax.tree.map(lambda a: a[rows], store)
+    return some._replace(sites=some.sites._replace(precision=store.sites.precision)) if store.sites.tied else some
+
+
+def with_rows(store: SiteState, rows: Int[Array, " row"], updated: SiteState) -> SiteState:
+    """The store with new values of some rows, and of what all share."""
+    precision = updated.sites.precision
+    if store.sites.tied:  # nothing to scatter
+        updated = updated._replace(sites=updated.sites._replace(precision=store.sites.precision[rows]))
+    new: SiteState = jax.tree.map(lambda a, b: a.at[rows].set(b), store, updated)
+    return new._replace(sites=new.sites._replace(precision=precision)) if store.sites.tied else new
 
 
 def minibatches(trials: int, size: int, steps: int, seed: int) -> Int[np.ndarray, "call step draw"]:
