@@ -8,6 +8,7 @@ import pytest
 import nlbprob as nlb
 from nlbprob.blocks.base import Context
 from nlbprob.infer.em import templates as updates
+from nlbprob.infer.fit.loop import steps
 from tests.conftest import SHORT
 
 
@@ -59,3 +60,13 @@ def test_choose_and_kfold_take_numpyro_functions(recording):
     assert not isinstance(choice.model, nlb.Model)
     found = nlb.kfold(choice.model, trials, folds=2, draws=10, fit_options=options, progress=False)
     assert np.isfinite(found.elpd)
+
+
+def test_a_shift_of_all_latents_is_not_counted_twice(shared):
+    """Templates move the mean of the latents, and so do baselines: where both went all the way, gains rose in turn."""
+    trials = nlb.load(shared / "data" / "maze_large_subset.nwb", bin_ms=50, condition=("condition",)).split("train")
+    model = nlb.Model(latents=[nlb.Templates(4, dim=3), nlb.LDS(2)])
+    running = steps(model, trials, nlb.FitConfig(em_iterations=12, svi_steps=0))
+    gains = np.diff([info.elbo for _, info in running])
+    assert len(gains) >= 8
+    assert (gains[2:] < gains[1:-1]).all()

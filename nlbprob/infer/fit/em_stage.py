@@ -41,20 +41,20 @@ MakeInfo = Callable[..., FitInfo]
 def init(setup: Setup, seed_index: int = 0) -> FitState:
     """The state before the first step from one seed."""
     seed, dtype = setup.config.seeds[seed_index], jnp.result_type(float)
-    stage, em = first_stage(setup), setup.em
     if setup.init_values is not None:
         values = {name: jnp.asarray(value, dtype) for name, value in setup.init_values.items()}
-    else:
-        if setup.warm is not None and warm_start.ITERATIONS:
-            stage, em = "warm start", setup.warm
-        values = site_values(em.model, setup.context, initial_guess(em.model, setup.trials, seed))
-    rows = em.init(values, setup.batches, setup.n_trials, stage == "tied")
-    return FitState(stage, rows, seed_index=seed_index)
+        return FitState(*begun(setup, values), seed_index=seed_index)
+    warm = setup.warm if warm_start.ITERATIONS else None
+    model = setup.model if warm is None else warm.model
+    values = site_values(model, setup.context, initial_guess(model, setup.trials, seed))
+    if warm is None:
+        return FitState(*begun(setup, values), seed_index=seed_index)
+    return FitState("warm start", warm.init(values, setup.batches, setup.n_trials), seed_index=seed_index)
 
 
-def first_stage(setup: Setup) -> str:
-    """The stage that EM begins with."""
-    return "tied" if setup.tied else "em"
+def begun(setup: Setup, values: dict[str, Any]) -> tuple[str, EMState]:
+    """The stage that EM begins with, and its state at some values of all sites."""
+    return "tied" if setup.tied else "em", setup.em.init(values, setup.batches, setup.n_trials, setup.tied)
 
 
 def iterate(
@@ -97,8 +97,7 @@ def warm_step(setup: Setup, state: FitState, make_info: MakeInfo) -> tuple[FitSt
     dynamics = parameters_at(setup.warm.model, setup.context, before).dynamics
     chains = {block.name: given.chain for block, given in zip(setup.warm.model.chains, dynamics, strict=True)}
     values = from_warm_start(setup.model, setup.context, setup.trials, before, latents, chains, seed)
-    stage = first_stage(setup)
-    em = setup.em.init(values, setup.batches, setup.n_trials, stage == "tied")
+    stage, em = begun(setup, values)
     return state.replace(stage=stage, iteration=0, em=em), info
 
 

@@ -64,18 +64,13 @@ def collapsed(
 
 
 def rows_of(store: SiteState, rows: Int[Array, " row"]) -> SiteState:
-    """Some rows; a precision that all share stays as it is."""
-    some: SiteState = jax.tree.map(lambda a: a[rows], store)
-    return some._replace(sites=some.sites._replace(precision=store.sites.precision)) if store.sites.tied else some
+    """Some rows, and what all rows share: an array whose first axis has length one."""
+    return jax.tree.map(lambda a: a if len(a) == 1 else a[rows], store)
 
 
 def with_rows(store: SiteState, rows: Int[Array, " row"], updated: SiteState) -> SiteState:
     """The store with new values of some rows, and of what all share."""
-    precision = updated.sites.precision
-    if store.sites.tied:  # nothing to scatter
-        updated = updated._replace(sites=updated.sites._replace(precision=store.sites.precision[rows]))
-    new: SiteState = jax.tree.map(lambda a, b: a.at[rows].set(b), store, updated)
-    return new._replace(sites=new.sites._replace(precision=precision)) if store.sites.tied else new
+    return jax.tree.map(lambda a, b: b if len(a) == 1 else a.at[rows].set(b), store, updated)
 
 
 def minibatches(trials: int, size: int, steps: int, seed: int) -> Int[np.ndarray, "call step draw"]:
