@@ -220,9 +220,9 @@ class LDS(Latent):
         """
 
         def held(_, chain: Chain) -> Chain:
-            root, left, decay_ms, right = self.directions(chain, context)
+            (root, inverse), left, decay_ms, right = self.directions(chain, context)
             kept = jnp.exp(-context.bin_ms / decay_ms)
-            transition = jnp.linalg.solve(root.T, (root @ (left * kept) @ right).T).T
+            transition = root @ (left * kept) @ right @ inverse
             noise = statistics.chain_noise(stats, transition, context.bin_ms)
             return chain._replace(transition=transition, noise=noise)
 
@@ -232,7 +232,7 @@ class LDS(Latent):
         return chain._replace(initial_mean=first[0], initial_covariance=first[1])
 
     def directions(self, chain: Chain, context: Context):
-        """Of a chain made stable: a root R of its stationary covariance, and R^-1 A R as left diag(e^(-bin/tau)) right.
+        """Of a chain made stable: a root R of its covariance with R^-1, and R^-1 A R as left diag(e^(-bin/tau)) right.
 
         A chain that is not stable is first shrunk as a whole; then directions that decay more slowly than within
         twice `SLOWEST_DECAY_TRIALS` trial lengths are held there.
@@ -241,12 +241,13 @@ class LDS(Latent):
         radius = matrices.spectral_radius(chain.transition)
         transition = chain.transition * jnp.minimum(1.0, math.exp(-bin_ms / (8 * slowest_ms)) / radius)
         variance, vectors = jnp.linalg.eigh(matrices.stationary_covariance(transition, chain.noise))
-        root = vectors * jnp.sqrt(jnp.maximum(variance, 1e-6 * variance[-1]))
-        left, contraction, right = jnp.linalg.svd(jnp.linalg.solve(root, transition @ root))
+        scale = jnp.sqrt(jnp.maximum(variance, 1e-6 * variance[-1]))
+        root, inverse = vectors * scale, (vectors / scale).T
+        left, contraction, right = jnp.linalg.svd(inverse @ transition @ root)
         # Singular vectors have no sign of their own: a latent keeps the one that it had.
         signs = jnp.where(jnp.diagonal(root @ right.T) < 0, -1.0, 1.0)
         limits = math.exp(-10.0), math.exp(-bin_ms / (2 * slowest_ms))
-        return root, left * signs, -bin_ms / jnp.log(jnp.clip(contraction, *limits)), right * signs[:, None]
+        return (root, inverse), left * signs, -bin_ms / jnp.log(jnp.clip(contraction, *limits)), right * signs[:, None]
 
     def maximize(self, stats, context: Context, values: dict):
         """Regression of every state on the one before, for dense dynamics."""
@@ -258,23 +259,21 @@ class LDS(Latent):
         The stationary covariance is made the identity, then A is split into rotation times decay (its polar
         decomposition), see `directions`.
         """
-        bin_ms = context.bin_ms
-        root, left, decay_ms, right = self.directions(chain, context)
+        (root, inverse), left, decay_ms, right = self.directions(chain, context)
         basis = root @ right.T
         rotation = matrices.inverse_cayley(right @ left)
         pairs = rotation[jnp.triu_indices(self.n_latents, 1)]
-        in_basis = matrices.change_basis(chain, basis)
+        in_basis = matrices.change_basis(chain, basis, right @ inverse)
         sites = {
             self.site("decay_ms"): decay_ms,
-            self.site("rotation_hz"): pairs / (2 * math.pi * bin_ms / 1000),
+            self.site("rotation_hz"): pairs / (2 * math.pi * context.bin_ms / 1000),
             self.site("initial_mean"): in_basis.initial_mean,
             self.site("initial_covariance"): in_basis.initial_covariance,
         }
         if self.dim == 1:
             del sites[self.site("rotation_hz")]
-        canonical = canonical_chain(
-            decay_ms, pairs, in_basis.initial_mean, in_basis.initial_covariance, bin_ms, turned=rotation
-        )
+        first = in_basis.initial_mean, in_basis.initial_covariance
+        canonical = canonical_chain(decay_ms, pairs, *first, context.bin_ms, turned=rotation)
         basis = basis @ self.normalizing_basis(canonical, context)
         # Inputs and conditions act on the normalised state.
         for name, turned in (("input_weights", False), ("condition_mean", True)):

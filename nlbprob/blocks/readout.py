@@ -16,6 +16,7 @@ from nlbprob.blocks.shrinkage.laplace import Laplace
 from nlbprob.blocks.shrinkage.ridge import Ridge
 from nlbprob.blocks.shrinkage.shrinkage import Shrinkage
 from nlbprob.errors import InputError
+from nlbprob.numerics import matrices
 
 #: The priors of loadings that have a name.
 SHRINKAGE: dict[str, Callable[..., Shrinkage]] = {
@@ -213,7 +214,7 @@ class LinearReadout(Readout):
         """The sites of the prior that have an update, given the loadings and their precision."""
         if not self.prior.closed_form:
             return {}
-        variance = jnp.diagonal(jnp.linalg.inv(curvature), axis1=1, axis2=2)[:, 1:]
+        variance = jnp.diagonal(matrices.positive_inverse(curvature), axis1=1, axis2=2)[:, 1:]
         return self.to_sites(self.prior.maximize(loadings, variance, self.prior_values(values)))
 
     def prior_values(self, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,8 +20,10 @@ from nlbprob.data.series import Series
 from nlbprob.data.signals import read_series
 from nlbprob.data.trials import Trials
 from nlbprob.data.units import Units
-from nlbprob.errors import InputError
+from nlbprob.errors import InputError, printable
 
+#: So many letters are kept of what a file says of its recording.
+LONGEST_TEXT = 300
 #: Arguments of `load` that hold data, or name where options stand.
 NO_OPTIONS = ("path", "trials", "neurons", "behavior", "config")
 
@@ -137,7 +139,19 @@ def load_file(source: Any, options: dict[str, Any], beside: Given) -> Trials:
             units = with_columns(units, beside.neurons)
             table = table_of(nwbfile, units, beside.trials, options)
             series = series_of(nwbfile, beside.behavior, options["behavior"])
-        return assemble(units, table, series, options, file)
+            session = session_of(nwbfile)
+        trials = assemble(units, table, series, options, file)
+        return trials.replace(source=trials.source | {"session": session})
+
+
+def session_of(nwbfile: Any) -> dict[str, str]:
+    """What the file says of the recording in words: what it is, of whom, where."""
+    said = {"description": getattr(nwbfile, "session_description", None)}
+    subject = getattr(nwbfile, "subject", None)
+    said |= {name: getattr(subject, name, None) for name in ("species", "subject_id")}
+    said |= {name: getattr(nwbfile, name, None) for name in ("lab", "institution")}
+    texts = {name: printable(" ".join(str(text).split())) for name, text in said.items() if text is not None}
+    return {name: text[:LONGEST_TEXT] for name, text in texts.items() if text}
 
 
 def table_of(nwbfile: Any, units: Units, trials: Any, options: dict[str, Any]) -> Table:

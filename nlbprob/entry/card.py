@@ -4,6 +4,7 @@ Every sentence and every number follows by rule from the runs of the entry.
 """
 
 import datetime
+import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 
@@ -142,7 +143,13 @@ def again(sources: Sequence[Source]) -> Iterator[Item]:
     )
     yield Code(f"sh {SCRIPT} ../repeated {data}")
     yield Text("What the runs were begun with:")
-    yield Points([f"{source.name}: {shlex.join(['nlbprob', *source.manifest.command.words])}" for source in sources])
+    begun = [shlex.join(["nlbprob", *map(without_folder, source.manifest.command.words)]) for source in sources]
+    yield Points([f"{source.name}: {command}" for source, command in zip(sources, begun, strict=True)])
+
+
+def without_folder(word: str) -> str:
+    """A word of a command; of a whole path from the root of a disk the name alone."""
+    return results.last_part(word) if os.path.isabs(word) else word
 
 
 def terms() -> Iterator[Item]:

@@ -1,5 +1,6 @@
 """The results of an entry in a card: data, fit, scores beside those of baselines, and how certain they are."""
 
+import pathlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,9 +20,9 @@ DASH = "-"
 def data(source: Source) -> Iterator[Item]:
     """What was fitted, and what was scored."""
     facts = dict(words.facts(source.view))
-    lines = [f"{name}: {facts[name]}." for name in ("Recording", "Bins") if name in facts]
+    lines = [f"{name}: {facts[name]}." for name in ("Recording", "Session", "Bins") if name in facts]
     for each in source.manifest.recording:
-        lines.append(f"File: {each.path}, {each.size} bytes, SHA-256 {each.sha256 or 'not taken'}.")
+        lines.append(f"File: {last_part(each.path)}, {each.size} bytes, SHA-256 {each.sha256 or 'not taken'}.")
     if source.dataset is not None:
         from nlbprob.data.nlb.facts import facts as facts_of
 
@@ -34,6 +35,11 @@ def data(source: Source) -> Iterator[Item]:
     lines.append(f"Fitted on the split {fit}, scored on {on}, whose held-out neurons the model did not see.")
     lines += [f"Note: {note}." for note in source.view.trials.source.get("notes", [])]
     yield Points(lines)
+
+
+def last_part(path: str) -> str:
+    """A file's name without its folder, which is of one machine and says whose; an address as it is."""
+    return path if "://" in path else pathlib.PurePath(path).name
 
 
 def fitting(source: Source) -> Iterator[Item]:

@@ -3,6 +3,7 @@
 import pathlib
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from nlbprob.blocks.formula import blocks, described, first_paragraph, formula
@@ -44,13 +45,14 @@ def facts(view: View) -> list[tuple[str, str | Markup]]:
     if lengths.size and lengths.min() < trials.n_bins:
         window += f"; trials of {lengths.min()} to {lengths.max()} bins"
     splits = ", ".join(f"{number} {name}" for name, number in trials.splits.items())
-    neurons = f"{trials.n_neurons} neurons, {int(trials.heldout.sum())} held out"
+    neurons = f"{trials.n_neurons} neurons{areas(view)}, {int(trials.heldout.sum())} held out"
     columns, kinds = ", ".join(trials.condition), len(trials.condition_labels)
     conditions = f"; {kinds} conditions ({columns})" if kinds else ""
     behavior = f"; behavior {trials.behavior_name}" if trials.behavior is not None else ""
     behavior += f", read {trials.lag_ms:g} ms after the spikes" if behavior and trials.lag_ms else ""
     lines: list[tuple[str, str | Markup]] = [
         ("Recording", f"{recording_name(view)}: {splits} trials; {neurons}{conditions}{behavior}"),
+        *([("Session", said)] if (said := session(trials.source)) else []),
         ("Bins", window),
         *(posterior_facts(view) if view.committee is None else committee_facts(view.committee)),
     ]
@@ -60,6 +62,22 @@ def facts(view: View) -> list[tuple[str, str | Markup]]:
         lines.append(("Versions", ", ".join(f"{k} {v}" for k, v in view.config["versions"].items())))
     notes = trials.source.get("notes", [])
     return lines + ([("Notes", Markup("<br>").join(map(str, notes)))] if notes else [])
+
+
+def areas(view: View) -> str:
+    """How many neurons each area has, in brackets; nothing where there is one, or where it is not told."""
+    if view.areas is None:
+        return ""
+    names, numbers = np.unique(view.areas, return_counts=True)
+    return f" ({', '.join(f'{number} {name}' for name, number in zip(names, numbers, strict=True))})"
+
+
+def session(source: dict[str, Any]) -> str:
+    """What the file itself says of its recording."""
+    said = dict(source.get("session", {}))
+    if "subject_id" in said:
+        said["subject_id"] = f"subject {said['subject_id']}"
+    return "; ".join(said.values())
 
 
 def posterior_facts(view: View) -> list[tuple[str, str | Markup]]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 
@@ -35,6 +36,20 @@ def test_counts_columns_and_source(example_nwb, recipe):
     assert trials.source["seeds"] == {}
     assert trials.source["notes"] == ["1 units without a spike: 14"]
     assert json.loads(json.dumps(trials.source)) == trials.source
+
+
+def test_what_a_file_says_of_its_recording(example_nwb, tmp_path):
+    assert load(example_nwb, bin_ms=10).source["session"] == {"description": "a session"}
+    told = tmp_path / "told.nwb"
+    shutil.copy(example_nwb, told)
+    with h5py.File(told, "r+") as file:
+        del file["session_description"]
+        file["session_description"] = "reaches\n\x1b[2J" + 400 * "a"
+        file["general/lab"] = "a lab"
+    session = load(told, bin_ms=10).source["session"]
+    assert session["description"].startswith(r"reaches \x1b[2Jaaa")
+    assert len(session["description"]) == 300
+    assert session["lab"] == "a lab"
 
 
 def test_align_window_forward_and_lag(write_nwb, recipe):

@@ -5,9 +5,11 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 
 import nlbprob as nlb
+from nlbprob.infer.em.m_step import data_step, parameter_step
 from nlbprob.infer.em.steps import e_step
 from nlbprob.infer.fit import setup
 from nlbprob.infer.fit.checkpoint import Checkpoints
@@ -155,3 +157,12 @@ def test_sites_are_not_tied_where_trials_differ_in_what_is_seen(tied):
 
 def test_sites_of_small_data_are_not_tied(whole):
     assert not steps(MODEL, whole).setup.tied
+
+
+def test_the_steps_of_parameters_are_compiled_once_with_tied_sites_and_without(tied, whole):
+    model = nlb.Model(latents=[nlb.LDS(2, priors={"decay_ms": dist.LogNormal(5.0, 1.25)})])
+    before = parameter_step.jitted._cache_size(), data_step.jitted._cache_size()
+    log = [info for _, info in steps(model, whole, nlb.FitConfig(em_iterations=8, svi_steps=0))]
+    assert {info.stage for info in log} == {"tied", "em"}
+    after = parameter_step.jitted._cache_size(), data_step.jitted._cache_size()
+    assert [b - a for a, b in zip(before, after, strict=True)] == [1, 2]

@@ -76,6 +76,30 @@ def test_the_inverse_of_half_a_turn_is_at_the_limit():
 
 @few
 @given(SEEDS)
+def test_positive_definite_matrices_are_inverted_and_solved(seed):
+    random = np.random.default_rng(seed)
+    each, right = np.stack([covariance(random), covariance(random)]), random.standard_normal((2, SIZE, 2))
+    np.testing.assert_allclose(matrices.positive_inverse(jnp.asarray(each)), np.linalg.inv(each), **CLOSE)
+    found = matrices.positive_solve(jnp.asarray(each), jnp.asarray(right))
+    np.testing.assert_allclose(found, np.linalg.solve(each, right), **CLOSE)
+    root = np.linalg.cholesky(each)
+    np.testing.assert_allclose(matrices.lower_inverse(jnp.asarray(root)), np.linalg.inv(root), **CLOSE)
+
+
+def test_what_is_not_positive_definite_has_no_inverse():
+    assert np.isnan(matrices.positive_inverse(jnp.diag(jnp.array([1.0, -1.0])))).any()
+
+
+@few
+@given(SEEDS, st.sampled_from([1e-3, 1.0]))
+def test_the_exponential_of_a_symmetric_matrix(seed, scale):
+    matrix = np.random.default_rng(seed).standard_normal((SIZE, SIZE))
+    matrix = scale * (matrix + matrix.T)
+    np.testing.assert_allclose(matrices.symmetric_exp(jnp.asarray(matrix)), linalg.expm(matrix), **CLOSE)
+
+
+@few
+@given(SEEDS)
 def test_the_positive_part_is_the_nearest_covariance(seed):
     random = np.random.default_rng(seed)
     matrix = (root := random.standard_normal((2, SIZE, SIZE))) + root.mT

@@ -146,8 +146,8 @@ def parameters(
     updated = [block.regression(statistics, context) for block, statistics in blocks]
     bin_weights = jnp.asarray(context.bin_weights, here.dtype)
     bases = [unit_basis(chain, bin_weights) for chain in updated]
-    updated = tuple(matrices.change_basis(chain, basis) for chain, basis in zip(updated, bases, strict=True))
-    basis = matrices.diagonal_blocks(bases)
+    updated = tuple(matrices.change_basis(chain, *basis) for chain, basis in zip(updated, bases, strict=True))
+    basis = matrices.diagonal_blocks([basis for basis, _ in bases])
     image = jnp.concatenate([image[:, :1], image[:, 1:] @ basis], 1)
     metric = Metric(curvature, chains, tuple((s.steps, s.trials) for _, s in blocks))
     points = Point(here, chains), Point(image, updated)
@@ -197,7 +197,7 @@ def whitened(change: Point, metric: Metric) -> Float[Array, " entry"]:
             (chain.noise, by.transition, by.noise, steps),
             (chain.initial_covariance, by.initial_mean[:, None], by.initial_covariance, trials),
         ):
-            root = jnp.linalg.inv(jnp.linalg.cholesky(covariance))
+            root = matrices.lower_inverse(jnp.linalg.cholesky(covariance))
             parts += [jnp.sqrt(count) * root @ mean_part, jnp.sqrt(count / 2) * root @ covariance_part @ root.T]
     return jnp.concatenate([part.reshape(-1) for part in parts])
 
@@ -208,8 +208,8 @@ def anderson_weights(entries: Float[Array, "iteration entry"], count: Int[Array,
     changes = jnp.where(present[:, None], entries[1:], 0.0)
     scale = 1 / jnp.maximum(jnp.linalg.norm(changes, axis=1), 1e-30)
     changes = changes * jnp.where(present, scale, 0.0)[:, None]
-    ridge = jnp.where(present, RIDGE, 1.0)
-    weights = scale * jnp.linalg.solve(changes @ changes.T + jnp.diag(ridge), changes @ entries[0])
+    gram = changes @ changes.T + jnp.diag(jnp.where(present, RIDGE, 1.0))
+    weights = scale * matrices.positive_solve(gram, (changes @ entries[0])[:, None])[:, 0]
     return jnp.where(present & jnp.isfinite(weights).all(), weights, 0.0)
 
 
@@ -240,22 +240,30 @@ def changed_covariance(
 ) -> Float[Array, "latent latent"]:
     """L exp(L^-1 change L^-T) L', with L L' the covariance: to first order their sum."""
     root = jnp.linalg.cholesky(covariance)
-    inverse = jnp.linalg.inv(root)
-    return symmetrize(root @ jax.scipy.linalg.expm(symmetrize(inverse @ change @ inverse.T)) @ root.T)
+    inverse = matrices.lower_inverse(root)
+    return symmetrize(root @ matrices.symmetric_exp(symmetrize(inverse @ change @ inverse.T)) @ root.T)
 
 
-def unit_basis(chain: Chain, bin_weights: Float[Array, " time"]) -> Float[Array, "latent latent"]:
-    """The symmetric S, x = S z, for which z has unit second moment over a trial; bin_weights: of each bin of it."""
+def unit_basis(
+    chain: Chain, bin_weights: Float[Array, " time"]
+) -> tuple[Float[Array, "latent latent"], Float[Array, "latent latent"]]:
+    """The symmetric S, x = S z, for which z has unit second moment over a trial, and its inverse.
+
+    bin_weights: of each bin of the trial.
+    """
     variance, vectors = jnp.linalg.eigh(matrices.average_second_moment(chain, bin_weights))
-    return (vectors * jnp.sqrt(jnp.maximum(variance, 1e-6 * variance[-1]))) @ vectors.T
+    scale = jnp.sqrt(jnp.maximum(variance, 1e-6 * variance[-1]))
+    return (vectors * scale) @ vectors.T, (vectors / scale) @ vectors.T
 
 
 def turned(memory: Memory, bases: Sequence[Float[Array, "latent latent"]]) -> Memory:
     """The memory in new coordinates, old latents = basis new latents in each block."""
     whole = matrices.diagonal_blocks([jnp.eye(1, dtype=bases[0].dtype), *bases])
+    inverses = [jnp.linalg.inv(basis) for basis in bases]
 
     def turn(point: Point) -> Point:
-        chains = [matrices.change_basis(chain, basis) for chain, basis in zip(point.chains, bases, strict=True)]
+        each = zip(point.chains, bases, inverses, strict=True)
+        chains = [matrices.change_basis(chain, basis, inverse) for chain, basis, inverse in each]
         return Point(point.readout @ whole, tuple(chains))
 
     each: Any = jax.vmap(turn)

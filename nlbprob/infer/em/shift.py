@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from nlbprob.infer.trajectories import cvi
 from nlbprob.infer.trajectories.problem import SiteState, TrialProblem
 from nlbprob.model import Parameters
-from nlbprob.numerics import kalman
+from nlbprob.numerics import kalman, matrices
 from nlbprob.numerics.gaussian import Sites, Smoothed, apply, symmetrize
 
 #: Longest step of a latent, in its own standard deviations.
@@ -102,7 +102,8 @@ def solved(
         slope = slope.at[columns].set(0.0)
         curvature = curvature.at[columns].set(0.0).at[:, columns].set(0.0)
     scale = 1e-4 * jnp.maximum(jnp.trace(curvature) / curvature.shape[0], 1e-6)
-    change = jnp.linalg.solve(curvature + scale * jnp.eye(curvature.shape[0], dtype=curvature.dtype), slope)
+    ridge = scale * jnp.eye(curvature.shape[0], dtype=curvature.dtype)
+    change = matrices.positive_solve(curvature + ridge, slope[:, None])[:, 0]
     return jnp.where(jnp.isfinite(change).all(), change, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Variational EM, the fast start of a fit: closed forms, Newton steps for the readout, gradients for the rest."""
+"""Variational EM, the fast start of a fit: what it is compiled for, its state, and its E-step (see `m_step`)."""
 
 import dataclasses
 import functools
@@ -12,8 +12,7 @@ from numpyro.distributions.constraints import Constraint
 
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.identity import Identified
-from nlbprob.blocks.learned_emission import LearnedEmission
-from nlbprob.infer.em import acceleration, emissions, shift, templates
+from nlbprob.infer.em import acceleration, shift
 from nlbprob.infer.em import updates as maximize
 from nlbprob.infer.em.fisher import FisherScoring, StepSize, TrialScores, scale_groups
 from nlbprob.infer.parameters.flat import Entries
@@ -23,8 +22,7 @@ from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.trajectories import cvi
 from nlbprob.infer.trajectories import prior as trajectory_prior
 from nlbprob.infer.trajectories.problem import Auxiliary, SiteState, combined, trial_problem
-from nlbprob.model import Model, Parameters
-from nlbprob.numerics import matrices
+from nlbprob.model import Model
 from nlbprob.numerics.gaussian import Moments
 
 #: Standard deviation, in unconstrained space, at which a parameter starts whose curvature is unknown.
@@ -190,84 +188,6 @@ def e_step(
     scores = scoring.scores(values, batch, next_state, responsibility, moments) if scoring.entries.sites else None
     shifted = shift.statistics(problem, local, responsibility) if model.readout.names else None
     return EStep(next_state, elbo, responsibility, moments, statistics, shifted, scores)
-
-
-@program("em")
-def m_step(em: EM, state: EMState, batches: tuple[Batch, ...], chunks: tuple[EStep, ...]) -> EMState:
-    """The M-step: templates, readout, observation, dynamics, the change of basis, then the free sites."""
-    model, context, values, scoring = em.model, em.context, dict(state.values), em.scoring
-    total = jax.tree.map(lambda *parts: sum(parts), *[chunk.statistics for chunk in chunks])
-    values |= templates.update(model, context, values, total)
-    values |= emissions.update(model, context, values, total)
-    data = stacked(batches)
-    marginals = stacked([(chunk.moments, chunk.responsibility) for chunk in chunks])
-    theta = parameters_at(model, context, values)
-    curvature, memory, chains = state.curvature, state.memory, None
-    elbo: Any = sum(chunk.elbo.sum() for chunk in chunks)
-    # An extrapolation that went too far is taken back, with all that was found there.
-    fell = jnp.array(False) if memory is None else acceleration.fallen(memory, elbo)
-    by = jnp.zeros(model.dim, curvature.dtype)
-    if model.readout.names:
-        before = theta
-        theta, curvature, by = readout_step(em, values, before, data, marginals, chunks, fell)
-        values |= unless(fell, values, model.readout.maximize(theta.loadings, curvature, values))
-    values |= unless(fell, values, maximize.observation(model, context, em.supports, values, theta, data, marginals))
-    unit = jnp.eye(model.dim, dtype=curvature.dtype)
-    if memory is not None:
-        step = acceleration.parameters(model, context, memory, total, (before, theta), curvature, elbo)
-        theta, chains, memory, of_image = step
-        unit = jnp.where(fell, unit, of_image)
-    step_size, scale = state.stride, jnp.ones(())
-    if scoring.entries.sites:
-        scores = jax.tree.map(lambda *parts: sum(parts), *[chunk.scores for chunk in chunks])
-        trials = sum(batch.seen.any((1, 2)).sum() for batch in batches)
-        values, scale, step_size = scoring.step(values, theta, scores, trials, step_size, elbo)
-        theta = theta._replace(loadings=theta.loadings * scale)
-    latent_sites, basis = maximize.latents(model, context, values, total, chains)
-    values |= latent_sites
-    values |= model.readout.values(theta.baseline, theta.loadings @ basis)
-    if memory is not None:
-        places = [model.slices[block.name] for block in model.chains]
-        memory = acceleration.turned(memory, [basis[place, place] for place in places])
-    basis = unit @ basis
-    inverse = matrices.diagonal_blocks([jnp.eye(1, dtype=basis.dtype), jnp.linalg.inv(basis)])
-    if model.templates is not None and model.templates.on is not None:
-        site, place = model.templates.site("coefficients"), model.template_slice
-        values[site] = values[site] @ jnp.linalg.inv(basis[place, place]).T
-    turn, found = basis * scale[..., None], [chunk.site_state for chunk in chunks]
-    kept = [jax.tree.map(functools.partial(jnp.where, fell), *pair) for pair in zip(state.rows, found, strict=True)]
-    rows = tuple(shift.moved(site_state, by, turn) for site_state in kept)
-    return EMState(values, inverse @ curvature @ inverse.T, rows, step_size, memory)
-
-
-def readout_step(
-    em: EM,
-    values: dict[str, Any],
-    before: Parameters,
-    data: Batch,
-    marginals: maximize.StateMarginals,
-    chunks: tuple[EStep, ...],
-    fell: Bool[Array, ""],
-) -> tuple[Parameters, Float[Array, "neuron width width"], Float[Array, " latent"]]:
-    """A step of the readout and of a shift of all latents: the parameters after it, the readout's curvature, the shift.
-
-    data and marginals are stacked; where an extrapolation went too far, it `fell`, nothing is shifted.
-    """
-    model, context = em.model, em.context
-    penalty = model.penalty(context, before, values)
-    shifts = jax.tree.map(lambda *parts: sum(parts), *[chunk.shift for chunk in chunks])
-    location, precision = (jnp.broadcast_to(part, (len(before.baseline), part.shape[-1]))[:, 0] for part in penalty)
-    still = [model.slices[block.name] for block in model.chains if isinstance(block, LearnedEmission)]
-    still += [] if model.templates is None else [model.template_slice]
-    by = jnp.where(fell, 0.0, shift.step(shifts, before.baseline, before.loadings, location, precision, still))
-    theta, curvature = maximize.readout(model, before, data, marginals, penalty)
-    left = by - shift.within(before, theta, curvature, still)
-    return theta._replace(baseline=theta.baseline + before.loadings @ left), curvature, by
-
-
-def unless(fell: Bool[Array, ""], values: dict[str, Any], updated: dict[str, Any]) -> dict[str, Any]:
-    """The updated values, or those from before where an extrapolation went too far."""
-    return {name: jax.tree.map(functools.partial(jnp.where, fell), values[name], new) for name, new in updated.items()}
 
 
 def bound(chunks: Iterable[EStep]) -> float:

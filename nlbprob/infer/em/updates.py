@@ -196,7 +196,7 @@ def readout(
         carry: tuple[Parameters, Float[Array, " neuron"], ReadoutObjective], _: None
     ) -> tuple[tuple[Parameters, Float[Array, " neuron"], ReadoutObjective], None]:
         theta, size, (value, gradient, curvature) = carry
-        change = size[:, None] * jnp.linalg.solve(curvature, gradient[..., None])[..., 0]
+        change = size[:, None] * matrices.positive_solve(curvature, gradient[..., None])[..., 0]
         proposal = moved(theta, change)
         proposed = readout_objective(model, proposal, data, marginals, penalty, of_latents)
         slack = jnp.where(jnp.isfinite(value), cvi.tolerance(value.dtype) * jnp.abs(value), 0.0)

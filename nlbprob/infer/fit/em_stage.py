@@ -12,7 +12,8 @@ import jax.numpy as jnp
 
 from nlbprob.infer.em import acceleration, convergence
 from nlbprob.infer.em.early_stopping import should_stop
-from nlbprob.infer.em.steps import EM, EMState, EStep, bound, e_step, m_step
+from nlbprob.infer.em.m_step import m_step
+from nlbprob.infer.em.steps import EM, EMState, EStep, bound, e_step
 from nlbprob.infer.fit import errors
 from nlbprob.infer.fit.setup import FIRST_STEPS, LATER_STEPS, Setup
 from nlbprob.infer.fit.state import BestHeldout, EMResult, FitInfo, FitState

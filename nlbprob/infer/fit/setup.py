@@ -14,7 +14,8 @@ from jaxtyping import Array, Key
 from nlbprob.blocks.base import Context
 from nlbprob.fit_config import FitConfig
 from nlbprob.infer.em.early_stopping import Hidden
-from nlbprob.infer.em.steps import EM, EMState, EStep, e_step, flat, m_step
+from nlbprob.infer.em.m_step import m_step
+from nlbprob.infer.em.steps import EM, EMState, EStep, e_step, flat
 from nlbprob.infer.parameters.sites import parameters_at
 from nlbprob.infer.runtime.batch import Batch, chunks, fit_chunk, prediction_chunk
 from nlbprob.infer.runtime.execute import map_chunks
@@ -210,7 +211,7 @@ class Setup:
         state = self.shapes(tied)
         chunk = e_step.ahead(self.em, state.values, self.batches[0], state.rows[0], FIRST_STEPS, True, True)
         if self.em_iterations:
-            m_step.ahead(self.em, state, self.batches, (chunk,) * len(self.batches))
+            m_step(self.em, state, self.batches, (chunk,) * len(self.batches), Program.ahead)
 
     def compile_svi(self) -> None:
         """Start to compile the second stage, where its guide is known beforehand."""

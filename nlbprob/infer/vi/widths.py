@@ -20,6 +20,7 @@ from nlbprob.infer.parameters.sites import log_prior, parameters_at
 from nlbprob.infer.runtime.batch import Batch
 from nlbprob.infer.runtime.programs import program
 from nlbprob.infer.vi.frames import Widths
+from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import symmetrize
 
 #: Newton steps from the mode of the readout's posterior to its mean.
@@ -44,7 +45,7 @@ def root(
     if precision.ndim == 1:
         return jnp.minimum(1 / jnp.sqrt(precision[:count]), LARGEST_SCALE), jnp.diag(1 / precision[count:])
     scale = 1 / jnp.sqrt(jnp.diagonal(precision))
-    inverse = jnp.linalg.inv(jnp.linalg.cholesky(scale[:, None] * precision * scale))
+    inverse = matrices.lower_inverse(jnp.linalg.cholesky(scale[:, None] * precision * scale))
     joint = scale[:, None] * (inverse.T @ inverse) * scale
     covariance = joint[:count, :count]
     limit = jnp.minimum(1.0, LARGEST_SCALE / jnp.sqrt(jnp.diagonal(covariance)))
@@ -117,7 +118,7 @@ def readout_covariance(
     held = jnp.trace(jnp.linalg.solve(curvature + ridge, products), axis1=1, axis2=2) / width
     fraction = 4 * width / (4 * width + trials)
     precision = (1 - fraction) * products + fraction * jnp.clip(held, 0.1, 1.0)[:, None, None] * curvature
-    return jnp.linalg.inv(precision + prior[:, :, None] * jnp.eye(width, dtype=prior.dtype))
+    return matrices.positive_inverse(precision + prior[:, :, None] * jnp.eye(width, dtype=prior.dtype))
 
 
 def shared_directions(
@@ -146,9 +147,10 @@ def shared_directions(
     directions = directions.at[:, 1 + latents, latents].set(loadings).at[:, 0, model.dim :].set(loadings)
     _, prior = model.penalty(scoring.context, theta, values)
     known = jnp.eye(directions.shape[-1], dtype=loadings.dtype) / LARGEST_SCALE**2
-    alone = known + jnp.einsum("nwi,nwv,nvj->ij", directions, jnp.linalg.inv(covariance), directions)
-    together = known + jnp.linalg.inv(soft) + jnp.einsum("nwi,nw,nwj->ij", directions, prior, directions)
-    variances, axes = jnp.linalg.eigh(symmetrize(jnp.linalg.inv(together) - jnp.linalg.inv(alone)))
+    alone = known + jnp.einsum("nwi,nwv,nvj->ij", directions, matrices.positive_inverse(covariance), directions)
+    together = known + matrices.positive_inverse(soft) + jnp.einsum("nwi,nw,nwj->ij", directions, prior, directions)
+    together, alone = matrices.positive_inverse(together), matrices.positive_inverse(alone)
+    variances, axes = jnp.linalg.eigh(symmetrize(together - alone))
     return directions @ (axes * jnp.sqrt(jnp.maximum(variances, 0.0)))
 
 
