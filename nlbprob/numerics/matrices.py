@@ -110,17 +110,16 @@ def average_second_moment(chain: Chain, weights: Float[Array, " time"]) -> Float
 
 def change_basis(chain: Chain, basis: Float[Array, "n n"], inverse: Float[Array, "n n"] | None = None) -> Chain:
     """The chain of z, where x = basis z; inverse: of the basis, where it is known."""
-    if inverse is None:
-        inverse = jnp.linalg.inv(basis)
+    inverted = jnp.linalg.inv(basis) if inverse is None else inverse
 
     def covariance(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
-        return symmetrize(inverse @ matrix @ inverse.T)
+        return symmetrize(inverted @ matrix @ inverted.T)
 
     return Chain(
-        inverse @ chain.initial_mean,
+        inverted @ chain.initial_mean,
         covariance(chain.initial_covariance),
-        inverse @ chain.transition @ basis,
-        inverse @ chain.offset,
+        inverted @ chain.transition @ basis,
+        inverted @ chain.offset,
         covariance(chain.noise),
     )
 

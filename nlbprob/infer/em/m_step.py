@@ -5,7 +5,7 @@ the same with tied sites and without.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -61,7 +61,7 @@ class ParameterStep(NamedTuple):
 def m_step(
     em: EM,
     state: EMState,
-    batches: tuple[Batch, ...],
+    batches: Sequence[Batch],
     chunks: tuple[EStep, ...],
     call: Callable[..., Any] = Program.__call__,
 ) -> EMState:
@@ -129,7 +129,7 @@ def parameter_step(em: EM, stride: StepSize, memory: acceleration.Memory | None,
         )
         unit = jnp.where(fell, unit, of_image)
     scale = jnp.ones(())
-    if scoring.entries.sites:
+    if step.scores is not None:
         values, scale, stride = scoring.step(values, theta, step.scores, step.trials, stride, step.elbo)
         theta = theta._replace(loadings=theta.loadings * scale)
     latent_sites, basis = maximize.latents(model, context, values, total, chains)
