@@ -40,10 +40,11 @@ def main() -> None:
     given = parser.parse_args()
     measured: list[dict] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     with tempfile.TemporaryDirectory() as scratch:
-        trees = {"this": ROOT, given.revision: pathlib.Path(scratch) / "other"}
+        this = git("describe", "--always", "--dirty")
+        trees = {this: ROOT, given.revision: pathlib.Path(scratch) / "other"}
         git("worktree", "add", "--quiet", "--detach", str(trees[given.revision]), given.revision)
         try:
-            for cell in missing(measured, given):
+            for cell in missing(measured, given, this):
                 name = FITS[cell["fit"]][1]
                 recording = demo(scratch) if name is None else given.folder / name
                 found = timed(trees[cell["code"]], cell["fit"], recording)
@@ -52,16 +53,16 @@ def main() -> None:
                 print(measured[-1], flush=True)
         finally:
             git("worktree", "remove", "--force", str(trees[given.revision]))
-    for line in table(measured, given.revision):
+    for line in table(measured, given.revision, this):
         print(line)
 
 
-def missing(measured: list[dict], given: argparse.Namespace) -> Iterator[dict]:
-    """What is to be measured: the fits in turn, each with the other revision and with this one."""
+def missing(measured: list[dict], given: argparse.Namespace, this: str) -> Iterator[dict]:
+    """What is to be measured: the fits in turn, each with the other revision and with `this` one."""
     done = {(one["fit"], one["code"], one["pair"]) for one in measured}
     for pair in range(given.pairs):
         for fit in given.fits:
-            for code in (given.revision, "this"):
+            for code in (given.revision, this):
                 if (fit, code, pair) not in done:
                     yield {"fit": fit, "code": code, "pair": pair}
 
@@ -102,14 +103,14 @@ def demo(scratch: str) -> pathlib.Path:
     return next(folder.glob("*train*.nwb"))
 
 
-def table(measured: list[dict], revision: str) -> Iterator[str]:
+def table(measured: list[dict], revision: str, this: str) -> Iterator[str]:
     """A line of Markdown for each fit: medians, and the median of the ratios of the pairs."""
-    yield f"| fit | pairs | first, {revision} (s) | first, this (s) | ratio | second / first | co-bps |"
+    yield f"| fit | pairs | first, {revision} (s) | first, {this} (s) | ratio | second / first | co-bps |"
     yield "|---|---|---|---|---|---|---|"
     for fit in FITS:
         each = {(m["code"], m["pair"]): m for m in measured if m["fit"] == fit}
-        both = [k for code, k in each if code == "this" and (revision, k) in each]
-        pairs = [(each[revision, k], each["this", k]) for k in both]
+        both = [k for code, k in each if code == this and (revision, k) in each]
+        pairs = [(each[revision, k], each[this, k]) for k in both]
         if pairs:
             old, new = ([pair[i]["seconds"][0] for pair in pairs] for i in (0, 1))
             ratio = statistics.median(b / a for a, b in zip(old, new, strict=True))
@@ -119,9 +120,9 @@ def table(measured: list[dict], revision: str) -> Iterator[str]:
             yield f"| {fit} | {len(pairs)} | {middle} | {ratio:.2f} | {again:.2f} | {scores} |"
 
 
-def git(*words: str) -> None:
-    """Run git in the project."""
-    subprocess.run(["git", "-C", str(ROOT), *words], check=True)
+def git(*words: str) -> str:
+    """What git prints, run in the project."""
+    return subprocess.check_output(["git", "-C", str(ROOT), *words], text=True).strip()
 
 
 if __name__ == "__main__":

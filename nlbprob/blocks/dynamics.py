@@ -57,7 +57,7 @@ class Dynamics(NamedTuple):
         """
         inverse = jnp.linalg.inv(basis)
         return self._replace(
-            chain=matrices.change_basis(self.chain, basis),
+            chain=matrices.change_basis(self.chain, basis, inverse),
             drive=None if self.drive is None else inverse @ self.drive,
             condition_means=None if self.condition_means is None else self.condition_means @ inverse.T,
         )

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
+from jax.scipy.linalg import solve
 from jaxtyping import Array, Float
 
 from nlbprob.numerics.gaussian import Chain, Moments, symmetrize
-from nlbprob.numerics.matrices import positive_solve
 
 #: Weight of the priors, in bins (dynamics) and in trials (initial state), and the decay time they expect.
 PRIOR_BINS, PRIOR_TRIALS, PRIOR_DECAY_MS = 20.0, 4.0, 200.0
@@ -105,7 +105,7 @@ def fit_chain(statistics: SufficientStatistics, bin_ms: float) -> Chain:
     persistence = jnp.exp(-bin_ms / PRIOR_DECAY_MS)
     gram = statistics.previous + PRIOR_BINS * identity
     target = statistics.cross + PRIOR_BINS * persistence * identity
-    transition = positive_solve(gram, target.T).T
+    transition = solve(gram, target.T, assume_a="pos").T
     noise = chain_noise(statistics, transition, bin_ms)
     return Chain(*initial(statistics), transition, jnp.zeros_like(statistics.first_mean), noise)
 
@@ -141,5 +141,5 @@ def fit_affine(
     )
     gram = centred.previous + PRIOR_BINS * identity
     target = centred.cross + PRIOR_BINS * persistence * identity
-    transition = positive_solve(gram, target.T).T
+    transition = solve(gram, target.T, assume_a="pos").T
     return transition, after - transition @ before, chain_noise(centred, transition, bin_ms)

@@ -24,18 +24,26 @@ READINGS = {
 
 @contextlib.contextmanager
 def compilations():
-    """The programs that XLA compiles, or reads from its cache on disk, inside the block."""
+    """The programs that XLA compiles, or reads from its cache on disk, for what is called inside the block."""
+    background_done()
     found = []
 
-    def listen(event, duration, **_):
+    def listen(event, duration, fun_name=None, **_):
         if event == "/jax/core/compile/backend_compile_duration":
-            found.append(duration)
+            found.append(fun_name)
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
         yield found
+        background_done()
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def background_done():
+    """Wait for what fits compile for their posterior's readings, which may go on when they have ended."""
+    programs.compilers().shutdown(wait=True)
+    programs.compilers.cache_clear()
 
 
 def model():

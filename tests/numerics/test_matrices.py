@@ -76,12 +76,10 @@ def test_the_inverse_of_half_a_turn_is_at_the_limit():
 
 @few
 @given(SEEDS)
-def test_positive_definite_matrices_are_inverted_and_solved(seed):
+def test_positive_definite_matrices_are_inverted(seed):
     random = np.random.default_rng(seed)
-    each, right = np.stack([covariance(random), covariance(random)]), random.standard_normal((2, SIZE, 2))
+    each = np.stack([covariance(random), covariance(random)])
     np.testing.assert_allclose(matrices.positive_inverse(jnp.asarray(each)), np.linalg.inv(each), **CLOSE)
-    found = matrices.positive_solve(jnp.asarray(each), jnp.asarray(right))
-    np.testing.assert_allclose(found, np.linalg.solve(each, right), **CLOSE)
     root = np.linalg.cholesky(each)
     np.testing.assert_allclose(matrices.lower_inverse(jnp.asarray(root)), np.linalg.inv(root), **CLOSE)
 

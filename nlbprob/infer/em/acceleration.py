@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.linalg import solve
 from jaxtyping import Array, Bool, Float, Int
 
 from nlbprob.blocks.base import Context
@@ -209,7 +210,7 @@ def anderson_weights(entries: Float[Array, "iteration entry"], count: Int[Array,
     scale = 1 / jnp.maximum(jnp.linalg.norm(changes, axis=1), 1e-30)
     changes = changes * jnp.where(present, scale, 0.0)[:, None]
     gram = changes @ changes.T + jnp.diag(jnp.where(present, RIDGE, 1.0))
-    weights = scale * matrices.positive_solve(gram, (changes @ entries[0])[:, None])[:, 0]
+    weights = scale * solve(gram, changes @ entries[0], assume_a="pos")
     return jnp.where(present & jnp.isfinite(weights).all(), weights, 0.0)
 
 

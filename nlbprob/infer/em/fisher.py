@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.linalg import solve
 from jaxtyping import Array, Float, Int
 
 from nlbprob.blocks.base import Context
@@ -22,7 +23,6 @@ from nlbprob.infer.trajectories import bound as bound_of
 from nlbprob.infer.trajectories import cvi
 from nlbprob.infer.trajectories.problem import Auxiliary, SiteState, combined, trial_problem
 from nlbprob.model import Model, Parameters
-from nlbprob.numerics import matrices
 from nlbprob.numerics.gaussian import Moments, Sites, Smoothed
 
 #: Longest step of an entry, in unconstrained space.
@@ -167,7 +167,7 @@ class FisherScoring(NamedTuple):
         prior_slope, prior_curvature = jax.jvp(jax.grad(prior), (here,), (jnp.ones_like(here),))
         slope = jnp.concatenate([self.entries.join(scores.score), scores.scale]) + prior_slope
         precision = shrunk(scores.information, jnp.maximum(-prior_curvature, 0.0), trials)
-        change = slope / precision if precision.ndim == 1 else matrices.positive_solve(precision, slope[:, None])[:, 0]
+        change = slope / precision if precision.ndim == 1 else solve(precision, slope, assume_a="pos")
         change = jnp.where(jnp.isfinite(change).all(), change, 0.0)
         slack = cvi.tolerance(bound.dtype) * jnp.abs(bound)
         size = jnp.where(

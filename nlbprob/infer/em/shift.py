@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
+from jax.scipy.linalg import solve
 from jaxtyping import Array, Float
 
 from nlbprob.infer.trajectories import cvi
 from nlbprob.infer.trajectories.problem import SiteState, TrialProblem
 from nlbprob.model import Parameters
-from nlbprob.numerics import kalman, matrices
+from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Sites, Smoothed, apply, symmetrize
 
 #: Longest step of a latent, in its own standard deviations.
@@ -103,7 +104,7 @@ def solved(
         curvature = curvature.at[columns].set(0.0).at[:, columns].set(0.0)
     scale = 1e-4 * jnp.maximum(jnp.trace(curvature) / curvature.shape[0], 1e-6)
     ridge = scale * jnp.eye(curvature.shape[0], dtype=curvature.dtype)
-    change = matrices.positive_solve(curvature + ridge, slope[:, None])[:, 0]
+    change = solve(curvature + ridge, slope, assume_a="pos")
     return jnp.where(jnp.isfinite(change).all(), change, 0.0)
 
 

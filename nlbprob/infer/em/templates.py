@@ -4,11 +4,11 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
+from jax.scipy.linalg import solve
 from jaxtyping import Array, Float
 
 from nlbprob.blocks.base import Context
 from nlbprob.model import Model
-from nlbprob.numerics import matrices
 
 
 class TemplateStatistics(NamedTuple):
@@ -36,7 +36,7 @@ def update(model: Model, context: Context, values: dict[str, Any], total: tuple[
     curvature = jnp.einsum("tj,ti,ktlm->kjlim", basis, basis, statistics.curvature[:, :bins, columns, columns])
     curvature = curvature.reshape(components, count * width, -1)
     curvature = curvature + jnp.eye(count * width, dtype=slope.dtype) * precision.reshape(components, 1, -1)
-    change = matrices.positive_solve(curvature, slope.reshape(components, -1, 1)).reshape(current.shape)
+    change = solve(curvature, slope.reshape(components, -1, 1), assume_a="pos").reshape(current.shape)
     # The curvature is that of a Poisson likelihood at the present rates: far from the optimum a whole step overshoots.
     size = jnp.minimum(1.0, 1.0 / jnp.maximum(jnp.abs(jnp.einsum("tj,kjl->ktl", basis, change)).max(), 1e-6))
     weight_prior: Any = model.templates.priors.get("weights", dist.Dirichlet(jnp.ones(components)))

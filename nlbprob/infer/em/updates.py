@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpyro.handlers
 from jax import lax
+from jax.scipy.linalg import solve
 from jaxtyping import Array, Float
 from numpyro.distributions import biject_to
 from numpyro.distributions.constraints import Constraint
@@ -196,7 +197,7 @@ def readout(
         carry: tuple[Parameters, Float[Array, " neuron"], ReadoutObjective], _: None
     ) -> tuple[tuple[Parameters, Float[Array, " neuron"], ReadoutObjective], None]:
         theta, size, (value, gradient, curvature) = carry
-        change = size[:, None] * matrices.positive_solve(curvature, gradient[..., None])[..., 0]
+        change = size[:, None] * solve(curvature, gradient[..., None], assume_a="pos")[..., 0]
         proposal = moved(theta, change)
         proposed = readout_objective(model, proposal, data, marginals, penalty, of_latents)
         slack = jnp.where(jnp.isfinite(value), cvi.tolerance(value.dtype) * jnp.abs(value), 0.0)

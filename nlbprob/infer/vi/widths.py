@@ -45,8 +45,7 @@ def root(
     if precision.ndim == 1:
         return jnp.minimum(1 / jnp.sqrt(precision[:count]), LARGEST_SCALE), jnp.diag(1 / precision[count:])
     scale = 1 / jnp.sqrt(jnp.diagonal(precision))
-    inverse = matrices.lower_inverse(jnp.linalg.cholesky(scale[:, None] * precision * scale))
-    joint = scale[:, None] * (inverse.T @ inverse) * scale
+    joint = scale[:, None] * matrices.positive_inverse(scale[:, None] * precision * scale) * scale
     covariance = joint[:count, :count]
     limit = jnp.minimum(1.0, LARGEST_SCALE / jnp.sqrt(jnp.diagonal(covariance)))
     return jnp.linalg.cholesky(limit[:, None] * covariance * limit), joint[count:, count:]
