@@ -26,10 +26,10 @@ test: $(VENV)/.installed-test
 	@$(VENV)/bin/python -m pytest $(ARGS)
 
 test-all: $(VENV)/.installed-test
-	@$(VENV)/bin/python -m pytest -m "slow or not slow" --timeout 1500 $(ARGS)
+	@$(VENV)/bin/python -m pytest -m "slow or not slow" --timeout 1500 -o faulthandler_timeout=1800 $(ARGS)
 
 damage: $(VENV)/.installed-test
-	@NLBPROB_DAMAGE=full $(VENV)/bin/python -m pytest tests/damage --timeout 7200
+	@NLBPROB_DAMAGE=full $(VENV)/bin/python -m pytest tests/damage --timeout 7200 -o faulthandler_timeout=7500
 
 validate: test-all damage $(VENV)/.installed
 	@$(VENV)/bin/python experiments/validation/validate.py $(ARGS)

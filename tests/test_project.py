@@ -182,6 +182,19 @@ def test_importing_changes_no_global_setting():
     assert int(done.stdout) > 10
 
 
+def test_a_test_that_is_too_slow_fails_and_the_others_go_on(tmp_path, root):
+    """With the options of this project's tests, in two workers."""
+    slow = "import time\n\n\ndef test_before(): pass\n\n\ndef test_slow(): time.sleep(60)\n\n\ndef test_after(): pass\n"
+    (tmp_path / "test_one.py").write_text(slow)
+    (tmp_path / "test_other.py").write_text("def test_other(): pass\n")
+    options = ["--timeout=3", "--numprocesses=2", "-p", "no:cacheprovider", f"--rootdir={tmp_path}"]
+    command = [sys.executable, "-m", "pytest", "-c", str(root / "pyproject.toml"), *options, str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout
+    assert "1 failed, 3 passed" in done.stdout
+    assert "Timeout (>3.0s)" in done.stdout
+
+
 @pytest.mark.parametrize("before", [None, "1"])
 def test_xla_tells_users_of_no_slow_compilation_unless_they_ask(before):
     """Importing sets that one variable of the environment, before JAX comes, and nothing else."""
