@@ -119,6 +119,7 @@ def write(
     metrics = measure(rates, trials, settings, {}) | {
         "baselines": first["baselines"],
         "baseline_intervals": first.get("baseline_intervals", {}),
+        "baseline_settings": first.get("baseline_settings", {}),
         "members": added(committee, member_rates, trials, on),
         "verdict": committee.verdict,
     }

@@ -120,6 +120,7 @@ def test_a_run_writes_all_its_files(settings, tmp_path, capsys):
     assert metrics["differences"]["mean rate"]["co-bps"] == pytest.approx(above, abs=1e-9)
     low, high = metrics["difference_intervals"]["mean rate"]["co-bps"]
     assert low <= above <= high
+    assert metrics["baseline_settings"]["mean rate"] == {}
     assert read_json(tmp_path / "run", "metrics.json") == plain(metrics)
     config = read_json(tmp_path / "run", "config.json")
     assert config["settings"]["data"] == str(tmp_path / "a.nwb")

@@ -11,7 +11,7 @@ from nlbprob.plot.dynamics import FOREVER, bounds
 from nlbprob.reporting import summary, words
 from nlbprob.reporting.numbers import fixed
 from nlbprob.reporting.scores import INTERVALS, meanings_of, units_of
-from nlbprob.scoring.baselines import CONDITION_PSTH
+from nlbprob.scoring.baselines import CONDITION_PSTH, told_settings
 from nlbprob.selection.replicate import digits
 
 DASH = "-"
@@ -88,7 +88,7 @@ def scores(source: Source) -> Iterator[Item]:
         lines.append(
             f"The {CONDITION_PSTH} is told the condition of each scored trial; neither this entry nor the others are."
         )
-    yield Points([*lines, *tested(source)])
+    yield Points([*lines, *told_settings(metrics), *tested(source)])
 
 
 def findings(source: Source) -> Iterator[Item]:

@@ -86,9 +86,9 @@ def write_report(
         trials: those fitted and scored, held-out counts seen.
         metrics: the content of a run's metrics.json: {split: {score: value}, "intervals": {score: [low, high]},
             "baselines": {name: {score: value}}, "by_neuron": [{"id", "co-bps"}], "reasons": {score: words}, "split",
-            "fit_on", "bin_ms"}; "baseline_intervals" {name: {score: [low, high]}}, "differences" {name:
-            {score: value}}, the scores less those of this baseline, with their "difference_intervals", "units" {score:
-            unit} and "meanings" {score: words} are used where they are there.
+            "fit_on", "bin_ms"}; "baseline_intervals" {name: {score: [low, high]}}, "baseline_settings" {name:
+            {setting: value}}, "differences" {name: {score: value}}, the scores less those of this baseline, with their
+            "difference_intervals", "units" {score: unit} and "meanings" {score: words} are used where they are there.
         config: the content of a run's config.json: "model" {"name"}, "started", "versions"; what is missing is left
             out.
         rates: what posterior.rates gives for trials.hide_heldout(split), where it is known already; inferred here

@@ -8,7 +8,7 @@ from nlbprob.reporting.numbers import Estimate, fixed, joined
 from nlbprob.reporting.parts import Cell, Panel, Row, Section, Table
 from nlbprob.reporting.sentences import Verdict, compared
 from nlbprob.reporting.view import View
-from nlbprob.scoring.baselines import CONDITION_PSTH
+from nlbprob.scoring.baselines import CONDITION_PSTH, told_settings
 from nlbprob.scoring.metrics.catalogue import METRICS
 
 #: What intervals behind scores are, in words.
@@ -46,7 +46,7 @@ def section(view: View) -> Section:
         reading if shown else "No score applies.",
         [dots(name, rows, units.get(name) or name, view.differences(name)) for name in shown],
         tables=[Table(f"Scores on {view.split}", columns, cells)] if shown else [],
-        notes=[*reasons(metrics), *of_test(view.tested)],
+        notes=[*told_settings(metrics) * bool(shown), *reasons(metrics), *of_test(view.tested)],
     )
 
 

@@ -1,7 +1,7 @@
 """What any model has to beat: `baselines`."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 MEAN_RATE = "mean rate"
 SMOOTHING = "smoothing + Poisson regression"
 CONDITION_PSTH = "condition PSTH"
+#: What is chosen for a baseline, in words.
+SETTINGS = {
+    "width_ms": "Gaussian of {:g} ms (standard deviation)",
+    "penalty": "ridge penalty {:.2g}",
+    "pseudo_trials": "shrunk by {:g} trials of the average over conditions",
+}
 
 
 @checked_keywords
@@ -49,7 +55,7 @@ def baselines(
 
     Returns:
         By the name of each baseline that the trials allow, its rates (trial, time, neuron), spikes/bin, of every trial,
-        bin and neuron.
+        bin and neuron. Their `attrs` hold the settings that were chosen, see `SETTINGS`.
 
     Raises:
         InputError: a split has no trial (in a session), or `on` shares one with `fit`.
@@ -66,15 +72,33 @@ def baselines(
             mean,
             {name: baselines(session_trials, fit, on, seed) for name, session_trials in unstitch(trials).items()},
         )
-    rates = {MEAN_RATE: np.broadcast_to(mean, trials.counts.shape).copy()}
+    rates, learned = {MEAN_RATE: np.broadcast_to(mean, trials.counts.shape).copy()}, {}
     if visible.seen[fitted][..., visible.heldout].any() and visible.heldin.any():
-        smoothing = smoothing_regression.learn(visible, fitted, seed)
-        rates[SMOOTHING] = with_forecast(smoothing.rates, visible, fitted, mean)
+        learned[SMOOTHING] = smoothing_regression.learn(visible, fitted, seed)
     lengths = np.minimum(trials.lengths, trials.window_bins)
     if visible.condition_labels and (lengths == lengths[0]).all():
-        average = condition_psth.learn(visible, fitted, seed)
-        rates[CONDITION_PSTH] = with_forecast(average.rates, visible, fitted, mean)
-    return {name: label_rates(array, trials) for name, array in rates.items()}
+        learned[CONDITION_PSTH] = condition_psth.learn(visible, fitted, seed)
+    rates |= {name: with_forecast(one.rates, visible, fitted, mean) for name, one in learned.items()}
+    labelled = {name: label_rates(array, trials) for name, array in rates.items()}
+    for name, one in learned.items():
+        labelled[name].attrs |= {setting: getattr(one, setting) for setting in SETTINGS if hasattr(one, setting)}
+    return labelled
+
+
+def chosen_settings(rates: Any) -> dict[str, float]:
+    """What was chosen for a baseline, from its rates; empty where nothing was."""
+    attributes = getattr(rates, "attrs", {})
+    return {name: float(attributes[name]) for name in SETTINGS if name in attributes}
+
+
+def told_settings(metrics: Mapping[str, Any]) -> list[str]:
+    """The settings of baselines in a run's metrics.json, in a sentence; none where they were not kept."""
+    told = {
+        name: ", ".join(SETTINGS[setting].format(value) for setting, value in settings.items() if setting in SETTINGS)
+        for name, settings in metrics.get("baseline_settings", {}).items()
+    }
+    listed = "; ".join(f"{name}: {text}" for name, text in told.items() if text)
+    return [f"Chosen inside {metrics['fit_on']}: {listed}."] if listed else []
 
 
 def by_session(

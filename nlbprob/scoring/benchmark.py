@@ -8,6 +8,7 @@ import numpy as np
 
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
+from nlbprob.scoring.baselines import chosen_settings
 from nlbprob.scoring.comparison import compare
 from nlbprob.scoring.evaluate import GroupScores, evaluate, scores_given
 from nlbprob.scoring.groups import GROUPS, parse_group
@@ -110,8 +111,8 @@ def measured(
 
     Returns:
         Scores under the name of the split, those of the baselines under "baselines", their intervals under
-        "baseline_intervals", co-bps less that of each with its interval under "differences" and
-        "difference_intervals", "fit_on", and the other fields of `Scores`.
+        "baseline_intervals", what was chosen for them under "baseline_settings", co-bps less that of each with its
+        interval under "differences" and "difference_intervals", "fit_on", and the other fields of `Scores`.
     """
 
     def scored(guess: Any) -> Scores:
@@ -124,6 +125,7 @@ def measured(
         "+".join(on): scores.pop("values"),
         "baselines": {name: other.values for name, other in others.items()},
         "baseline_intervals": {name: other.intervals for name, other in others.items()},
+        "baseline_settings": {name: chosen_settings(guess) for name, guess in baselines.items()},
         "differences": {name: {"co-bps": one.value} for name, one in differences.items()},
         "difference_intervals": {name: {"co-bps": one.interval} for name, one in differences.items()},
         "fit_on": "+".join(fit),

@@ -16,6 +16,7 @@ METRICS = {
     "reasons": {str: str},
     "baselines": {str: SCORES},
     "baseline_intervals?": {str: {str: INTERVAL}},
+    "baseline_settings?": {str: {str: float}},
     "differences?": {str: SCORES},
     "difference_intervals?": {str: {str: INTERVAL}},
     "by_neuron?": [{"co-bps": SCORE}],

@@ -82,6 +82,7 @@ def metrics_of(rates, trials: Trials) -> dict:
         "val": scores.pop("values"),
         "baselines": {name: other.values for name, other in others.items()},
         "baseline_intervals": {name: other.intervals for name, other in others.items()},
+        "baseline_settings": {CONDITION_PSTH: {"width_ms": 40.0, "pseudo_trials": 8.0}},
         "fit_on": "train",
         **scores,
     }

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nlbprob.errors import InputError
-from nlbprob.scoring.baselines import CONDITION_PSTH, MEAN_RATE, SMOOTHING, baselines
+from nlbprob.scoring.baselines import CONDITION_PSTH, MEAN_RATE, SMOOTHING, baselines, chosen_settings, told_settings
 from nlbprob.scoring.forward import with_forecast
 from nlbprob.scoring.inner import inner_splits, mean_rates
 from nlbprob.scoring.scores import score
@@ -23,6 +23,18 @@ def test_baselines_beat_the_mean_rate_and_not_the_truth(recording):
             assert found[name][metric] > found[MEAN_RATE][metric] + 0.1, (name, metric)
         assert found[name]["co-bps"] < best["co-bps"]
     assert found[SMOOTHING]["co-bps"] > 0.75 * best["co-bps"]
+
+
+def test_what_was_chosen_is_told(recording):
+    found = baselines(recording[0])
+    settings = {name: chosen_settings(rates) for name, rates in found.items()}
+    assert settings[MEAN_RATE] == {}
+    assert set(settings[SMOOTHING]) == {"width_ms", "penalty"}
+    assert set(settings[CONDITION_PSTH]) == {"width_ms", "pseudo_trials"}
+    (told,) = told_settings({"fit_on": "train", "baseline_settings": settings})
+    assert told.startswith(f"Chosen inside train: {SMOOTHING}: Gaussian of {settings[SMOOTHING]['width_ms']:g} ms")
+    assert f"{CONDITION_PSTH}: Gaussian of {settings[CONDITION_PSTH]['width_ms']:g} ms" in told
+    assert told_settings({"fit_on": "train"}) == []
 
 
 def test_the_mean_rate_is_the_mean_count_in_the_window_of_the_fitted_trials(recording):

@@ -17,6 +17,7 @@ FULL = runs.METRICS | {
     "differences": {"mean rate": {"co-bps": 0.2}},
     "difference_intervals": {"mean rate": {"co-bps": [0.1, 0.3]}},
     "by_neuron": [{"id": 3, "co-bps": None}],
+    "baseline_settings": {"smoothing": {"width_ms": 40.0}},
     "units": {"co-bps": "bits/spike"},
     "meanings": {"co-bps": "bits per spike of held-out neurons"},
     "verdict": "Converged.",
