@@ -13,8 +13,9 @@ from nlbprob.scoring.metrics.catalogue import METRICS
 
 #: What intervals behind scores are, in words.
 INTERVALS = (
-    "90% intervals for many trials of this kind. Those of bits per spike leave out what the mean rates gain from being "
-    "fitted to the scored trials, so that the value lies low in them, or even below."
+    "90% intervals of what the score would be over many more trials of this kind. Bits per spike are counted from mean "
+    "rates that know the scored trials, as the benchmark has it, which makes them a little too low; the interval is "
+    "corrected for this and the score is not, so that the score may lie near the lower end of its interval or below it."
 )
 
 
