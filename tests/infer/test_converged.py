@@ -36,22 +36,6 @@ def test_em_goes_on_until_its_bound_rises_no_more(default):
     assert default.verdict.startswith("Converged.")
 
 
-def test_em_does_not_swing_about_its_optimum_on_few_long_trials(shared):
-    """Where the steps of baselines, of the latents' mean and of their dynamics go the same way one after another."""
-    trials = nlb.load(shared / "data" / "aplysia_jan1912.nwb", bin_ms=50).split("train")
-    posterior = nlb.fit(nlb.Model(latents=[nlb.LDS(11)]), trials, seed=0, progress=False, svi_steps=0)
-    assert posterior.verdict.startswith("Converged.")
-    assert posterior.elbo[-1] > posterior.elbo.max() - 1.0
-
-
-def test_em_without_acceleration_does_not_swing_at_all(shared, monkeypatch):
-    monkeypatch.setattr(EM, "accelerated", False)
-    trials = nlb.load(shared / "data" / "aplysia_jan1912.nwb", bin_ms=50).split("train")
-    options = {"seed": 0, "progress": False, "svi_steps": 0, "em_iterations": 60}
-    posterior = nlb.fit(nlb.Model(latents=[nlb.LDS(11)]), trials, **options)
-    assert np.diff(posterior.elbo).min() > -1.0
-
-
 def test_a_bound_is_flat_where_its_last_values_are_no_higher_and_not_far_below():
     rising = -100.0 / np.arange(1, 31)
     level = np.append(rising, np.full(convergence.WINDOW, rising[-1]))
