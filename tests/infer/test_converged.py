@@ -46,6 +46,9 @@ def test_a_bound_is_flat_where_its_last_values_are_no_higher_and_not_far_below()
     assert not convergence.flat(np.append(level[:-1], level[-1] + 1.1))
     assert not convergence.flat(np.append(level[:-1], level[-1] - 30.0))  # it has just fallen: a step went too far
     assert convergence.flat(np.append(rising, np.full(convergence.WINDOW, rising[-1] - 30.0)))  # and stays there
+    swings = rising[-1] - np.tile([30.0, 5.0], convergence.WINDOW)
+    assert not convergence.flat(np.append(rising, swings[:-1]))
+    assert convergence.flat(np.append(rising, swings))  # it falls again and again, and does not come back
 
 
 def test_a_bound_has_fallen_where_its_last_value_is_clearly_below_its_highest():

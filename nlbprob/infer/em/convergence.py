@@ -49,7 +49,7 @@ def converged(moved: Sequence[float | None]) -> bool:
 
 
 def flat(bounds: Sequence[float] | Float[np.ndarray, " step"], least: float = LEAST_RISE) -> bool:
-    """Whether the last iterations of accelerated EM did not raise the bound, and did not fall from it for long.
+    """Whether the last iterations of accelerated EM did not raise the bound: they stay, or twice as many are lower.
 
     Args:
         bounds: of every iteration, nats.
@@ -58,7 +58,9 @@ def flat(bounds: Sequence[float] | Float[np.ndarray, " step"], least: float = LE
     if len(bounds) < LEAST_ITERATIONS + WINDOW:
         return False
     last, before = bounds[-WINDOW:], bounds[:-WINDOW]
-    return bool(max(last) - max(before) < least and (not fallen(bounds) or max(last) - min(last) < LEAST_RISE))
+    still = not fallen(bounds) or max(last) - min(last) < LEAST_RISE
+    lower = max(bounds[-2 * WINDOW :]) < max(bounds) - LEAST_RISE
+    return bool(max(last) - max(before) < least and (still or lower))
 
 
 def fallen(bounds: Sequence[float] | Float[np.ndarray, " step"]) -> bool:
