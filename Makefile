@@ -26,7 +26,7 @@ test: $(VENV)/.installed-test
 	@$(VENV)/bin/python -m pytest $(ARGS)
 
 test-all: $(VENV)/.installed-test
-	@$(VENV)/bin/python -m pytest -m "slow or not slow" --timeout 1500 -o faulthandler_timeout=1800 $(ARGS)
+	@$(VENV)/bin/python -m pytest -m "slow or not slow" --timeout 3000 -o faulthandler_timeout=3300 $(ARGS)
 
 damage: $(VENV)/.installed-test
 	@NLBPROB_DAMAGE=full $(VENV)/bin/python -m pytest tests/damage --timeout 7200 -o faulthandler_timeout=7500
