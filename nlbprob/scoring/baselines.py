@@ -25,8 +25,8 @@ CONDITION_PSTH = "condition PSTH"
 #: What is chosen for a baseline, in words.
 SETTINGS = {
     "width_ms": "Gaussian of {:g} ms (standard deviation)",
-    "penalty": "ridge penalty {:.2g}",
-    "pseudo_trials": "shrunk by {:g} trials of the average over conditions",
+    "penalty": "ridge penalty {:,g}",
+    "pseudo_trials": "weight of the average over conditions {:g} (in trials)",
 }
 
 
@@ -93,10 +93,10 @@ def chosen_settings(rates: Any) -> dict[str, float]:
 
 def told_settings(metrics: Mapping[str, Any]) -> list[str]:
     """The settings of baselines in a run's metrics.json, in a sentence; none where they were not kept."""
-    told = {
-        name: ", ".join(SETTINGS[setting].format(value) for setting, value in settings.items() if setting in SETTINGS)
-        for name, settings in metrics.get("baseline_settings", {}).items()
-    }
+    told = {}
+    for name, settings in metrics.get("baseline_settings", {}).items():
+        known = {setting: float(f"{value:.2g}") for setting, value in settings.items() if setting in SETTINGS}
+        told[name] = ", ".join(SETTINGS[setting].format(value) for setting, value in known.items())
     listed = "; ".join(f"{name}: {text}" for name, text in told.items() if text)
     return [f"Chosen inside {metrics['fit_on']}: {listed}."] if listed else []
 

@@ -151,7 +151,7 @@ def test_scores_are_those_handed_in(case, page):
         assert expected in text
     assert "Not scored: fp-bps: there is no forward window." in text
     assert "4 val trials, in bins of 20 ms; fitted on train" in text
-    chosen = "Gaussian of 40 ms (standard deviation), shrunk by 8 trials of the average over conditions"
+    chosen = "Gaussian of 40 ms (standard deviation), weight of the average over conditions 8 (in trials)"
     assert f"Chosen inside train: condition PSTH: {chosen}." in text
 
 

@@ -35,6 +35,8 @@ def test_what_was_chosen_is_told(recording):
     assert told.startswith(f"Chosen inside train: {SMOOTHING}: Gaussian of {settings[SMOOTHING]['width_ms']:g} ms")
     assert f"{CONDITION_PSTH}: Gaussian of {settings[CONDITION_PSTH]['width_ms']:g} ms" in told
     assert told_settings({"fit_on": "train"}) == []
+    (told,) = told_settings({"fit_on": "a+b", "baseline_settings": {SMOOTHING: {"penalty": 703.125}}})
+    assert told == f"Chosen inside a+b: {SMOOTHING}: ridge penalty 700."
 
 
 def test_the_mean_rate_is_the_mean_count_in_the_window_of_the_fitted_trials(recording):
