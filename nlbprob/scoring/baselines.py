@@ -55,7 +55,7 @@ def baselines(
 
     Returns:
         By the name of each baseline that the trials allow, its rates (trial, time, neuron), spikes/bin, of every trial,
-        bin and neuron. Their `attrs` hold the settings that were chosen, see `SETTINGS`.
+        bin and neuron. Their `attrs` hold what was chosen: "width_ms", "penalty", "pseudo_trials".
 
     Raises:
         InputError: a split has no trial (in a session), or `on` shares one with `fit`.
