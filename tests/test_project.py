@@ -232,6 +232,19 @@ def test_files_and_functions_stay_short(path):
             assert node.end_lineno - node.lineno - told < 50, f"{path}:{node.lineno}: {node.name}"
 
 
+@pytest.mark.parametrize("room", ["numerics", "infer", "data", "scoring", "selection"])
+def test_arguments_and_results_are_annotated(room):
+    """Arrays with their shapes, which the import hook of conftest.py checks in every test."""
+    for path in (PACKAGE / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                where = f"{path}:{node.lineno}: {node.name}"
+                arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                bare = [each.arg for each in arguments if each.annotation is None]
+                assert set(bare) <= {"self", "cls"}, where
+                assert node.returns is not None or node.name == "__init__", where
+
+
 @pytest.fixture
 def make_environment(tmp_path, root):
     """Run the Makefile's choice of a Python among programs that claim the given versions; None: one that fails."""
