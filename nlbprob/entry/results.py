@@ -10,8 +10,8 @@ from nlbprob.errors import InputError
 from nlbprob.plot.dynamics import FOREVER, bounds
 from nlbprob.reporting import summary, words
 from nlbprob.reporting.numbers import fixed
-from nlbprob.reporting.scores import INTERVALS, meanings_of, units_of
-from nlbprob.scoring.baselines import CONDITION_PSTH, told_settings
+from nlbprob.reporting.scores import INTERVALS, meanings_of, of_baselines, units_of
+from nlbprob.scoring.baselines import CONDITION_PSTH
 from nlbprob.selection.replicate import digits
 
 DASH = "-"
@@ -88,7 +88,7 @@ def scores(source: Source) -> Iterator[Item]:
         lines.append(
             f"The {CONDITION_PSTH} is told the condition of each scored trial; neither this entry nor the others are."
         )
-    yield Points([*lines, *told_settings(metrics), *tested(source)])
+    yield Points([*lines, *of_baselines(metrics), *tested(source)])
 
 
 def findings(source: Source) -> Iterator[Item]:

@@ -8,7 +8,7 @@ from nlbprob.reporting.numbers import Estimate, fixed, joined
 from nlbprob.reporting.parts import Cell, Panel, Row, Section, Table
 from nlbprob.reporting.sentences import Verdict, compared
 from nlbprob.reporting.view import View
-from nlbprob.scoring.baselines import CONDITION_PSTH, told_settings
+from nlbprob.scoring.baselines import CONDITION_PSTH
 from nlbprob.scoring.metrics.catalogue import METRICS
 
 #: What intervals behind scores are, in words.
@@ -17,6 +17,12 @@ INTERVALS = (
     "rates that know the scored trials, as the benchmark has it, which makes them a little too low; the interval is "
     "corrected for this and the score is not, so that the score may lie near the lower end of its interval or below it."
 )
+#: What is chosen for a baseline, in words.
+SETTINGS = {
+    "width_ms": "Gaussian of {:g} ms (standard deviation)",
+    "penalty": "ridge penalty {:,g}",
+    "pseudo_trials": "weight of the average over conditions {:g} (in trials)",
+}
 
 
 def section(view: View) -> Section:
@@ -47,7 +53,7 @@ def section(view: View) -> Section:
         reading if shown else "No score applies.",
         [dots(name, rows, units.get(name) or name, view.differences(name)) for name in shown],
         tables=[Table(f"Scores on {view.split}", columns, cells)] if shown else [],
-        notes=[*told_settings(metrics) * bool(shown), *reasons(metrics), *of_test(view.tested)],
+        notes=[*of_baselines(metrics) * bool(shown), *reasons(metrics), *of_test(view.tested)],
     )
 
 
@@ -75,6 +81,16 @@ def reasons(metrics: dict) -> list[str]:
         parts = "; ".join(f"{name}: {remark}" for name, remark in remarks.items())
         lines += [f"{title}: {parts}."] * bool(parts)
     return lines
+
+
+def of_baselines(metrics: dict) -> list[str]:
+    """What was chosen for the baselines, in a sentence; none where it was not kept."""
+    told = {}
+    for name, settings in metrics.get("baseline_settings", {}).items():
+        known = {setting: float(f"{value:.2g}") for setting, value in settings.items() if setting in SETTINGS}
+        told[name] = ", ".join(SETTINGS[setting].format(value) for setting, value in known.items())
+    listed = "; ".join(f"{name}: {text}" for name, text in told.items() if text)
+    return [f"Chosen inside {metrics['fit_on']}: {listed}."] if listed else []
 
 
 def of_test(tested: dict | None) -> list[str]:

@@ -1,6 +1,6 @@
 """What any model has to beat: `baselines`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,12 +22,8 @@ if TYPE_CHECKING:
 MEAN_RATE = "mean rate"
 SMOOTHING = "smoothing + Poisson regression"
 CONDITION_PSTH = "condition PSTH"
-#: What is chosen for a baseline, in words.
-SETTINGS = {
-    "width_ms": "Gaussian of {:g} ms (standard deviation)",
-    "penalty": "ridge penalty {:,g}",
-    "pseudo_trials": "weight of the average over conditions {:g} (in trials)",
-}
+#: What is chosen for a baseline.
+SETTINGS = ("width_ms", "penalty", "pseudo_trials")
 
 
 @checked_keywords
@@ -72,33 +68,22 @@ def baselines(
             mean,
             {name: baselines(session_trials, fit, on, seed) for name, session_trials in unstitch(trials).items()},
         )
-    rates, learned = {MEAN_RATE: np.broadcast_to(mean, trials.counts.shape).copy()}, {}
+    rates, learned = {MEAN_RATE: label_rates(np.broadcast_to(mean, trials.counts.shape).copy(), trials)}, {}
     if visible.seen[fitted][..., visible.heldout].any() and visible.heldin.any():
         learned[SMOOTHING] = smoothing_regression.learn(visible, fitted, seed)
     lengths = np.minimum(trials.lengths, trials.window_bins)
     if visible.condition_labels and (lengths == lengths[0]).all():
         learned[CONDITION_PSTH] = condition_psth.learn(visible, fitted, seed)
-    rates |= {name: with_forecast(one.rates, visible, fitted, mean) for name, one in learned.items()}
-    labelled = {name: label_rates(array, trials) for name, array in rates.items()}
     for name, one in learned.items():
-        labelled[name].attrs |= {setting: getattr(one, setting) for setting in SETTINGS if hasattr(one, setting)}
-    return labelled
+        rates[name] = label_rates(with_forecast(one.rates, visible, fitted, mean), trials)
+        rates[name].attrs |= {setting: getattr(one, setting) for setting in SETTINGS if hasattr(one, setting)}
+    return rates
 
 
 def chosen_settings(rates: Any) -> dict[str, float]:
     """What was chosen for a baseline, from its rates; empty where nothing was."""
     attributes = getattr(rates, "attrs", {})
     return {name: float(attributes[name]) for name in SETTINGS if name in attributes}
-
-
-def told_settings(metrics: Mapping[str, Any]) -> list[str]:
-    """The settings of baselines in a run's metrics.json, in a sentence; none where they were not kept."""
-    told = {}
-    for name, settings in metrics.get("baseline_settings", {}).items():
-        known = {setting: float(f"{value:.2g}") for setting, value in settings.items() if setting in SETTINGS}
-        told[name] = ", ".join(SETTINGS[setting].format(value) for setting, value in known.items())
-    listed = "; ".join(f"{name}: {text}" for name, text in told.items() if text)
-    return [f"Chosen inside {metrics['fit_on']}: {listed}."] if listed else []
 
 
 def by_session(

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from nlbprob.errors import InputError
-from nlbprob.scoring.baselines import CONDITION_PSTH, MEAN_RATE, SMOOTHING, baselines, chosen_settings, told_settings
+from nlbprob.reporting.scores import of_baselines
+from nlbprob.scoring.baselines import CONDITION_PSTH, MEAN_RATE, SMOOTHING, baselines, chosen_settings
 from nlbprob.scoring.forward import with_forecast
 from nlbprob.scoring.inner import inner_splits, mean_rates
 from nlbprob.scoring.scores import score
@@ -31,11 +32,11 @@ def test_what_was_chosen_is_told(recording):
     assert settings[MEAN_RATE] == {}
     assert set(settings[SMOOTHING]) == {"width_ms", "penalty"}
     assert set(settings[CONDITION_PSTH]) == {"width_ms", "pseudo_trials"}
-    (told,) = told_settings({"fit_on": "train", "baseline_settings": settings})
+    (told,) = of_baselines({"fit_on": "train", "baseline_settings": settings})
     assert told.startswith(f"Chosen inside train: {SMOOTHING}: Gaussian of {settings[SMOOTHING]['width_ms']:g} ms")
     assert f"{CONDITION_PSTH}: Gaussian of {settings[CONDITION_PSTH]['width_ms']:g} ms" in told
-    assert told_settings({"fit_on": "train"}) == []
-    (told,) = told_settings({"fit_on": "a+b", "baseline_settings": {SMOOTHING: {"penalty": 703.125}}})
+    assert of_baselines({"fit_on": "train"}) == []
+    (told,) = of_baselines({"fit_on": "a+b", "baseline_settings": {SMOOTHING: {"penalty": 703.125}}})
     assert told == f"Chosen inside a+b: {SMOOTHING}: ridge penalty 700."
 
 
