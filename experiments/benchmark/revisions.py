@@ -1,4 +1,4 @@
-"""How long a first and a second fit in a process take with this code and with another revision, side by side.
+"""How long a first and a second fit in a process take, and how long a first one with another revision, side by side.
 
 python experiments/benchmark/revisions.py REVISION FOLDER [--fits NAME ...] [--pairs 5] [--machine WORDS]
 
@@ -47,7 +47,7 @@ def main() -> None:
             for cell in missing(measured, given, this):
                 name = FITS[cell["fit"]][1]
                 recording = demo(scratch) if name is None else given.folder / name
-                found = timed(trees[cell["code"]], cell["fit"], recording)
+                found = timed(trees[cell["code"]], cell["fit"], recording, fits=1 + (cell["code"] == this))
                 measured.append(cell | found | {"machine": given.machine})
                 RESULTS.write_text(json.dumps(measured, indent=1) + "\n")
                 print(measured[-1], flush=True)
@@ -67,24 +67,24 @@ def missing(measured: list[dict], given: argparse.Namespace, this: str) -> Itera
                     yield {"fit": fit, "code": code, "pair": pair}
 
 
-def timed(tree: pathlib.Path, fit: str, recording: pathlib.Path) -> dict:
-    """Seconds of two fits in a process of its own, and the scores of the first."""
+def timed(tree: pathlib.Path, fit: str, recording: pathlib.Path, fits: int) -> dict:
+    """Seconds of `fits` fits in a process of its own, and the scores of the last."""
     environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
-    command = [sys.executable, __file__, "--one", fit, str(recording)]
+    command = [sys.executable, __file__, "--one", fit, str(recording), str(fits)]
     ran = subprocess.run(
         command, env=environment | {"PYTHONPATH": str(tree)}, capture_output=True, text=True, check=True
     )
     return json.loads(ran.stdout.splitlines()[-1])
 
 
-def one(fit: str, recording: str) -> None:
-    """Two fits in this process, of the code that PYTHONPATH names; prints JSON."""
+def one(fit: str, recording: str, fits: str) -> None:
+    """As many fits in this process, of the code that PYTHONPATH names; prints JSON."""
     import nlbprob as nlb
 
     model, _, options = FITS[fit]
     trials = nlb.load(recording, **options)
     train, seconds = trials.split("train"), []
-    for _ in range(2):
+    for _ in range(int(fits)):
         start = time.monotonic()
         posterior = nlb.fit(nlb.load_model(model), train, seed=0, progress=False)
         seconds.append(round(time.monotonic() - start, 1))
