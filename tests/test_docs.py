@@ -33,8 +33,10 @@ from tests.pages import (
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "```" in page.read_text(encoding="utf-8"))
 #: Pages that fit several models, or large ones.
-LONG = ("coming_from", "comparison", "functions", "howto", "posterior", "maze", "nlb21", "questions", "steinmetz")
-EACH = [pytest.param(page, marks=pytest.mark.slow if page.stem in LONG else ()) for page in PAGES]
+LONG = "coming_from comparison functions howto maze nlb21 pareto posterior questions steinmetz".split()
+#: The page whose notebook tests/test_notebooks.py runs.
+NOTEBOOK = DOCS / "examples" / "entry.md"
+EACH = [pytest.param(page, marks=pytest.mark.slow if page.stem in LONG or page == NOTEBOOK else ()) for page in PAGES]
 
 
 @pytest.fixture

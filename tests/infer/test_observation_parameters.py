@@ -51,11 +51,11 @@ def test_a_step_raises_the_expected_log_likelihood_and_prior(name, link):
         np.testing.assert_allclose(own, TRUE[name], atol=0.3)
 
 
-@pytest.mark.parametrize("name", OBSERVATIONS)
+@pytest.mark.parametrize("name", ["dispersion", pytest.param("gate", marks=pytest.mark.slow)])
 def test_a_fit_finds_the_parameters(name):
     model, simulated = drawn(name)
-    found = nlb.fit(model, simulated.trials, em_iterations=15, svi_steps=10, progress=False)
-    bounds = found.elbo[found.history["stage"] == "em"]
+    found = nlb.fit(model, simulated.trials, em_iterations=15, svi_steps=0, progress=False)
+    bounds = found.elbo
     assert bounds.max() - bounds[-1] < 1.0  # a step of accelerated EM may go too far, and is taken back
     np.testing.assert_allclose(found.parameter_mean[name], TRUE[name], atol=0.2)
     assert np.corrcoef(found.parameter_mean[name], TRUE[name])[0, 1] > 0.8

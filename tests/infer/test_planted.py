@@ -9,6 +9,7 @@ from tests.conftest import EM_ALONE
 BIN_MS = 20.0
 
 
+@pytest.mark.slow
 def test_a_neuron_that_one_latent_alone_moves_loads_on_it_alone():
     """Two rotations of different frequency, and a neuron that reads the second; the first reads both."""
     model = nlb.Model(latents=[nlb.LDS(4, dynamics="modal")])

@@ -22,12 +22,14 @@ def test_regimes_are_found():
     assert found["ratio"][0] > 0.9
 
 
+@pytest.mark.slow
 def test_templates_are_found():
     found = recovery.templates(0, trials=300, starts=3)
     assert found["oracle"][0] > 0.7
     assert found["ratio"][0] > 0.85
 
 
+@pytest.mark.slow
 def test_latents_too_many_are_pruned():
     assert recovery.pruning(0, trials=40, bins=40, neurons=20, dim=4)["left"] == [2]
 

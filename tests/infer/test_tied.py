@@ -114,7 +114,14 @@ def test_em_ends_where_it_ends_without_them(double, whole, monkeypatch):
     assert bounds[0] == pytest.approx(bounds[np.inf], abs=1.0)
 
 
-@pytest.mark.parametrize(("model", "after"), [(MODEL, 3), (MODEL, 10), (MIXTURE, 6)], ids=["tied", "untied", "mixture"])
+@pytest.mark.parametrize(
+    ("model", "after"),
+    [
+        pytest.param(MODEL, 3, id="tied"),
+        pytest.param(MODEL, 10, id="untied"),
+        pytest.param(MIXTURE, 6, id="mixture", marks=pytest.mark.slow),
+    ],
+)
 def test_a_fit_that_was_stopped_goes_on_bit_for_bit(whole, tied, tmp_path, model, after):
     config = nlb.FitConfig(em_iterations=12, svi_steps=20)
     unbroken = steps(model, whole, config)
