@@ -32,11 +32,15 @@ from tests.pages import (
 
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "```" in page.read_text(encoding="utf-8"))
-#: Pages that fit several models, or large ones.
-LONG = "coming_from comparison functions howto maze nlb21 pareto posterior questions steinmetz".split()
+#: Pages that fit several models, and pages of large recordings.
+SEVERAL = ("coming_from", "comparison", "functions", "howto", "pareto", "posterior", "questions")
+LARGE = ("maze", "nlb21", "steinmetz")
 #: The page whose notebook tests/test_notebooks.py runs.
 NOTEBOOK = DOCS / "examples" / "entry.md"
-EACH = [pytest.param(page, marks=pytest.mark.slow if page.stem in LONG or page == NOTEBOOK else ()) for page in PAGES]
+EACH = [
+    pytest.param(page, marks=pytest.mark.slow if page.stem in (*SEVERAL, *LARGE) or page == NOTEBOOK else ())
+    for page in PAGES
+]
 
 
 @pytest.fixture
