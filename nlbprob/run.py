@@ -127,8 +127,14 @@ def carry_out(stage: Stage, settings: Settings, model, trials, config: dict, ini
     with side_work() as pool:
         recording = pool.submit(lambda: tuple(source.hashed() for source in stage.manifest.recording))
         begin = functools.cache(lambda: pool.submit(baselines, trials, fit, on))
+
+        def begin_baselines(state, info):
+            if state.stage == "svi":  # which leaves all cores but one idle
+                begin()
+
+        watchers = [begin_baselines]
         try:
-            posterior = fit_posterior(model, trials, settings, stage, init, progress, meanwhile=begin, resumable=True)
+            posterior = fit_posterior(model, trials, settings, stage, init, progress, watchers=watchers, resumable=True)
         finally:
             if recording.done():  # also where the fit was interrupted
                 stage.note(recording=recording.result())

@@ -1,6 +1,6 @@
 """A fit that saves what it finds to a run's stage: its posterior, and on the way checkpoints and a log."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from nlbprob import files
 from nlbprob.settings import Settings
@@ -16,7 +16,7 @@ def fit_posterior(
     progress: bool,
     *,
     under: str = "",
-    meanwhile: Callable | None = None,
+    watchers: Sequence[Callable] = (),
     resumable: bool = False,
 ):
     """Fit `model` to the trials of `fit_on` from `init` on, and save the posterior to a stage, on Ctrl-C too.
@@ -26,7 +26,7 @@ def fit_posterior(
         stage: what is found is saved here.
         progress: show a bar.
         under: the folder in the stage.
-        meanwhile: called before the second stage, which leaves all cores but one idle.
+        watchers: called with the state and the `FitInfo` of every step.
         resumable: go on from the stage's checkpoint where there is one, and write checkpoints and a log.
     """
     from nlbprob.infer.fit.checkpoint import Checkpoints
@@ -41,17 +41,12 @@ def fit_posterior(
             posterior.save(stage.path / place)
             stage.add(place)
 
-    def begin_others(state, info):
-        if state.stage == "svi" and meanwhile is not None:
-            meanwhile()
-
     try:
         learned = settings.learned(trials)
         checkpoint = stage.path / CHECKPOINT if resumable else None
         running = steps(model, learned, settings.fit_config, init=init, checkpoint=checkpoint)
-        watchers = [begin_others]
         if checkpoint is not None:
-            watchers += [Checkpoints(running, checkpoint), Log(stage.path / LOG, running.state)]
+            watchers = [*watchers, Checkpoints(running, checkpoint), Log(stage.path / LOG, running.state)]
         posterior = drive(running, progress, watchers)
     except Interrupted as stop:
         if stop.posterior is not None:
