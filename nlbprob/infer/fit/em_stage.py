@@ -4,7 +4,6 @@ Where data are large, EM begins with tied sites (see `Sites`): its iterations ta
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -115,8 +114,11 @@ def em_step(setup: Setup, state: FitState, make_info: MakeInfo) -> tuple[FitStat
     cold, hidden = not history, setup.hidden(seed)
     steps = (FIRST_STEPS if cold else later_steps(setup, state, seed)) if count else COLD_STEPS
     batches = setup.batches if hidden is None else hidden.batches
-    options = {"compiled": True, "meanwhile": functools.partial(compile_later, setup) if cold else None}
-    em, chunks = iterate(setup, setup.em, before, batches, steps=steps, cold=cold, iteration=state.iteration, **options)
+    if cold:
+        compile_later(setup)
+    em, chunks = iterate(
+        setup, setup.em, before, batches, steps=steps, cold=cold, iteration=state.iteration, compiled=True
+    )
     bits, heldout = None, state.heldout
     if hidden is not None:
         bits = hidden.score(before.values, chunks)

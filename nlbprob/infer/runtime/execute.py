@@ -15,9 +15,7 @@ def threads() -> int:
     return min(8, os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
 
 
-def map_chunks(
-    function: Callable[[Any], Any], chunks: Iterable[Any], *, compiled: bool = False, meanwhile: Callable | None = None
-) -> Iterator[Any]:
+def map_chunks(function: Callable[[Any], Any], chunks: Iterable[Any], *, compiled: bool = False) -> Iterator[Any]:
     """The function's value for every chunk, in order, computed on `threads()` threads.
 
     Args:
@@ -25,7 +23,6 @@ def map_chunks(
         chunks: of trials.
         compiled: whether the programs that the function calls are compiled, or being so; if not, the first chunk is
             worked on alone, so that they are compiled once.
-        meanwhile: called on this thread once the others are at work.
     """
     remaining = iter(chunks)
     wide = bool(jax.config.jax_enable_x64)  # a setting of each thread
@@ -41,8 +38,6 @@ def map_chunks(
     with concurrent.futures.ThreadPoolExecutor(threads(), thread_name_prefix="chunk") as pool:
         # A few chunks ahead of what is taken, so that no more results than that wait in memory.
         waiting = collections.deque(pool.submit(run, chunk) for chunk in itertools.islice(remaining, 2 * threads()))
-        if meanwhile is not None:
-            meanwhile()
         while waiting:
             value = waiting.popleft().result()
             waiting.extend(pool.submit(run, chunk) for chunk in itertools.islice(remaining, 1))
