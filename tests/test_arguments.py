@@ -5,6 +5,7 @@ The calls run in a process of their own, as a user's: in this one every annotati
 
 import functools
 import inspect
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -378,7 +379,7 @@ def run_all() -> dict[str, Outcome]:
 
 @pytest.fixture(scope="module")
 def outcomes():
-    worker = Worker()
+    worker = Worker(limit_s=math.inf)  # for hundreds of calls
     done = worker.call(run_all)
     worker.close()
     assert done.kind == "fine", done.text
@@ -418,7 +419,7 @@ def numpy_numbers() -> dict[str, Any]:
 
 
 def test_numpy_numbers_become_pythons():
-    worker = Worker()
+    worker = Worker(limit_s=math.inf)
     done = worker.call(numpy_numbers)
     worker.close()
     assert done.kind == "fine", done.text

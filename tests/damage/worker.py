@@ -4,6 +4,7 @@ import concurrent.futures
 import dataclasses
 import multiprocessing
 import os
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -11,15 +12,20 @@ from typing import Any
 
 from nlbprob.errors import InputError
 
-#: No damaged input may keep its user waiting longer.
+#: No damaged input may keep its user waiting longer, in CPU time: a machine may have other work, or be slow.
 LIMIT_S = 60.0
+#: What has not come back by then hangs.
+HANGS_S = 900.0
 #: What a user may be told of a damaged input: each has one message and no traceback.
 TOLD = (InputError, FileNotFoundError, PermissionError)
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """kind: "fine" (`value` is what came of it), "refused" (`text`: the message), "traceback", "crash" or "hang"."""
+    """What came of a call.
+
+    kind: "fine" (`value` is what it returned), "refused" (`text`: the message), "traceback", "crash", "hang" or "slow".
+    """
 
     kind: str
     text: str = ""
@@ -36,10 +42,18 @@ def attempt(function: Callable[..., Any], *arguments: Any) -> Outcome:
         return Outcome("traceback", traceback.format_exc())
 
 
-class Worker:
-    """Runs module-level functions in another process, one call at a time, each for at most `LIMIT_S`."""
+def timed(function: Callable[..., Any], *arguments: Any) -> tuple[Outcome, float]:
+    """What comes of one call in this process, and its CPU time in seconds."""
+    start = time.process_time()
+    outcome = attempt(function, *arguments)
+    return outcome, time.process_time() - start
 
-    def __init__(self) -> None:
+
+class Worker:
+    """Runs module-level functions in another process, one call at a time, each for at most `limit_s` of CPU time."""
+
+    def __init__(self, limit_s: float = LIMIT_S) -> None:
+        self.limit_s = limit_s
         self.pool: concurrent.futures.ProcessPoolExecutor | None = None
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Outcome:
@@ -47,7 +61,8 @@ class Worker:
         if self.pool is None:
             self.pool = concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
         try:
-            return self.pool.submit(attempt, function, *arguments).result(LIMIT_S)
+            outcome, seconds = self.pool.submit(timed, function, *arguments).result(HANGS_S)
+            return outcome if seconds <= self.limit_s else Outcome("slow", f"{seconds:.0f} s of CPU time")
         except TimeoutError:
             self.close()
             return Outcome("hang")
