@@ -2,8 +2,11 @@
 
 import difflib
 import re
+import threading
 from collections.abc import Iterable
 
+#: Set while a signal has asked the process to end, see `nlbprob.commands.interrupts`.
+ENDING = threading.Event()
 #: Characters that move a terminal's cursor, change its colors, or turn the direction of what follows.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -42,7 +45,18 @@ def suggestion(name: str, choices: Iterable[object]) -> str:
 
 
 def was_interrupted(error: BaseException | None) -> bool:
-    """Whether an error is Ctrl-C or was caused by it; code that catches all exceptions may raise another one."""
+    """Whether an error is Ctrl-C or was caused by it; code that catches all exceptions may raise another one.
+
+    Code in C does so without a word of the cause: where a signal has asked the process to end, errors other than those
+    of inputs and of the system are taken for that.
+    """
+    if ENDING.is_set() and error is not None and not isinstance(error, InputError | OSError):
+        return True
+    return caused_by_interrupt(error)
+
+
+def caused_by_interrupt(error: BaseException | None) -> bool:
+    """Whether an error is Ctrl-C or names it as its cause."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
             return True

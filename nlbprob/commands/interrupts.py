@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from nlbprob.errors import InputError, was_interrupted
+from nlbprob.errors import ENDING, caused_by_interrupt, was_interrupted
 
 #: Signals that ask the process to end.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -24,14 +24,15 @@ class Interrupts:
     """
 
     def __init__(self) -> None:
-        self.asked = self.repeats = False
+        self.repeats = False
         self.timer: threading.Timer | None = None
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """What Python calls for a signal, on the main thread."""
-        repeats, self.repeats, self.asked = self.repeats, False, True
+        repeats, self.repeats = self.repeats, False
+        ENDING.set()
         self.arm()
-        if not (repeats and was_interrupted(sys.exc_info()[1])):  # else it is being dealt with at this moment
+        if not (repeats and caused_by_interrupt(sys.exc_info()[1])):  # else it is being dealt with at this moment
             raise KeyboardInterrupt
 
     def arm(self) -> None:
@@ -71,11 +72,12 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not interrupts.asked or (isinstance(error, InputError | OSError) and not was_interrupted(error)):
+        if not was_interrupted(error):
             raise
         raise KeyboardInterrupt from error
     finally:
         interrupts.disarm()
+        ENDING.clear()
         sys.unraisablehook = report
         for number, handler in kept.items():
             signal.signal(number, handler)

@@ -1,5 +1,6 @@
 """Signals that ask a process to end, in all places where their exception may get lost."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,11 +10,12 @@ import warnings
 
 import pytest
 
-from nlbprob import cli
+from nlbprob import cli, errors
 from nlbprob.cli import main
 from nlbprob.commands import interrupts
 from nlbprob.commands.interrupts import interruptible
 from nlbprob.errors import InputError
+from nlbprob.storage import reading, staging
 
 
 @pytest.fixture(autouse=True)
@@ -162,3 +164,26 @@ def test_a_signal_that_is_ignored_stays_so():
     finally:
         signal.signal(signal.SIGHUP, before)
     assert handlers == [signal.SIG_IGN, signal.SIG_IGN]
+
+
+def lost_in_c(folder, error):
+    """A run in which a signal becomes an error that does not name its cause, as Matplotlib makes one."""
+    with interruptible(), staging.new_run(folder, ["metrics.json"], keep=False):
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "state"),
+    [
+        (ValueError("Invalid affine transformation matrix"), KeyboardInterrupt, "interrupted"),
+        (InputError("no luck"), InputError, "failed: no luck"),
+    ],
+)
+def test_a_run_was_interrupted_also_where_code_in_c_has_made_another_error_of_it(tmp_path, error, kind, state):
+    with pytest.raises(kind):
+        lost_in_c(tmp_path / "run", error)
+    assert reading.examine(tmp_path / "run").state == state
+    assert not errors.ENDING.is_set()
