@@ -93,7 +93,10 @@ def additions(folder: pathlib.Path, names: Sequence[str]) -> Iterator[Stage]:
 
 @contextlib.contextmanager
 def writing(folder: pathlib.Path, names: Sequence[str]) -> Iterator[Manifest | None]:
-    """Be the folder's only writer; yields the manifest that is there, after what another writer has left to do."""
+    """Be the folder's only writer; yields the manifest that is there, after what another writer has left to do.
+
+    What other code has made of Ctrl-C in the block is Ctrl-C after it.
+    """
     created = not folder.exists()
     with files.translated(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,6 +106,10 @@ def writing(folder: pathlib.Path, names: Sequence[str]) -> Iterator[Manifest | N
             old = manifest.read(folder)
             check_ways(folder, names, old)
             yield old
+    except Exception as error:
+        if was_interrupted(error):
+            raise KeyboardInterrupt from error
+        raise
     finally:
         if created:
             with contextlib.suppress(OSError):

@@ -168,7 +168,7 @@ def test_a_signal_that_is_ignored_stays_so():
 
 def lost_in_c(folder, error):
     """A run in which a signal becomes an error that does not name its cause, as Matplotlib makes one."""
-    with interruptible(), staging.new_run(folder, ["metrics.json"], keep=False):
+    with staging.new_run(folder, ["metrics.json"], keep=False):
         with contextlib.suppress(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(1)
@@ -183,7 +183,7 @@ def lost_in_c(folder, error):
     ],
 )
 def test_a_run_was_interrupted_also_where_code_in_c_has_made_another_error_of_it(tmp_path, error, kind, state):
-    with pytest.raises(kind):
+    with interruptible(), pytest.raises(kind):
         lost_in_c(tmp_path / "run", error)
     assert reading.examine(tmp_path / "run").state == state
     assert not errors.ENDING.is_set()
