@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from nlbprob.infer.runtime.progress import LOG_INTERVAL_S, Progress
+from nlbprob.infer.runtime.progress import LOG_INTERVAL_S, Progress, terminal
 
 
 class Stream(io.StringIO):
@@ -69,15 +69,22 @@ def test_work_goes_on_where_standard_error_ends_on_the_way(monkeypatch, writes, 
     assert bar.bar.disable
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_a_terminal_is_drawn_often_and_a_log_seldom(monkeypatch, terminal):
-    monkeypatch.setattr(sys, "stderr", Stream(terminal))
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_terminal_is_drawn_often_and_a_log_seldom(monkeypatch, shown):
+    monkeypatch.setattr(sys, "stderr", Stream(shown))
     bar = run()
-    assert (bar.bar.mininterval < 1) == terminal
-    assert bar.bar.mininterval == LOG_INTERVAL_S or terminal
+    assert (bar.bar.mininterval < 1) == shown
+    assert bar.bar.mininterval == LOG_INTERVAL_S or shown
     assert "EM: 100%" in sys.stderr.getvalue()
     assert "ELBO 3.0 nats" in sys.stderr.getvalue()
-    assert terminal or sys.stderr.getvalue().count("\r") < 5
+    assert shown or sys.stderr.getvalue().count("\r") < 5
+
+
+def test_a_notebook_is_drawn_often_and_a_program_that_imported_its_kernel_is_not(monkeypatch):
+    page = type("OutStream", (Stream,), {"__module__": "ipykernel.iostream"})(terminal=False)
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    assert terminal(page)
+    assert not terminal(Stream(terminal=False))
 
 
 def test_a_silent_bar_writes_nothing(monkeypatch):

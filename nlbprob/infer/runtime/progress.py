@@ -67,6 +67,6 @@ def writable(stream: object) -> bool:
 
 def terminal(stream: object) -> bool:
     """Whether what is written to a stream is shown as it comes, and can be drawn over."""
-    if "ipykernel" in sys.modules:
+    if type(stream).__module__.startswith("ipykernel."):  # a notebook's page; another program may import it as well
         return True
     return writable(stream) and bool(getattr(stream, "isatty", lambda: False)())
