@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from nlbprob.numerics.gaussian import Chain, Moments, symmetrize
 
 #: Weight of the priors, in bins (dynamics) and in trials (initial state), and the decay time they expect.
-PRIOR_BINS, PRIOR_TRIALS, PRIOR_DECAY_MS = 20.0, 4.0, 200.0
+PRIOR_BINS, PRIOR_TRIALS, PRIOR_DECAY_MS = 5.0, 2.0, 200.0
 
 
 class SufficientStatistics(NamedTuple):
