@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 TOLERANCE, LEAST_ITERATIONS = {"closed": 0.005, "mixture": 0.001, "gradual": 0.00005}, 10
 #: Accelerated EM ends where so many iterations together raise the bound by less than so many nats: a move by one
 #: standard deviation of the parameters' posterior, in any direction, is worth half a nat.
-WINDOW, LEAST_RISE = 5, 1.0
+WINDOW, LEAST_RISE = 5, 0.25
+#: A bound has fallen where it is lower than the highest by more nats than this.
+LEAST_FALL = 1.0
 #: EM ends where no parameter has moved by more than this fraction of its standard deviation in any of so many
 #: iterations.
 MOVEMENT, STILL_ITERATIONS = 0.05, 3
@@ -58,20 +60,20 @@ def flat(bounds: Sequence[float] | Float[np.ndarray, " step"], least: float = LE
     if len(bounds) < LEAST_ITERATIONS + WINDOW:
         return False
     last, before = bounds[-WINDOW:], bounds[:-WINDOW]
-    still = not fallen(bounds) or max(last) - min(last) < LEAST_RISE
-    lower = max(bounds[-2 * WINDOW :]) < max(bounds) - LEAST_RISE
+    still = not fallen(bounds) or max(last) - min(last) < LEAST_FALL
+    lower = max(bounds[-2 * WINDOW :]) < max(bounds) - LEAST_FALL
     return bool(max(last) - max(before) < least and (still or lower))
 
 
 def fallen(bounds: Sequence[float] | Float[np.ndarray, " step"]) -> bool:
     """Whether the last iteration is clearly below the highest bound."""
-    return len(bounds) > 0 and bool(bounds[-1] < max(bounds) - LEAST_RISE)
+    return len(bounds) > 0 and bool(bounds[-1] < max(bounds) - LEAST_FALL)
 
 
 def falls(bounds: Sequence[float] | Float[np.ndarray, " step"]) -> int:
     """In how many iterations the bound was clearly below its highest so far."""
     bounds = np.asarray(bounds, float)
-    return int((bounds < np.maximum.accumulate(bounds) - LEAST_RISE).sum())
+    return int((bounds < np.maximum.accumulate(bounds) - LEAST_FALL).sum())
 
 
 @program("em")
