@@ -1,7 +1,9 @@
 """The studies of `make validate`, for their short forms in tests."""
 
 import importlib.util
+import sys
 from types import ModuleType
+from unittest import mock
 
 from nlbprob.resources import folder
 
@@ -13,5 +15,6 @@ def load(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with mock.patch.object(sys, "path", [str(path.parent), *sys.path]):  # one study takes measures of another
+        spec.loader.exec_module(module)
     return module

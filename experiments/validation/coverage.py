@@ -77,6 +77,6 @@ def mapped(draws: np.ndarray, true: np.ndarray) -> np.ndarray:
     def extended(x):
         return np.concatenate([x, np.ones((*x.shape[:-1], 1))], -1)
 
-    size = true.shape[-1]
-    best = np.linalg.lstsq(extended(draws.mean(0)).reshape(-1, size + 1), true.reshape(-1, size), rcond=None)[0]
+    mean = extended(draws.mean(0))
+    best = np.linalg.lstsq(mean.reshape(-1, mean.shape[-1]), true.reshape(-1, true.shape[-1]), rcond=None)[0]
     return extended(draws) @ best

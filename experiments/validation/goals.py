@@ -56,6 +56,16 @@ INTERVALS = [
         ("latents, after a linear map", "latents"),
     )
 ]
+MISFITS = [
+    Goal(f"90% intervals of {words}", key, 0.80, most=0.97)
+    for words, key in (
+        ("rates", "rates"),
+        ("frequencies", "frequency_hz"),
+        ("decay times", "decay_ms"),
+        ("latents, after a linear map", "latents"),
+    )
+]
+DENSE = [goal._replace(least=0.85, most=0.95) for goal in MISFITS]
 SCORES = {
     name: [
         Goal(f"90% intervals of {words}, {number} trials", f"{name} {number}", 0.87, most=0.93)
@@ -86,6 +96,9 @@ GOALS = {
     "coverage": INTERVALS,
     "coverage-normal": INTERVALS,
     "coverage-lowrank": INTERVALS,
+    "dense": [*DENSE, Goal("90% intervals of baselines", "baseline", 0.85, most=0.95)],
+    "dense-softplus": MISFITS,
+    "dense-overdispersed": MISFITS,
     "scores": BITS + SCORES["vel R2"] + SCORES["psth R2"],
     "scores-few-spikes": BITS,
     "scores-gains": BITS,

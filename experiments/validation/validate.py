@@ -22,6 +22,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import recovery
 from coverage import coverage
+from dense import dense
 from goals import GOALS
 from score_intervals import score_intervals
 
@@ -38,6 +39,9 @@ STUDIES: dict[str, tuple[Callable, int]] = {
     "coverage": (coverage, 100),
     "coverage-normal": (functools.partial(coverage, family="normal"), 20),
     "coverage-lowrank": (functools.partial(coverage, family="lowrank"), 20),
+    "dense": (dense, 20),
+    "dense-softplus": (functools.partial(dense, kind="softplus"), 20),
+    "dense-overdispersed": (functools.partial(dense, kind="overdispersed"), 20),
     "scores": (score_intervals, 40),
     "scores-few-spikes": (functools.partial(score_intervals, kind="few-spikes"), 40),
     "scores-gains": (functools.partial(score_intervals, kind="gains"), 40),
@@ -50,6 +54,8 @@ Written by `make validate` (`experiments/validation`) from recordings drawn with
 holds the numbers of every run. A line gives the share of values that are as the goal says and, where values are errors
 or ratios, their smallest, median and largest. A goal that is not met says so.
 Labels are told on truths drawn until their own parameters are right in 86 to 97% of cases.
+Lines called dense are fits of any dynamics to planes that turn and a slow latent, at default settings: of counts as the
+model has them, of softplus rates, and of counts whose variance is larger than their mean.
 Lines of scores take 50 sets of trials from each recording, with predictions that are made up, not fitted. The logarithm
 of the trials' gains has a standard deviation of 0.3, and 30 neurons have about 7 spikes a trial; few spikes: 1.4;
 gains: 0.5; strong gains: 0.8 and five neurons; errors: predictions err three times as much, by trial.

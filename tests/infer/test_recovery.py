@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import nlbprob as nlb
 from tests.studies import load
 
-recovery, coverage, goals = load("recovery"), load("coverage"), load("goals")
+recovery, coverage, goals, dense = load("recovery"), load("coverage"), load("goals"), load("dense")
 
 
 def test_frequencies_and_decay_times_are_found():
@@ -62,6 +63,31 @@ def test_shares_are_those_of_the_blocks_variances():
     latents, loadings = random.standard_normal((50, 60, 3)), random.standard_normal((8, 3))
     expected = (loadings[:, :2] ** 2).sum() / (loadings**2).sum()
     assert coverage.share(latents, loadings, model) == pytest.approx(expected, abs=0.02)
+
+
+class Modes:
+    """A posterior of two modes, the second of which is a plane of 2.0 Hz that lasts 200 ms."""
+
+    def dynamics(self, draws):
+        spread = np.exp(0.1 * np.random.default_rng(0).standard_normal((draws, 2)))
+        sites = {"frequency_hz": [0.5, 2.0], "decay_ms": [900.0, 200.0]}
+        return xr.Dataset({name: (("sample", "mode"), centre * spread) for name, centre in sites.items()})
+
+
+def test_a_plane_is_compared_with_the_mode_nearest_to_it():
+    found = dense.modes(Modes(), np.array([2.1]), np.array([300.0]))
+    assert found["frequency_hz"] == [1.0]
+    assert found["frequency_hz_z"][0] == pytest.approx(-0.5, abs=0.3)
+    assert found["decay_ms"] == [0.0]
+    assert found["decay_ms_z"][0] == pytest.approx(-4.0, abs=0.6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", sorted(dense.OBSERVATIONS))
+def test_modes_of_dense_dynamics_are_found(kind):
+    found = dense.dense(0, kind, trials=40)
+    assert max(map(abs, found["frequency_hz_z"])) < 4
+    assert 0.7 < found["rates"][0] < 1.0
 
 
 def test_a_goal_counts_values_within_its_limits():
