@@ -43,7 +43,7 @@ def dense(seed: int, kind: str = "plain", trials: int = TRIALS) -> Measured:
     for block, size in (("planes", 4), ("slow", 1)):
         values |= {f"{block}.initial_mean": np.zeros(size), f"{block}.initial_scale": np.ones(size)}
     if kind == "softplus":
-        values |= {"baseline": random.normal(0.0, 0.5, neurons), "loadings": 1.5 * values["loadings"]}
+        values |= {"baseline": random.normal(-1.5, 0.5, neurons), "loadings": 1.5 * values["loadings"]}
     if kind == "overdispersed":
         values["dispersion"] = np.full(neurons, 0.3)
     truth = nlb.simulate(model, trials, neurons=neurons, bins=BINS, bin_ms=BIN_MS, seed=seed, values=values)

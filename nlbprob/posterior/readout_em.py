@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nlbprob.posterior.posterior import Posterior
 
 #: Most iterations, natural-gradient steps in the first and in each later one.
-MOST_ITERATIONS, FIRST_STEPS, LATER_STEPS = 60, 10, 2
+MOST_ITERATIONS, FIRST_STEPS, LATER_STEPS = 120, 10, 2
 #: Newton steps of the readout in the first iteration, which may start from zero, and in each later one.
 FIRST_NEWTON_STEPS, NEWTON_STEPS = 20, 3
 #: Seconds after which a progress bar is shown.
