@@ -19,10 +19,10 @@ from nlbprob.numerics import statistics
 #: Width of the bins in ms, and number of folds, by recording.
 RECORDINGS = {
     "maze_large_subset": (20, 2),
-    "mc_maze_segments": (20, 2),
-    "m1_reaching": (50, 2),
     "aplysia_jan1312": (50, 4),
     "aplysia_jan1912": (50, 4),
+    "mc_maze_segments": (20, 2),
+    "m1_reaching": (50, 2),
 }
 WEIGHTS = ((20.0, 4.0), (5.0, 2.0), (2.0, 2.0))
 

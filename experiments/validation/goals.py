@@ -56,16 +56,8 @@ INTERVALS = [
         ("latents, after a linear map", "latents"),
     )
 ]
-MISFITS = [
-    Goal(f"90% intervals of {words}", key, 0.80, most=0.97)
-    for words, key in (
-        ("rates", "rates"),
-        ("frequencies", "frequency_hz"),
-        ("decay times", "decay_ms"),
-        ("latents, after a linear map", "latents"),
-    )
-]
-DENSE = [goal._replace(least=0.85, most=0.95) for goal in MISFITS]
+MISFITS = [goal for goal in INTERVALS if goal.key in ("rates", "frequency_hz", "decay_ms", "latents")]
+DENSE = [goal._replace(least=0.85, most=0.95) for goal in INTERVALS if goal in MISFITS or goal.key == "baseline"]
 SCORES = {
     name: [
         Goal(f"90% intervals of {words}, {number} trials", f"{name} {number}", 0.87, most=0.93)
@@ -96,7 +88,7 @@ GOALS = {
     "coverage": INTERVALS,
     "coverage-normal": INTERVALS,
     "coverage-lowrank": INTERVALS,
-    "dense": [*DENSE, Goal("90% intervals of baselines", "baseline", 0.85, most=0.95)],
+    "dense": DENSE,
     "dense-softplus": MISFITS,
     "dense-overdispersed": MISFITS,
     "scores": BITS + SCORES["vel R2"] + SCORES["psth R2"],
