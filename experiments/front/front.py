@@ -41,7 +41,7 @@ def cell(trials: nlb.Trials, model: str, seed: int, kept: pathlib.Path) -> tuple
 
 
 def black_boxes(trials: nlb.Trials, file: pathlib.Path) -> np.ndarray:
-    """Rates [trial, time, neuron] of all trials and neurons: the ones that the file lacks have the mean of theirs."""
+    """Rates [trial, time, neuron] of all trials and neurons: those that the file lacks are not scored, and have 0.001."""
     given = np.load(file)
     ids = [trials.table["id"].tolist(), trials.neurons["id"].tolist()]
     rates = np.full(trials.counts.shape, 1e-3)

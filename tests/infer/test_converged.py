@@ -27,6 +27,7 @@ def default(learned):
 def test_em_goes_on_until_its_bound_rises_no_more(default):
     assert set(default.history["stage"]) == {"em"}
     bounds = default.elbo
+    assert max(bounds[-convergence.WINDOW :]) - max(bounds[: -convergence.WINDOW]) < 1.0
     assert bounds[-1] - bounds[-2] < convergence.LEAST_RISE
     assert len(bounds) < 30  # plain EM still creeps there
     name, moved = default.config["em_moved"]
