@@ -41,7 +41,7 @@ def cell(trials: nlb.Trials, model: str, seed: int, kept: pathlib.Path) -> tuple
 
 
 def black_boxes(trials: nlb.Trials, file: pathlib.Path) -> np.ndarray:
-    """Rates [trial, time, neuron] of all trials and neurons: those that the file lacks are not scored, and have 0.001."""
+    """Rates [trial, time, neuron] of all trials and neurons; 0.001 where the file has none, which is not scored."""
     given = np.load(file)
     ids = [trials.table["id"].tolist(), trials.neurons["id"].tolist()]
     rates = np.full(trials.counts.shape, 1e-3)
@@ -56,6 +56,16 @@ def scored(rates: np.ndarray, trials: nlb.Trials) -> dict[str, Any]:
     """co-bps and velocity R2 with their 90% intervals over trials of val."""
     found = nlb.score(rates, trials, fit="train", on="val")
     return {name: [found.values[name], *(found.intervals[name] or ())] for name in ("co-bps", "vel R2")}
+
+
+def line(rates: np.ndarray, told: dict[str, Any], others: dict[str, Any], trials: nlb.Trials) -> dict[str, Any]:
+    """What is told of a fit, its scores, and what it has in co-bps beyond each of the others, with 90% intervals."""
+    differences = {f"less {name}": nlb.compare(rates, theirs, trials) for name, theirs in others.items()}
+    return (
+        told
+        | {"scores": scored(rates, trials)}
+        | {name: [found.value, *(found.interval or ())] for name, found in differences.items()}
+    )
 
 
 def main() -> None:
@@ -78,14 +88,10 @@ def main() -> None:
         for model in MODELS[name]:
             for seed in range(chosen.seeds):
                 rates, told = cell(trials, model, seed, chosen.out / f"{name}_{model}_{seed}.npy")
-                line = told | {"scores": scored(rates, trials)}
-                if not seed:
-                    for other, theirs in others.items():
-                        difference = nlb.compare(rates, theirs, trials)
-                        line[f"less {other}"] = [difference.value, *(difference.interval or ())]
-                results.setdefault(name, {})[f"{model}, seed {seed}"] = line
+                found = line(rates, told, {} if seed else others, trials)
+                results.setdefault(name, {})[f"{model}, seed {seed}"] = found
                 RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-                print(name, model, seed, json.dumps({k: line[k] for k in line if k != "verdict"}), flush=True)
+                print(name, model, seed, json.dumps({k: found[k] for k in found if k != "verdict"}), flush=True)
             bits = [results[name][f"{model}, seed {seed}"]["scores"]["co-bps"][0] for seed in range(chosen.seeds)]
             print(
                 f"{name} {model}: median co-bps {np.median(bits):.4f} ({min(bits):.4f} to {max(bits):.4f})", flush=True
