@@ -124,7 +124,7 @@ class Model(Identified):
 
     @property
     def latent_names(self) -> list[str]:
-        """The label of each latent, such as "lds[0]"."""
+        """The label of each latent, such as "lds 1"."""
         return [name for block in self.latents for name in block.latent_names]
 
     def resolve(self, trials: "Trials") -> "Model":

@@ -53,7 +53,7 @@ class Flow(Latent):
         ...     rate = numpyro.sample("rate", dist.LogNormal(-2.0, 1.0))
         ...     return rate * (x - x**3)
         >>> nlb.Model(latents=[nlb.Flow(double_well, 1)]).latent_names
-        ['flow[0]']
+        ['flow 1']
     """
 
     function: Callable[[Array], Array]

@@ -104,8 +104,8 @@ class Latent(Block, abc.ABC):
 
     @property
     def latent_names(self) -> list[str]:
-        """The labels of its latents."""
-        return [f"{self.name}[{number}]" for number in range(self.n_latents)]
+        """The labels of its latents, which are numbered from 1, as in figures and reports."""
+        return [f"{self.name} {number}" for number in range(1, self.n_latents + 1)]
 
     def check_dim(self) -> None:
         """Raise InputError unless `dim` is None or a positive whole number, which may be one of NumPy's."""

@@ -149,8 +149,8 @@ class Templates(Block):
 
     @property
     def latent_names(self) -> list[str]:
-        """The labels of its latents."""
-        return [f"{self.name}[{number}]" for number in range(self.n_latents)]
+        """The labels of its latents, which are numbered from 1, as in figures and reports."""
+        return [f"{self.name} {number}" for number in range(1, self.n_latents + 1)]
 
     def basis(self, context: Context) -> Float[np.ndarray, "time basis"]:
         """s_j phi_j(t): cosines up to `highest_hz`, each scaled to its prior standard deviation.

@@ -1,6 +1,7 @@
 """Latents over time, and against each other."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 LATENTS, FAINT, FAINT_IN_PLANE = 6, 4, 2
 #: Half the width of a 90% interval, in standard deviations.
 HALF_WIDTH = 1.645
-#: Pairs of latents that are drawn against each other.
-PAIRS = ((0, 1), (0, 2), (1, 2))
+#: Latents that are drawn against each other.
+IN_SPACE = 3
 
 
 @style.drawing
@@ -39,11 +40,11 @@ def latents(
     colors: dict[str, str] | None = None,
     which: Sequence[int] | Int[np.ndarray, " shown"] | None = None,
 ) -> np.ndarray:
-    """Time courses of the leading latents, at most six, each on Axes of its own.
+    """Time courses of the latents that carry most, at most six, each on Axes of its own.
 
     With conditions: thick lines are averages by condition, faint ones single trials. Without: the average in gray, and
-    three trials with their 90% intervals. A title has the fraction of the predictors' variance that the latent carries,
-    and the median posterior standard deviation of a single trial.
+    three trials with their 90% intervals. A title has the latent's name, the fraction of the predictors' variance that
+    it carries, and the median posterior standard deviation of a single trial.
 
     Args:
         posterior: of a fit.
@@ -61,16 +62,16 @@ def latents(
         InputError: the trials are not of this recording, or other Axes are needed.
     """
     shown = courses("plot.latents", posterior, trials, latents, colors, which)
-    fractions = variance_fractions(posterior)
-    array = style.placed(ax, (min(LATENTS, shown.mean.shape[2]),), "latents", height=1.5, columns=2)
-    for latent, axes in enumerate(array):
+    fractions, shown_latents = variance_fractions(posterior), leading(posterior, LATENTS)
+    array = style.placed(ax, (len(shown_latents),), "latents", height=1.5, columns=2)
+    for latent, axes in zip(shown_latents, array, strict=True):
         if shown.has_conditions:
             by_condition(axes, shown, latent)
         else:
             one_by_one(axes, shown, latent)
         deviation = float(np.nanmedian(shown.sd[..., latent]))
         axes.set_xlabel(time_label(trials))
-        axes.set_title(f"latent {latent + 1} · {100 * fractions[latent]:.0f}% · ±{deviation:.2f}")
+        axes.set_title(f"{shown.names[latent]} · {100 * fractions[latent]:.0f}% · ±{deviation:.2f}")
     if ax is None:
         style.add_legend(array)
     return array
@@ -98,7 +99,7 @@ def trajectories(
         latents: as for `latents`.
         colors: as for `latents`.
         which: as for `latents`.
-        pairs: of positions of latents; by default all of the first three.
+        pairs: of positions of latents; by default all of the three that carry most.
 
     Returns:
         The Axes, [pair].
@@ -107,7 +108,7 @@ def trajectories(
         InputError: there is no such latent, the trials are not of this recording, or other Axes are needed.
     """
     shown = courses("plot.trajectories", posterior, trials, latents, colors, which)
-    chosen = pairs_of(pairs, shown.mean.shape[2])
+    chosen = pairs_of(pairs, posterior)
     array = style.placed(
         ax, (len(chosen),), "trajectories", height=2.9 if len(chosen) == 1 else 1.9, columns=min(2, len(chosen))
     )
@@ -118,10 +119,11 @@ def trajectories(
     return array
 
 
-def pairs_of(pairs: Any, dim: int) -> list[tuple[int, int]]:
-    """Pairs of so many latents; by default those of the first three. Raises InputError where there are none."""
+def pairs_of(pairs: Any, posterior: "Posterior") -> list[tuple[int, int]]:
+    """Pairs of latents; by default of the three that carry most. Raises InputError where there are none."""
+    dim = posterior.model.dim
     if pairs is None and dim > 1:
-        return [pair for pair in PAIRS if max(pair) < dim]
+        return list(itertools.combinations(leading(posterior, IN_SPACE), 2))
     try:
         array: Any = np.asarray([] if pairs is None else pairs)
     except ValueError:  # of entries that differ in length
@@ -134,13 +136,16 @@ def pairs_of(pairs: Any, dim: int) -> list[tuple[int, int]]:
 
 @dataclasses.dataclass(frozen=True)
 class Courses:
-    """Posterior means and standard deviations of latents, NaN after a trial's end, and how trials are grouped."""
+    """Posterior means and standard deviations of latents, NaN after a trial's end, how trials are grouped, and the
+    latents' names.
+    """
 
     trials: Trials
     mean: Float[np.ndarray, "trial time latent"]
     sd: Float[np.ndarray, "trial time latent"]
     groups: list[Group]
     singles: list[Group]
+    names: list[str]
 
     @property
     def has_conditions(self) -> bool:
@@ -174,13 +179,18 @@ def courses(
         Group(f"trial {trials.table['id'][row]}", color, np.array([row]))
         for row, color in zip(rows, SINGLE, strict=False)
     ]
-    return Courses(trials, mean, sd, grouped(trials, colors), singles)
+    return Courses(trials, mean, sd, grouped(trials, colors), singles, posterior.model.latent_names)
 
 
 def variance_fractions(posterior: "Posterior") -> Float[np.ndarray, " latent"]:
     """Fraction of the predictors' variance in each latent: squared loadings, as latents have unit variance."""
     squares = (np.asarray(posterior.parameters()["loadings"], float).mean(0) ** 2).sum(0)
     return squares / max(squares.sum(), 1e-30)
+
+
+def leading(posterior: "Posterior", number: int) -> list[int]:
+    """The positions, in order, of so many latents that carry most of the predictors' variance."""
+    return sorted(np.argsort(-variance_fractions(posterior), kind="stable")[:number].tolist())
 
 
 def by_condition(axes: Axes, shown: Courses, latent: int) -> None:
@@ -222,6 +232,7 @@ def plane(axes: Axes, shown: Courses, pair: tuple[int, int]) -> None:
             arrow = {"arrowstyle": "-|>", "color": group.color, "mutation_scale": 10.5, "shrinkA": 0, "shrinkB": 0}
             axes.annotate("", course[-1], course[-2], arrowprops=arrow)
     axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xlabel(f"latent {pair[0] + 1}")
-    axes.set_ylabel(f"latent {pair[1] + 1}", labelpad=0)
-    axes.set_title(f"latents {pair[0] + 1} and {pair[1] + 1}")
+    across, up = (shown.names[latent] for latent in pair)
+    axes.set_xlabel(across)
+    axes.set_ylabel(up, labelpad=0)
+    axes.set_title(f"{across} and {up}")

@@ -64,8 +64,8 @@ def flow(
         axes.set_xlim(x[0], x[-1])
         axes.set_ylim(y[0], y[-1])
         axes.set_aspect("equal", adjustable="box")
-        axes.set_xlabel(str(found["component"].values[0]))
-        axes.set_ylabel(str(found["component"].values[1]), labelpad=0)
+        axes.set_xlabel(str(found["axis"].values[0]))
+        axes.set_ylabel(str(found["axis"].values[1]), labelpad=0)
         if count > 1:
             axes.set_title(f"regime {regime + 1}")
     if ax is None:
@@ -75,7 +75,7 @@ def flow(
 
 def fixed(axes: Axes, found: "xarray.Dataset") -> None:
     """The fixed points that lie in the plane's range."""
-    places = found["fixed_point"].sel(latent=found["component"].values).values
+    places = found["fixed_point"].sel(latent=found["axis"].values).values
     inside = (np.abs(places) <= found["x"].values[-1]).all(1)
     for stable, face, label in ((True, style.INK, "stable fixed point"), (False, "white", "unstable fixed point")):
         rows = inside & (found["stable"].values == stable)

@@ -129,7 +129,7 @@ def tuning(posterior: "Posterior", trials: Trials, ax: Any = None, *, tuning: "x
             axes.plot(fraction[rows], place[rows], "o", color=color, markerfacecolor=face, markersize=4)
         axes.plot([], [], "o", color=color, markersize=4, label=str(name))
     axes.plot([], [], "|", color=style.MUTED, markersize=6, label="by chance")
-    axes.set_yticks(np.arange(count), [f"latent {number + 1}" for number in range(count)])
+    axes.set_yticks(np.arange(count), [str(name) for name in found["latent"].values[:count]])
     axes.set_ylim(count - 0.5, -0.5)
     shown = [found[name].values[: len(names), :count].ravel() for name in ("fraction", "chance")]
     axes.set_xlim(0, style.limits(np.concatenate(shown))[1])

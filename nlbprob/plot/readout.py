@@ -49,8 +49,7 @@ def loadings(posterior: "Posterior", trials: Trials | None = None, ax: Any = Non
     colored = np.where((mean[rows] > 0)[..., None], positive, style.tinted(strength, style.NEGATIVE_IMAGE))
     axes.imshow(colored, extent=(0.5, mean.shape[1] + 0.5, len(rows), 0))
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("latent")
-    style.whole(axes.xaxis)
+    name_latents(axes, posterior)
     if areas is None:
         axes.set_yticks([])
         axes.set_ylabel(f"{len(rows)} neurons, sorted")
@@ -88,8 +87,7 @@ def loadings_by_area(posterior: "Posterior", trials: Trials, ax: Any = None) -> 
     axes.set_yticks(np.arange(len(names)), [f"{name} ({count})" for name, count in zip(names, counts, strict=True)])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(0.4, mean.shape[1] + 0.6)
-    style.whole(axes.xaxis)
-    axes.set_xlabel("latent")
+    name_latents(axes, posterior)
     axes.set_title(f"by area: root mean square, up to {size.max():.2f}")
     return axes
 
@@ -129,7 +127,7 @@ def loadings_of_latent(posterior: "Posterior", trials: Trials | None = None, lat
     axes.axhline(0, color=style.MUTED, linewidth=0.6, zorder=0)
     style.whole(axes.xaxis)
     axes.set_xlabel("neuron, sorted")
-    axes.set_title(f"loadings on latent {latent + 1}")
+    axes.set_title(f"loadings on {posterior.model.latent_names[latent]}")
     if ax is None and heldout.any():
         style.add_legend(np.array([axes]))
     return axes
@@ -149,6 +147,23 @@ def areas_of(posterior: "Posterior", trials: Trials | None) -> np.ndarray | None
         raise InputError("plot.loadings: these are not the neurons of the posterior, or they are in another order.")
     column = trials.neurons.get("area")
     return None if column is None or len(np.unique(column)) < 2 else column.astype(str)
+
+
+def name_latents(axes: Axes, posterior: "Posterior") -> None:
+    """Numbers of the latents where one block has them all; else the blocks' names, with lines between these."""
+    blocks = [block for block in posterior.model.latents if block.n_latents]
+    if len(blocks) == 1:
+        axes.set_xlabel(f"latent of {blocks[0].name}")
+        style.whole(axes.xaxis)
+        return
+    counts = np.array([block.n_latents for block in blocks])
+    ends = np.cumsum(counts) + 0.5
+    for end in ends[:-1]:
+        axes.axvline(end, color=style.LINE, linewidth=0.6)
+    names = [block.name if block.n_latents == 1 else f"{block.name} 1–{block.n_latents}" for block in blocks]
+    axes.set_xticks(ends - counts / 2, names)
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlabel("latents of each block")
 
 
 def order(mean: Float[np.ndarray, "neuron latent"], areas: np.ndarray | None) -> Int[np.ndarray, " row"]:

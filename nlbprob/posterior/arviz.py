@@ -13,7 +13,7 @@ from nlbprob.infer.parameters.sites import value_sites
 from nlbprob.posterior import joint
 from nlbprob.posterior.embed import Embedded, embedded
 from nlbprob.posterior.joint import Contents, Variable
-from nlbprob.posterior.units import unit_of, with_units
+from nlbprob.posterior.units import numbered, unit_of, with_units
 
 if TYPE_CHECKING:
     import h5netcdf
@@ -53,7 +53,7 @@ def to_arviz(posterior: "Posterior", trials: "Trials", contents: Contents, seed:
     Groups, all draws with the dimensions (chain, draw, ...), one chain:
 
     - posterior: parameters in the canonical basis, the blocks' sites, "latents" [trial, time, latent], the template of
-      each trial and the regime of each bin where there are some;
+      each trial and the regime of each bin where there are some, numbered from 1;
     - posterior_predictive: "spikes" [entry], drawn from the rates;
     - log_likelihood: "spikes", log p(y | x, theta) summed over the seen entries of each "pair" of trial and neuron
       ("neuron"), of each trial ("trial"), or not summed [entry] ("full");
@@ -289,6 +289,8 @@ def coordinates(posterior: "Posterior", trials: "Trials", sizes: dict[str, int])
         "latent_2": ("latent_2", latent),
         "channel": ("channel", np.asarray(trials.behavior_channels)),
     }
+    choices = [dim for dim in sizes if dim.removesuffix("_2").endswith(("regime", "component"))]
+    labels |= {dim: (dim, numbered(sizes[dim])) for dim in choices}
     return {name: label for name, label in labels.items() if name in sizes}
 
 

@@ -14,6 +14,7 @@ from nlbprob.errors import InputError
 from nlbprob.infer.runtime.precision import precision
 from nlbprob.numerics.gaussian import Chain
 from nlbprob.posterior.mode_draws import described, ordered
+from nlbprob.posterior.units import numbered
 
 if TYPE_CHECKING:
     import xarray
@@ -67,11 +68,11 @@ def flow(posterior: "Posterior", latents: Any, reach: Any, points: Any, draws: i
         "velocity": (centre[..., list(pair)] * per_second).reshape(shape),
         "velocity_sd": (drawn[..., list(pair)].std(0) * per_second).reshape(shape),
     }
-    dims = ("regime", "y", "x", "component")
+    dims = ("regime", "y", "x", "axis")
     names = [posterior.model.latent_names[place] for place in latents]
     all_names = field.block.latent_names
     variables = {name: (dims, value, {"units": "1/s"}) for name, value in values.items()} | fixed
-    coords = {"regime": np.arange(shape[0]), "y": axis, "x": axis, "component": names, "latent": all_names}
+    coords = {"regime": numbered(shape[0]), "y": axis, "x": axis, "axis": names, "latent": all_names}
     return xarray.Dataset(variables, coords, {"block": field.block.name, "bin_ms": posterior.context.bin_ms})
 
 

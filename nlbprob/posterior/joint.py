@@ -180,7 +180,7 @@ def fill(
         likelihood(piece, seen_rows, ends, contents, record)
         for name in states:
             drawn = piece.arrays[name]
-            record(("posterior", name), (0, piece.draws, rows), drawn @ turn if name == "latents" else drawn)
+            record(("posterior", name), (0, piece.draws, rows), drawn @ turn if name == "latents" else 1 + drawn)
     record(("sample_stats", "lp"), 0, total)
 
 

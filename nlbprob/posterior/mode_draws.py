@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
 from nlbprob.errors import InputError
-from nlbprob.posterior.units import with_units
+from nlbprob.posterior.units import numbered, with_units
 
 if TYPE_CHECKING:
     import xarray
@@ -111,11 +111,6 @@ def modes(
     variables |= {f"mean_{name}": (("mode",), value[upper]) for name, value in described(reference, bin_ms).items()}
     variables["multiplicity"] = (("mode",), np.where(np.abs(np.imag(reference)[upper]) > REAL, 2, 1))
     return with_units(xarray.Dataset(variables, coords))
-
-
-def numbered(count: int) -> Int[np.ndarray, " mode"]:
-    """The numbers of modes, from 1, as figures and the report show them."""
-    return np.arange(1, count + 1)
 
 
 def described(eigenvalues: np.ndarray, bin_ms: float) -> dict[str, np.ndarray]:

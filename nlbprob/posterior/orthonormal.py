@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nlbprob.posterior.units import with_units
+from nlbprob.posterior.units import numbered, with_units
 
 if TYPE_CHECKING:
     import xarray
@@ -23,7 +23,7 @@ def orthonormal_latents(posterior: "Posterior", trials: "Trials") -> "xarray.Dat
     signs = np.where((directions**3).sum(0) < 0, -1.0, 1.0)
     directions, turn = directions * signs, (axes.T * size * signs)
     squares = size**2
-    names = np.arange(len(size))
+    names = numbered(len(size))
     dims = ("trial", "time", "direction")
     dataset = xarray.Dataset(
         {

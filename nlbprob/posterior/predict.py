@@ -19,7 +19,7 @@ from nlbprob.infer.trajectories.filtering import filtered_marginals
 from nlbprob.infer.trajectories.marginals import Marginals, expected_counts, mixed, smoothed_marginals
 from nlbprob.infer.trajectories.problem import trial_problem
 from nlbprob.model import Model, Parameters
-from nlbprob.posterior.units import with_units
+from nlbprob.posterior.units import numbered, with_units
 from nlbprob.scoring.rates import label_rates
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def components(posterior: "Posterior", trials: "Trials"):
     with precision(posterior.config["precision"]):
         parts = [(rows, moments.responsibility) for rows, _, _, moments in by_chunk(posterior, trials, causal=False)]
         responsibility = gathered([part for _, part in parts], [rows for rows, _ in parts])
-    coords = {"trial": trials.table["id"], "component": np.arange(responsibility.shape[1])}
+    coords = {"trial": trials.table["id"], "component": numbered(responsibility.shape[1])}
     return xarray.DataArray(responsibility, coords, ("trial", "component"), "components")
 
 
@@ -180,6 +180,7 @@ def regimes(posterior: "Posterior", trials: "Trials"):
         ]
         probabilities = gathered([part for _, part in parts], [rows for rows, _ in parts])
     coords = {"trial": trials.table["id"], "time": trials.time_ms}
+    coords |= {f"{name}_regime": numbered(found.shape[2]) for name, found in probabilities.items()}
     variables = {
         name: (("trial", "time", f"{name}_regime"), probability) for name, probability in probabilities.items()
     }

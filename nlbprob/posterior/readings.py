@@ -87,7 +87,7 @@ class Readings(FittedModel):
             seed: of the draws.
 
         Returns:
-            "velocity" and its standard deviation "velocity_sd" [regime, y, x, component] in 1/s (latents have no
+            "velocity" and its standard deviation "velocity_sd" [regime, y, x, axis] in 1/s (latents have no
             unit); "regime" has length 1 where dynamics do not switch. The fixed points of f anywhere in the block's
             latents: "fixed_point" [regime, point, latent], NaN where a regime has fewer; for each eigenvalue
             [eigenvalue] of the dynamics linearised there "decay_ms" (negative: it grows) and "frequency_hz"; "stable",

@@ -10,7 +10,7 @@ from nlbprob.errors import InputError, suggestion
 from nlbprob.posterior import sampling
 from nlbprob.posterior.embed import embedded
 from nlbprob.posterior.mode_draws import modes
-from nlbprob.posterior.units import with_units
+from nlbprob.posterior.units import numbered, with_units
 
 if TYPE_CHECKING:
     import xarray
@@ -48,8 +48,8 @@ def switching(
         },
         {
             "sample": np.arange(draws),
-            "regime": np.arange(1, regimes + 1),
-            "next_regime": np.arange(1, regimes + 1),
+            "regime": numbered(regimes),
+            "next_regime": numbered(regimes),
             "lag": ("lag", lags * trials.bin_ms + (trials.time_ms[0] if event is None else 0.0), {"units": "ms"}),
         },
         {"block": name, "event": "time in trial" if event is None else event if isinstance(event, str) else "event"},
@@ -185,5 +185,5 @@ def modes_inside(posterior: "Posterior", number: int, draws: int, seed: int) -> 
         modes(matrix, each[:, regime], posterior.context.bin_ms)[["frequency_hz", "decay_ms"]]
         for regime, matrix in enumerate(matrices)
     ]
-    regimes = xarray.Variable("regime", np.arange(1, len(found) + 1))
+    regimes = xarray.Variable("regime", numbered(len(found)))
     return xarray.concat(found, regimes, join="outer").transpose("sample", "regime", "mode")

@@ -1,6 +1,9 @@
-"""The unit of every variable that a posterior gives, by its name."""
+"""The unit of every variable that a posterior gives, by its name, and how what has no name is numbered."""
 
 from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Int
 
 if TYPE_CHECKING:
     import xarray
@@ -32,3 +35,8 @@ def with_units(dataset: "xarray.Dataset", group: str = "") -> "xarray.Dataset":
     for name, variable in dataset.data_vars.items():
         variable.attrs.setdefault("units", unit_of(str(name), group))
     return dataset
+
+
+def numbered(count: int) -> Int[np.ndarray, " each"]:
+    """The numbers of modes, regimes or templates, from 1, as figures and the report show them."""
+    return np.arange(1, count + 1)

@@ -4,6 +4,7 @@ import numpy as np
 
 from nlbprob import plot
 from nlbprob.plot import style
+from nlbprob.plot.courses import leading
 from nlbprob.plot.readout import ROWS
 from nlbprob.reporting.numbers import percent
 from nlbprob.reporting.parts import Panel, Section
@@ -16,7 +17,7 @@ SINGLE, SINGLE_BESIDE_AREAS = 2, 4
 def section(view: View) -> Section:
     """All loadings as an image, by area where there are areas, and those of the leading latents with intervals."""
     fit = view.posterior, view.trials
-    neurons, latents = view.parameter_draws["loadings"].shape[1:]
+    neurons = view.parameter_draws["loadings"].shape[1]
     reading = (
         f"How much a neuron's {view.predictor} moves when a latent moves by one standard deviation. "
         "In the image a row is a neuron and a column a latent: orange raises the rate, blue lowers it"
@@ -31,9 +32,10 @@ def section(view: View) -> Section:
     if view.areas is not None:
         label = "Root mean square loadings of the areas on each latent"
         panels.append(Panel.of(plot.loadings_by_area(*fit, style.single(244, 55)[1]), label, seen_by_area(view)))
-    for latent in range(min(SINGLE if view.areas is None else SINGLE_BESIDE_AREAS, latents)):
+    names = view.posterior.model.latent_names
+    for latent in leading(view.posterior, SINGLE if view.areas is None else SINGLE_BESIDE_AREAS):
         axes = plot.loadings_of_latent(*fit, latent, style.single(244, 34)[1])
-        label = f"Sorted loadings on latent {latent + 1} with intervals"
+        label = f"Sorted loadings on {names[latent]} with intervals"
         panels.append(Panel.of(axes, label, seen_on(view, latent)))
     heldout = view.trials.heldout.any()
     key = [(style.HELDOUT, "held-out neurons"), (style.HELDIN, "held-in neurons")] if heldout else []
@@ -64,7 +66,7 @@ def seen_by_area(view: View) -> str:
     names, mean = np.unique(view.areas), view.parameter_draws["loadings"].mean(0)
     size = np.stack([np.sqrt((mean[view.areas == name] ** 2).mean(0)) for name in names])
     area, latent = np.unravel_index(size.argmax(), size.shape)
-    return f"Largest: {names[area]} on latent {latent + 1}, {size.max():.2f}."
+    return f"Largest: {names[area]} on {view.posterior.model.latent_names[latent]}, {size.max():.2f}."
 
 
 def seen_on(view: View, latent: int) -> str:

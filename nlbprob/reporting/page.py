@@ -15,6 +15,7 @@ from nlbprob.data.trials import Trials
 from nlbprob.plot import style
 from nlbprob.posterior.posterior import Posterior
 from nlbprob.reporting import (
+    contributions,
     decoding,
     dynamics,
     learning,
@@ -45,6 +46,7 @@ SECTIONS: list[Callable[[View], Section | Absent | None]] = [
     dynamics.section,
     regimes.section,
     loadings.section,
+    contributions.section,
     decoding.section,
     neurons.section,
 ]

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from nlbprob.plot import style
 from nlbprob.reporting.numbers import Estimate, fixed, joined
 from nlbprob.reporting.parts import Cell, Panel, Row, Section, Table
-from nlbprob.reporting.sentences import Verdict, compared
+from nlbprob.reporting.verdicts import Verdict, compared
 from nlbprob.reporting.view import View
 from nlbprob.scoring.baselines import CONDITION_PSTH
 from nlbprob.scoring.metrics.catalogue import METRICS

@@ -4,7 +4,6 @@ An interval is one of 90% throughout. What includes 0 is not called different fr
 not tested.
 """
 
-import enum
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -15,17 +14,10 @@ from nlbprob.selection.replicate import digits
 FAST_FADE, RHYTHM = 0.25, 1.0
 #: The part of the draws in which an area has to load most before it is said to.
 CERTAIN = 0.95
-#: Modes, blocks and regimes that are described one by one.
+#: Bits per spike that are worth a sentence.
+SMALL_COST = 0.0005
+#: Modes, blocks, regimes and latents that are described one by one.
 MOST = 3
-
-
-class Verdict(enum.Enum):
-    """How one score compares with another."""
-
-    BETTER = "better"
-    OPEN = "not told apart"
-    WORSE = "worse"
-    UNKNOWN = "no interval"
 
 
 class Regime(NamedTuple):
@@ -84,57 +76,6 @@ def prediction(score: Estimate, heldout: int, heldin: int, trials: int, split: s
     if score.low <= 0 or score.interval is None:
         return f"{what}, not shown to be better than their mean rates, which are at 0."
     return f"{what}, better than their mean rates, which are at 0."
-
-
-def compared(score: Estimate, other: Estimate, difference: Estimate | None = None) -> Verdict:
-    """Whether a score is better than another: by the interval of the difference, else by whether intervals are apart.
-
-    Args:
-        score: the first.
-        other: the second.
-        difference: the first less the second over the same trials, where that is known.
-    """
-    if difference is not None and difference.interval:
-        low, high = difference.interval
-    elif score.interval and other.interval:
-        low, high = score.low - other.high, score.high - other.low
-    else:
-        return Verdict.UNKNOWN
-    return Verdict.BETTER if low > 0 else Verdict.WORSE if high < 0 else Verdict.OPEN
-
-
-class Baseline(NamedTuple):
-    """The score of a baseline, and the score of the model less that over the same trials, where it is known."""
-
-    name: str
-    score: Estimate
-    difference: Estimate | None = None
-
-    def __str__(self) -> str:
-        if self.difference is None:
-            return f"{self.name} ({fixed(self.score.value)})"
-        value, ends = self.difference
-        between = f", {fixed(ends[0])} to {fixed(ends[1])}" if ends else ""
-        return f"{self.name} ({fixed(self.score.value)}; difference {fixed(value)}{between})"
-
-
-#: What is said of a model and the baselines with which it compares alike.
-COMPARISONS = {
-    Verdict.BETTER: "This beats {}.",
-    Verdict.OPEN: "This is not shown to beat {}: the intervals do not tell them apart.",
-    Verdict.WORSE: "This does not beat {}: it is worse.",
-    Verdict.UNKNOWN: "Whether this beats {} is not known, for lack of intervals.",
-}
-
-
-def comparison(score: Estimate, baselines: Sequence[Baseline]) -> str:
-    """A model's score against those of baselines: those that it beats, and those that it does not."""
-    verdicts = {one.name: compared(score, one.score, one.difference) for one in baselines}
-    texts = []
-    for verdict, words in COMPARISONS.items():
-        listed = [str(one) for one in baselines if verdicts[one.name] is verdict]
-        texts += [words.format(joined(listed))] * bool(listed)
-    return " ".join(texts)
 
 
 class Mode(NamedTuple):
@@ -240,6 +181,26 @@ def regimes(block: str, found: Sequence[Regime], trials: int, most_ms: float) ->
     never = [f"regime {regime + 1}" for regime in order if found[regime].fraction.value == 0]
     absent = f" {joined(never).capitalize()} never hold{'s' * (len(never) == 1)}." if never else ""
     return f"In {counted(trials, 'trial')}, {'; '.join(parts)}.{absent}"
+
+
+def shares(score: float, parts: Mapping[str, Estimate], latents: Mapping[str, Estimate], cost: float) -> str:
+    """How a score is divided.
+
+    Args:
+        score: bits per spike of held-out neurons.
+        parts: the shares of blocks and effects, by their names.
+        latents: those of latents.
+        cost: what mean rates that are predicted wrongly take from the score.
+    """
+    order = sorted(latents, key=lambda name: -latents[name].value)
+    leading, rest = order[:MOST], order[MOST:]
+    given = [f"{name} gives {scored(one)}" for name, one in parts.items()] if len(parts) > 1 else []
+    given += [f"of the latents {joined([f'{name} gives {scored(latents[name])}' for name in leading])}"] * bool(leading)
+    if rest:
+        others = f"the other {len(rest)}" if len(rest) > 1 else "the last"
+        given[-1] += f", {others} {fixed(sum(latents[name].value for name in rest))}"
+    lost = f" Mean rates that are predicted wrongly take {fixed(cost)} from it." if cost >= SMALL_COST else ""
+    return f"Of the score of {fixed(score)} bits per spike, {'; '.join(given)}.{lost}"
 
 
 def timescales(block: str, quantity: str, unit: str, values: Sequence[Estimate]) -> str:

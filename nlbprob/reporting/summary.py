@@ -17,7 +17,7 @@ from nlbprob.blocks.templates import Templates
 from nlbprob.blocks.trial_factors import TrialFactors
 from nlbprob.plot.dynamics import FOREVER
 from nlbprob.posterior import diagnostics
-from nlbprob.reporting import dynamics, regimes, sentences, words
+from nlbprob.reporting import contributions, dynamics, regimes, sentences, verdicts, words
 from nlbprob.reporting.numbers import Estimate, counted
 from nlbprob.reporting.view import View
 from nlbprob.scoring.baselines import MEAN_RATE
@@ -64,7 +64,7 @@ def summary(view: View) -> list[tuple[str, str]]:
 
 def findings(view: View) -> list[tuple[str, str]]:
     """What a fit says of the population, a heading and a few sentences for each subject that it has."""
-    subjects = {"Dynamics": modes, "Regimes": switching, "Timescales": timescales, "Areas": areas}
+    subjects = {"Dynamics": modes, "Regimes": switching, "Timescales": timescales, "Areas": areas, "Shares": shares}
     return [(subject, text) for subject, told in subjects.items() if (text := told(view))]
 
 
@@ -121,8 +121,8 @@ def against_baselines(view: View, score: str, one: Estimate) -> list[str]:
         if values.get(score) is None or name == MEAN_RATE:
             continue
         other = Estimate.of(values[score], metrics.get("baseline_intervals", {}).get(name, {}).get(score))
-        baselines.append(sentences.Baseline(name, other, view.differences(score).get(name)))
-    return [sentences.comparison(one, baselines)] if baselines else []
+        baselines.append(verdicts.Baseline(name, other, view.differences(score).get(name)))
+    return [verdicts.comparison(one, baselines)] if baselines else []
 
 
 def modes(view: View) -> str:
@@ -168,6 +168,15 @@ def areas(view: View) -> str:
         block_name = "the latents" if len(slices) == 1 else block.name
         texts.append(sentences.areas(block_name, dict(zip(names.tolist(), mean.tolist(), strict=True)), certainty))
     return " ".join(texts)
+
+
+def shares(view: View) -> str:
+    """What each block and the leading latents give to the score of held-out neurons."""
+    found = view.contributions
+    if found is None:
+        return ""
+    parts, latents = contributions.shares_of(found, "part", ""), contributions.shares_of(found, "latent", "latent_")
+    return sentences.shares(found["score"].item(), parts, latents, contributions.cost(found))
 
 
 def replication(view: View) -> str:

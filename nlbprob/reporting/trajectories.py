@@ -6,9 +6,9 @@ import numpy as np
 
 from nlbprob import plot
 from nlbprob.plot import style
-from nlbprob.plot.courses import LATENTS, PAIRS, Courses, courses
+from nlbprob.plot.courses import IN_SPACE, LATENTS, Courses, courses, leading
 from nlbprob.plot.trials import SINGLE, in_seconds, time_of
-from nlbprob.reporting.numbers import percent
+from nlbprob.reporting.numbers import joined, percent
 from nlbprob.reporting.parts import Panel, Section
 from nlbprob.reporting.turning import turning
 from nlbprob.reporting.view import View
@@ -17,14 +17,14 @@ from nlbprob.reporting.view import View
 def section(view: View) -> Section:
     """Time courses of the leading latents, and planes of two of them."""
     dim = view.parameter_draws["loadings"].shape[2]
-    leading = f", the {LATENTS} of {dim} that carry most" if dim > LATENTS else ""
+    part = f", the {LATENTS} of {dim} that carry most" if dim > LATENTS else ""
     lines = (
         "Thick lines are averages by condition, faint ones single trials"
         if view.has_conditions
         else "Each color is one trial with its 90% posterior interval, gray the average over trials"
     )
     reading = (
-        f"The latents that the model infers{leading}, by their fraction of the {view.predictor}s' variance (the "
+        f"The latents that the model infers{part}, by their fraction of the {view.predictor}s' variance (the "
         f"percentage); each has unit size over a trial. {lines}; ± is the median posterior standard deviation of a "
         "single trial."
     )
@@ -34,19 +34,22 @@ def section(view: View) -> Section:
     which = np.searchsorted(view.latent_rows, view.examples)
     options = {"latents": view.latent_moments, "colors": view.colors, "which": which}
     drawn = courses("plot.latents", view.posterior, shown, **options)
-    over_time = [style.single(130, 31)[1] for _ in range(min(LATENTS, dim))]
+    names, most = view.posterior.model.latent_names, leading(view.posterior, LATENTS)
+    over_time = [style.single(130, 31)[1] for _ in most]
     plot.latents(view.posterior, shown, over_time, **options)
     panels = [
-        Panel.of(axes, f"Time course of latent {latent + 1}", seen(drawn, latent))
-        for latent, axes in enumerate(over_time)
+        Panel.of(axes, f"Time course of {names[latent]}", seen(drawn, latent))
+        for latent, axes in zip(most, over_time, strict=True)
     ]
-    planes = [style.single(229, 35)[1] for pair in PAIRS if max(pair) < dim]
+    in_space = leading(view.posterior, IN_SPACE)
+    planes = [style.single(229, 35)[1] for _ in itertools.combinations(in_space, 2)]
     if planes:
         plot.trajectories(view.posterior, shown, planes, **options)
     panels += [Panel.of(axes, f"State space of {axes.get_title(loc='left')}") for axes in planes]
     if dim > 2:
-        label = "State space of latents 1, 2 and 3"
-        panels.append(Panel("latents 1, 2 and 3", turning(drawn, label), label, apart(drawn)))
+        three = joined([names[latent] for latent in in_space])
+        label = f"State space of {three}"
+        panels.append(Panel(three, turning(drawn, in_space, label), label, apart(drawn, in_space)))
     examples = [(color, view.name_of(row)) for color, row in zip(SINGLE, view.examples, strict=False)]
     key = view.condition_key or [*examples, (style.MUTED, "average")]
     return Section("Latent trajectories", reading + view.conditions_left_out, panels, key)
@@ -66,13 +69,13 @@ def seen(drawn: Courses, latent: int) -> str:
     return f"{what} {percent(max(float(explained), 0.0))} of its variance over the {len(values)} trials shown."
 
 
-def apart(drawn: Courses) -> str:
+def apart(drawn: Courses, latents: list[int]) -> str:
     """The two conditions whose averages come to lie farthest from each other in three latents, where and when."""
     if not drawn.has_conditions:
         return ""
     found = []
     for one, other in itertools.combinations(drawn.groups, 2):
-        distance = np.linalg.norm((drawn.average(one) - drawn.average(other))[:, :3], axis=1)
+        distance = np.linalg.norm((drawn.average(one) - drawn.average(other))[:, latents], axis=1)
         if not np.isnan(distance).all():
             place = int(np.nanargmax(distance))
             found.append((float(distance[place]), place, one.label, other.label))

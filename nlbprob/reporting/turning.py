@@ -1,6 +1,7 @@
 """Three latents against each other, as SVG that page.js turns; without a script it is a picture."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -20,20 +21,21 @@ DISTANCE = 6.0
 POINTS, BEYOND = 150, 1.08
 
 
-def turning(shown: Courses, label: str) -> Markup:
+def turning(shown: Courses, latents: Sequence[int], label: str) -> Markup:
     """Averages by condition with faint single trials, or single trials alone where there are no conditions.
 
     Args:
         shown: courses of at least three latents.
+        latents: the positions of three.
         label: what is drawn, for those who cannot see it.
     """
     groups = shown.groups if shown.has_conditions else shown.singles
-    lines = [shown.average(group)[:, :3] for group in groups]
+    lines = [shown.average(group)[:, latents] for group in groups]
     reach = float(np.nanmax(np.linalg.norm(np.concatenate(lines), axis=1), initial=0)) or 1.0
-    parts = [axis_of(latent, reach) for latent in range(3)]
+    parts = [axis_of(place, shown.names[latent]) for place, latent in enumerate(latents)]
     for group in groups if shown.has_conditions else ():
         for row in spread(group.rows, FAINT_IN_PLANE):
-            parts.append(line(shown.mean[row, :, :3] / reach, group.color, 0.4, ' stroke-opacity="0.35"'))
+            parts.append(line(shown.mean[row][:, latents] / reach, group.color, 0.4, ' stroke-opacity="0.35"'))
     for number, (group, course) in enumerate(zip(groups, lines, strict=True)):
         arrow = f"turning-{number}"
         parts.append(arrowhead(arrow, group.color))
@@ -98,13 +100,13 @@ def arrowhead(name: str, color: str) -> Markup:
     ).format(name, style.THEME[color])
 
 
-def axis_of(latent: int, reach: float) -> Markup:
-    """The axis of a latent through 0, as far as the courses reach, with its name at the positive end."""
+def axis_of(place: int, name: str) -> Markup:
+    """One of three axes through 0, as far as the courses reach, with its name at the positive end."""
     ends = np.zeros((2, 3))
-    ends[:, latent] = -1, 1
+    ends[:, place] = -1, 1
     ((x, y),) = projected(BEYOND * ends[1:])
-    name = Markup(
+    text = Markup(
         '<text data-at="{}" x="{:.1f}" y="{:.1f}" text-anchor="middle" dominant-baseline="middle" '
-        'style="font-size: 8.4px; fill: var(--ink)">latent {}</text>'
-    ).format(listed(BEYOND * ends[1:], 3), x, y, latent + 1)
-    return line(ends, style.MUTED, 0.6, "") + name
+        'style="font-size: 8.4px; fill: var(--ink)">{}</text>'
+    ).format(listed(BEYOND * ends[1:], 3), x, y, name)
+    return line(ends, style.MUTED, 0.6, "") + text

@@ -185,6 +185,13 @@ class View:
         shown = self.visible.select(trials=self.latent_rows)
         return {name: self.posterior.switching(shown, block=name, draws=PATHS) for name in names}
 
+    @cached_property
+    def contributions(self) -> Any:
+        """`Posterior.contributions` to the score of the scored trials; None where they have no such score."""
+        if self.metrics[self.split].get("co-bps") is None:
+            return None
+        return self.posterior.contributions(self.trials, self.split.split("+"), progress=False)
+
     @property
     def areas(self) -> np.ndarray | None:
         """The area of each neuron, None where it is not known or is the same for all."""

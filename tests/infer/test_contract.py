@@ -163,8 +163,14 @@ def test_arviz_gets_labelled_draws(name):
         chance = fitted(name).regimes(recording())["slds"]
         assert chance.dims == ("trial", "time", "slds_regime")
         np.testing.assert_allclose(chance.sum("slds_regime"), 1, atol=1e-4)
+        numbers = np.arange(1, chance.sizes["slds_regime"] + 1)
+        np.testing.assert_array_equal(chance["slds_regime"], numbers)
+        assert set(np.unique(posterior["slds.regime"])) <= set(numbers)
     if name in ("templates", "effects"):
         assert posterior["component"].dims == ("chain", "draw", "trial")
+        numbers = fitted(name).components(recording())["component"].values
+        np.testing.assert_array_equal(numbers, np.arange(1, len(numbers) + 1))
+        assert set(np.unique(posterior["component"])) <= set(numbers)
 
 
 def test_trials_that_lack_a_condition_keep_the_meaning_of_the_others():

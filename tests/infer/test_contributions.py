@@ -51,8 +51,8 @@ def test_shares_sum_to_the_score(found, posterior, made):
     blocks = dict(zip(found["part"].values.tolist(), found["bits"].values, strict=True))
     assert list(blocks) == ["lds", "gp", "inputs", "mean rate"]
     latents = dict(zip(found["latent"].values.tolist(), found["latent_bits"].values, strict=True))
-    assert latents["lds[0]"] + latents["lds[1]"] == pytest.approx(blocks["lds"], abs=1e-12)
-    assert latents["gp[0]"] == pytest.approx(blocks["gp"], abs=1e-12)
+    assert latents["lds 1"] + latents["lds 2"] == pytest.approx(blocks["lds"], abs=1e-12)
+    assert latents["gp 1"] == pytest.approx(blocks["gp"], abs=1e-12)
     assert float(found["variance"].sum()) == pytest.approx(1, abs=1e-9)
 
 
@@ -68,9 +68,9 @@ def test_the_quadrature_misses_next_to_nothing(posterior, found, made):
 
 def test_a_latent_that_no_heldout_neuron_reads_gives_nothing(found):
     for name in ("latent_bits", "latent_lost", "latent_variance"):
-        assert abs(found[name].sel(latent="lds[1]").item()) < 1e-6
-        assert found[name].sel(latent="lds[0]").item() > 0.02
-        assert found[f"{name}_low"].sel(latent="lds[0]").item() < found[name].sel(latent="lds[0]").item()
+        assert abs(found[name].sel(latent="lds 2").item()) < 1e-6
+        assert found[name].sel(latent="lds 1").item() > 0.02
+        assert found[f"{name}_low"].sel(latent="lds 1").item() < found[name].sel(latent="lds 1").item()
 
 
 def test_what_is_lost_is_the_difference_of_scores_by_hand(posterior, found, made):

@@ -23,7 +23,7 @@ def linear():
 
 def test_arrows_are_those_of_the_transition_matrix(linear):
     found = linear.flow((2, 0), reach=2.0, points=5)
-    assert found["component"].values.tolist() == ["a[2]", "a[0]"]
+    assert found["axis"].values.tolist() == ["a 3", "a 1"]
     matrix = linear.parameter_mean["a.transition_matrix"]
     for y, x in ((0, 0), (1, 4), (3, 2)):
         state = np.zeros(3)

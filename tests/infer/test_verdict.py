@@ -78,7 +78,7 @@ def test_what_has_collapsed_is_told_with_its_remedy(fitted):
 
 def test_pruned_latents_and_decay_times_at_an_end_are_told(fitted):
     loadings = np.outer(np.linspace(-1, 1, 10), [1.0, 0.0])
-    assert "1 of 2 latents are pruned, with under 0.1% of the loadings' squares each (lds[1])" in told(
+    assert "1 of 2 latents are pruned, with under 0.1% of the loadings' squares each (lds 2)" in told(
         fitted, values={"loadings": loadings}
     )
     slow, fast = 20 * fitted.context.mean_bins * 20.0, 4.0

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -14,6 +15,8 @@ from scipy import stats
 
 import nlbprob as nlb
 from nlbprob import plot
+from nlbprob.plot.courses import leading
+from nlbprob.plot.readout import name_latents
 
 #: Text at the width of a column is not smaller than this, in points.
 SMALLEST = 7
@@ -78,7 +81,19 @@ def test_latents_are_averaged_by_condition(case):
         assert {tuple(line.get_ydata()) for line in faint} == {tuple(row) for row in mean[..., latent]}
         np.testing.assert_array_equal(faint[0].get_xdata(), 10 + 20 * np.arange(20))
         fraction = 100 * shares[latent] / shares.sum()
-        assert axes.get_title(loc="left") == f"latent {latent + 1} · {fraction:.0f}% · ±0.20"
+        assert axes.get_title(loc="left") == f"lds {latent + 1} · {fraction:.0f}% · ±0.20"
+
+
+def test_the_latents_that_carry_most_are_drawn_under_their_names():
+    model = nlb.Model(latents=[nlb.LDS(2, name="weak"), nlb.GP(nlb.Matern32(), 6), nlb.LDS(2, name="strong")])
+    size = np.array([0.1, 0.2, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1])
+    fit = SimpleNamespace(model=model, parameters=lambda: {"loadings": np.ones((3, 12, 1)) * size})
+    assert leading(fit, 6) == [4, 5, 6, 7, 8, 9]
+    assert [model.latent_names[place] for place in leading(fit, 3)] == ["gp 6", "strong 1", "strong 2"]
+    axes = axes_of(1)[0]
+    name_latents(axes, fit)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["weak 1–2", "gp 1–6", "strong 1–2"]
+    np.testing.assert_allclose(axes.get_xticks(), [1.5, 5.5, 9.5])
 
 
 def test_conditions_are_those_that_have_a_color(case):
@@ -116,7 +131,7 @@ def test_trajectories_draw_two_latents_on_equal_scales(case):
     for axes, pair in zip(array, [(0, 1), (2, 0)], strict=True):
         np.testing.assert_allclose(np.stack(line_of(axes, "turn 1").get_data(), 1), mean[:, list(pair)])
         assert axes.get_aspect() == 1
-        assert (axes.get_xlabel(), axes.get_ylabel()) == (f"latent {pair[0] + 1}", f"latent {pair[1] + 1}")
+        assert (axes.get_xlabel(), axes.get_ylabel()) == (f"lds {pair[0] + 1}", f"lds {pair[1] + 1}")
     with pytest.raises(nlb.InputError, match=r"pairs \[\(0, 3\)\] are no pairs of 3 latents"):
         plot.trajectories(case.posterior, case.trials, latents=case.latents, pairs=[(0, 3)])
 
@@ -284,7 +299,7 @@ def shares():
     variables = {name: ("part", value) for name, value in parts.items()}
     variables |= {name: ("latent", value) for name, value in latents.items()}
     variables |= {name: ((), value) for name, value in measured(0.18, "score").items()}
-    return xarray.Dataset(variables, {"part": ["lds", "mean rate"], "latent": ["lds[0]", "lds[1]", "lds[2]"]})
+    return xarray.Dataset(variables, {"part": ["lds", "mean rate"], "latent": ["lds 1", "lds 2", "lds 3"]})
 
 
 def test_contributions_are_dots_with_their_intervals(case):
@@ -305,7 +320,7 @@ def test_the_flow_has_lines_and_its_fixed_point(case):
     found = case.posterior.flow()
     (point,) = (line for line in axes.lines if line.get_label() == "stable fixed point")
     np.testing.assert_allclose(np.ravel(point.get_data()), found["fixed_point"].values[0, 0, :2])
-    assert axes.get_xlabel() == "lds[0]"
+    assert axes.get_xlabel() == "lds 1"
     assert axes.collections
 
 
@@ -360,7 +375,7 @@ def tuned():
     values = {"fraction": [[0.5, 0.2, 0.1], [0.1, 0.08, 0.02]], "chance": np.full((2, 3), 0.05)}
     values["p"] = [[0.01, 0.01, 0.2], [0.3, 0.4, 0.5]]
     variables = {name: (dims, np.asarray(value)) for name, value in values.items()}
-    return xarray.Dataset(variables, {"variable": ["turn", "block"], "latent": ["lds[0]", "lds[1]", "lds[2]"]})
+    return xarray.Dataset(variables, {"variable": ["turn", "block"], "latent": ["lds 1", "lds 2", "lds 3"]})
 
 
 def test_tuning_is_full_where_it_is_significant(case):

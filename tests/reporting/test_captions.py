@@ -101,7 +101,7 @@ def courses(case) -> Courses:
     mean[:2, :, 0], mean[2:, 5, 1] = 1.0, 3.0
     mean[..., 2] = np.random.default_rng(0).normal(size=(4, 20))
     groups = [Group("0", "#332288", np.array([0, 1])), Group("1", "#3a9fcf", np.array([2, 3]))]
-    return Courses(trials, mean, np.ones_like(mean), groups, [])
+    return Courses(trials, mean, np.ones_like(mean), groups, [], ["a 1", "a 2", "b 1"])
 
 
 def test_averages_explain_what_trials_share(courses):
@@ -114,7 +114,7 @@ def test_averages_explain_what_trials_share(courses):
 
 def test_conditions_are_farthest_apart_where_they_are(courses):
     courses.mean[..., 2] = 0.0
-    assert trajectories.apart(courses) == (
+    assert trajectories.apart(courses, [0, 1, 2]) == (
         "The averages of turn 0 and 1 lie farthest apart at 110 ms: 3.2 times a latent's size."
     )
 
@@ -136,7 +136,7 @@ def test_points_are_projected_by_an_eye_that_turns():
 
 
 def test_the_drawing_has_a_line_for_each_condition(courses):
-    text = str(drawing.turning(courses, "three <latents>"))
+    text = str(drawing.turning(courses, [0, 1, 2], "three <latents>"))
     assert text.count("<polyline") == 3 + 4 + 2
     assert text.count("<marker") == text.count("<circle") == 2
     assert "three &lt;latents&gt;" in text

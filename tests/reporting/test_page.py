@@ -30,6 +30,7 @@ TITLES = [
     "Latent trajectories",
     "Dynamics",
     "Loadings",
+    "Shares of the score",
     "Decoded behavior",
     "Held-out neurons",
     "To repeat it",

@@ -5,7 +5,8 @@ import pytest
 
 from nlbprob.reporting import sentences
 from nlbprob.reporting.numbers import Estimate, counted, fixed, joined, measured, percent, scored
-from nlbprob.reporting.sentences import Baseline, Mode, Verdict
+from nlbprob.reporting.sentences import Mode
+from nlbprob.reporting.verdicts import Baseline, Verdict, compared, comparison
 
 
 def test_numbers_are_rounded_and_never_to_a_false_zero():
@@ -96,7 +97,7 @@ HIGH, LOW, WIDE = Estimate(0.3, (0.28, 0.32)), Estimate(0.2, (0.18, 0.22)), Esti
     ],
 )
 def test_scores_are_told_apart_by_the_interval_of_their_difference_else_by_their_own(score, other, difference, verdict):
-    assert sentences.compared(score, other, difference) is verdict
+    assert compared(score, other, difference) is verdict
 
 
 def test_a_model_that_does_not_beat_a_baseline_is_said_not_to():
@@ -106,14 +107,14 @@ def test_a_model_that_does_not_beat_a_baseline_is_said_not_to():
         Baseline("other", WIDE, Estimate(-0.1, (-0.2, -0.05))),
         Baseline("last", Estimate(0.1)),
     ]
-    assert sentences.comparison(HIGH, baselines) == (
+    assert comparison(HIGH, baselines) == (
         "This beats smoothing (0.200; difference 0.100, 0.050 to 0.150). "
         "This is not shown to beat PSTH (0.300; difference 0.000, −0.100 to 0.100): the intervals do not tell them "
         "apart. "
         "This does not beat other (0.250; difference −0.100, −0.200 to −0.050): it is worse. "
         "Whether this beats last (0.100) is not known, for lack of intervals."
     )
-    assert sentences.comparison(HIGH, [Baseline("a", LOW), Baseline("b", LOW)]) == "This beats a (0.200) and b (0.200)."
+    assert comparison(HIGH, [Baseline("a", LOW), Baseline("b", LOW)]) == "This beats a (0.200) and b (0.200)."
 
 
 def made(number=1, turns=True, hz=(2.0, 1.5, 2.5), ms=(300.0, 250.0, 350.0), variance=0.5):
@@ -253,4 +254,23 @@ def test_what_was_not_replicated_was_not_tested():
     )
     assert sentences.replication(1, {}) == (
         "1 other fit from other starts or to halves of the trials had no modes or timescales to compare."
+    )
+
+
+def test_a_score_is_divided_among_blocks_and_latents():
+    latents = {"a 1": Estimate(0.02), "b 1": Estimate(0.1, (0.05, 0.15))}
+    latents |= {"b 2": Estimate(-0.001), "b 3": Estimate(0.03)}
+    parts = {"a": Estimate(0.02), "b": Estimate(0.129, (0.08, 0.17))}
+    assert sentences.shares(0.14, parts, latents, 0.009) == (
+        "Of the score of 0.140 bits per spike, a gives 0.020; b gives 0.129 (0.080 to 0.170); of the latents b 1 gives "
+        "0.100 (0.050 to 0.150), b 3 gives 0.030 and a 1 gives 0.020, the last −0.001. Mean rates that are predicted "
+        "wrongly take 0.009 from it."
+    )
+    assert sentences.shares(0.1, {"a": Estimate(0.1)}, {"a 1": Estimate(0.1)}, 0.0001) == (
+        "Of the score of 0.100 bits per spike, of the latents a 1 gives 0.100."
+    )
+    many = {f"a {number}": Estimate(0.01) for number in range(5)}
+    assert ", the other 2 0.020." in sentences.shares(0.05, {"a": Estimate(0.05)}, many, 0.0)
+    assert sentences.shares(0.05, {"x": Estimate(0.04), "y": Estimate(0.01)}, {}, 0.0) == (
+        "Of the score of 0.050 bits per spike, x gives 0.040; y gives 0.010."
     )

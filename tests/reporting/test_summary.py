@@ -28,7 +28,7 @@ def view(case) -> View:
 
 def test_each_subject_that_the_fit_has_is_there_in_order(view):
     entries = summary(view)
-    headings = ["Recording", "Model", "Prediction", "Behavior", "Dynamics", "Fit", "Replication"]
+    headings = ["Recording", "Model", "Prediction", "Behavior", "Dynamics", "Shares", "Fit", "Replication"]
     assert [heading for heading, _ in entries] == headings
     spikes = int(view.trials.counts.sum())
     assert f"9 neurons fired {spikes:,} spikes" in dict(entries)["Recording"]

@@ -64,13 +64,13 @@ def test_a_forward_window_is_kept_where_it_is_hidden(trials):
 
 def test_latents_have_their_names(trials):
     values = np.random.default_rng(1).normal(size=(3, 4, 2))
-    mean = labeled(trials, values, ["lds[0]", "lds[1]"], "latent")
+    mean = labeled(trials, values, ["lds 1", "lds 2"], "latent")
     dataset = xarray.Dataset(
         {"mean": mean, "covariance": (("trial", "time", "latent", "latent_2"), np.ones((3, 4, 2, 2)))}
     )
     for given in (mean, dataset):
         frame = trials.to_pynapple(given)
-        assert frame.columns.tolist() == ["lds[0]", "lds[1]"]
+        assert frame.columns.tolist() == ["lds 1", "lds 2"]
         np.testing.assert_array_equal(frame.values[-4:], values[0])
     assert trials.to_pynapple(values[:, :, :1]).columns.tolist() == [0]
 
