@@ -10,7 +10,7 @@ import numpyro
 from jaxtyping import Array, Float
 
 from nlbprob.arguments import checked_keywords, flag
-from nlbprob.blocks import composition
+from nlbprob.blocks import composition, readers
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.calls import spikes
 from nlbprob.blocks.effects import Effect
@@ -139,8 +139,8 @@ class Model(Identified):
         Raises:
             InputError: there would be more latents than neurons.
         """
-        latents = tuple(block.resolve(trials) for block in self.latents)
-        model = dataclasses.replace(self, latents=latents)
+        latents = tuple(readers.resolved(block, trials) for block in self.latents)
+        model = dataclasses.replace(self, latents=latents, readout=readers.restricted(self.readout, latents, trials))
         model.check(trials)
         return model
 

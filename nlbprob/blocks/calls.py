@@ -9,6 +9,7 @@ import numpyro
 import numpyro.primitives
 
 from nlbprob.arguments import checked_keywords
+from nlbprob.blocks import readers
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.observation_base import Observation
 from nlbprob.data.handed import check_trials
@@ -35,6 +36,7 @@ def latents(block: Any, trials: "Trials"):
 def sample_latents(block: Any, trials: "Trials"):
     """What a call of a block samples where no handler stands in for it."""
     check_trials(trials, f"{type(block).__name__}(...)(trials)")
+    readers.refuse(block)
     block = block.resolve(trials)
     block.check(trials)
     return block.trajectories(block.prior(Context.of(trials)), trials)

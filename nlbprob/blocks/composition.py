@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nlbprob.arguments import instance_of, sequence_of
+from nlbprob.blocks import readers
 from nlbprob.blocks.effects import Effect
 from nlbprob.blocks.latent import Latent
 from nlbprob.blocks.observation_base import Observation
@@ -29,6 +30,8 @@ def checked_parts(
             kind = type(block).__name__
             raise InputError(f"Model: latents[{index}] is an effect; give it as effects=[nlb.{kind}(...)].")
     latents = sequence_of(latents, Latent | Templates, "Model", "latents", "", LATENTS)
+    for block in latents:
+        readers.check(block)
     effects = sequence_of(effects, Effect, "Model", "effects", "", EFFECTS)
     instance_of(observation, Observation, "Model", "observation", "", OBSERVATIONS)
     remedy = "nlb.LinearReadout()"

@@ -1,7 +1,8 @@
 """Nonlinear dynamics: a flow that is any smooth function of the state."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -43,6 +44,7 @@ class Flow(Latent):
         priors: in place of the priors of noise [latent, latent] (Q) ~ inverse Wishart with mean 0.05 I; initial_mean
             [latent] ~ N(0, 1); initial_covariance [latent, latent] ~ inverse Wishart with mean I. The priors of f's
             parameters stand in f.
+        neurons: which neurons read it, by columns of `trials.neurons`, such as {"area": "M1"}; None: all.
 
     Raises:
         InputError: f is no function, or its value has not the shape of a state.
@@ -60,6 +62,7 @@ class Flow(Latent):
     dim: int | None = None
     name: str = "flow"
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
+    neurons: Mapping[str, Any] | None = None
 
     closed_form = ("noise", "initial_mean", "initial_covariance")
     own_coordinates = True
@@ -89,7 +92,7 @@ class Flow(Latent):
         return Dynamics(Chain(mean, covariance, jnp.eye(dim), zero, noise), drift=drift)
 
     def warm_start(self) -> LDS:
-        return LDS(self.dim, name=self.name)
+        return LDS(self.dim, name=self.name, neurons=self.neurons)
 
     def start(self, initial: InitialLatents, context: Context):
         """The linear map of the given latents, and the parameters of f, at which f best predicts their next bin."""

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from nlbprob import display
+from nlbprob.blocks import readers
 from nlbprob.blocks.base import Block
 from nlbprob.blocks.shrinkage.shrinkage import Shrinkage
 from nlbprob.display import Html
@@ -59,6 +60,8 @@ def options(block: Any) -> str:
             shown.append(f"{field.name} {value}")
         elif field.name == "priors" and isinstance(value, dict) and value:
             shown.append("own priors of " + ", ".join(value))
+    if of := readers.words(block):
+        shown.append(f"read by neurons of {of}")
     return escape(f" ({', '.join(shown)})" if shown else "")
 
 

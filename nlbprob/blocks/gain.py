@@ -1,7 +1,8 @@
 """Trial gains: latents that are one number for the whole trial."""
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -30,10 +31,12 @@ class Gain(Latent):
     Args:
         dim: number of gains of a trial.
         name: of its site [trial, gain], the only one: its prior has no parameters.
+        neurons: which neurons read it, by columns of `trials.neurons`, such as {"area": "M1"}; None: all.
     """
 
     dim: int | None = 1
     name: str = "gain"
+    neurons: Mapping[str, Any] | None = None
 
     rotatable = True
     has_modes = False

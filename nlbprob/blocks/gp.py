@@ -2,7 +2,8 @@
 
 import dataclasses
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +46,7 @@ class GP(Latent):
         dim: number of latents; None takes the square root of the number of neurons, at most 24.
         name: prefix of its sites.
         priors: other priors of its sites, by name.
+        neurons: which neurons read it, by columns of `trials.neurons`, such as {"area": "M1"}; None: all.
 
     Sites:
         Where the kernel has several of a kind, they are numbered from left to right: lengthscale_ms_1,
@@ -64,6 +66,7 @@ class GP(Latent):
     dim: int | None = None
     name: str = "gp"
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
+    neurons: Mapping[str, Any] | None = None
 
     has_modes = False
 

@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
@@ -63,6 +63,8 @@ class Latent(Block, abc.ABC):
     has_modes = True
     #: Whether its latents are coordinates that its dynamics are written in: then their signs are kept.
     own_coordinates = False
+    #: Which neurons read it, values by columns of `trials.neurons`; None: all.
+    neurons: Mapping[str, Any] | None = None
     #: How many discrete states choose among its dynamics; 0 where it has none.
     n_regimes = 0
 

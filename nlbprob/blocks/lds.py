@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -49,9 +49,9 @@ class LDS(Latent):
 
         name: prefix of its sites.
         inputs: what drives the state, such as Covariate("stimulus") or TrialTime().
-        initial: "shared", or "condition", which adds a deviation of the initial mean for each condition (and reads the
-            trial's condition at prediction too).
+        initial: "shared", or "condition": a mean of each, which reads the trial's condition at prediction too.
         priors: in place of those below, by the name of the site: `LDS(12, priors={"decay_ms": ...})`.
+        neurons: which neurons read it, by columns of `trials.neurons`, such as {"area": "M1"}; None: all.
 
     Raises:
         InputError: an argument is invalid, or a name in `priors` is no site.
@@ -73,6 +73,7 @@ class LDS(Latent):
     inputs: Sequence[Input] = ()
     initial: str = "shared"
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
+    neurons: Mapping[str, Any] | None = None
 
     def __post_init__(self):
         self.set_fields(inputs=checked_inputs(self.inputs, "LDS"))
@@ -206,7 +207,7 @@ class LDS(Latent):
         return {name: jnp.asarray(value, dtype) for name, value in values.items()}, jnp.asarray(basis, dtype)
 
     def warm_start(self):
-        return LDS(self.dim, name=self.name) if self.dynamics == "modal" else None
+        return LDS(self.dim, name=self.name, neurons=self.neurons) if self.dynamics == "modal" else None
 
     @property
     def regresses(self) -> bool:

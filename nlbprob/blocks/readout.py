@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Bool
 
 from nlbprob.arguments import checked_keywords, instance_of, named, one_of, real_number
 from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.shrinkage.ard import ARD
 from nlbprob.blocks.shrinkage.horseshoe import Horseshoe
 from nlbprob.blocks.shrinkage.laplace import Laplace
+from nlbprob.blocks.shrinkage.restricted import ZERO, RestrictedLoadings
 from nlbprob.blocks.shrinkage.ridge import Ridge
 from nlbprob.blocks.shrinkage.shrinkage import Shrinkage
 from nlbprob.errors import InputError
@@ -27,6 +30,8 @@ SHRINKAGE: dict[str, Callable[..., Shrinkage]] = {
 }
 #: The scale of a prior that is given by its name, by default.
 LOADING_SCALE = 0.5
+#: Of each group of latents that some neurons alone read: the first, the end, and the positions of these neurons.
+Reads = tuple[tuple[int, int, tuple[int, ...]], ...]
 
 
 class Readout(Block, abc.ABC):
@@ -95,6 +100,21 @@ class Readout(Block, abc.ABC):
         """
         raise AssertionError(f"{type(self).__name__} has no prior of its own.")
 
+    def restricted(self, reads: Reads) -> "Readout":
+        """The readout in which some latents are read by some neurons alone; () for none.
+
+        Args:
+            reads: (first latent, end, positions of the neurons) of each group of such latents.
+
+        Raises:
+            InputError: this readout cannot.
+        """
+        raise InputError(f"{type(self).__name__}: every neuron reads every block here; leave neurons=... out.")
+
+    def readers(self, latents: slice, neurons: int) -> Bool[np.ndarray, " neuron"]:
+        """Which of so many neurons read these latents of one block."""
+        return np.ones(neurons, bool)
+
     def start(self, dim: int) -> dict[str, Any]:
         """Values of the sites of the prior at which a fit starts.
 
@@ -135,6 +155,7 @@ class LinearReadout(Readout):
         baseline_scale: standard deviation of a baseline; 2 covers 0.1 to 270 Hz at 95%.
         name: prefix of the sites.
         priors: of parameters, in place of the usual ones, by name.
+        reads: which latents are read by some neurons alone; a model sets it from the `neurons` of its blocks.
 
     Raises:
         InputError: there is no such prior, or `loading_scale` is given with a prior object.
@@ -150,6 +171,7 @@ class LinearReadout(Readout):
     baseline_scale: float = 2.0
     name: str = ""
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
+    reads: Reads = ()
 
     def __post_init__(self):
         self.check_shrinkage()
@@ -195,7 +217,9 @@ class LinearReadout(Readout):
         """Sample the loadings and baselines of `context.n_neurons` neurons on `dim` latents."""
         prior_values = self.prior.parameters(self, dim)
         prior = self.prior.distribution((context.n_neurons, dim), prior_values)
-        loadings = self.sample("loadings", prior, ("neuron", "latent"))
+        reads = self.pattern(context.n_neurons, dim)
+        prior = prior if reads is None else RestrictedLoadings(prior, reads)
+        loadings = self.only_read(self.sample("loadings", prior, ("neuron", "latent")))
         level = dist.Normal(baseline_location, self.baseline_scale).expand([context.n_neurons])
         return loadings, self.sample("baseline", level, ("neuron",))
 
@@ -208,14 +232,50 @@ class LinearReadout(Readout):
         neurons, dim = loadings.shape
         location = jnp.zeros(1 + dim, loadings.dtype).at[0].set(baseline_location)
         first = jnp.full((neurons, 1), self.baseline_scale**-2, loadings.dtype)
-        return location, jnp.concatenate([first, self.prior.precision(loadings, self.prior_values(values))], 1)
+        precision, reads = self.prior.precision(loadings, self.prior_values(values)), self.pattern(neurons, dim)
+        precision = precision if reads is None else jnp.where(reads, precision, ZERO**-2)
+        return location, jnp.concatenate([first, precision], 1)
 
     def maximize(self, loadings, curvature, values: dict[str, Any]) -> dict[str, Any]:
         """The sites of the prior that have an update, given the loadings and their precision."""
         if not self.prior.closed_form:
             return {}
         variance = jnp.diagonal(matrices.positive_inverse(curvature), axis1=1, axis2=2)[:, 1:]
+        if (reads := self.pattern(*loadings.shape)) is not None:
+            variance = jnp.where(reads, variance, jnp.inf)  # of a loading that nothing is known of
         return self.to_sites(self.prior.maximize(loadings, variance, self.prior_values(values)))
+
+    def restricted(self, reads: Reads) -> "LinearReadout":
+        if reads and self.prior.closed_form and not isinstance(self.prior, ARD):
+            kind = type(self.prior).__name__
+            raise InputError(
+                f"LinearReadout: {kind} learns one scale of all loadings, which loadings that are zero by neurons=... "
+                'would pull down; take "ridge", "ard" or "laplace".'
+            )
+        if reads and "loadings" in self.priors:
+            raise InputError("LinearReadout(priors={'loadings': ...}): no block may name its neurons beside it.")
+        return dataclasses.replace(self, reads=reads)
+
+    def readers(self, latents: slice, neurons: int) -> Bool[np.ndarray, " neuron"]:
+        pattern = self.pattern(neurons, latents.stop)
+        return np.ones(neurons, bool) if pattern is None else pattern[:, latents.start]
+
+    def pattern(self, neurons: int, dim: int) -> Bool[np.ndarray, "neuron latent"] | None:
+        """Which neuron reads which latent; None: all read all."""
+        if not self.reads:
+            return None
+        pattern = np.ones((neurons, dim), bool)
+        for first, end, readers in self.reads:
+            pattern[:, first:end] = np.isin(np.arange(neurons), readers)[:, None]
+        return pattern
+
+    def only_read(self, loadings) -> Any:
+        """The loadings [neuron, latent], exactly zero where they are not read."""
+        reads = self.pattern(*loadings.shape[-2:])
+        return loadings if reads is None else loadings * reads
+
+    def loadings(self, values: Mapping[str, Any]) -> Any:
+        return self.only_read(super().loadings(values))
 
     def prior_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters of the prior of loadings.

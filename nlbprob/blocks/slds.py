@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -45,6 +46,7 @@ class SwitchingLDS(Latent):
         dwell_ms: prior mean of the time that a regime lasts, in ms.
         name: prefix of its sites.
         priors: in place of those below, by the name of the site.
+        neurons: which neurons read it, by columns of `trials.neurons`, such as {"area": "M1"}; None: all.
 
     Raises:
         InputError: an argument is invalid, or a name in `priors` is no site.
@@ -66,6 +68,7 @@ class SwitchingLDS(Latent):
     dwell_ms: float = 200.0
     name: str = "slds"
     priors: dict[str, dist.Distribution] = dataclasses.field(default_factory=dict)
+    neurons: Mapping[str, Any] | None = None
 
     rotatable = True
 
@@ -106,7 +109,7 @@ class SwitchingLDS(Latent):
             )
 
     def warm_start(self) -> LDS:
-        return LDS(self.dim, name=self.name)
+        return LDS(self.dim, name=self.name, neurons=self.neurons)
 
     def concentration(self, context: Context) -> np.ndarray:
         """The concentration of the Dirichlet prior of each row of the transition: sticky for `dwell_ms`.

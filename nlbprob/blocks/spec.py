@@ -57,6 +57,8 @@ PRIORS: dict[str, type[dist.Distribution]] = {
         *(dist.Uniform, dist.Weibull),
     )
 }
+#: Fields that blocks of earlier versions did not have; theirs are as by default.
+LATER = {"neurons", "reads"}
 #: No block has a size beyond this; a larger number in a file would only exhaust the memory.
 LARGEST_SIZE = 10_000
 
@@ -123,7 +125,7 @@ def from_json(value: Any, classes: Mapping[str, type] = BLOCKS) -> Any:
     if kind is None:
         return fields
     field_names = {field.name for field in dataclasses.fields(kind)}
-    if wrong := sorted(field_names ^ fields.keys()):
+    if wrong := sorted((field_names ^ fields.keys()) - (LATER - fields.keys())):
         raise InputError(f"The saved {kind.__name__} lacks the field {wrong[0]!r}, or should not have it.")
     return kind(**fields)
 

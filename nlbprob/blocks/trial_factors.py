@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -63,6 +64,7 @@ class TrialFactors(LearnedEmission):
         smoothness_ms: lengthscale of mu_j(t), a Matern 5/2 process, in ms.
         highest_hz: highest frequency of the cosines in Hz.
         name: prefix of its sites.
+        neurons: which neurons read it, by columns of `trials.neurons`, such as {"area": "M1"}; None: all.
 
     Raises:
         InputError: an argument is invalid.
@@ -77,6 +79,7 @@ class TrialFactors(LearnedEmission):
     smoothness_ms: float = 120.0
     highest_hz: float = 8.0
     name: str = "factors"
+    neurons: Mapping[str, Any] | None = None
 
     rotatable = True
     has_modes = False

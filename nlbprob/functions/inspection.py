@@ -10,6 +10,7 @@ import numpy as np
 import numpyro.handlers
 from numpyro.distributions import constraints
 
+from nlbprob.blocks import readers
 from nlbprob.blocks.base import Context
 from nlbprob.blocks.calls import HANDLERS
 from nlbprob.blocks.latent import Latent
@@ -64,6 +65,7 @@ def parts(function: Callable, seen: View, trials: "Trials | View") -> Parts:
             raise InputError(
                 f"fit: the function calls two blocks named {block.name!r}; give each its own name, LDS(8, name='slow')."
             )
+        readers.refuse(block)
         unresolved: Any = block
         blocks.append(unresolved.resolve(trials))
         return jnp.zeros((seen.n_trials, seen.n_bins, blocks[-1].n_latents))

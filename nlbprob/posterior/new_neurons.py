@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from nlbprob.arguments import flag, seed_number
+from nlbprob.blocks import readers
 from nlbprob.blocks.readout import LinearReadout
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
@@ -114,6 +115,7 @@ def widened(
         loadings: of the new ones, in the model's own basis.
     """
     model = posterior.model
+    model = dataclasses.replace(model, readout=readers.restricted(model.readout, model.latents, trials))
     context = dataclasses.replace(posterior.context, n_neurons=trials.n_neurons)
     started = started_at(model, trials.select(neurons=np.flatnonzero(new)), loadings)
     values, draws = {}, {}
@@ -128,7 +130,7 @@ def widened(
         values[name], draws[name] = value, drawn
     ids = np.asarray(trials.neurons["id"])
     return dataclasses.replace(
-        posterior, context=context, values=values, draws=draws, neuron_ids=ids, basis=posterior.rotation
+        posterior, model=model, context=context, values=values, draws=draws, neuron_ids=ids, basis=posterior.rotation
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from nlbprob.blocks import readers
 from nlbprob.blocks.flow import Flow
 from nlbprob.blocks.gain import Gain
 from nlbprob.blocks.gp import GP
@@ -92,6 +93,7 @@ def latents_of(block: Any) -> str:
     """The latents of a block in words."""
     known = LATENTS.get(type(block))
     what = known(block) if known else f"of its own kind ({type(block).__name__})"
+    what += f" that neurons of {of} alone read" if (of := readers.words(block)) else ""
     return f"{counted(block.n_latents, 'latent')} {what}" if block.n_latents else f"a course {what}"
 
 

@@ -143,6 +143,7 @@ def site_draws(posterior: Posterior, draws: int, seed: int) -> tuple[list[str], 
         for name, value in sites.items():
             if name.startswith(f"{block.name}.") and name.endswith(("_ms", "_hz")):
                 flat = value.reshape(len(value), -1)
-                labels += [f"{name}[{','.join(map(str, place))}]" for place in np.ndindex(value.shape[1:])]
+                places = np.ndindex(value.shape[1:])
+                labels += [f"{name}[{','.join(map(str, place))}]" if place else name for place in places]
                 columns.append(flat)
     return labels, np.concatenate(columns, 1) if columns else np.zeros((draws, 0))

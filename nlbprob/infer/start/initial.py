@@ -88,22 +88,7 @@ def initial_guess(model: Model, trials: "Trials", seed: int = 0) -> InitialGuess
         loadings[:, place] = directions * scale / weight[:, None]
         trajectories = average @ directions / scale
         weighted = weighted - (trajectories[groups] * scale) @ directions.T
-    leading = [block for block in model.chains if isinstance(block, LearnedEmission)]
-    for block in leading:  # the others start from what these leave
-        place = model.slices[block.name]
-        directions, scale = components(weighted[inside], block.n_latents, random)
-        loadings[:, place] = directions * scale / weight[:, None]
-        latents[:, :, place] = weighted @ directions / scale
-        weighted = weighted - (low_rank(latents[:, :, place], block.n_states) * scale) @ directions.T
-    others = [block for block in model.chains if block not in leading]
-    if others:
-        columns = np.concatenate([np.arange(model.dim)[model.slices[block.name]] for block in others])
-        directions, scale = components(weighted[inside], len(columns), random)
-        if len(others) > 1:  # which block gets which direction is arbitrary: draw it
-            order = random.permutation(len(columns))
-            directions, scale = directions[:, order], scale[order]
-        loadings[:, columns] = directions * scale / weight[:, None]
-        latents[:, :, columns] = weighted @ directions / scale
+    start_chains(model, weighted, weight, inside, random, loadings, latents)
     if model.templates is not None and model.templates.on is not None:
         place = model.template_slice
         trajectories = group_means(latents[:, :, place], inside, groups, model.templates.n_components)
@@ -113,6 +98,49 @@ def initial_guess(model: Model, trials: "Trials", seed: int = 0) -> InitialGuess
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore", category=RuntimeWarning):
         variance = np.nan_to_num(np.nanvar(counts, axis=(0, 1)))
     return InitialGuess(by_block, loadings, trajectories, mean, variance)
+
+
+def start_chains(
+    model: Model,
+    weighted: Float[np.ndarray, "trial time neuron"],
+    weight: Float[np.ndarray, " neuron"],
+    inside: Bool[np.ndarray, "trial time"],
+    random: np.random.Generator,
+    loadings: Float[np.ndarray, "neuron latent"],
+    latents: Float[np.ndarray, "trial time latent"],
+) -> None:
+    """Fill in the latents and loadings of the chains, from what templates leave of the weighted log counts."""
+    readers = {block.name: model.readout.readers(model.slices[block.name], len(weight)) for block in model.chains}
+
+    def principal(block: Latent) -> tuple[Any, Float[np.ndarray, "neuron latent"]]:
+        """Start a block alone from what is left in the neurons that read it: which these are, and their directions."""
+        place, own = model.slices[block.name], readers[block.name]
+        own = slice(None) if own.all() else own
+        rows = weighted[..., own]
+        directions, scale = components(rows[inside], block.n_latents, random)
+        loadings[own, place] = directions * scale / weight[own, None]
+        latents[:, :, place] = rows @ directions / scale
+        return own, directions * scale
+
+    leading = [block for block in model.chains if isinstance(block, LearnedEmission)]
+    for block in leading:  # the others start from what these leave
+        own, directions = principal(block)
+        weighted = weighted.copy()
+        weighted[..., own] -= low_rank(latents[:, :, model.slices[block.name]], block.n_states) @ directions.T
+    others = [block for block in model.chains if block not in leading and readers[block.name].all()]
+    restricted = [block for block in model.chains if block not in leading and block not in others]
+    if others:
+        columns = np.concatenate([np.arange(model.dim)[model.slices[block.name]] for block in others])
+        directions, scale = components(weighted[inside], len(columns), random)
+        if len(others) > 1:  # which block gets which direction is arbitrary: draw it
+            order = random.permutation(len(columns))
+            directions, scale = directions[:, order], scale[order]
+        loadings[:, columns] = directions * scale / weight[:, None]
+        latents[:, :, columns] = weighted @ directions / scale
+        if restricted:  # what some neurons alone read starts from what these leave
+            weighted = weighted - (latents[:, :, columns] * scale) @ directions.T
+    for block in restricted:
+        principal(block)
 
 
 def components(

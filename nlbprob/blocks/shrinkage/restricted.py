@@ -1,0 +1,30 @@
+"""Loadings of which some are zero by the model."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
+
+#: Standard deviation of a loading that stands for zero: a site has every loading, and a normal some width.
+ZERO = 1e-4
+
+
+class RestrictedLoadings(dist.Distribution):
+    """Loadings c[neuron, latent] ~ base where `reads` holds, and N(0, 1e-8), which stands for zero, elsewhere."""
+
+    support = dist.constraints.real  # pyright: ignore[reportAssignmentType]
+    pytree_data_fields = ("base", "reads")
+
+    def __init__(self, base: dist.Distribution, reads: Any):
+        self.base, self.reads = base, jnp.asarray(reads)
+        super().__init__(batch_shape=base.batch_shape)
+
+    def sample(self, key: Any, sample_shape=()):
+        first, second = jax.random.split(key)
+        drawn: Any = self.base.sample(first, sample_shape)
+        return jnp.where(self.reads, drawn, ZERO * jax.random.normal(second, drawn.shape, drawn.dtype))
+
+    def log_prob(self, value):
+        inside = jnp.where(self.reads, value, 0.5)
+        return jnp.where(self.reads, self.base.log_prob(inside), dist.Normal(0.0, ZERO).log_prob(value))
