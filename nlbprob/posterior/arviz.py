@@ -11,6 +11,7 @@ from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
 from nlbprob.infer.parameters.sites import value_sites
 from nlbprob.posterior import joint
+from nlbprob.posterior.axes import told_apart
 from nlbprob.posterior.embed import Embedded, embedded
 from nlbprob.posterior.joint import Contents, Variable
 from nlbprob.posterior.units import numbered, unit_of, with_units
@@ -222,8 +223,7 @@ def parameter_variables(posterior: "Posterior", neurons: np.ndarray, draws: int,
         block, _, last_name = name.rpartition(".")
         dims = DERIVED.get(last_name or name) or (sites[name].dims if name in sites else ())
         axes = value.shape[1:]
-        if len(dims) == len(axes) - 1:  # one for each regime
-            dims = ("regime", *dims)
+        dims = ("regime", *dims) if len(dims) == len(axes) - 1 else dims  # one for each regime
         if len(dims) != len(axes):
             dims = tuple(f"{name}_dim_{axis}" for axis in range(len(axes)))
         full_sizes = {"latent": model.dim, "latent_2": model.dim, "time": posterior.context.n_bins}
@@ -236,7 +236,7 @@ def parameter_variables(posterior: "Posterior", neurons: np.ndarray, draws: int,
         for axis in [1 + axis for axis, dim in enumerate(dims) if dim in ("neuron", "neuron_2")]:
             value = np.take(value, neurons, axis)
         variables[name] = ((*joint.SAMPLE, *dims), value[None])
-    return variables
+    return told_apart(variables)
 
 
 def layout(

@@ -13,7 +13,7 @@ from nlbprob.plot.switching import TRIALS
 from nlbprob.reporting.dynamics import quantity
 from nlbprob.reporting.numbers import Estimate, percent
 from nlbprob.reporting.parts import Cell, Panel, Row, Section, Table
-from nlbprob.reporting.sentences import Regime
+from nlbprob.reporting.sentences import RARE, Regime
 from nlbprob.reporting.view import View
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ def section(view: View) -> Section | None:
     pairs = [two() for _ in view.regimes]
     plot.regimes(view.posterior, view.trials.select(trials=rows), pairs, regimes=view.regimes)
     found = regimes_of(view)
-    panels = [
-        Panel.of(above, f"Probability of each regime, {above.get_title(loc='left')}", seen(regimes))
-        for (above, _), regimes in zip(pairs, found.values(), strict=True)
-    ]
+    panels = []
+    for (above, _), (name, each) in zip(pairs, found.items(), strict=True):
+        label = f"Probability of each regime, {above.get_title(loc='left')}"
+        panels.append(Panel.of(above, label, seen(each, probability(view, name))))
     reading = (
         f"The probability of each regime, given what is seen. Above, a strip is a trial ({min(TRIALS, len(rows))} of "
         f"them), divided among the regimes in each bin; below, the average over {len(rows)} trials. Where the average "
@@ -56,7 +56,7 @@ def table(name: str, regimes: list[Regime], most_ms: float) -> Table:
             f"regime {number}",
             [
                 Cell(f"{100 * regime.fraction.value:.1f}", value=regime.fraction.value),
-                quantity(regime.stay, most_ms) if regime.fraction.value else Cell("–"),
+                quantity(regime.stay, most_ms) if regime.fraction.value >= RARE else Cell("–"),
                 quantity(regime.decay, most_ms),
                 quantity(regime.frequency),
             ],
@@ -66,11 +66,20 @@ def table(name: str, regimes: list[Regime], most_ms: float) -> Table:
     return Table(f"Regimes of {name}", columns, rows)
 
 
-def seen(regimes: list[Regime]) -> str:
-    """The regime that holds most."""
+def seen(regimes: list[Regime], probability: float) -> str:
+    """The regime that holds most, and how well it is known."""
     fractions = [regime.fraction.value for regime in regimes]
     most = int(np.argmax(fractions))
-    return f"Regime {most + 1} holds in {percent(fractions[most])} of the bins."
+    return (
+        f"Regime {most + 1} holds in {percent(fractions[most])} of the bins; the most probable regime of a bin has a "
+        f"probability of {percent(probability)} on average."
+    )
+
+
+def probability(view: View, name: str) -> float:
+    """The probability of the most probable regime of a block in a bin, on average over the bins of the trials shown."""
+    inside = np.arange(view.trials.n_bins) < view.lengths[view.latent_rows, None]
+    return float(view.regimes[name].values.max(-1)[inside].mean())
 
 
 def regimes_of(view: View) -> dict[str, list[Regime]]:

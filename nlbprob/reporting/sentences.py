@@ -16,6 +16,8 @@ FAST_FADE, RHYTHM = 0.25, 1.0
 CERTAIN = 0.95
 #: Bits per spike that are worth a sentence.
 SMALL_COST = 0.0005
+#: A regime in a smaller fraction of the bins hardly ever holds; one that holds is known from this probability on.
+RARE, TOLD_APART = 0.005, 0.75
 #: Modes, blocks, regimes and latents that are described one by one.
 MOST = 3
 
@@ -169,18 +171,33 @@ def areas(block: str, strengths: Mapping[str, float], certainty: float | None) -
     return f"No area is shown to load most ({order[0]} does in {percent(certainty)} of the draws); {numbers}."
 
 
-def regimes(block: str, found: Sequence[Regime], trials: int, most_ms: float) -> str:
-    """How often each regime holds, and for how long at a time; what is above `most_ms` is "over" it."""
+def regimes(block: str, found: Sequence[Regime], trials: int, most_ms: float, probability: float) -> str:
+    """How often each regime holds, and for how long at a time.
+
+    Args:
+        block: its name.
+        found: the regimes.
+        trials: in which they were counted.
+        most_ms: a stay beyond this is not seen to end.
+        probability: of the most probable regime of a bin, on average.
+    """
     order = sorted(range(len(found)), key=lambda regime: -found[regime].fraction.value)
+    held = [regime for regime in order if found[regime].fraction.value >= RARE]
     parts = [
         f"regime {regime + 1}{'' if place else f' of {block}'} holds in {percent(found[regime].fraction.value)} of the "
-        f"bins, for {measured(found[regime].stay, 'ms', most_ms)} at a time"
-        for place, regime in enumerate(order[:MOST])
-        if found[regime].fraction.value > 0
+        f"bins{stay(found[regime].stay, most_ms)}"
+        for place, regime in enumerate(held[:MOST])
     ]
-    never = [f"regime {regime + 1}" for regime in order if found[regime].fraction.value == 0]
-    absent = f" {joined(never).capitalize()} never hold{'s' * (len(never) == 1)}." if never else ""
-    return f"In {counted(trials, 'trial')}, {'; '.join(parts)}.{absent}"
+    never = [f"regime {regime + 1}" for regime in order if regime not in held]
+    absent = f" {joined(never).capitalize()} hardly ever hold{'s' * (len(never) == 1)}." if never else ""
+    sure = f"the most probable one of a bin has a probability of {percent(probability)} on average"
+    known = f"Of the regimes {sure}." if probability >= TOLD_APART else f"Which regime holds is not known: {sure}."
+    return f"In {counted(trials, 'trial')}, {'; '.join(parts)}.{absent} {known}"
+
+
+def stay(length: Estimate, most_ms: float) -> str:
+    """How long a regime holds at a time."""
+    return " and is not seen to end" if length.value > most_ms else f", for {measured(length, 'ms', most_ms)} at a time"
 
 
 def shares(score: float, parts: Mapping[str, Estimate], latents: Mapping[str, Estimate], cost: float) -> str:

@@ -139,7 +139,8 @@ def switching(view: View) -> str:
     """How long each regime holds."""
     count, most_ms = len(view.latent_rows), FOREVER * view.longest_ms
     found = regimes.regimes_of(view)
-    return " ".join(sentences.regimes(name, each, count, most_ms) for name, each in found.items())
+    sure = {name: regimes.probability(view, name) for name in found}
+    return " ".join(sentences.regimes(name, each, count, most_ms, sure[name]) for name, each in found.items())
 
 
 def timescales(view: View) -> str:

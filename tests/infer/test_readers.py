@@ -13,9 +13,18 @@ AREAS = np.repeat(["M1", "PMd"], 12)
 FEW = np.flatnonzero(np.arange(24) % 12 < 10)
 
 
+#: Latents of each area.
+DIMS = {"M1": 2, "PMd": 3}
+
+
 def blocks(**options):
-    """Two latents of each area."""
-    return [nlb.LDS(2, name=area, neurons={"area": area}, **options) for area in ("M1", "PMd")]
+    """Latents of each area."""
+    return [nlb.LDS(dim, name=area, neurons={"area": area}, **options) for area, dim in DIMS.items()]
+
+
+def latents_of(posterior, area):
+    """Where the latents of an area are among all."""
+    return posterior.model.slices[area]
 
 
 def recording(model, seed=1, trials=40):
@@ -52,14 +61,24 @@ def test_no_neuron_of_another_area_reads_a_block(made, fitted):
 
 def test_areas_that_share_nothing_are_fitted_as_each_alone(train, fitted):
     bounds = []
-    for number, area in enumerate(("M1", "PMd")):
+    for area, dim in DIMS.items():
         rows = np.flatnonzero(area == AREAS[FEW])
-        alone = nlb.fit(nlb.Model(latents=[nlb.LDS(2, name=area)]), train.select(neurons=rows), seed=0, progress=False)
+        alone = nlb.Model(latents=[nlb.LDS(dim, name=area)])
+        alone = nlb.fit(alone, train.select(neurons=rows), seed=0, progress=False)
         bounds.append(alone.config["em_elbo"])
-        together = fitted.parameter_mean["loadings"][rows, 2 * number : 2 * number + 2]
+        together = fitted.parameter_mean["loadings"][rows, latents_of(fitted, area)]
         by_itself = alone.parameter_mean["loadings"]
         np.testing.assert_allclose(together @ together.T, by_itself @ by_itself.T, atol=0.05)
     assert fitted.config["em_elbo"] == pytest.approx(sum(bounds), abs=1.0)
+
+
+def test_axes_of_blocks_that_differ_in_size_are_named_after_them(train, fitted):
+    found = fitted.to_arviz(train, draws=3)["posterior"]
+    assert found["M1.rotation_hz"].dims[2:] == ("M1_pair",)
+    assert found["PMd.rotation_hz"].dims[2:] == ("PMd_pair",)
+    assert found["M1.initial_covariance"].dims[2:] == ("M1_direction", "M1_direction_2")
+    assert found["loadings"].dims[2:] == ("neuron", "latent")
+    assert found["latent"].values.tolist() == ["M1 1", "M1 2", "PMd 1", "PMd 2", "PMd 3"]
 
 
 def test_it_is_saved_and_given_more_neurons(made, train, fitted, tmp_path):
@@ -87,11 +106,11 @@ def test_scales_are_learned_from_the_loadings_that_are_read(train):
     readout = nlb.LinearReadout("ard")
     options = {"seed": 0, "progress": False, "posterior": "map"}
     together = nlb.fit(nlb.Model(latents=blocks(dynamics="diagonal"), readout=readout), train, **options)
-    for number, area in enumerate(("M1", "PMd")):
+    for area, dim in DIMS.items():
         own = train.select(neurons=np.flatnonzero(area == AREAS[FEW]))
-        model = nlb.Model(latents=[nlb.LDS(2, dynamics="diagonal", name=area)], readout=readout)
+        model = nlb.Model(latents=[nlb.LDS(dim, dynamics="diagonal", name=area)], readout=readout)
         alone = nlb.fit(model, own, **options).values["latent_scale"]
-        block = slice(2 * number, 2 * number + 2)
+        block = latents_of(together, area)
         np.testing.assert_allclose(np.sort(together.values["latent_scale"][block]), np.sort(alone), rtol=0.1)
 
 

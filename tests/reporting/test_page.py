@@ -316,6 +316,9 @@ def test_regimes_are_shown_where_dynamics_switch(case, monkeypatch):
     assert [label for _, label in section.key] == ["regime 1", "regime 2"]
     (panel,) = section.panels
     assert panel.heading == "regimes of slds"
+    probability = f"{np.maximum(first, 1 - first).mean():.0%} on average."
+    assert panel.seen.startswith("Regime 2 holds in 75% of the bins; the most probable regime of a bin has a probab")
+    assert panel.seen.endswith(probability)
     (table,) = section.tables
     assert [[cell.text for cell in row.cells] for row in table.rows][1] == ["75.0", "240", "200", "2"]
     np.testing.assert_allclose(panel.figure.axes[1].lines[0].get_ydata(), first.mean(0))

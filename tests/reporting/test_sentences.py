@@ -198,10 +198,14 @@ def test_regimes_are_counted_with_their_stays():
         sentences.Regime(Estimate(0.75), Estimate(240.0, (200.0, 280.0)), some, none),
         sentences.Regime(none, Estimate(1e12), some, none),
     ]
-    assert sentences.regimes("slds", found, 12, 1000.0) == (
+    assert sentences.regimes("slds", found, 12, 1000.0, 0.96) == (
         "In 12 trials, regime 2 of slds holds in 75% of the bins, for 240 ms (200 to 280) at a time; regime 1 holds in "
-        "25% of the bins, for 80 ms at a time. Regime 3 never holds."
+        "25% of the bins, for 80 ms at a time. Regime 3 hardly ever holds. Of the regimes the most probable one of a "
+        "bin has a probability of 96% on average."
     )
+    forever = sentences.regimes("slds", [sentences.Regime(Estimate(1.0), Estimate(1e12), some, none)], 1, 1000.0, 0.5)
+    assert forever.startswith("In 1 trial, regime 1 of slds holds in 100% of the bins and is not seen to end. Which ")
+    assert forever.endswith("not known: the most probable one of a bin has a probability of 50% on average.")
 
 
 def test_few_timescales_are_listed_and_many_spanned():
