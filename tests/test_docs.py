@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import json
 import os
 import pathlib
 import re
@@ -172,3 +173,25 @@ def test_site_builds_without_warnings_and_loads_nothing_from_elsewhere(tmp_path,
         assert any(f'id="{module}.{name}"' in text for text in pages.values()), name
     loads = r'<(?:script|img|iframe|link)\b[^>]*?(?:src|href)="(?:https?:)?//[^"]*"[^>]*>'
     assert [tag for text in pages.values() for tag in re.findall(loads, text)] == []
+
+
+def test_the_table_of_accuracy_beside_black_boxes_is_what_was_measured():
+    measured = json.loads((DOCS.parent / "experiments" / "front" / "front.json").read_text(encoding="utf-8"))
+    names = {"macaque, reaches": "maze_large_subset", "macaque, mazes": "mc_maze_segments"}
+    rows = re.findall(
+        r"^\| (macaque, \w+) \| `(\w+)` \| (.*) \|$", (DOCS / "front.md").read_text(encoding="utf-8"), re.M
+    )
+    assert len(rows) == 3
+    for recording, model, cells in rows:
+        fits = [cell for name, cell in measured[names[recording]].items() if name.startswith(f"{model}, ")]
+        first, bits = fits[0], [fit["scores"]["co-bps"][0] for fit in fits]
+        value, low, high = first["scores"]["co-bps"]
+        difference = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*first["less black boxes"])
+        decoded = first["scores"]["vel R2"][0]
+        assert cells.split(" | ") == [
+            str(first["latents"]),
+            f"{value:.3f} [{low:.3f}, {high:.3f}]",
+            f"{min(bits):.3f} to {max(bits):.3f}" if len(fits) == 5 else "-",
+            difference,
+            "-" if decoded is None else f"{decoded:.3f}",
+        ]
