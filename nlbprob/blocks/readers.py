@@ -70,7 +70,7 @@ def of_block(block: Any, trials: "Trials") -> Bool[np.ndarray, " neuron"] | None
                 )
         found &= np.isin(known, listed(values))
     if not found.any():
-        raise InputError(f"{where}: no neuron has all of {dict(block.neurons)}; lower what is asked.")
+        raise InputError(f"{where}: no neuron has all of {dict(block.neurons)}; name fewer columns.")
     return found
 
 

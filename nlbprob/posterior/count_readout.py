@@ -91,7 +91,8 @@ def regression(
         mean: of the counts, spikes/bin.
     """
     observation: Any = model.observation.count_observation
-    regressed = dataclasses.replace(model, observation=observation, readout=LinearReadout())
+    readout = LinearReadout(reads=getattr(model.readout, "reads", ()))
+    regressed = dataclasses.replace(model, observation=observation, readout=readout)
     baseline = observation.predictor_of_mean(mean).astype(theta.baseline.dtype)
     start = theta._replace(
         loadings=jnp.zeros_like(theta.loadings), baseline=baseline, observation={}, uncertainty=None, count_readout=None
@@ -100,4 +101,4 @@ def regression(
     marginals = (latents.mean, latents.covariance), responsibility
     penalty = regressed.penalty(context, start, {})
     found, _ = updates.readout(regressed, start, data, marginals, penalty, NEWTON_STEPS, of_latents=True)
-    return CountReadout(found.baseline, found.loadings)
+    return CountReadout(found.baseline, readout.only_read(found.loadings))

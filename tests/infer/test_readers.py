@@ -92,6 +92,14 @@ def test_it_is_saved_and_given_more_neurons(made, train, fitted, tmp_path):
     assert np.abs(wide.parameter_mean["loadings"][[10, 11], :2]).max() > 0.05
 
 
+def test_rates_from_roots_of_counts_read_the_same_blocks(train):
+    model = nlb.Model(latents=blocks(), observation=nlb.SqrtGaussian())
+    posterior = nlb.fit(model, train, em_iterations=1, svi_steps=0, posterior="map", progress=False)
+    loadings = posterior.centre.count_readout.loadings
+    assert not np.asarray(loadings[10:, :2]).any()
+    assert np.abs(loadings[:10, :2]).max() > 0.05
+
+
 def test_a_model_that_was_saved_before_blocks_had_neurons_is_read():
     text = spec.to_json(nlb.Model(latents=[nlb.LDS(2)]))
     del text["latents"][0]["neurons"], text["readout"]["reads"]
