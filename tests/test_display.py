@@ -112,7 +112,7 @@ def test_a_model_is_its_blocks_with_their_formulas():
         ["observation", "Poisson (link softplus)"],
         ["readout", "LinearReadout"],
     ]
-    assert "xt = A xt−1 + B ut + N(0, Q)" in tables.rows[1][2]
+    assert "xt = A xt−1 + N(0, Q)" in tables.rows[1][2]
 
 
 def test_a_function_is_its_docstring_as_text():

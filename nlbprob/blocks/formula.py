@@ -40,7 +40,7 @@ def blocks(model: Any) -> Iterator[tuple[str, Block]]:
 
 def model_table(model: Any) -> str:
     """A model's blocks, each with its options and its formula, as an HTML table below the formula of the whole."""
-    rows = [(role, Html(described(block)), Html(formula(first_paragraph(block)))) for role, block in blocks(model)]
+    rows = [(role, Html(described(block)), Html(formula(said(block)))) for role, block in blocks(model)]
     whole = Html(formula(first_paragraph(getattr(model, "function", model))))
     return display.table(whole, rows, ("part", "block", "formula"))
 

@@ -139,7 +139,8 @@ def again(sources: Sequence[Source]) -> Iterator[Item]:
     )
     yield Text(
         f"Fit everything again, in an environment of its own with the exact versions of {REQUIREMENTS}, and compare "
-        "the scores (the recording is not in this folder; its SHA-256 is above):"
+        "the scores, which are alike where they differ by no more than a tenth of the width of an interval (the "
+        "recording is not in this folder; its SHA-256 is above):"
     )
     yield Code(f"sh {SCRIPT} ../repeated {data}")
     yield Text("What the runs were begun with:")

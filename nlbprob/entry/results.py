@@ -58,10 +58,11 @@ def fitting(source: Source) -> Iterator[Item]:
         drawn = words.drawn(source.view.trials.source)
         yield Points([f"{spent}; {seeds}{drawn}.", f"Verdict of the fit: {posterior.verdict}"])
     yield Text(
-        "Variational inference: the posterior of each trial's trajectory is Gaussian and keeps the structure of the "
-        "dynamics. EM finds the parameters that have the highest evidence lower bound; the distribution that is named "
-        f"above stands for their posterior about these. Settings are in runs/{source.name}/config.json, null where "
-        f"they were left to nlbprob; what it then chose is in runs/{source.name}/posterior."
+        "Variational inference: the posterior of each trial's trajectory is Gaussian, given its template or regimes "
+        "where there are some, and keeps the structure of the dynamics. EM finds the parameters that have the highest "
+        "evidence lower bound; the distribution that is named above stands for their posterior about these. Settings "
+        f"are in runs/{source.name}/config.json, null where they were left to nlbprob; what it then chose is in "
+        f"runs/{source.name}/posterior."
     )
 
 
@@ -86,9 +87,19 @@ def scores(source: Source) -> Iterator[Item]:
     ]
     if CONDITION_PSTH in metrics["baselines"]:
         lines.append(
-            f"The {CONDITION_PSTH} is told the condition of each scored trial; neither this entry nor the others are."
+            f"The {CONDITION_PSTH} is told the condition of each scored trial; neither this entry nor the others are"
+            f"{told_in_fit(source)}."
         )
     yield Points([*lines, *of_baselines(metrics), *tested(source)])
+
+
+def told_in_fit(source: Source) -> str:
+    """What is said where the fit knew the conditions of its trials."""
+    model = None if source.is_committee else source.view.posterior.model
+    templates = None if model is None else model.templates
+    if templates is None or templates.n_components != len(source.view.posterior.context.conditions):
+        return ""
+    return ", though the fit began with templates that are averages over the conditions of the training trials"
 
 
 def findings(source: Source) -> Iterator[Item]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Most rows of the image, and most areas named.
 ROWS, AREAS = 150, 24
+#: Width of a letter below the axis, in points.
+LETTER = 5.0
 
 
 @style.drawing
@@ -150,7 +152,10 @@ def areas_of(posterior: "Posterior", trials: Trials | None) -> np.ndarray | None
 
 
 def name_latents(axes: Axes, posterior: "Posterior") -> None:
-    """Numbers of the latents where one block has them all; else the blocks' names, with lines between these."""
+    """Numbers of the latents where one block has them all; else the blocks' names, with lines between these.
+
+    Names that are wider than their blocks stand in two rows.
+    """
     blocks = [block for block in posterior.model.latents if block.n_latents]
     if len(blocks) == 1:
         axes.set_xlabel(f"latent of {blocks[0].name}")
@@ -160,10 +165,13 @@ def name_latents(axes: Axes, posterior: "Posterior") -> None:
     ends = np.cumsum(counts) + 0.5
     for end in ends[:-1]:
         axes.axvline(end, color=style.LINE, linewidth=0.6)
-    names = [block.name if block.n_latents == 1 else f"{block.name} 1–{block.n_latents}" for block in blocks]
-    axes.set_xticks(ends - counts / 2, names)
+    room = axes.get_position().width * style.figure_of(axes).get_figwidth() * 72 / counts.sum()
+    names = [block.name for block in blocks]
+    wide = any(LETTER * len(name) > room * count for name, count in zip(names, counts, strict=True))
+    rows = [place % 2 * wide for place in range(len(names))]
+    axes.set_xticks(ends - counts / 2, ["\n" * row + name for row, name in zip(rows, names, strict=True)])
     axes.tick_params(axis="x", length=0)
-    axes.set_xlabel("latents of each block")
+    axes.set_xlabel("" if wide else "latents of each block, from 1")
 
 
 def order(mean: Float[np.ndarray, "neuron latent"], areas: np.ndarray | None) -> Int[np.ndarray, " row"]:

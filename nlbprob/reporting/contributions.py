@@ -29,7 +29,8 @@ def section(view: View) -> Section | Absent:
         "How the score of held-out neurons, co-bps, is divided among the blocks of the model, and among its latents. "
         "A share (full dot): all parts fade in together from nothing, and what each adds on the way is summed; shares "
         "sum to the score. Lost (hollow dot): how much lower the score is without the part; what parts predict alike "
-        "is lost with none of them, so that losses do not sum. Bars and brackets are 90% intervals over trials."
+        "is lost with none of them, so that losses do not sum. Variance is that of the predictions, in the "
+        "scored bins of held-out neurons. Bars and brackets are 90% intervals over trials."
     )
     counts = found.sizes["part"], min(found.sizes["latent"], LATENTS)
     drawn = [style.single(FRAME + ROW * count, 62)[1] for count in counts]

@@ -28,7 +28,8 @@ def section(view: View) -> Section | Absent:
         "The eigenvalues of the transition matrix: undisturbed, the latent state is a sum of these modes, each of "
         "which turns at its frequency and fades to 37% in its decay time; at 0 Hz it fades without turning."
         f"{intervals} Above the dashed line it outlasts the longest trial ({longest:g} ms): trials show only that it "
-        "fades slowly. Modes share directions, so that their parts of the variance need not sum to 100%."
+        "fades slowly. Modes have a part of all squared loadings, those in the directions that they move; they share "
+        "directions, so that these parts need not sum to 100%."
     )
     fits = modes.attrs["fits"]
     reading += (
@@ -37,7 +38,7 @@ def section(view: View) -> Section | Absent:
         if "recurs_in" in modes
         else " Whether other fits find the same modes was not tested; nlbprob replicate tests it."
     )
-    columns = ["mode", "frequency (Hz)", "decay time (ms)", "variance (%)"]
+    columns = ["mode", "frequency (Hz)", "decay time (ms)", "squared loadings (%)"]
     rows = [
         Row(
             f"mode {one.number}",

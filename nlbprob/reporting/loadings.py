@@ -38,7 +38,8 @@ def section(view: View) -> Section:
         label = f"Sorted loadings on {names[latent]} with intervals"
         panels.append(Panel.of(axes, label, seen_on(view, latent)))
     heldout = view.trials.heldout.any()
-    key = [(style.HELDOUT, "held-out neurons"), (style.HELDIN, "held-in neurons")] if heldout else []
+    of_dots = [(style.HELDOUT, "held-out neurons, as dots"), (style.HELDIN, "held-in neurons, as dots")]
+    key = of_dots if heldout else []
     return Section("Loadings", reading + ".", panels, key)
 
 

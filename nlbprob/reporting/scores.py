@@ -17,6 +17,8 @@ INTERVALS = (
     "rates that know the scored trials, as the benchmark has it, which makes them a little too low; the interval is "
     "corrected for this and the score is not, so that the score may lie near the lower end of its interval or below it."
 )
+#: What its interval leaves out of psth R2.
+OF_AVERAGES = " The recorded averages with which psth R2 compares are taken as they are."
 #: What is chosen for a baseline, in words.
 SETTINGS = {
     "width_ms": "Gaussian of {:g} ms (standard deviation)",
@@ -37,9 +39,8 @@ def section(view: View) -> Section:
     units, meanings = units_of(metrics), meanings_of(metrics)
     meaning = "; ".join(f"{name}: {meanings[name]}" for name in shown if meanings.get(name))
     condition_note = f" The {CONDITION_PSTH} uses the condition of each scored trial; no other row does."
-    reading = f"{where}Higher is better. {meaning}. Brackets and bars are {INTERVALS}" + condition_note * (
-        CONDITION_PSTH in baselines
-    )
+    reading = f"{where}Higher is better. {meaning}. Brackets and bars are {INTERVALS}"
+    reading += OF_AVERAGES * ("psth R2" in shown) + condition_note * (CONDITION_PSTH in baselines)
     rows = [("this model", values, metrics["intervals"])]
     intervals = metrics.get("baseline_intervals", {})
     rows += [(name, others, intervals.get(name, {})) for name, others in baselines.items()]

@@ -74,10 +74,10 @@ def prediction(score: Estimate, heldout: int, heldin: int, trials: int, split: s
         f"{counted(trials, f'{split} trial')} at {scored(score, ' bits per spike')}"
     )
     if score.value <= 0:
-        return f"{what}, no better than their mean rates, which are at 0."
+        return f"{what}, no better than their mean rates in these trials, which are at 0."
     if score.low <= 0 or score.interval is None:
-        return f"{what}, not shown to be better than their mean rates, which are at 0."
-    return f"{what}, better than their mean rates, which are at 0."
+        return f"{what}, not shown to be better than their mean rates in these trials, which are at 0."
+    return f"{what}, better than their mean rates in these trials, which are at 0."
 
 
 class Mode(NamedTuple):
@@ -89,7 +89,8 @@ class Mode(NamedTuple):
         frequency: Hz.
         decay: ms, to 37%.
         cycles: turns until then.
-        variance: the fraction of the predictors' variance in the directions that it moves.
+        variance: the fraction of the squared loadings in the directions that it moves: of the predictors' variance,
+            where all latents have their usual size.
     """
 
     number: int
@@ -122,7 +123,7 @@ def mode(one: Mode, longest_ms: float) -> str:
         what = f"{fades} and changes its sign from bin to bin"
     else:
         what = f"{fades} without turning"
-    return f"Mode {one.number} ({percent(one.variance)} of the variance) {what}."
+    return f"Mode {one.number} ({percent(one.variance)} of the squared loadings) {what}."
 
 
 def between(frequency: Estimate) -> str:
@@ -136,7 +137,7 @@ def modes(found: Sequence[Mode], longest_ms: float, link: str) -> str:
     words = [mode(one, longest_ms) for one in leading]
     if len(found) > len(leading):
         names = joined([str(one.number) for one in leading])
-        words.insert(0, f"Of {len(found)} modes, the {link}s vary most in the directions of modes {names}.")
+        words.insert(0, f"Of {len(found)} modes, modes {names} move the {link}s most.")
     return " ".join(words)
 
 
@@ -211,13 +212,15 @@ def shares(score: float, parts: Mapping[str, Estimate], latents: Mapping[str, Es
     """
     order = sorted(latents, key=lambda name: -latents[name].value)
     leading, rest = order[:MOST], order[MOST:]
-    given = [f"{name} gives {scored(one)}" for name, one in parts.items()] if len(parts) > 1 else []
-    given += [f"of the latents {joined([f'{name} gives {scored(latents[name])}' for name in leading])}"] * bool(leading)
+    terms = [f"{name}, {scored(one)}" for name, one in parts.items()]
+    wrong = f", and of {fixed(-cost)} for mean rates that are predicted wrongly" if abs(cost) >= SMALL_COST else ""
+    text = f"The score of {fixed(score)} bits per spike is the sum of the shares of {'; of '.join(terms)}{wrong}."
+    if len(latents) < 2:
+        return text
+    listed = [f"{name}, {scored(latents[name])}" for name in leading]
     if rest:
-        others = f"the other {len(rest)}" if len(rest) > 1 else "the last"
-        given[-1] += f", {others} {fixed(sum(latents[name].value for name in rest))}"
-    lost = f" Mean rates that are predicted wrongly take {fixed(cost)} from it." if cost >= SMALL_COST else ""
-    return f"Of the score of {fixed(score)} bits per spike, {'; '.join(given)}.{lost}"
+        listed.append(f"the other {len(rest)} together, {fixed(sum(latents[name].value for name in rest))}")
+    return f"{text} By latent: {'; '.join(listed)}."
 
 
 def timescales(block: str, quantity: str, unit: str, values: Sequence[Estimate]) -> str:
@@ -239,6 +242,11 @@ def decoding(behavior: str, measure: str, score: Estimate) -> str:
     if score.low <= 0:
         return f"{behavior} is not shown to be decoded from the rates: {measure} is {scored(score)}, which includes 0."
     return f"{behavior} is decoded linearly from the rates, {measure} {scored(score)}."
+
+
+def averages(score: Estimate) -> str:
+    """How well averages by condition are predicted."""
+    return f"Averages by condition of the held-out neurons are predicted at psth R² {scored(score)}."
 
 
 def convergence(stages: Sequence[tuple[bool, str]], doubts: Sequence[str], has_intervals: bool) -> str:

@@ -113,6 +113,10 @@ def scores(view: View) -> list[tuple[str, str]]:
             measure, behavior = name.replace("vel R2", "R²"), view.trials.behavior_name or "The behavior"
             text = sentences.decoding(behavior, measure, one)
             entries.append(("Behavior", " ".join([text, *against_baselines(view, name, one)])))
+    if values.get("psth R2") is not None:
+        one = Estimate.of(values["psth R2"], intervals.get("psth R2"))
+        text = sentences.averages(one)
+        entries.append(("Averages", " ".join([text, *against_baselines(view, "psth R2", one)])))
     return entries
 
 
@@ -163,7 +167,8 @@ def areas(view: View) -> str:
         return ""
     names, slices = np.unique(view.areas), view.posterior.model.slices
     squares, texts = np.asarray(view.parameter_draws["loadings"], float) ** 2, []
-    for block in [one for one in view.posterior.model.latents if one.n_latents][: sentences.MOST]:
+    blocks = [one for one in view.posterior.model.latents if one.n_latents and not readers.words(one)]
+    for block in blocks[: sentences.MOST]:
         of_block = squares[..., slices[block.name]].sum(-1)
         strength = np.sqrt(np.stack([of_block[:, view.areas == name].mean(1) for name in names], 1))
         mean = strength.mean(0)

@@ -24,9 +24,9 @@ def section(view: View) -> Section:
         else "Each color is one trial with its 90% posterior interval, gray the average over trials"
     )
     reading = (
-        f"The latents that the model infers{part}, by their fraction of the {view.predictor}s' variance (the "
-        f"percentage); each has unit size over a trial. {lines}; ± is the median posterior standard deviation of a "
-        "single trial."
+        f"The latents that the model infers{part}, by their fraction of the squared loadings (the percentage). Each "
+        f"has a mean square of 1 over the bins of all trials. {lines}; ± is the median posterior standard deviation of "
+        "a single trial."
     )
     if dim > 1:
         reading += " The last plots draw latents against each other, from the dot to the arrowhead."

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from nlbprob.blocks.formula import blocks, described, first_paragraph, formula
+from nlbprob.blocks.formula import blocks, described, first_paragraph, formula, said
 from nlbprob.infer.vi.families import words_of
 from nlbprob.posterior.posterior import Posterior
 from nlbprob.reporting.view import View
@@ -120,8 +120,7 @@ def model_html(model: Any) -> Markup:
     """The model's blocks, each with its options and its formula."""
     entry = Markup('<li>{}: {}<span class="formula">{}</span></li>')
     lines = [
-        entry.format(role, Markup(described(block)), Markup(formula(first_paragraph(block))))
-        for role, block in blocks(model)
+        entry.format(role, Markup(described(block)), Markup(formula(said(block)))) for role, block in blocks(model)
     ]
     total = Markup(formula(first_paragraph(getattr(model, "function", model))))
     return Markup('<span class="formula">{}</span><ul class="blocks">{}</ul>').format(total, Markup("").join(lines))

@@ -15,6 +15,7 @@ from scipy import stats
 
 import nlbprob as nlb
 from nlbprob import plot
+from nlbprob.plot import style
 from nlbprob.plot.courses import leading
 from nlbprob.plot.readout import name_latents
 
@@ -92,7 +93,10 @@ def test_the_latents_that_carry_most_are_drawn_under_their_names():
     assert [model.latent_names[place] for place in leading(fit, 3)] == ["gp 6", "strong 1", "strong 2"]
     axes = axes_of(1)[0]
     name_latents(axes, fit)
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["weak 1–2", "gp 1–6", "strong 1–2"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["weak", "gp", "strong"]
+    narrow = style.single(200, 200)[1]  # of little room
+    name_latents(narrow, fit)
+    assert [label.get_text() for label in narrow.get_xticklabels()] == ["weak", "\ngp", "strong"]
     np.testing.assert_allclose(axes.get_xticks(), [1.5, 5.5, 9.5])
 
 

@@ -179,7 +179,7 @@ def test_it_says_what_was_fitted_to_what(page):
         "8 train, 4 val trials; 9 neurons, 3 held out; 3 conditions (turn); behavior wheel",
         "20 bins of 20 ms, 0 to 400 ms",
         "latents: LDS (dim 3)",
-        "x t = A x t-1 + B u t + N(0, Q )",
+        "x t = A x t-1 + N(0, Q )",
         "observation: Poisson",
         "6 EM iterations, 12 stochastic steps in 18 s on train",
         "Seed 7",

@@ -127,7 +127,10 @@ def made(number=1, turns=True, hz=(2.0, 1.5, 2.5), ms=(300.0, 250.0, 350.0), var
 @pytest.mark.parametrize(
     ("mode", "words"),
     [
-        (made(), "Mode 1 (50% of the variance) turns at 2 Hz (1.5 to 2.5) and fades to 37% in 300 ms (250 to 350)."),
+        (
+            made(),
+            "Mode 1 (50% of the squared loadings) turns at 2 Hz (1.5 to 2.5) and fades to 37% in 300 ms (250 to 350).",
+        ),
         (made(hz=(2.0, 0.0, 2.5)), "it is not shown to turn: the interval of its frequency, 0 to 2.5 Hz, includes 0."),
         (made(turns=False, hz=(0.0, 0.0, 0.5)), "fades to 37% in 300 ms (250 to 350) without turning."),
         (made(turns=False, hz=(25.0, 25.0, 25.0)), "fades to 37% in 300 ms (250 to 350) and changes its sign"),
@@ -148,7 +151,7 @@ def test_a_mode_turns_only_where_the_interval_of_its_frequency_excludes_zero(mod
 def test_modes_with_the_most_variance_are_described_in_the_order_of_their_numbers():
     found = [made(number, variance=part) for number, part in enumerate((0.1, 0.2, 0.5, 0.3), 1)]
     text = sentences.modes(found, 700.0, "log rate")
-    assert text.startswith("Of 4 modes, the log rates vary most in the directions of modes 2, 3 and 4. Mode 2 ")
+    assert text.startswith("Of 4 modes, modes 2, 3 and 4 move the log rates most. Mode 2 ")
     assert "Mode 1" not in text
     assert sentences.modes(found[:2], 700.0, "log rate").startswith("Mode 1 ")
 
@@ -266,15 +269,21 @@ def test_a_score_is_divided_among_blocks_and_latents():
     latents |= {"b 2": Estimate(-0.001), "b 3": Estimate(0.03)}
     parts = {"a": Estimate(0.02), "b": Estimate(0.129, (0.08, 0.17))}
     assert sentences.shares(0.14, parts, latents, 0.009) == (
-        "Of the score of 0.140 bits per spike, a gives 0.020; b gives 0.129 (0.080 to 0.170); of the latents b 1 gives "
-        "0.100 (0.050 to 0.150), b 3 gives 0.030 and a 1 gives 0.020, the last −0.001. Mean rates that are predicted "
-        "wrongly take 0.009 from it."
+        "The score of 0.140 bits per spike is the sum of the shares of a, 0.020; of b, 0.129 (0.080 to 0.170), and of "
+        "−0.009 for mean rates that are predicted wrongly. By latent: b 1, 0.100 (0.050 to 0.150); b 3, 0.030; a 1, "
+        "0.020; the other 1 together, −0.001."
     )
     assert sentences.shares(0.1, {"a": Estimate(0.1)}, {"a 1": Estimate(0.1)}, 0.0001) == (
-        "Of the score of 0.100 bits per spike, of the latents a 1 gives 0.100."
+        "The score of 0.100 bits per spike is the sum of the shares of a, 0.100."
     )
     many = {f"a {number}": Estimate(0.01) for number in range(5)}
-    assert ", the other 2 0.020." in sentences.shares(0.05, {"a": Estimate(0.05)}, many, 0.0)
+    assert sentences.shares(0.05, {"a": Estimate(0.05)}, many, 0.0).endswith("; the other 2 together, 0.020.")
     assert sentences.shares(0.05, {"x": Estimate(0.04), "y": Estimate(0.01)}, {}, 0.0) == (
-        "Of the score of 0.050 bits per spike, x gives 0.040; y gives 0.010."
+        "The score of 0.050 bits per spike is the sum of the shares of x, 0.040; of y, 0.010."
+    )
+
+
+def test_averages_are_said_with_their_interval():
+    assert sentences.averages(Estimate(0.7, (0.6, 0.8))) == (
+        "Averages by condition of the held-out neurons are predicted at psth R² 0.700 (0.600 to 0.800)."
     )
