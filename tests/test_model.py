@@ -105,7 +105,7 @@ def test_nuts_and_the_fit_agree_on_latents_and_rates(tiny, sampled, structured):
 
 @pytest.mark.slow
 def test_nuts_and_the_fit_agree_on_what_is_identified_of_the_parameters(sampled, structured):
-    fitted = structured.parameters(400)
+    fitted = structured.parameter_draws(400)
     decay = np.log(sampled["lds.decay_ms"][:, 0])
     modulus = np.asarray(structured.dynamics()["modulus"])[:, 0]
     exact = np.exp(-20.0 / np.exp(decay))

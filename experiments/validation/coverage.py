@@ -41,7 +41,7 @@ def coverage(seed: int, family: str = "neuron") -> Measured:
     trials = truth.trials
     starts = list(range(STARTS * seed, STARTS * (seed + 1)))
     posterior = nlb.fit(model, trials, seed=starts, posterior=family, em_iterations=ITERATIONS, progress=False)
-    drawn = posterior.parameters(DRAWS, seed)
+    drawn = posterior.parameter_draws(DRAWS, seed)
     latents = posterior.sample_latents(trials, DRAWS, seed).values
     loadings, baseline = drawn["loadings"], drawn["baseline"]
     rates = np.exp(np.einsum("stki,sni->stkn", latents, loadings) + baseline[:, None, None])

@@ -50,7 +50,7 @@ def dense(seed: int, kind: str = "plain", trials: int = TRIALS) -> Measured:
     posterior = nlb.fit(nlb.Model(latents=[nlb.LDS(LATENTS)]), truth.trials, seed=seed, progress=False)
     measured = modes(posterior, values["planes.frequency_hz"], values["planes.decay_ms"])
     latents = posterior.sample_latents(truth.trials, DRAWS, seed).values
-    drawn = posterior.parameters(DRAWS, seed)
+    drawn = posterior.parameter_draws(DRAWS, seed)
     rates = np.exp(latents[:, ::6] @ drawn["loadings"].mT[:, None] + drawn["baseline"][:, None, None])
     measured["rates"] = [float(np.mean(inside(rates, truth.rates[::6])))]
     measured["latents"] = [float(np.mean(inside(mapped(latents, truth.latents), truth.latents)))]

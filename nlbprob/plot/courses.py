@@ -184,7 +184,7 @@ def courses(
 
 def variance_fractions(posterior: "Posterior") -> Float[np.ndarray, " latent"]:
     """Fraction of the predictors' variance in each latent: squared loadings, as latents have unit variance."""
-    squares = (np.asarray(posterior.parameters()["loadings"], float).mean(0) ** 2).sum(0)
+    squares = (np.asarray(posterior.parameter_draws()["loadings"], float).mean(0) ** 2).sum(0)
     return squares / max(squares.sum(), 1e-30)
 
 

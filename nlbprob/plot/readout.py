@@ -137,7 +137,7 @@ def loadings_of_latent(posterior: "Posterior", trials: Trials | None = None, lat
 
 def drawn(posterior: "Posterior") -> Float[np.ndarray, "sample neuron latent"]:
     """Draws of the loadings."""
-    return np.asarray(posterior.parameters()["loadings"], float)
+    return np.asarray(posterior.parameter_draws()["loadings"], float)
 
 
 def areas_of(posterior: "Posterior", trials: Trials | None) -> np.ndarray | None:

@@ -66,8 +66,9 @@ def subspace_angles(
             "subspace_angles: the fits are of different neurons, or of another order of them; fit the same."
         )
     size = checked_dim(dim, min((each.model.dim for each in fits), default=0), len(fits[0].neuron_ids) if fits else 0)
+    drawn = {name: each.parameter_draws(draws, seed)["loadings"] for name, each in posteriors.items()}
     spaces = {
-        str(name): spanned(np.asarray(each.parameter_mean["loadings"]), each.parameters(draws, seed)["loadings"], size)
+        str(name): spanned(np.asarray(each.parameter_mean["loadings"]), drawn[name], size)
         for name, each in posteriors.items()
     }
     return dataset(spaces, seed)
@@ -96,7 +97,7 @@ def of_posterior(
     groups = {name: np.flatnonzero(column == name) for name in dict.fromkeys(column.tolist()) if name}
     fewest = min(map(len, groups.values()), default=0)
     size = checked_dim(dim, min(DIM, latents), min(latents, fewest))
-    mean, drawn = np.asarray(posterior.parameter_mean["loadings"]), posterior.parameters(draws, seed)["loadings"]
+    mean, drawn = np.asarray(posterior.parameter_mean["loadings"]), posterior.parameter_draws(draws, seed)["loadings"]
     spaces = {name: spanned(mean[rows].T, np.swapaxes(drawn[:, rows], 1, 2), size) for name, rows in groups.items()}
     return dataset(spaces, seed)
 
@@ -108,7 +109,7 @@ def checked_dim(dim: Any, default: int, most: int) -> int:
 
 def of_blocks(posterior: "Posterior", dim: int | None, draws: int, seed: int) -> dict[str, Subspace]:
     """The span of the loadings of each block in the space of neurons."""
-    mean, drawn = np.asarray(posterior.parameter_mean["loadings"]), posterior.parameters(draws, seed)["loadings"]
+    mean, drawn = np.asarray(posterior.parameter_mean["loadings"]), posterior.parameter_draws(draws, seed)["loadings"]
     slices = {name: place for name, place in posterior.model.slices.items() if place.stop > place.start}
     sizes = {
         name: checked_dim(dim, place.stop - place.start, place.stop - place.start) for name, place in slices.items()

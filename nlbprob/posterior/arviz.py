@@ -9,12 +9,11 @@ import numpy as np
 from nlbprob import files
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
-from nlbprob.infer.parameters.sites import value_sites
 from nlbprob.posterior import joint
-from nlbprob.posterior.axes import told_apart
 from nlbprob.posterior.embed import Embedded, embedded
 from nlbprob.posterior.joint import Contents, Variable
-from nlbprob.posterior.units import numbered, unit_of, with_units
+from nlbprob.posterior.labelled import choices, parameter_variables
+from nlbprob.posterior.units import unit_of, with_units
 
 if TYPE_CHECKING:
     import h5netcdf
@@ -36,16 +35,6 @@ GROUPS = (
     *("posterior", "posterior_predictive", "log_likelihood", "sample_stats", "observed_data", "constant_data"),
     *("predictions", "latents"),
 )
-#: Dimensions of what is derived of parameters, by the last part of its name.
-DERIVED = {
-    "loadings": ("neuron", "latent"),
-    "baseline": ("neuron",),
-    "transition_matrix": ("latent", "latent_2"),
-    "noise_covariance": ("latent", "latent_2"),
-    "initial_mean": ("latent",),
-    "initial_covariance": ("latent", "latent_2"),
-    "templates": ("component", "time", "latent"),
-}
 
 
 def to_arviz(posterior: "Posterior", trials: "Trials", contents: Contents, seed: int = 0) -> "xarray.DataTree":
@@ -209,36 +198,6 @@ def few_rates(trials: "Trials") -> int:
     return max(1, min(FEW_DRAWS, RATES_BYTES // max(1, 4 * trials.counts.size)))
 
 
-def parameter_variables(posterior: "Posterior", neurons: np.ndarray, draws: int, seed: int) -> dict[str, tuple]:
-    """Draws of all parameters with their dimensions: those that the model's sites name; of these of its neurons.
-
-    An axis over the latents (or the regimes) of one block among several is named after the block. A site of a block
-    whose latents can be turned lies in the model's own basis: its axis "lds_direction" has nothing to do with "latent",
-    which is that of the canonical latents.
-    """
-    model, variables = posterior.model, {}
-    sites = value_sites(model, posterior.context)
-    turned = {latent.name for latent in model.latents if latent.rotatable}
-    for name, value in posterior.parameters(draws, seed).items():
-        block, _, last_name = name.rpartition(".")
-        dims = DERIVED.get(last_name or name) or (sites[name].dims if name in sites else ())
-        axes = value.shape[1:]
-        dims = ("regime", *dims) if len(dims) == len(axes) - 1 else dims  # one for each regime
-        if len(dims) != len(axes):
-            dims = tuple(f"{name}_dim_{axis}" for axis in range(len(axes)))
-        full_sizes = {"latent": model.dim, "latent_2": model.dim, "time": posterior.context.n_bins}
-        full_sizes |= dict.fromkeys(("neuron", "neuron_2"), posterior.context.n_neurons)
-        if name in sites and block in turned:
-            dims = tuple(d.replace("latent", f"{block}_direction") for d in dims)
-        dims = tuple(
-            f"{block or 'own'}_{d}" if full_sizes.get(d, n) != n else d for d, n in zip(dims, axes, strict=True)
-        )
-        for axis in [1 + axis for axis, dim in enumerate(dims) if dim in ("neuron", "neuron_2")]:
-            value = np.take(value, neurons, axis)
-        variables[name] = ((*joint.SAMPLE, *dims), value[None])
-    return told_apart(variables)
-
-
 def layout(
     posterior: "Posterior",
     trials: "Trials",
@@ -249,7 +208,8 @@ def layout(
 ) -> dict[str, tuple[dict[str, tuple], dict[str, Any]]]:
     """Of each group what does not grow with trials times neurons, and the coordinates of all its dimensions."""
     groups: dict[str, dict[str, tuple]] = {group: {} for group in GROUPS if group in {at for at, _ in tree_variables}}
-    groups["posterior"] = parameter_variables(posterior, all_neurons.neurons, contents.draws, seed)
+    drawn = parameter_variables(posterior, all_neurons.neurons, contents.draws, seed)
+    groups["posterior"] = {name: ((*joint.SAMPLE, *dims), value[None]) for name, (dims, value) in drawn.items()}
     groups["sample_stats"]["elbo"] = (("iteration",), posterior.elbo)
     constant = groups["constant_data"]
     constant["heldout"] = (("neuron",), trials.heldout)
@@ -289,8 +249,7 @@ def coordinates(posterior: "Posterior", trials: "Trials", sizes: dict[str, int])
         "latent_2": ("latent_2", latent),
         "channel": ("channel", np.asarray(trials.behavior_channels)),
     }
-    choices = [dim for dim in sizes if dim.removesuffix("_2").endswith(("regime", "component"))]
-    labels |= {dim: (dim, numbered(sizes[dim])) for dim in choices}
+    labels |= choices(sizes)
     return {name: label for name, label in labels.items() if name in sizes}
 
 

@@ -117,6 +117,21 @@ class FittedModel:
             k: v[0] for k, v in canonical_values.items()
         }
 
+    def parameter_draws(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
+        """What `Posterior.parameters` gives, as arrays of NumPy.
+
+        Args:
+            draws: number of draws; with replacement where it exceeds those that are kept.
+            seed: of the choice.
+
+        Returns:
+            Arrays [sample, ...] by name: "loadings" [neuron, latent], "baseline" [neuron], "transition_matrix" and
+            "noise_covariance" [latent, latent_2] (per bin), "initial_mean", "initial_covariance", those of the
+            observation, and the sites of the blocks, such as "lds.decay_ms".
+        """
+        rows = self._rows(draws, seed)
+        return {name: value[rows] for name, value in (self.draws | self._canonical_draws).items()}
+
     @functools.cached_property
     def _derived_draws(self) -> Parameters:
         return canonical.derived_draws(self)

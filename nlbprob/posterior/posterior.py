@@ -11,7 +11,7 @@ from nlbprob.arguments import checked_keywords
 from nlbprob.data.handed import check_trials
 from nlbprob.errors import InputError
 from nlbprob.model import Model
-from nlbprob.posterior import embed, predict, sampling
+from nlbprob.posterior import embed, labelled, predict, sampling
 from nlbprob.posterior.adapting import Adapting
 from nlbprob.posterior.readings import Readings
 
@@ -169,20 +169,18 @@ class Posterior(Readings, Adapting):
         """
         return {name: value[self._rows(draws, seed)] for name, value in self.draws.items()}
 
-    def parameters(self, draws: int = 200, seed: int = 0) -> dict[str, np.ndarray]:
-        """Draws of interpretable parameters in the canonical basis.
+    def parameters(self, draws: int = 200, seed: int = 0) -> "xarray.Dataset":
+        """Draws of interpretable parameters in the canonical basis, with labelled axes.
 
         Args:
             draws: number of draws; with replacement where it exceeds those that are kept.
             seed: of the choice.
 
         Returns:
-            Arrays [sample, ...] by name: "loadings" [neuron, latent], "baseline" [neuron], "transition_matrix" and
-            "noise_covariance" [latent, latent_2] (per bin), "initial_mean", "initial_covariance", those of the
-            observation, and the sites of the blocks, such as "lds.decay_ms".
+            By name "loadings" [sample, neuron, latent], "baseline" [sample, neuron], "transition_matrix", ..., those of
+            the observation, and the sites of the blocks, such as "lds.decay_ms". `parameter_draws` gives the arrays.
         """
-        rows = self._rows(draws, seed)
-        return {name: value[rows] for name, value in (self.draws | self._canonical_draws).items()}
+        return labelled.parameters(self, draws, seed)
 
     def dynamics(self, draws: int = 200, seed: int = 0) -> "xarray.Dataset":
         """Modes of the dynamics with uncertainty; see `nlbprob.posterior.mode_draws.modes`.

@@ -139,7 +139,7 @@ class View:
     @cached_property
     def parameter_draws(self) -> dict[str, np.ndarray]:
         """Draws [sample, ...] of the parameters in the canonical basis."""
-        return self.posterior.parameters()
+        return self.posterior.parameter_draws()
 
     @property
     def has_intervals(self) -> bool:

@@ -53,5 +53,5 @@ def test_it_is_fitted_scored_saved_loaded_and_reported(recording, tmp_path):
     check_needs_its_class(tmp_path, "Decaying")
     assert again.model.latents == (Decaying(2),)
     assert "<b>Decaying</b>" in page
-    keep = posterior.parameters()["decaying.keep"]
+    keep = posterior.parameter_draws()["decaying.keep"]
     assert np.all((keep > 0) & (keep < 1))

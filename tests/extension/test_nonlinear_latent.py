@@ -49,7 +49,7 @@ def test_it_is_fitted_scored_saved_loaded_and_reported(recording, tmp_path):
     check_needs_its_class(tmp_path, "Oscillator")
     assert again.model.latents == (Oscillator(),)
     assert "<b>Oscillator</b>" in page
-    turn = posterior.parameters()["oscillator.turn"]
+    turn = posterior.parameter_draws()["oscillator.turn"]
     assert np.isfinite(turn).all()
     # The recording turns by 0.19 a bin, either way round.
     assert abs(abs(turn.mean()) - 2 * np.pi * 1.5 * 0.02) < 0.1

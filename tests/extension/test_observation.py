@@ -39,7 +39,7 @@ def test_it_is_fitted_scored_saved_loaded_and_reported(recording, tmp_path):
     check_needs_its_class(tmp_path, "Background")
     assert again.model.observation == Background(2.0)
     assert "<b>Background</b> (typical_hz 2.0)" in page
-    background = posterior.parameters()["background"]
+    background = posterior.parameter_draws()["background"]
     assert background.shape[1:] == (recording.n_neurons,)
     assert np.all(background > 0)
     other = nlb.Model(latents=[nlb.LDS(2)], observation=Background(3.0))

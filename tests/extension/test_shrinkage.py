@@ -35,7 +35,7 @@ def test_it_is_fitted_scored_saved_loaded_and_reported(recording, tmp_path):
     check_needs_its_class(tmp_path, "StudentT")
     assert again.model.readout.prior == StudentT(0.5, 3.0)
     assert "shrinkage StudentT(scale=0.5, df=3.0)" in page
-    width = posterior.parameters()["out.width"]
+    width = posterior.parameter_draws()["out.width"]
     assert np.all(width > 0)
     assert np.std(width) > 0
     assert 0.3 < np.mean(width) / np.std(posterior.values["out.loadings"]) < 2.0

@@ -134,11 +134,11 @@ def test_seeds_are_summarized_together_as_chains(seeds, recording):
     assert tree["sample_stats"]["elbo"].dims == ("chain", "iteration")
     loadings = tree["posterior"]["loadings"]
     for chain, one in enumerate(aligned.posteriors):
-        np.testing.assert_allclose(loadings[chain], one.parameters(40, seed=chain)["loadings"])
+        np.testing.assert_allclose(loadings[chain], one.parameter_draws(40, seed=chain)["loadings"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of ArviZ's own: the chains are short
         table = az.summary(tree, var_names=["loadings", "transition_matrix"], round_to="none")
-        apart = np.stack([one.parameters(40, seed=chain)["loadings"] for chain, one in enumerate(seeds)])
+        apart = np.stack([one.parameter_draws(40, seed=chain)["loadings"] for chain, one in enumerate(seeds)])
         before = az.rhat(apart, chain_axis=0, draw_axis=1)
     assert float(aligned.match["loadings_r2"][1]) > 0.9
     assert np.median(table["r_hat"].astype(float)) < 1.1 < 1.5 < np.median(before)
@@ -156,7 +156,7 @@ def test_aligned_rates_are_those_of_the_fit_and_the_basis_is_kept_on_disk(seeds,
 
 def test_turning_every_draw_would_not_make_summaries_narrower(fitted):
     """Draws are around one mode: a rotation of their own takes nothing from the loadings and adds to the dynamics."""
-    draws, centre = fitted.parameters(400), fitted.parameter_mean["loadings"]
+    draws, centre = fitted.parameter_draws(400), fitted.parameter_mean["loadings"]
     turns = np.stack([nearest_rotation(fitted.model, one, centre) for one in draws["loadings"].astype(float)])
     assert (draws["loadings"] @ turns).std(0).mean() > 0.95 * draws["loadings"].std(0).mean()
     moved = turns.mT @ draws["transition_matrix"] @ turns

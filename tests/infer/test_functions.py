@@ -133,7 +133,7 @@ def test_sites_of_a_written_likelihood_are_fitted(recording):
     posterior = nlb.fit(written_scaled, trials, **EM_ALONE)
     elbo = posterior.elbo[posterior.history["stage"] == "em"]
     assert elbo[-1] > elbo[0]
-    drawn = posterior.parameters()
+    drawn = posterior.parameter_draws()
     assert drawn["spread"].shape[1:] == (trials.n_neurons,)
     for name, median in model.observation.medians.items():
         assert np.abs(np.mean(drawn[name], 0) - median).max() > 1e-3

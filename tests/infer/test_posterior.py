@@ -41,7 +41,7 @@ def test_rates_have_names_and_labels(fitted, recording, visible):
 def test_rates_are_expectations_over_the_posterior(fitted, recording):
     """E[exp(c'x + d)] over draws of parameters and trajectories, at their Monte Carlo error."""
     trials = recording.split("val")
-    parameters = fitted.parameters(400, seed=3)
+    parameters = fitted.parameter_draws(400, seed=3)
     latents = np.asarray(fitted.sample_latents(trials, 400, seed=3))
     predictor = np.einsum("sbtk,snk->sbtn", latents, parameters["loadings"]) + parameters["baseline"][:, None, None]
     drawn = np.exp(predictor)
@@ -130,7 +130,7 @@ def test_draws_of_latents_have_the_posteriors_moments(fitted, recording):
 
 
 def test_parameters_and_modes(fitted):
-    parameters = fitted.parameters(50)
+    parameters = fitted.parameter_draws(50)
     shapes = {name: value.shape for name, value in parameters.items()}
     assert shapes["loadings"] == (50, 10, 2)
     assert shapes["transition_matrix"] == shapes["noise_covariance"] == (50, 2, 2)
@@ -141,7 +141,7 @@ def test_parameters_and_modes(fitted):
     assert float(modes["mean_modulus"][0]) == pytest.approx(modulus[0], rel=1e-6)
     np.testing.assert_allclose(modes["mean_decay_ms"], -20.0 / np.log(modes["mean_modulus"]), rtol=1e-5)
     assert int(modes["multiplicity"].sum()) == 2
-    assert fitted.parameters(1000)["baseline"].shape == (1000, 10)  # more than were kept
+    assert fitted.parameter_draws(1000)["baseline"].shape == (1000, 10)  # more than were kept
 
 
 @pytest.mark.parametrize("change", ["ids", "order", "bins"])
@@ -341,3 +341,16 @@ def test_numpyro_is_whole_where_arviz_was_imported_first():
     code = "import arviz, nlbprob; nlbprob.LDS(2); import numpyro; print(numpyro.distributions.distribution.Unit)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "<class 'numpyro.distributions.distribution.Unit'>", done.stderr
+
+
+def test_parameters_are_labelled_and_have_units(fitted):
+    found, arrays = fitted.parameters(20, seed=1), fitted.parameter_draws(20, seed=1)
+    assert list(found.data_vars) == list(arrays)
+    for name, value in arrays.items():
+        np.testing.assert_array_equal(found[name], value)
+        assert found[name].attrs["units"] == ("ms" if name.endswith("_ms") else "Hz" if name.endswith("_hz") else "1")
+    loadings = found["loadings"]
+    assert loadings.dims == ("sample", "neuron", "latent")
+    np.testing.assert_array_equal(loadings["neuron"], fitted.neuron_ids)
+    assert loadings["latent"].values.tolist() == fitted.model.latent_names
+    assert found["transition_matrix"].dims == ("sample", "latent", "latent_2")

@@ -51,7 +51,7 @@ def fitted(train):
 
 
 def test_no_neuron_of_another_area_reads_a_block(made, fitted):
-    drawn, found = made.parameters["loadings"], fitted.parameters()["loadings"]
+    drawn, found = made.parameters["loadings"], fitted.parameter_draws()["loadings"]
     for loadings, each in ((drawn[None], 12), (fitted.parameter_mean["loadings"][None], 10), (found, 10)):
         assert np.abs(loadings[:, each:, :2]).max() < 10 * ZERO
         assert np.abs(loadings[:, :each, 2:]).max() < 10 * ZERO
@@ -86,7 +86,7 @@ def test_it_is_saved_and_given_more_neurons(made, train, fitted, tmp_path):
     assert loaded.model == fitted.model
     np.testing.assert_array_equal(loaded.rates(train), fitted.rates(train))
     wide = fitted.add_neurons(made.trials.split("train"), progress=False)
-    loadings = wide.parameters()["loadings"]
+    loadings = wide.parameter_draws()["loadings"]
     assert not loadings[:, 12:, :2].any()
     assert not loadings[:, :12, 2:].any()
     assert np.abs(wide.parameter_mean["loadings"][[10, 11], :2]).max() > 0.05

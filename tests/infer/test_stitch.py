@@ -155,7 +155,7 @@ def test_a_tree_of_one_session_has_its_neurons_alone(stitched):
     neurons = trials.neurons["session"] == "day2"
     ids = trials.neurons["id"][neurons]
     np.testing.assert_array_equal(tree["posterior"]["neuron"], ids)
-    drawn = posterior.parameters(3)
+    drawn = posterior.parameter_draws(3)
     np.testing.assert_array_equal(tree["posterior"]["loadings"][0], drawn["loadings"][:, neurons])
     np.testing.assert_array_equal(tree["predictions"]["rates"]["neuron"], ids)
     np.testing.assert_array_equal(tree["observed_data"]["spikes"], named.counts[named.seen])

@@ -72,7 +72,7 @@ def test_latents_are_averaged_by_condition(case):
     array = plot.latents(case.posterior, case.trials, given, latents=case.latents)
     assert list(array) == given
     mean, turn = case.latents["mean"].values, case.trials.table["turn"]
-    shares = (case.posterior.parameters()["loadings"].mean(0) ** 2).sum(0)
+    shares = (case.posterior.parameter_draws()["loadings"].mean(0) ** 2).sum(0)
     for latent, axes in enumerate(array):
         for condition in range(3):
             drawn = line_of(axes, f"turn {condition}").get_ydata()
@@ -88,7 +88,7 @@ def test_latents_are_averaged_by_condition(case):
 def test_the_latents_that_carry_most_are_drawn_under_their_names():
     model = nlb.Model(latents=[nlb.LDS(2, name="weak"), nlb.GP(nlb.Matern32(), 6), nlb.LDS(2, name="strong")])
     size = np.array([0.1, 0.2, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1])
-    fit = SimpleNamespace(model=model, parameters=lambda: {"loadings": np.ones((3, 12, 1)) * size})
+    fit = SimpleNamespace(model=model, parameter_draws=lambda: {"loadings": np.ones((3, 12, 1)) * size})
     assert leading(fit, 6) == [4, 5, 6, 7, 8, 9]
     assert [model.latent_names[place] for place in leading(fit, 3)] == ["gp 6", "strong 1", "strong 2"]
     axes = axes_of(1)[0]
@@ -210,7 +210,7 @@ def with_areas(case):
 
 def test_loadings_are_colored_by_sign_and_paled_where_uncertain(case):
     axes = plot.loadings(case.posterior, with_areas(case), axes_of(1)[0])
-    draws = case.posterior.parameters()["loadings"]
+    draws = case.posterior.parameter_draws()["loadings"]
     mean, (low, high) = draws.mean(0), np.quantile(draws, [0.05, 0.95], axis=0)
     image = axes.images[0].get_array()
     scale = np.quantile(np.abs(mean), 0.98)
@@ -226,7 +226,7 @@ def test_loadings_are_colored_by_sign_and_paled_where_uncertain(case):
 def test_loadings_by_area_are_dots_of_their_mean_square(case):
     trials = with_areas(case)
     axes = plot.loadings_by_area(case.posterior, trials, axes_of(1)[0])
-    mean = case.posterior.parameters()["loadings"].mean(0)
+    mean = case.posterior.parameter_draws()["loadings"].mean(0)
     square = np.stack([(mean[place::3] ** 2).mean(0) for place in range(3)])
     sizes = axes.collections[0].get_sizes()
     np.testing.assert_allclose(sizes / sizes.max(), square.ravel() / square.max())
@@ -239,7 +239,7 @@ def test_loadings_by_area_are_dots_of_their_mean_square(case):
 
 def test_loadings_of_a_latent_are_sorted_with_their_intervals(case):
     axes = plot.loadings_of_latent(case.posterior, case.trials, 2, axes_of(1)[0])
-    draws = case.posterior.parameters()["loadings"][..., 2]
+    draws = case.posterior.parameter_draws()["loadings"][..., 2]
     for label, among in (("held-in neurons", case.trials.heldin), ("held-out neurons", case.trials.heldout)):
         x, y = line_of(axes, label).get_data()
         np.testing.assert_array_equal(y, draws.mean(0)[among])

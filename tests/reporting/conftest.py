@@ -21,8 +21,8 @@ class Remembered(Posterior):
     """A posterior that compiles what the report asks for once, however many reports are written of it."""
 
     @functools.lru_cache  # noqa: B019 - lives as long as the tests
-    def parameters(self, draws: int = 200, seed: int = 0):
-        return super().parameters(draws, seed)
+    def parameter_draws(self, draws: int = 200, seed: int = 0):
+        return super().parameter_draws(draws, seed)
 
     @functools.lru_cache  # noqa: B019
     def dynamics(self, draws: int = 200, seed: int = 0):

@@ -279,8 +279,8 @@ def test_areas_forward_bins_and_more_conditions_than_colors(case, tmp_path):
 
 
 def test_point_estimates_have_no_intervals(case, tmp_path, monkeypatch):
-    one = {name: value[:1] for name, value in case.posterior.parameters().items()}
-    monkeypatch.setattr(type(case.posterior), "parameters", lambda *_: one)
+    one = {name: value[:1] for name, value in case.posterior.parameter_draws().items()}
+    monkeypatch.setattr(type(case.posterior), "parameter_draws", lambda *_: one)
     page = case.write(tmp_path / "report.html")
     assert "Brackets and crosses" not in page
     assert "Bars in the other plots" not in page
