@@ -16,6 +16,7 @@ from nlbprob.plot.readout import loadings, loadings_by_area, loadings_of_latent
 from nlbprob.plot.spikes import rasters
 from nlbprob.plot.subspaces import subspace_angles
 from nlbprob.plot.switching import regimes, switching
+from nlbprob.plot.timescales import timescales
 
 __all__ = [
     "contributions",
@@ -34,6 +35,7 @@ __all__ = [
     "regimes",
     "subspace_angles",
     "switching",
+    "timescales",
     "trajectories",
     "tuning",
 ]

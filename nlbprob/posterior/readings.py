@@ -11,6 +11,7 @@ from nlbprob.posterior import (
     flow_field,
     orthonormal,
     switching,
+    timescales,
     trial_factors,
     tuning,
 )
@@ -241,6 +242,23 @@ class Readings(FittedModel):
             InputError: the model has no such block, or the trials are not of this recording.
         """
         return trial_factors.factors(self._posterior, trials)
+
+    @checked_keywords
+    def timescales(self, draws: int = 200, seed: int = 0) -> "xarray.Dataset":
+        """Lengthscales and periods of GPs, decay times of latents that only decay: timescales that are no modes.
+
+        Args:
+            draws: number of draws of the parameters.
+            seed: of the choice.
+
+        Returns:
+            "value" [sample, timescale], with the "units" and the "block" of each; a timescale is called by its site
+            and its place there, "gp.lengthscale_ms[0]".
+
+        Raises:
+            InputError: no block has such a timescale.
+        """
+        return timescales.timescales(self._posterior, draws, seed)
 
     @checked_keywords
     def orthonormal_latents(self, trials: "Trials") -> "xarray.Dataset":

@@ -18,11 +18,11 @@ from nlbprob.blocks.templates import Templates
 from nlbprob.blocks.trial_factors import TrialFactors
 from nlbprob.plot.dynamics import FOREVER
 from nlbprob.posterior import diagnostics
+from nlbprob.posterior.timescales import site_draws
 from nlbprob.reporting import contributions, dynamics, regimes, sentences, verdicts, words
 from nlbprob.reporting.numbers import Estimate, counted
 from nlbprob.reporting.view import View
 from nlbprob.scoring.baselines import MEAN_RATE
-from nlbprob.selection.recurrence import site_draws
 
 #: The latents of each kind of block in words.
 LATENTS: dict[type, Callable[[Any], str]] = {

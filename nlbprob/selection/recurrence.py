@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.optimize import linear_sum_assignment
 
-from nlbprob.blocks.latent import Latent
 from nlbprob.posterior.angles import principal_angles
 from nlbprob.posterior.mode_draws import chains_with_modes, mode_planes
 from nlbprob.posterior.posterior import Posterior
+from nlbprob.posterior.timescales import site_draws
 
 if TYPE_CHECKING:
     import xarray
@@ -131,19 +131,3 @@ def timescales(reference: Posterior, others: Mapping[str, Posterior], draws: int
         "recurs": (("fit", "timescale"), recurs),
     }
     return xarray.Dataset(table, {"timescale": labels, "fit": list(others)})
-
-
-def site_draws(posterior: Posterior, draws: int, seed: int) -> tuple[list[str], Float[np.ndarray, "sample timescale"]]:
-    """The sites in ms and Hz of latents that are no modes and are not mixed with others: their names, their draws."""
-    modal, sites = chains_with_modes(posterior), posterior.parameter_sites(draws, seed)
-    labels, columns = [], []
-    for block in posterior.model.latents:
-        if not isinstance(block, Latent) or block.name in modal or block.rotatable or block.n_regimes:
-            continue
-        for name, value in sites.items():
-            if name.startswith(f"{block.name}.") and name.endswith(("_ms", "_hz")):
-                flat = value.reshape(len(value), -1)
-                places = np.ndindex(value.shape[1:])
-                labels += [f"{name}[{','.join(map(str, place))}]" if place else name for place in places]
-                columns.append(flat)
-    return labels, np.concatenate(columns, 1) if columns else np.zeros((draws, 0))

@@ -173,6 +173,15 @@ def test_arviz_gets_labelled_draws(name):
         assert set(np.unique(posterior["component"])) <= set(numbers)
 
 
+def test_timescales_are_those_of_the_gp_and_have_their_units():
+    found = fitted("flow").timescales(7, seed=2)
+    assert found["timescale"].values.tolist() == ["gp.lengthscale_ms[0]"]
+    assert found["units"].values.tolist() == ["ms"]
+    assert found["block"].values.tolist() == ["gp"]
+    drawn = fitted("flow").parameter_draws(7, seed=2)["gp.lengthscale_ms"]
+    np.testing.assert_array_equal(found["value"], drawn)
+
+
 def test_trials_that_lack_a_condition_keep_the_meaning_of_the_others():
     posterior, trials = fitted("dense"), recording()
     later = np.flatnonzero(trials.condition_index == 1)

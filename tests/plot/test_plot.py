@@ -417,7 +417,29 @@ def test_regimes_that_last_lead_and_come_are_drawn(case):
     assert around.get_xlabel() == "time from go (ms)"
 
 
+def scales():
+    """What `timescales` gives for two GPs, made by hand."""
+    draws = np.random.default_rng(0).uniform([300.0, 20.0, 1.0], [400.0, 30.0, 2.0], (50, 3))
+    labels = ["gp.lengthscale_ms[0]", "gp.lengthscale_ms[1]", "own.rate_hz"]
+    coords = {"timescale": labels, "units": ("timescale", ["ms", "ms", "Hz"])}
+    return xarray.Dataset({"value": (("sample", "timescale"), draws)}, coords)
+
+
+def test_timescales_are_drawn_from_the_shortest(case):
+    found = scales()
+    axes = plot.timescales(case.posterior, axes_of(1)[0], timescales=found)
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["gp.lengthscale_ms[1]", "gp.lengthscale_ms[0]"]
+    dots = next(line for line in axes.lines if line.get_marker() == "o")
+    np.testing.assert_allclose(dots.get_xdata(), np.median(found["value"].values[:, [1, 0]], axis=0))
+    assert axes.get_xscale() == "log"
+    with pytest.raises(nlb.InputError, match="no timescale is in ms"):
+        plot.timescales(case.posterior, timescales=found.isel(timescale=[2]))
+    with pytest.raises(nlb.InputError, match="no block has timescales of its own"):
+        plot.timescales(case.posterior)
+
+
 FIGURES = {
+    "timescales": lambda case, **options: plot.timescales(case.posterior, timescales=scales(), **options),
     "switching": lambda case, **options: plot.switching(case.posterior, case.trials, switching=switched(), **options),
     "contributions": lambda case, **options: plot.contributions(
         case.posterior, case.trials, contributions=shares(), **options
