@@ -13,6 +13,7 @@ from nlbprob.plot.pareto import pareto
 from nlbprob.plot.parts import contributions, tuning
 from nlbprob.plot.plates import plates
 from nlbprob.plot.readout import loadings, loadings_by_area, loadings_of_latent
+from nlbprob.plot.shapes import factors, templates
 from nlbprob.plot.spikes import rasters
 from nlbprob.plot.subspaces import subspace_angles
 from nlbprob.plot.switching import regimes, switching
@@ -21,6 +22,7 @@ from nlbprob.plot.timescales import timescales
 __all__ = [
     "contributions",
     "decoded",
+    "factors",
     "flow",
     "latents",
     "learning",
@@ -35,6 +37,7 @@ __all__ = [
     "regimes",
     "subspace_angles",
     "switching",
+    "templates",
     "timescales",
     "trajectories",
     "tuning",

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 import nlbprob.plot.style as style
 from nlbprob.errors import InputError
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     import xarray
 
     from nlbprob.posterior.posterior import Posterior
+
+#: Over a wider range ticks are fewer, since names take half of the width.
+WIDE = 20
 
 
 @style.drawing
@@ -44,5 +48,7 @@ def timescales(posterior: "Posterior", ax: Any = None, *, timescales: "xarray.Da
     axes.set_yticks(place, [str(name) for name in found["timescale"].values[order]])
     axes.set_ylim(len(order) - 0.5, -0.5)
     style.log_axis(axes, "x", np.concatenate([low, high]))
+    if high.max() > WIDE * low.min():
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
     axes.set_xlabel("ms")
     return axes

@@ -16,7 +16,7 @@ from nlbprob.model import Model, Parameters
 from nlbprob.numerics.gaussian import until
 from nlbprob.posterior.embed import embedded
 from nlbprob.posterior.predict import by_chunk, gathered, overall
-from nlbprob.posterior.units import with_units
+from nlbprob.posterior.units import numbered, with_units
 
 if TYPE_CHECKING:
     import xarray
@@ -58,7 +58,7 @@ def factors(posterior: "Posterior", trials: "Trials") -> "xarray.Dataset":
         assert dynamics.emission is not None
         emission = np.asarray(until(jnp.asarray(dynamics.emission), trials.n_bins, axis=0))
         turned = np.einsum("tlj,lm->jtm", emission, posterior.rotation[model.slices[block.name]])
-        coords |= {name: np.arange(block.n_states), f"{name}_2": np.arange(block.n_states)}
+        coords |= dict.fromkeys((name, f"{name}_2"), numbered(block.n_states))
         variables |= {
             block.name: (("trial", name), mean[:, 0, state]),
             f"{block.name}_covariance": (("trial", name, f"{name}_2"), covariance[:, 0, state, state]),

@@ -438,7 +438,64 @@ def test_timescales_are_drawn_from_the_shortest(case):
         plot.timescales(case.posterior)
 
 
+def with_templates(case):
+    """The posterior with four templates on its three latents, made by hand; none differs in the second latent."""
+    time = np.linspace(0, 1, case.trials.n_bins)
+    courses = np.stack([[number * time, 0 * time, -number + time] for number in range(4)]).transpose(0, 2, 1)
+    drawn = courses + 0.1 * np.random.default_rng(0).standard_normal((60, 1, 1, 1))
+
+    class WithTemplates(type(case.posterior)):
+        def parameter_draws(self, draws=200, seed=0):
+            return {"templates": drawn}
+
+    model = nlb.Model(latents=[nlb.LDS(3), nlb.Templates(4, on="lds")])
+    values = case.posterior.values | {"templates.weights": np.array([0.1, 0.2, 0.3, 0.4])}
+    return WithTemplates(**vars_of(case.posterior) | {"model": model, "values": values}), drawn
+
+
+def test_templates_are_drawn_where_they_differ(case):
+    posterior, drawn = with_templates(case)
+    array = plot.templates(posterior, case.trials, axes_of(2))
+    assert [axes.get_title(loc="left") for axes in array] == ["lds 1", "lds 3"]
+    for axes, latent in zip(array, (0, 2), strict=True):
+        for template in range(4):
+            shown = line_of(axes, f"template {template + 1}").get_ydata()
+            np.testing.assert_allclose(shown, np.median(drawn[:, template, :, latent], axis=0))
+    with pytest.raises(nlb.InputError, match="the model has no templates"):
+        plot.templates(case.posterior, case.trials)
+
+
+def weighed(case):
+    """What `factors` gives for three factors, made by hand; the second moves latents most."""
+    random, trials = np.random.default_rng(0), case.trials
+    size = np.array([0.2, 3.0, 1.0])[:, None, None]
+    variables = {
+        "own": (("trial", "own_factor"), random.standard_normal((12, 3))),
+        "own_covariance": (("trial", "own_factor", "own_factor_2"), np.tile(0.04 * np.eye(3), (12, 1, 1))),
+        "own_trajectories": (
+            ("own_factor", "time", "latent"),
+            size * random.standard_normal((3, trials.n_bins, 3)).cumsum(1),
+        ),
+    }
+    return xarray.Dataset(variables, {"trial": trials.table["id"], "time": trials.time_ms})
+
+
+def test_factors_are_dots_and_a_trajectory(case):
+    found = weighed(case)
+    trials, trajectory = plot.factors(case.posterior, case.trials, axes_of(2), factors=found)
+    assert (trials.get_xlabel(), trials.get_ylabel()) == ("own 2", "own 3")
+    dots = [line for line in trials.lines if line.get_marker() == "o"]
+    shown = np.concatenate([np.stack(line.get_data(), 1) for line in dots])
+    expected = found["own"].values[:, [1, 2]]
+    np.testing.assert_allclose(np.sort(shown, 0), np.sort(expected, 0))
+    np.testing.assert_allclose(line_of(trajectory, "lds 2").get_ydata(), found["own_trajectories"].values[1, :, 1])
+    with pytest.raises(nlb.InputError, match="no block of the model is TrialFactors"):
+        plot.factors(case.posterior, case.trials)
+
+
 FIGURES = {
+    "templates": lambda case, **options: plot.templates(with_templates(case)[0], case.trials, **options),
+    "factors": lambda case, **options: plot.factors(case.posterior, case.trials, factors=weighed(case), **options),
     "timescales": lambda case, **options: plot.timescales(case.posterior, timescales=scales(), **options),
     "switching": lambda case, **options: plot.switching(case.posterior, case.trials, switching=switched(), **options),
     "contributions": lambda case, **options: plot.contributions(
@@ -500,7 +557,16 @@ def test_a_figure_of_its_own_is_as_wide_as_a_column_and_its_text_is_legible_and_
     boxes = [text.get_window_extent() for text in texts if text.get_text() in titles]
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
     with_legend = ("latents", "trajectories", "psths", "regimes", "loadings_of_latent")
-    with_legend += ("contributions", "flow", "switching", "subspace_angles", "decoded", "tuning")
+    with_legend += (
+        "templates",
+        "factors",
+        "contributions",
+        "flow",
+        "switching",
+        "subspace_angles",
+        "decoded",
+        "tuning",
+    )
     assert bool(figure.legends) == (name in with_legend)
 
 
