@@ -69,8 +69,9 @@ def run(arguments) -> int:
 def show(found: dict[str, Any]) -> None:
     """Print a table for each score, which runs clearly differ from the first, and tables of latents and evidence."""
     from nlbprob.commands.table import table
-    from nlbprob.reporting.comparison import scored, verdict
+    from nlbprob.reporting.comparison import scored, short_names, shortened, verdict
 
+    found = shortened(found, short_names([row["run"] for row in found["runs"]]))
     rows = found["runs"]
     for name in scored(rows) or ["co-bps"]:
         say(f"\n{name} on {found['split']} ({found['trials']} trials), bins of {found['bin_ms']:g} ms\n")

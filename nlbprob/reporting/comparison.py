@@ -1,5 +1,7 @@
 """The page of a comparison of runs: scores with differences, latents beside each other, evidence of whole trials."""
 
+import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -10,8 +12,28 @@ from nlbprob.reporting.parts import Absent, Cell, Panel, Row, Section, Table
 from nlbprob.reporting.scores import cell, meanings_of, units_of
 
 
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """The shortest ends of paths that tell them apart, by the paths: "lds" of /runs/first/lds."""
+    parts = {name: pathlib.PurePath(name).parts for name in names}
+    for count in range(1, max(map(len, parts.values()), default=0)):
+        ends = {name: "/".join(path[-count:]) for name, path in parts.items()}
+        if len(set(ends.values())) == len(parts):
+            return ends
+    return dict(zip(names, names, strict=True))
+
+
+def shortened(found: Any, names: Mapping[str, str]) -> Any:
+    """The same with other names of runs, wherever they stand."""
+    if isinstance(found, dict):
+        return {shortened(key, names): shortened(value, names) for key, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [shortened(value, names) for value in found]
+    return names.get(found, found) if isinstance(found, str) else found
+
+
 def comparison_page(found: dict[str, Any]) -> str:
     """The whole document; found: what `nlbprob compare --json` prints."""
+    found = shortened(found, short_names([row["run"] for row in found["runs"]]))
     with mpl.rc_context(style.RC):
         parts = [scores_section(found), latents_section(found["latents"]), evidence_section(found.get("evidence"))]
         first, *others = (row["run"] for row in found["runs"])

@@ -8,6 +8,7 @@ import xarray
 
 import nlbprob as nlb
 from nlbprob.cli import main
+from nlbprob.reporting.comparison import short_names, shortened
 from nlbprob.selection.kfold import elpd_of
 from tests.reporting.test_page import Checked
 
@@ -177,3 +178,13 @@ def test_a_page_shows_what_is_printed(make_run, truth, tmp_path, capsys):
     assert "sharp exists and holds no comparison.json" in capsys.readouterr().err
     assert main(["compare", "sharp", "<b>", "--out", "none/such"]) == 2
     assert main(["compare", "sharp", "<b>", "--out", "mine.py"]) == 2
+
+
+def test_runs_are_called_by_the_shortest_ends_that_tell_them_apart():
+    assert short_names(["/all/runs/lds", "/all/runs/gp"]) == {"/all/runs/lds": "lds", "/all/runs/gp": "gp"}
+    alike = ["/all/first/lds", "/all/second/lds"]
+    assert list(short_names(alike).values()) == ["first/lds", "second/lds"]
+    assert short_names(["lds", "runs/lds"]) == {"lds": "lds", "runs/lds": "runs/lds"}
+    assert short_names(["same", "same"]) == {"same": "same"}
+    found = {"runs": [{"run": "/a/b", "value": 1.0}], "reasons": {"/a/b": "/a/b of old"}}
+    assert shortened(found, {"/a/b": "b"}) == {"runs": [{"run": "b", "value": 1.0}], "reasons": {"b": "/a/b of old"}}
