@@ -12,7 +12,7 @@ from nlbprob.plot.flow import flow
 from nlbprob.plot.pareto import pareto
 from nlbprob.plot.parts import contributions, tuning
 from nlbprob.plot.plates import plates
-from nlbprob.plot.readout import loadings, loadings_by_area, loadings_of_latent
+from nlbprob.plot.readout import loadings, loadings_by_area, loadings_of_latent, orthonormal_latents
 from nlbprob.plot.shapes import factors, templates
 from nlbprob.plot.spikes import rasters
 from nlbprob.plot.subspaces import subspace_angles
@@ -30,6 +30,7 @@ __all__ = [
     "loadings_by_area",
     "loadings_of_latent",
     "modes",
+    "orthonormal_latents",
     "pareto",
     "plates",
     "psths",

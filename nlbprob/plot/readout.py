@@ -1,4 +1,4 @@
-"""How neurons read the latents."""
+"""How neurons read the latents, and how many of these they use."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,11 @@ from nlbprob.arguments import whole_number
 from nlbprob.data.handed import check_trials
 from nlbprob.data.trials import Trials
 from nlbprob.errors import InputError
+from nlbprob.plot.given import inferred
 
 if TYPE_CHECKING:
+    import xarray
+
     from nlbprob.posterior.posterior import Posterior
 
 #: Most rows of the image, and most areas named.
@@ -131,6 +134,51 @@ def loadings_of_latent(posterior: "Posterior", trials: Trials | None = None, lat
     axes.set_xlabel("neuron, sorted")
     axes.set_title(f"loadings on {posterior.model.latent_names[latent]}")
     if ax is None and heldout.any():
+        style.add_legend(np.array([axes]))
+    return axes
+
+
+@style.drawing
+def orthonormal_latents(
+    posterior: "Posterior", trials: Trials, ax: Any = None, *, orthonormal_latents: "xarray.Dataset | None" = None
+) -> Axes:
+    """The fraction of variance in each orthonormal direction of the latents, and how many are used.
+
+    Dots are fractions of the predictors' variance by the model, from the largest; circles those over the trials, whose
+    posterior means vary less. A dashed line stands at the number of latents used.
+
+    Args:
+        posterior: of a fit.
+        trials: whose latents are inferred from what is seen of them.
+        ax: Axes to draw in; None makes a figure 3.5 inches wide, with a legend.
+        orthonormal_latents: what `posterior.orthonormal_latents` gives for these, where it is known already.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: the trials are not of this recording.
+    """
+    check_trials(trials, "plot.orthonormal_latents")
+    found = posterior.orthonormal_latents(trials) if orthonormal_latents is None else orthonormal_latents
+    found = inferred(found, ("mean", "variance", "used"), trials, "plot.orthonormal_latents", "orthonormal_latents")
+    axes = style.placed(ax, (1,), "orthonormal_latents", height=2.2)[0]
+    inside = np.arange(trials.n_bins) < trials.lengths[:, None]
+    spread = found["mean"].values[inside].var(0)
+    numbers = found["direction"].values
+    axes.plot(numbers, found["variance"].values, "o", color=style.MODEL, markersize=4, label="by the model")
+    over = spread / max(float(spread.sum()), 1e-30)
+    axes.plot(
+        numbers, over, "o", color=style.HELDOUT, markerfacecolor="none", markersize=4, label="of means over trials"
+    )
+    used = found["used"].item()
+    axes.axvline(used, color=style.MUTED, linewidth=0.8, linestyle="--", zorder=0)
+    axes.set_ylim(0, None)
+    style.whole(axes.xaxis)
+    axes.set_xlabel("orthonormal direction")
+    axes.set_ylabel("fraction of variance")
+    axes.set_title(f"{used:.1f} of {len(numbers)} latents used")
+    if ax is None:
         style.add_legend(np.array([axes]))
     return axes
 

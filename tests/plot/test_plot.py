@@ -493,7 +493,27 @@ def test_factors_are_dots_and_a_trajectory(case):
         plot.factors(case.posterior, case.trials)
 
 
+def turned(case):
+    """What `orthonormal_latents` gives for the case's three latents, made by hand."""
+    mean = case.latents["mean"].values * np.array([3.0, 2.0, 1.0])
+    variables = {"mean": (("trial", "time", "direction"), mean), "variance": ("direction", [0.6, 0.3, 0.1])}
+    variables |= {"used": ((), 2.17)}
+    return xarray.Dataset(variables, {"trial": case.trials.table["id"], "direction": [1, 2, 3]})
+
+
+def test_orthonormal_directions_have_their_variance_and_how_many_are_used(case):
+    found = turned(case)
+    axes = plot.orthonormal_latents(case.posterior, case.trials, axes_of(1)[0], orthonormal_latents=found)
+    np.testing.assert_array_equal(line_of(axes, "by the model").get_ydata(), [0.6, 0.3, 0.1])
+    spread = found["mean"].values.reshape(-1, 3).var(0)
+    np.testing.assert_allclose(line_of(axes, "of means over trials").get_ydata(), spread / spread.sum())
+    assert axes.get_title(loc="left") == "2.2 of 3 latents used"
+
+
 FIGURES = {
+    "orthonormal_latents": lambda case, **options: plot.orthonormal_latents(
+        case.posterior, case.trials, orthonormal_latents=turned(case), **options
+    ),
     "templates": lambda case, **options: plot.templates(with_templates(case)[0], case.trials, **options),
     "factors": lambda case, **options: plot.factors(case.posterior, case.trials, factors=weighed(case), **options),
     "timescales": lambda case, **options: plot.timescales(case.posterior, timescales=scales(), **options),
@@ -558,6 +578,7 @@ def test_a_figure_of_its_own_is_as_wide_as_a_column_and_its_text_is_legible_and_
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
     with_legend = ("latents", "trajectories", "psths", "regimes", "loadings_of_latent")
     with_legend += (
+        "orthonormal_latents",
         "templates",
         "factors",
         "contributions",
