@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from nlbprob.plot import style
-from nlbprob.reporting.numbers import Estimate, fixed, joined
+from nlbprob.reporting.numbers import Estimate, counted, fixed, joined
 from nlbprob.reporting.parts import Cell, Panel, Row, Section, Table
 from nlbprob.reporting.verdicts import Verdict, compared
 from nlbprob.reporting.view import View
@@ -33,7 +33,7 @@ def section(view: View) -> Section:
     values, baselines = metrics[view.split], metrics["baselines"]
     shown = [name for name, value in values.items() if value is not None]
     where = (
-        f"Scored on {int(view.scored.sum())} {view.split} trials, in bins of {metrics['bin_ms']:g} ms; "
+        f"Scored on {counted(int(view.scored.sum()), f'{view.split} trial')}, in bins of {metrics['bin_ms']:g} ms; "
         f"fitted on {metrics['fit_on']}. "
     )
     units, meanings = units_of(metrics), meanings_of(metrics)
