@@ -257,7 +257,7 @@ def unit_basis(
     return (vectors * scale) @ vectors.T, (vectors / scale) @ vectors.T
 
 
-def turned(memory: Memory, bases: Sequence[Float[Array, "latent latent"]]) -> Memory:
+def turned(memory: Memory, bases: Sequence[Float[Array, "_ _"]]) -> Memory:
     """The memory in new coordinates, old latents = basis new latents in each block."""
     whole = matrices.diagonal_blocks([jnp.eye(1, dtype=bases[0].dtype), *bases])
     inverses = [jnp.linalg.inv(basis) for basis in bases]
