@@ -10,6 +10,7 @@ from nlbprob import files
 from nlbprob.errors import InputError, RunExistsError
 from nlbprob.model_file import load_model
 from nlbprob.run import Opened, add_report, loaded, measure, results
+from nlbprob.selection.members import shortest_names
 from nlbprob.settings import Settings
 from nlbprob.storage import manifest, reading, staging
 from nlbprob.storage.contents import (
@@ -200,13 +201,15 @@ def named_folders(runs: Sequence[str]) -> dict[str, pathlib.Path]:
     pairs = [(word.partition("=") if not pathlib.Path(word).exists() else ("", "", word)) for word in runs]
     folders = [pathlib.Path(path if equals or not name else name) for name, equals, path in pairs]
     parts = [folder.absolute().parts for folder in folders]
-    for depth in range(1, max(map(len, parts)) + 1):
-        names = [
-            name if equals else re.sub(r"[^\w .+=()-]|^\W+|[ .]+$", "-", "-".join(part[-depth:]))
-            for (name, equals, _), part in zip(pairs, parts, strict=True)
-        ]
-        if len(set(names)) == len(names):
-            return dict(zip(names, folders, strict=True))
+    given = [name if equals else None for name, equals, _ in pairs]
+
+    def name_of(number: int, end: tuple[str, ...]) -> str:
+        own = given[number]
+        return re.sub(r"[^\w .+=()-]|^\W+|[ .]+$", "-", "-".join(end)) if own is None else own
+
+    names = shortest_names(parts, name_of)
+    if len(set(names)) == len(names):
+        return dict(zip(names, folders, strict=True))
     twice = next(name for name in names if names.count(name) > 1)
     raise InputError(f"Two runs have the name {twice!r}; name each once, and by NAME=RUN as you like.")
 

@@ -49,7 +49,7 @@ class LDS(Latent):
 
         name: prefix of its sites.
         inputs: what drives the state, such as Covariate("stimulus") or TrialTime().
-        initial: "shared", or "condition": a mean of each, which reads the trial's condition at prediction too.
+        initial: "shared", or "condition": a mean of each condition, which trials then need at prediction too.
         priors: in place of those below, by the name of the site: `LDS(12, priors={"decay_ms": ...})`.
         neurons: which neurons read it, by columns of `trials.neurons`, such as {"area": "M1"}; None: all.
 

@@ -15,16 +15,22 @@ if TYPE_CHECKING:
 EXAMPLE = 'neurons={"area": "M1"} or {"area": ["M1", "PMd"]}'
 
 
+def chosen(block: Any) -> Any:
+    """What was given as the block's `neurons`; None where all read it, as of templates and of what is no latent."""
+    return getattr(block, "neurons", None)
+
+
 def check(block: Any) -> None:
     """Raise InputError unless the block's `neurons` is None or values by column."""
-    if getattr(block, "neurons", None) is None:
+    neurons = chosen(block)
+    if neurons is None:
         return
     kind = type(block).__name__
-    if not isinstance(block.neurons, Mapping) or not block.neurons:
+    if not isinstance(neurons, Mapping) or not neurons:
         raise InputError(
-            f"{kind}(neurons=...): {block.neurons!r} is no mapping of columns to values; give for example {EXAMPLE}."
+            f"{kind}(neurons=...): {neurons!r} is no mapping of columns to values; give for example {EXAMPLE}."
         )
-    for column, values in block.neurons.items():
+    for column, values in neurons.items():
         if not isinstance(column, str) or not listed(values):
             raise InputError(f"{kind}(neurons=...): {column!r}: {values!r} names no values; such as {EXAMPLE}.")
 
@@ -37,8 +43,8 @@ def listed(values: Any) -> list[str]:
 
 def words(block: Any) -> str:
     """Which neurons read the block, in words, "area M1 or PMd"; empty where all do."""
-    chosen = getattr(block, "neurons", None) or {}
-    return " and ".join(f"{column} {' or '.join(listed(values))}" for column, values in chosen.items())
+    neurons = chosen(block) or {}
+    return " and ".join(f"{column} {' or '.join(listed(values))}" for column, values in neurons.items())
 
 
 def refuse(block: Any) -> None:
@@ -56,10 +62,11 @@ def of_block(block: Any, trials: "Trials") -> Bool[np.ndarray, " neuron"] | None
     Raises:
         InputError: the neurons have no such column, or none has such a value.
     """
-    if getattr(block, "neurons", None) is None:
+    neurons = chosen(block)
+    if neurons is None:
         return None
     where, found = f"{type(block).__name__}({block.name!r}, neurons=...)", np.ones(trials.n_neurons, bool)
-    for column, values in block.neurons.items():
+    for column, values in neurons.items():
         if column not in trials.neurons:
             raise InputError(f"{where}: trials.neurons has no column {column!r}. {suggestion(column, trials.neurons)}")
         known = np.asarray(trials.neurons[column]).astype(str)
@@ -70,7 +77,7 @@ def of_block(block: Any, trials: "Trials") -> Bool[np.ndarray, " neuron"] | None
                 )
         found &= np.isin(known, listed(values))
     if not found.any():
-        raise InputError(f"{where}: no neuron has all of {dict(block.neurons)}; name fewer columns.")
+        raise InputError(f"{where}: no neuron has all of {dict(neurons)}; name fewer columns.")
     return found
 
 

@@ -15,7 +15,7 @@ from nlbprob.blocks.base import Block, Context
 from nlbprob.blocks.shrinkage.ard import ARD
 from nlbprob.blocks.shrinkage.horseshoe import Horseshoe
 from nlbprob.blocks.shrinkage.laplace import Laplace
-from nlbprob.blocks.shrinkage.restricted import ZERO, RestrictedLoadings
+from nlbprob.blocks.shrinkage.restricted import ZERO, Reads, RestrictedLoadings, pattern
 from nlbprob.blocks.shrinkage.ridge import Ridge
 from nlbprob.blocks.shrinkage.shrinkage import Shrinkage
 from nlbprob.errors import InputError
@@ -30,8 +30,6 @@ SHRINKAGE: dict[str, Callable[..., Shrinkage]] = {
 }
 #: The scale of a prior that is given by its name, by default.
 LOADING_SCALE = 0.5
-#: Of each group of latents that some neurons alone read: the first, the end, and the positions of these neurons.
-Reads = tuple[tuple[int, int, tuple[int, ...]], ...]
 
 
 class Readout(Block, abc.ABC):
@@ -217,7 +215,7 @@ class LinearReadout(Readout):
         """Sample the loadings and baselines of `context.n_neurons` neurons on `dim` latents."""
         prior_values = self.prior.parameters(self, dim)
         prior = self.prior.distribution((context.n_neurons, dim), prior_values)
-        reads = self.pattern(context.n_neurons, dim)
+        reads = pattern(self.reads, context.n_neurons, dim)
         prior = prior if reads is None else RestrictedLoadings(prior, reads)
         loadings = self.only_read(self.sample("loadings", prior, ("neuron", "latent")))
         level = dist.Normal(baseline_location, self.baseline_scale).expand([context.n_neurons])
@@ -232,7 +230,7 @@ class LinearReadout(Readout):
         neurons, dim = loadings.shape
         location = jnp.zeros(1 + dim, loadings.dtype).at[0].set(baseline_location)
         first = jnp.full((neurons, 1), self.baseline_scale**-2, loadings.dtype)
-        precision, reads = self.prior.precision(loadings, self.prior_values(values)), self.pattern(neurons, dim)
+        precision, reads = self.prior.precision(loadings, self.prior_values(values)), pattern(self.reads, neurons, dim)
         precision = precision if reads is None else jnp.where(reads, precision, ZERO**-2)
         return location, jnp.concatenate([first, precision], 1)
 
@@ -241,7 +239,7 @@ class LinearReadout(Readout):
         if not self.prior.closed_form:
             return {}
         variance = jnp.diagonal(matrices.positive_inverse(curvature), axis1=1, axis2=2)[:, 1:]
-        if (reads := self.pattern(*loadings.shape)) is not None:
+        if (reads := pattern(self.reads, *loadings.shape)) is not None:
             variance = jnp.where(reads, variance, jnp.inf)  # of a loading that nothing is known of
         return self.to_sites(self.prior.maximize(loadings, variance, self.prior_values(values)))
 
@@ -257,21 +255,12 @@ class LinearReadout(Readout):
         return dataclasses.replace(self, reads=reads)
 
     def readers(self, latents: slice, neurons: int) -> Bool[np.ndarray, " neuron"]:
-        pattern = self.pattern(neurons, latents.stop)
-        return np.ones(neurons, bool) if pattern is None else pattern[:, latents.start]
-
-    def pattern(self, neurons: int, dim: int) -> Bool[np.ndarray, "neuron latent"] | None:
-        """Which neuron reads which latent; None: all read all."""
-        if not self.reads:
-            return None
-        pattern = np.ones((neurons, dim), bool)
-        for first, end, readers in self.reads:
-            pattern[:, first:end] = np.isin(np.arange(neurons), readers)[:, None]
-        return pattern
+        reads = pattern(self.reads, neurons, latents.stop)
+        return np.ones(neurons, bool) if reads is None else reads[:, latents.start]
 
     def only_read(self, loadings) -> Any:
         """The loadings [neuron, latent], exactly zero where they are not read."""
-        reads = self.pattern(*loadings.shape[-2:])
+        reads = pattern(self.reads, *loadings.shape[-2:])
         return loadings if reads is None else loadings * reads
 
     def loadings(self, values: Mapping[str, Any]) -> Any:

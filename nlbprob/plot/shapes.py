@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 #: Most templates that are drawn, and most latents of a factor.
 TEMPLATES, LINES = len(style.CONDITIONS), 4
-#: How the lines of successive templates or latents are dashed, so that color is not needed.
-DASHES = ("-", "--", "-.", ":")
 
 
 @style.drawing
@@ -60,7 +58,7 @@ def templates(posterior: "Posterior", trials: Trials, ax: Any = None) -> np.ndar
             color = style.CONDITIONS[place]
             axes.fill_between(time, low, high, color=color, alpha=0.2, linewidth=0)
             label = f"template {template + 1}"
-            axes.plot(time, middle, color=color, linestyle=DASHES[place % len(DASHES)], label=label)
+            axes.plot(time, middle, color=color, linestyle=style.DASHES[place % len(style.DASHES)], label=label)
         axes.set_xlabel(time_label(trials))
         axes.set_title(posterior.model.latent_names[latent])
     if ax is None:
@@ -101,7 +99,7 @@ def factors(
     course = moved[order[0]]
     leading = np.sort(np.argsort(-(course**2).sum(0), kind="stable")[:LINES])
     for place, latent in enumerate(leading):
-        color, dashes = style.CONDITIONS[2 * place], DASHES[place]
+        color, dashes = style.CONDITIONS[2 * place], style.DASHES[place]
         label = posterior.model.latent_names[latent]
         array[1].plot(time_of(trials), course[:, latent], color=color, linestyle=dashes, label=label)
     array[1].set_xlabel(time_label(trials))

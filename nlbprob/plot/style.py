@@ -39,6 +39,8 @@ THEME = {
     "#aa4499": "c8",
 }
 INK, MUTED, LINE, MODEL, HELDOUT, HELDIN, *CONDITIONS = THEME
+#: How successive lines are dashed, so that color is not needed.
+DASHES = ("-", "--", "-.", ":")
 
 #: Red, green and blue of spikes and rates in images, which cannot follow the theme: legible on light and on dark.
 HELDIN_IMAGE, HELDOUT_IMAGE = (0.36, 0.47, 0.60), (0.85, 0.43, 0.12)

@@ -23,8 +23,6 @@ TRIALS = 12
 SHOWN = ("occupancy", "dwell_ms", "next_probability", "probability")
 #: Arrows to regimes that follow less often are left out.
 FAINTEST = 0.02
-#: How the lines of successive regimes are dashed, so that color is not needed.
-DASHES = ("-", "--", "-.", ":")
 
 
 @style.drawing
@@ -86,7 +84,7 @@ def averages(axes: Axes, trials: Trials, probability: Float[np.ndarray, "trial t
 def courses(axes: Axes, x: Float[np.ndarray, " point"], probability: Float[np.ndarray, "regime point"]) -> None:
     """The probability of each regime as a line."""
     for regime, course in enumerate(probability):
-        color, dashes = style.CONDITIONS[regime % len(style.CONDITIONS)], DASHES[regime % len(DASHES)]
+        color, dashes = style.CONDITIONS[regime % len(style.CONDITIONS)], style.DASHES[regime % len(style.DASHES)]
         axes.plot(x, course, color=color, linestyle=dashes, label=f"regime {regime + 1}")
     axes.set_ylim(-0.03, 1.03)
     axes.set_ylabel("probability")

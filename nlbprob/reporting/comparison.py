@@ -10,16 +10,14 @@ from nlbprob.plot import style
 from nlbprob.reporting.page import document
 from nlbprob.reporting.parts import Absent, Cell, Panel, Row, Section, Table
 from nlbprob.reporting.scores import cell, meanings_of, units_of
+from nlbprob.selection.members import shortest_names
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
     """The shortest ends of paths that tell them apart, by the paths: "lds" of /runs/first/lds."""
-    parts = {name: pathlib.PurePath(name).parts for name in names}
-    for count in range(1, max(map(len, parts.values()), default=0)):
-        ends = {name: "/".join(path[-count:]) for name, path in parts.items()}
-        if len(set(ends.values())) == len(parts):
-            return ends
-    return dict(zip(names, names, strict=True))
+    each = list(dict.fromkeys(names))
+    parts = [pathlib.PurePath(name).parts for name in each]
+    return dict(zip(each, shortest_names(parts, lambda _, end: str(pathlib.PurePath(*end))), strict=True))
 
 
 def shortened(found: Any, names: Mapping[str, str]) -> Any:

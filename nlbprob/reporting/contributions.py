@@ -6,8 +6,9 @@ from nlbprob import plot
 from nlbprob.plot import style
 from nlbprob.plot.parts import LATENTS
 from nlbprob.posterior.contributions import MEAN_RATE
-from nlbprob.reporting.numbers import Estimate, fixed
+from nlbprob.reporting.numbers import Estimate
 from nlbprob.reporting.parts import Absent, Cell, Panel, Row, Section, Table
+from nlbprob.reporting.scores import cell
 from nlbprob.reporting.view import View
 
 if TYPE_CHECKING:
@@ -54,14 +55,13 @@ def table(found: "xarray.Dataset", dim: str, prefix: str, caption: str, folded: 
     columns = [caption.lower(), "share (bits/spike)", "lost without it (bits/spike)", "variance (%)"]
     rows = [
         Row(
-            str(name),
+            str(part),
             [
-                cell(estimate(found, f"{prefix}bits", place)),
-                cell(estimate(found, f"{prefix}lost", place)),
+                *(cell(*estimate(found, f"{prefix}{name}", place) or (None, None)) for name in ("bits", "lost")),
                 share_of_variance(found[f"{prefix}variance"].values[place].item()),
             ],
         )
-        for place, name in enumerate(found[dim].values)
+        for place, part in enumerate(found[dim].values)
     ]
     return Table(f"{caption}: shares of the score", columns, rows, folded)
 
@@ -72,13 +72,6 @@ def estimate(found: "xarray.Dataset", name: str, place: int) -> Estimate | None:
     if value != value:
         return None
     return Estimate.of(value, ends if ends[0] == ends[0] else None)
-
-
-def cell(one: Estimate | None) -> Cell:
-    """A number of bits with its interval; a dash where there is none."""
-    if one is None:
-        return Cell("–")
-    return Cell(fixed(one.value), f"[{fixed(one.low)}, {fixed(one.high)}]" if one.interval else "", one.value)
 
 
 def share_of_variance(fraction: float) -> Cell:

@@ -1,7 +1,7 @@
 """The members of a committee: their names, whether they fit together, and the weights that are given."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,21 @@ def numbered(names: Sequence[str]) -> list[str]:
     """The names, those that come more than once with a number behind each: "LDS 1", "LDS 2"."""
     counted = [f"{name} {names[: place + 1].count(name)}" for place, name in enumerate(names)]
     return [each if names.count(name) > 1 else name for name, each in zip(names, counted, strict=True)]
+
+
+def shortest_names(paths: Sequence[tuple[str, ...]], name_of: Callable[[int, tuple[str, ...]], str]) -> list[str]:
+    """Names made of as few of the last parts of paths as tell them apart; of all parts where none do.
+
+    Args:
+        paths: the parts of each.
+        name_of: the name of the path of a number, from its last parts.
+    """
+    names: list[str] = []
+    for depth in range(1, max(map(len, paths), default=0) + 1):
+        names = [name_of(number, parts[-depth:]) for number, parts in enumerate(paths)]
+        if len(set(names)) == len(names):
+            break
+    return names
 
 
 def check_alike(members: Mapping[str, Posterior]) -> None:

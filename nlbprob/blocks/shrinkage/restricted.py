@@ -4,11 +4,25 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Bool
 
 #: Standard deviation of a loading that stands for zero: a site has every loading, and a normal some width. With the
 #: slope of a likelihood of 100,000 spikes it moves by a tenth of it, which no other loading feels.
 ZERO = 1e-6
+#: Of each group of latents that some neurons alone read: the first, the end, and the positions of these neurons.
+Reads = tuple[tuple[int, int, tuple[int, ...]], ...]
+
+
+def pattern(reads: Reads, neurons: int, dim: int) -> Bool[np.ndarray, "neuron latent"] | None:
+    """Which neuron reads which latent; None: all read all."""
+    if not reads:
+        return None
+    found = np.ones((neurons, dim), bool)
+    for first, end, readers in reads:
+        found[:, first:end] = np.isin(np.arange(neurons), readers)[:, None]
+    return found
 
 
 class RestrictedLoadings(dist.Distribution):
