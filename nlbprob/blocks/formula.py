@@ -23,6 +23,8 @@ MATHEMATICS = re.compile(
 )
 #: A letter or a name in a power, without what is below it.
 WORD = re.compile(r"[A-Za-z]+")
+#: The first line of a section of a docstring.
+SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Sites|Yields):\n")
 #: Letters that stand alone without being variables: the article, and the normal distribution.
 UPRIGHT = {"a", "N"}
 
@@ -50,16 +52,19 @@ def described(block: Block) -> str:
     return f"<b>{escape(type(block).__name__)}</b>{options(block)}"
 
 
+def chosen(block: Any) -> dict[str, Any]:
+    """A block's settings that are not what they are by default, by name; its own name is none."""
+    fields = dataclasses.fields(block) if dataclasses.is_dataclass(block) else ()
+    kinds = bool | int | float | str | Shrinkage
+    values = {field.name: (getattr(block, field.name), field.default) for field in fields if field.name != "name"}
+    return {name: value for name, (value, default) in values.items() if isinstance(value, kinds) and value != default}
+
+
 def options(block: Any) -> str:
     """A block's settings that are not what they are by default, and the names of priors that were replaced."""
-    shown = []
-    for field in dataclasses.fields(block) if dataclasses.is_dataclass(block) else ():
-        value = getattr(block, field.name)
-        plain = isinstance(value, bool | int | float | str | Shrinkage) and field.name != "name"
-        if plain and value != field.default:
-            shown.append(f"{field.name} {value}")
-        elif field.name == "priors" and isinstance(value, dict) and value:
-            shown.append("own priors of " + ", ".join(value))
+    shown = [f"{name} {value}" for name, value in chosen(block).items()]
+    if isinstance(priors := getattr(block, "priors", None), dict) and priors:
+        shown.append("own priors of " + ", ".join(priors))
     if of := readers.words(block):
         shown.append(f"read by neurons of {of}")
     return escape(f" ({', '.join(shown)})" if shown else "")
@@ -69,6 +74,21 @@ def first_paragraph(thing: Any) -> str:
     """What comes before the first empty line of a docstring: by the house's custom, a block's formula."""
     described = thing if inspect.isroutine(thing) else type(thing)
     return " ".join((inspect.getdoc(described) or "").partition("\n\n")[0].split())
+
+
+def explained(block: Block) -> Iterator[tuple[str, str]]:
+    """What a block's docstring says below its formula, and of the settings that are not what they are by default.
+
+    Returns:
+        Pairs of what is explained and the words; the first is explained as "".
+    """
+    text = inspect.getdoc(type(block)) or ""
+    _, *below = text.split("\n\n")
+    if below and not SECTION.match(below[0]):
+        yield "", " ".join(below[0].split())
+    for name, value in chosen(block).items():
+        if argument := re.search(rf"^    {re.escape(name)}: (.*?)(?=^    \S|\n\n|\Z)", text, re.M | re.S):
+            yield f"{name} {value}", " ".join(argument[1].split())
 
 
 def said(block: Block) -> str:

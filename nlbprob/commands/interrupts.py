@@ -24,12 +24,14 @@ class Interrupts:
     """
 
     def __init__(self) -> None:
-        self.repeats = False
+        self.repeats = self.over = False
         self.timer: threading.Timer | None = None
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """What Python calls for a signal, on the main thread."""
         repeats, self.repeats = self.repeats, False
+        if repeats and self.over:
+            return  # sent in the last moment of the block
         ENDING.set()
         self.arm()
         if not (repeats and caused_by_interrupt(sys.exc_info()[1])):  # else it is being dealt with at this moment
@@ -47,10 +49,18 @@ class Interrupts:
         if self.timer is not None:
             self.timer.cancel()
 
+    def close(self) -> None:
+        """The block is at its end: nothing is sent from here on, nor is what was sent just before raised."""
+        self.over = True
+        self.disarm()
+        if self.timer is not None:
+            self.timer.join()
+
     def repeat(self) -> None:
         """Send the signal again, on the timer's thread."""
-        self.repeats = True
-        os.kill(os.getpid(), signal.SIGINT)
+        if not self.over:
+            self.repeats = True
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 @contextlib.contextmanager
@@ -76,7 +86,7 @@ def interruptible() -> Iterator[None]:
             raise
         raise KeyboardInterrupt from error
     finally:
-        interrupts.disarm()
+        interrupts.close()
         ENDING.clear()
         sys.unraisablehook = report
         for number, handler in kept.items():

@@ -13,6 +13,7 @@ from nlbprob.infer.runtime.progress import Progress
 from nlbprob.parsimony.front import Front, FrontEntry, front_of
 from nlbprob.parsimony.pareto import Setting, entry
 from nlbprob.replication import RECORD
+from nlbprob.reporting.comparison import short_names
 from nlbprob.storage.contents import is_committee, read_test
 from nlbprob.storage.reading import existing, listed, read_json
 
@@ -30,7 +31,8 @@ def pareto_runs(
         progress: show a bar.
 
     Returns:
-        The front. A run that was tested on the data set stands at its score on test.
+        The front, on which a run is called by the end of its path. A run that was tested on the data set stands at its
+        score on test.
 
     Raises:
         InputError: a folder holds no run, runs are not scored on the same trials, or there is no such data set.
@@ -40,11 +42,13 @@ def pareto_runs(
     known = own.pop() if len(own) == 1 else ""
     dataset = known if dataset is None else dataset
     front_of([], dataset)  # an unknown data set is refused before anything is measured
+    names = short_names([str(run.folder) for run in runs])
     bar, entries = Progress(len(runs), progress, unit="run", first="measuring"), []
     try:
         for run in runs:
-            entries.append(run_entry(run, dataset, shots, seed))
-            bar.tick(str(run.folder), f"{len(entries[-1].measures)} measures")
+            name = names[str(run.folder)]
+            entries.append(run_entry(run, name, dataset, shots, seed))
+            bar.tick(name, f"{len(entries[-1].measures)} measures")
     finally:
         bar.close()
     front = front_of(entries, dataset)
@@ -53,7 +57,7 @@ def pareto_runs(
     return front
 
 
-def run_entry(run: Predicted, dataset: str, shots: int, seed: int) -> FrontEntry:
+def run_entry(run: Predicted, name: str, dataset: str, shots: int, seed: int) -> FrontEntry:
     """What is measured of a run, with its score on test where it has one of the data set."""
     single = not is_committee(run.folder)
     posterior = read_fit(read_member(run.folder), run.trials) if single else None
@@ -64,7 +68,7 @@ def run_entry(run: Predicted, dataset: str, shots: int, seed: int) -> FrontEntry
     if tested is not None and tested["dataset"] == dataset:
         facts = (tested["scores"].get("co-bps"), None, "test", tested["bin_ms"])
     setting = Setting(*run.settings.splits, shots, seed)
-    return entry(str(run.folder), facts, run.rates, run.trials, posterior, repeated_angles(run.folder), setting)
+    return entry(name, facts, run.rates, run.trials, posterior, repeated_angles(run.folder), setting)
 
 
 def repeated_angles(folder: pathlib.Path) -> np.ndarray | None:

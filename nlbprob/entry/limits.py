@@ -65,6 +65,10 @@ def of_scope(source: Source) -> Iterator[str]:
         yield f"It was not tested on the benchmark's test trials; {split} is what models are chosen on."
     elif source.view.tested is None:
         yield f"Scores are of the split {split}: where the model was chosen on it, they are a little too high."
+    yield (
+        "What the model and the settings leave open, such as numbers of latents, is nlbprob's default, which was set "
+        "on seven public recordings, a part of MC_Maze_Large among them: on these, scores can be a little too high."
+    )
     if count <= 1:
         yield "One recording was fitted; other sessions, animals and tasks were not seen."
     yield (

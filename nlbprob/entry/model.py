@@ -9,13 +9,12 @@ from numpyro.handlers import seed, trace
 from numpyro.infer import Predictive
 
 from nlbprob.blocks.calls import HANDLERS
-from nlbprob.blocks.formula import blocks, first_paragraph, options, said
-from nlbprob.entry.parts import Formulas, Heading, Item, Picture, Table, Text
+from nlbprob.blocks.formula import blocks, explained, first_paragraph, options, said
+from nlbprob.entry.parts import Formulas, Heading, Item, Picture, Points, Table, Text
 from nlbprob.entry.source import Source
 from nlbprob.functions.graph import GIVEN_BY, bare, variables
 from nlbprob.plot.plates import figure
-from nlbprob.posterior.units import NONE, unit_of
-from nlbprob.selection.replicate import digits
+from nlbprob.posterior.units import NONE, digits, unit_of
 
 #: Draws from the priors, for the ranges in the table.
 PRIOR_DRAWS = 400
@@ -42,6 +41,12 @@ def formulas(source: Source) -> Iterator[Item]:
             f"{posterior.context.bin_ms:g} ms, {size} parameters."
         )
         yield Formulas(lines)
+        told = [
+            f"{type(block).__name__}{f', {what}' if what else ''}: {words}"
+            for _, block in blocks(model)
+            for what, words in explained(block)
+        ]
+        yield Points(told)
         picture = "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in f"{source.name}-{name}")
         graph = variables(model, source.view.trials)
         yield Picture(picture, figure(graph, source.view.trials), f"The model {name} as a graph")

@@ -8,11 +8,11 @@ from nlbprob.entry.parts import Heading, Item, Points, Table, Text
 from nlbprob.entry.source import Source
 from nlbprob.errors import InputError
 from nlbprob.plot.dynamics import FOREVER, bounds
+from nlbprob.posterior.units import digits
 from nlbprob.reporting import summary, words
 from nlbprob.reporting.numbers import fixed
 from nlbprob.reporting.scores import INTERVALS, meanings_of, of_baselines, units_of
 from nlbprob.scoring.baselines import CONDITION_PSTH
-from nlbprob.selection.replicate import digits
 
 DASH = "-"
 

@@ -131,7 +131,8 @@ def by_condition(
             rows = group.rows[among[group.rows]]
             if len(rows):
                 mean = mean_of(trials, values, rows)
-                axes.plot(time, mean, color=group.color, linewidth=1.15, label=legend_label(trials, group))
+                look = {"color": group.color, "linestyle": group.dashes, "linewidth": 1.15}
+                axes.plot(time, mean, **look, label=legend_label(trials, group))
                 highest = max(highest, float(np.nanmax(mean, initial=0)))
         axes.locator_params(axis="x", nbins=3)
         axes.locator_params(axis="y", nbins=4)
@@ -153,7 +154,9 @@ def overall(
 ) -> None:
     """Recorded and predicted average of all scored trials."""
     rows = np.flatnonzero(scored)
-    for values, color, label in ((recorded, style.MUTED, "recorded"), (predicted, style.MODEL, "model")):
-        axes.plot(time_of(trials), mean_of(trials, values, rows), color=color, label=label)
+    kinds = (recorded, style.MUTED, 1, "recorded"), (predicted, style.MODEL, 0, "model")
+    for values, color, dashes, label in kinds:
+        mean = mean_of(trials, values, rows)
+        axes.plot(time_of(trials), mean, color=color, linestyle=style.DASHES[dashes], label=label)
     axes.set_ylim(0)
     axes.set_ylabel("Hz")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from nlbprob.posterior.posterior import Posterior
 
-#: Channels that are shown.
-CHANNELS = 4
+#: Channels that are shown, and points on a line.
+CHANNELS, POINTS = 4, 6
 
 
 @style.drawing
@@ -32,6 +32,8 @@ def decoded(
     which: Sequence[int] | Int[np.ndarray, " shown"] | None = None,
 ) -> np.ndarray:
     """Behavior of three single trials: recorded (dashed), and decoded with its intervals, at most four channels.
+
+    Trials differ in the color of their lines, and in the shape of the points on these.
 
     Args:
         posterior: of a fit.
@@ -59,11 +61,12 @@ def decoded(
     time, ends = time_of(trials), shown_bins(trials)
     for number, (axes, name) in enumerate(zip(array, names, strict=True)):
         recorded = trials.behavior[..., trials.behavior_channels.index(name)]
-        for row, color in zip(rows, SINGLE, strict=False):
+        for row, color, marker in zip(rows, SINGLE, style.MARKERS, strict=False):
             bins = slice(0, ends[row])
+            points = {"marker": marker, "markevery": max(1, int(ends[row]) // POINTS), "markersize": 3.5}
             mean, low, high = (found[key].values[row, bins, number] for key in ("mean", "low", "high"))
             axes.fill_between(time[bins], low, high, color=color, alpha=0.22, linewidth=0)
-            axes.plot(time[bins], mean, color=color, label=f"trial {trials.table['id'][row]}")
+            axes.plot(time[bins], mean, color=color, **points, label=f"trial {trials.table['id'][row]}")
             axes.plot(time[bins], recorded[row, bins], color=color, linewidth=0.9, linestyle="--")
         axes.plot([], [], color=style.MUTED, linewidth=0.9, linestyle="--", label="recorded")
         axes.set_xlabel(time_label(trials))

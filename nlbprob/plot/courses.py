@@ -176,8 +176,8 @@ def courses(
     mean, sd = (np.where(inside, values, np.nan) for values in (moments["mean"].values, np.sqrt(variance)))
     rows = spread(np.arange(len(trials)), len(SINGLE)) if rows is None else rows[: len(SINGLE)]
     singles = [
-        Group(f"trial {trials.table['id'][row]}", color, np.array([row]))
-        for row, color in zip(rows, SINGLE, strict=False)
+        Group(f"trial {trials.table['id'][row]}", color, np.array([row]), place)
+        for place, (row, color) in enumerate(zip(rows, SINGLE, strict=False))
     ]
     return Courses(trials, mean, sd, grouped(trials, colors), singles, posterior.model.latent_names)
 
@@ -201,7 +201,8 @@ def by_condition(axes: Axes, shown: Courses, latent: int) -> None:
             axes.plot(time, shown.mean[row, :, latent], color=group.color, linewidth=0.45, alpha=0.4)
     for group in shown.groups:
         label = legend_label(shown.trials, group)
-        axes.plot(time, shown.average(group)[:, latent], color=group.color, linewidth=1.5, label=label)
+        look = {"color": group.color, "linestyle": group.dashes, "linewidth": 1.5}
+        axes.plot(time, shown.average(group)[:, latent], **look, label=label)
 
 
 def one_by_one(axes: Axes, shown: Courses, latent: int) -> None:
@@ -213,7 +214,7 @@ def one_by_one(axes: Axes, shown: Courses, latent: int) -> None:
         (row,) = group.rows
         center, reach = shown.mean[row, :, latent], HALF_WIDTH * shown.sd[row, :, latent]
         axes.fill_between(time, center - reach, center + reach, color=group.color, alpha=0.25, linewidth=0)
-        axes.plot(time, center, color=group.color, label=group.label)
+        axes.plot(time, center, color=group.color, linestyle=group.dashes, label=group.label)
 
 
 def plane(axes: Axes, shown: Courses, pair: tuple[int, int]) -> None:
@@ -227,7 +228,8 @@ def plane(axes: Axes, shown: Courses, pair: tuple[int, int]) -> None:
         course = course[~np.isnan(course[:, 0])]
         label = legend_label(shown.trials, group) if shown.has_conditions else group.label
         if len(course) > 1:
-            axes.plot(*course.T, color=group.color, linewidth=1.5 if shown.has_conditions else 0.9, label=label)
+            look = {"color": group.color, "linestyle": group.dashes}
+            axes.plot(*course.T, **look, linewidth=1.5 if shown.has_conditions else 0.9, label=label)
             axes.plot(*course[0], "o", color=group.color)
             arrow = {"arrowstyle": "-|>", "color": group.color, "mutation_scale": 10.5, "shrinkA": 0, "shrinkB": 0}
             axes.annotate("", course[-1], course[-2], arrowprops=arrow)

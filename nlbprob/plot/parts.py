@@ -98,7 +98,7 @@ def with_intervals(
 def tuning(posterior: "Posterior", trials: Trials, ax: Any = None, *, tuning: "xarray.Dataset | None" = None) -> Axes:
     """The fraction of the variance of the leading latents over trials that task variables explain.
 
-    Each color is a variable: full dots where p < 0.05 by permutation, hollow ones elsewhere; a short line is what a
+    Each color and shape is a variable: full where p < 0.05 by permutation, hollow elsewhere; a short line is what a
     variable of noise explains.
 
     Args:
@@ -120,14 +120,14 @@ def tuning(posterior: "Posterior", trials: Trials, ax: Any = None, *, tuning: "x
     names = found["variable"].values.tolist()[:VARIABLES]
     apart = 0.6 / len(names)
     for number, name in enumerate(names):
-        row, color = found.isel(variable=number), style.CONDITIONS[number]
+        row, color, marker = found.isel(variable=number), style.CONDITIONS[number], style.MARKERS[number]
         place = np.arange(count) + apart * (number - (len(names) - 1) / 2)
         fraction, chance = row["fraction"].values[:count], row["chance"].values[:count]
         significant = row["p"].values[:count] < SIGNIFICANT
         axes.plot(chance, place, "|", color=color, markersize=6, alpha=0.8)
         for rows, face in ((significant, color), (~significant, "none")):
-            axes.plot(fraction[rows], place[rows], "o", color=color, markerfacecolor=face, markersize=4)
-        axes.plot([], [], "o", color=color, markersize=4, label=str(name))
+            axes.plot(fraction[rows], place[rows], marker, color=color, markerfacecolor=face, markersize=4)
+        axes.plot([], [], marker, color=color, markersize=4, label=str(name))
     axes.plot([], [], "|", color=style.MUTED, markersize=6, label="by chance")
     axes.set_yticks(np.arange(count), [str(name) for name in found["latent"].values[:count]])
     axes.set_ylim(count - 0.5, -0.5)

@@ -103,7 +103,7 @@ def loadings_of_latent(posterior: "Posterior", trials: Trials | None = None, lat
 
     Args:
         posterior: of a fit.
-        trials: of its neurons, by which held-out ones are orange; None draws all alike.
+        trials: of its neurons, by which held-out ones are orange triangles; None draws all alike.
         latent: position of the latent.
         ax: Axes to draw in; None makes a figure 3.5 inches wide.
 
@@ -123,12 +123,13 @@ def loadings_of_latent(posterior: "Posterior", trials: Trials | None = None, lat
     place = np.empty(len(mean))
     place[np.argsort(mean, kind="stable")] = np.arange(1, len(mean) + 1)
     few = len(mean) < 250
-    kinds = ((~heldout, style.HELDIN, "held-in neurons"), (heldout, style.HELDOUT, "held-out neurons"))
-    for kind, color, label in kinds:
+    kinds = (~heldout, style.HELDIN, "o", "held-in neurons"), (heldout, style.HELDOUT, "^", "held-out neurons")
+    for kind, color, marker, label in kinds:
         if (high > low).any():
             thin = 0.9 if few else 0.45
             style.segments(axes, low[kind], high[kind], place[kind], color=color, linewidth=thin, alpha=0.55)
-        axes.plot(place[kind], mean[kind], "o", color=color, markersize=1.9 if few else 1.2, label=label)
+        size = (1.9 if few else 1.2) * (1.6 if marker == "^" else 1)
+        axes.plot(place[kind], mean[kind], marker, color=color, markersize=size, label=label)
     axes.axhline(0, color=style.MUTED, linewidth=0.6, zorder=0)
     style.whole(axes.xaxis)
     axes.set_xlabel("neuron, sorted")

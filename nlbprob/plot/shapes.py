@@ -58,7 +58,7 @@ def templates(posterior: "Posterior", trials: Trials, ax: Any = None) -> np.ndar
             color = style.CONDITIONS[place]
             axes.fill_between(time, low, high, color=color, alpha=0.2, linewidth=0)
             label = f"template {template + 1}"
-            axes.plot(time, middle, color=color, linestyle=style.DASHES[place % len(style.DASHES)], label=label)
+            axes.plot(time, middle, color=color, linestyle=style.DASHES[place], label=label)
         axes.set_xlabel(time_label(trials))
         axes.set_title(posterior.model.latent_names[latent])
     if ax is None:
@@ -72,8 +72,8 @@ def factors(
 ) -> np.ndarray:
     """The numbers of single trials in a block of `TrialFactors`, and the trajectory that the leading one weighs.
 
-    Above the two factors with the largest trajectories, a dot a trial, with its standard deviations as bars;
-    colors are conditions. Below the trajectory of the first of them in the latents that it moves most.
+    Above the two factors with the largest trajectories, a point a trial, with its standard deviations as bars;
+    colors and shapes are conditions. Below the trajectory of the first of them in the latents that it moves most.
 
     Args:
         posterior: of a fit with `TrialFactors`.
@@ -110,7 +110,7 @@ def factors(
 
 
 def dots(axes: Axes, trials: Trials, mean: np.ndarray, sd: np.ndarray, names: list[str]) -> None:
-    """Trials by two factors, or by one and their order, in the colors of their conditions."""
+    """Trials by two factors, or by one and their order, in the colors and shapes of their conditions."""
     if mean.shape[1] == 1:
         mean, sd = np.concatenate([np.arange(len(mean))[:, None], mean], 1), np.concatenate([0 * sd, sd], 1)
         names = ["trial", *names]
@@ -119,7 +119,7 @@ def dots(axes: Axes, trials: Trials, mean: np.ndarray, sd: np.ndarray, names: li
         wide, high = sd[group.rows].T
         axes.errorbar(x, y, high, wide, fmt="none", ecolor=group.color, alpha=0.35, elinewidth=0.7)
         label = legend_label(trials, group) if len(trials.condition_labels) > 1 else group.label
-        axes.plot(x, y, "o", color=group.color, markersize=3, label=label)
+        axes.plot(x, y, group.marker, color=group.color, markersize=3, label=label)
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])
-    axes.set_title("a dot is a trial")
+    axes.set_title("a point is a trial")

@@ -39,8 +39,22 @@ THEME = {
     "#aa4499": "c8",
 }
 INK, MUTED, LINE, MODEL, HELDOUT, HELDIN, *CONDITIONS = THEME
-#: How successive lines are dashed, so that color is not needed.
-DASHES = ("-", "--", "-.", ":")
+#: How successive lines are dashed, points are marked and areas are hatched, so that color is not needed: as many as
+#: there are colors of conditions. Dashes are lengths of strokes and gaps, in widths of the line.
+PATTERNS = (
+    (),
+    (4, 1.6),
+    (1, 1.4),
+    (6.4, 1.6, 1, 1.6),
+    (9, 2),
+    (6, 1.5, 1, 1.5, 1, 1.5),
+    (2, 1),
+    (9, 1.5, 3, 1.5),
+    (1, 2.6),
+)
+DASHES = tuple((0, pattern) for pattern in PATTERNS)
+MARKERS = ("o", "^", "s", "v", "D", "P", "<", "X", ">")
+HATCHES = ("", "////", "||||", "\\\\\\\\", "----", "xxxx", "++++", "....", "oooo")
 
 #: Red, green and blue of spikes and rates in images, which cannot follow the theme: legible on light and on dark.
 HELDIN_IMAGE, HELDOUT_IMAGE = (0.36, 0.47, 0.60), (0.85, 0.43, 0.12)
@@ -82,6 +96,7 @@ RC: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "nlbprob",
     "path.simplify_threshold": 0.25,
+    "hatch.linewidth": 0.5,
     "image.interpolation": "none",
     "image.aspect": "auto",
 }

@@ -32,7 +32,7 @@ def regimes(
     """When each regime holds: its probability in single trials, and below on average over trials.
 
     Above, each strip is a trial, at most twelve, evenly spaced among them; in each bin it is divided among regimes by
-    their probability given what is seen.
+    their probability given what is seen, the first at the top.
 
     Args:
         posterior: of a fit with dynamics that switch.
@@ -66,8 +66,9 @@ def strips(axes: Axes, trials: Trials, probability: Float[np.ndarray, "trial tim
         end = shown_bins(trials)[row]
         height = place + 0.9 * np.concatenate([np.zeros((end, 1)), probability[row, :end].cumsum(1)], 1)
         for regime in range(probability.shape[2]):
-            color = style.CONDITIONS[regime % len(style.CONDITIONS)]
-            axes.fill_between(time[:end], height[:, regime], height[:, regime + 1], color=color, linewidth=0)
+            color, hatch = style.CONDITIONS[regime % len(style.CONDITIONS)], style.HATCHES[regime % len(style.HATCHES)]
+            filled = {"facecolor": color, "edgecolor": "white", "hatch": hatch, "linewidth": 0}
+            axes.fill_between(time[:end], height[:, regime], height[:, regime + 1], **filled)
     axes.set_ylim(len(rows), -0.1)
     axes.set_yticks([])
     axes.set_ylabel(f"{len(rows)} trials")

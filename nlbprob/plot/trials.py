@@ -19,11 +19,29 @@ def spread(rows: Int[np.ndarray, " row"], most: int) -> Int[np.ndarray, " chosen
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Trials shown in one color: those of a condition, or all."""
+    """Trials shown alike: those of a condition, or all.
+
+    Attributes:
+        label: of the condition.
+        color: of its lines and points.
+        rows: of its trials.
+        place: among the groups that are shown, by which lines are dashed and points are marked.
+    """
 
     label: str
     color: str
     rows: Int[np.ndarray, " row"]
+    place: int = 0
+
+    @property
+    def dashes(self) -> tuple[int, tuple[float | int, ...]]:
+        """How its lines are dashed, as matplotlib takes it."""
+        return style.DASHES[self.place % len(style.DASHES)]
+
+    @property
+    def marker(self) -> str:
+        """How its points are marked."""
+        return style.MARKERS[self.place % len(style.MARKERS)]
 
 
 def condition_colors(trials: Trials, scored: Bool[np.ndarray, " trial"] | None = None) -> dict[str, str]:
@@ -50,7 +68,7 @@ def grouped(trials: Trials, colors: dict[str, str] | None = None) -> list[Group]
     rows = {label: np.flatnonzero(index == labels.index(label)) for label in colors if label in labels}
     if len(rows) < 2:
         return [Group("all trials", style.MODEL, np.arange(trials.n_trials))]
-    return [Group(label, colors[label], rows[label]) for label in rows]
+    return [Group(label, colors[label], rows[label], place) for place, label in enumerate(rows)]
 
 
 def legend_label(trials: Trials, group: Group) -> str:

@@ -249,7 +249,7 @@ def coordinates(posterior: "Posterior", trials: "Trials", sizes: dict[str, int])
         "latent_2": ("latent_2", latent),
         "channel": ("channel", np.asarray(trials.behavior_channels)),
     }
-    labels |= choices(sizes)
+    labels |= choices(posterior, sizes)
     return {name: label for name, label in labels.items() if name in sizes}
 
 

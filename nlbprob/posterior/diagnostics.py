@@ -11,6 +11,7 @@ from jaxtyping import Float
 from nlbprob.blocks.lds import SLOWEST_DECAY_TRIALS
 from nlbprob.infer.em.convergence import STILL_ITERATIONS, TOLERANCE, level
 from nlbprob.numerics.matrices import average_second_moment
+from nlbprob.posterior.units import digits
 
 if TYPE_CHECKING:
     from nlbprob.blocks.dynamics import Dynamics
@@ -72,7 +73,7 @@ def em(posterior: "FittedModel") -> Iterator[Finding]:
     least = max(TOLERANCE["closed"] * abs(rise), LEAST_NATS)
     fell, falling = count > 1 and fall > least, bounds[-STILL_ITERATIONS - 1 :].max() - ended > least
     if fell and (falling or not settled):
-        yield Finding(False, f"EM's bound ended {fall:.3g} nats below its highest: try another seed or float64.")
+        yield Finding(False, f"EM's bound ended {digits(fall)} nats below its highest: try another seed or float64.")
     elif bits := posterior.config.get("heldout_bits"):
         yield Finding(
             True,
@@ -80,7 +81,7 @@ def em(posterior: "FittedModel") -> Iterator[Finding]:
             f"{1 + int(np.argmax(bits))} of {count}, and went back to it.",
         )
     elif settled:
-        priors = f"; its bound, which leaves out the priors, had been {fall:.3g} nats higher" if fell else ""
+        priors = f"; its bound, which leaves out the priors, had been {digits(fall)} nats higher" if fell else ""
         yield Finding(True, f"EM converged after {count} iterations{largest_move(posterior)}{priors}.")
     elif count < limit:
         yield Finding(False, f"EM was interrupted after {count} of {limit} iterations: continue with init=posterior.")
@@ -120,17 +121,18 @@ def svi(posterior: "FittedModel") -> Iterator[Finding]:
     if change > max(TREND * error, LEAST_NATS):
         yield Finding(
             False,
-            f"The SVI bound still rose, by {change:.3g} nats over the last quarter: give it more, "
+            f"The SVI bound still rose, by {digits(change)} nats over the last quarter: give it more, "
             f"svi_steps={2 * count}.",
         )
     elif -change > max(TREND * error, LEAST_NATS):
         yield Finding(
             False,
-            f"The SVI bound fell, by {-change:.3g} nats over the last quarter: take smaller steps, "
+            f"The SVI bound fell, by {digits(-change)} nats over the last quarter: take smaller steps, "
             "optimizer=optax.adam(0.01).",
         )
     else:
-        yield Finding(True, f"The SVI bound was level at its end, within {max(TREND * error, abs(change)):.2g} nats.")
+        words = f"over the last quarter it changed by {digits(change)} nats (standard error {digits(error)})"
+        yield Finding(True, f"The SVI bound was level at its end: {words}.")
 
 
 def seeds(posterior: "FittedModel") -> Iterator[Finding]:
@@ -139,7 +141,7 @@ def seeds(posterior: "FittedModel") -> Iterator[Finding]:
     if len(tried) > 1:
         first, second = sorted((each["elbo"] for each in tried), reverse=True)[:2]
         best = posterior.config["seed"]
-        yield Finding(True, f"Seed {best} is the best of {len(tried)}, {first - second:.3g} nats above the next.")
+        yield Finding(True, f"Seed {best} is the best of {len(tried)}, {digits(first - second)} nats above the next.")
 
 
 def collapsed(posterior: "FittedModel") -> Iterator[Finding]:

@@ -23,6 +23,8 @@ DERIVED = {
     "initial_covariance": ("latent", "latent_2"),
     "templates": ("component", "time", "latent"),
 }
+#: Dimensions along which there are several of one kind, which are numbered.
+COUNTED = ("regime", "component", "factor", "direction")
 
 
 def parameters(posterior: "Posterior", draws: int, seed: int) -> "xarray.Dataset":
@@ -32,16 +34,28 @@ def parameters(posterior: "Posterior", draws: int, seed: int) -> "xarray.Dataset
     found = parameter_variables(posterior, np.arange(posterior.context.n_neurons), draws, seed)
     sizes = {dim: length for dims, value in found.values() for dim, length in zip(dims, value.shape[1:], strict=True)}
     labels: dict[str, Any] = {"neuron": posterior.neuron_ids, "latent": posterior.model.latent_names}
-    labels |= {f"{dim}_2": (f"{dim}_2", label) for dim, label in labels.items()} | choices(sizes)
+    labels |= {f"{dim}_2": (f"{dim}_2", label) for dim, label in labels.items()} | choices(posterior, sizes)
     coords = {"sample": np.arange(draws)} | {dim: label for dim, label in labels.items() if dim in sizes}
     variables = {name: (("sample", *dims), value) for name, (dims, value) in found.items()}
     return with_units(xarray.Dataset(variables, coords))
 
 
-def choices(sizes: Mapping[str, int]) -> dict[str, Any]:
-    """The numbers of regimes and templates, for the axes that have some."""
-    several = [dim for dim in sizes if dim.removesuffix("_2").endswith(("regime", "component"))]
-    return {dim: (dim, numbered(sizes[dim])) for dim in several}
+def choices(posterior: "Posterior", sizes: Mapping[str, int]) -> dict[str, Any]:
+    """The numbers of regimes, templates, factors, rotations and directions, and the latents of one block by name.
+
+    Args:
+        posterior: of the fit.
+        sizes: by dimension; those of other kinds are left out.
+    """
+    names = {f"{block.name}_latent": block.latent_names for block in posterior.model.latents}
+    found: dict[str, Any] = {}
+    for dim, size in sizes.items():
+        block, _, kind = dim.removesuffix("_2").rpartition("_")
+        if kind in COUNTED or (block and kind == "pair"):  # "pair" itself is also of trials and neurons
+            found[dim] = (dim, numbered(size))
+        elif len(label := names.get(dim.removesuffix("_2"), ())) == size:
+            found[dim] = (dim, label)
+    return found
 
 
 def parameter_variables(posterior: "Posterior", neurons: np.ndarray, draws: int, seed: int) -> dict[str, tuple]:

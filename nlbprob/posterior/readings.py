@@ -253,7 +253,7 @@ class Readings(FittedModel):
 
         Returns:
             "value" [sample, timescale], with the "units" and the "block" of each; a timescale is called by its site
-            and its place there, "gp.lengthscale_ms[0]".
+            and its place there, "gp.lengthscale_ms[gp 1]".
 
         Raises:
             InputError: no block has such a timescale.

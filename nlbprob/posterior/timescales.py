@@ -8,7 +8,7 @@ from jaxtyping import Float
 from nlbprob.blocks.latent import Latent
 from nlbprob.errors import InputError
 from nlbprob.posterior.mode_draws import chains_with_modes
-from nlbprob.posterior.units import unit_of
+from nlbprob.posterior.units import numbered, unit_of
 
 if TYPE_CHECKING:
     import xarray
@@ -48,7 +48,8 @@ def site_draws(
         for name, value in sites.items():
             if name.startswith(f"{block.name}.") and name.endswith(("_ms", "_hz")):
                 flat = value.reshape(len(value), -1)
-                places = np.ndindex(value.shape[1:])
-                labels += [f"{name}[{','.join(map(str, place))}]" if place else name for place in places]
+                own = len(block.latent_names) == flat.shape[1]
+                places = block.latent_names if own else numbered(flat.shape[1])
+                labels += [f"{name}[{place}]" for place in places] if value.ndim > 1 else [name]
                 columns.append(flat)
     return labels, np.concatenate(columns, 1) if columns else np.zeros((draws, 0))

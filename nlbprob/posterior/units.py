@@ -1,4 +1,4 @@
-"""The unit of every variable that a posterior gives, by its name, and how what has no name is numbered."""
+"""The unit of every variable that a posterior gives, by its name, and how numbers are written."""
 
 from typing import TYPE_CHECKING
 
@@ -40,3 +40,8 @@ def with_units(dataset: "xarray.Dataset", group: str = "") -> "xarray.Dataset":
 def numbered(count: int) -> Int[np.ndarray, " each"]:
     """The numbers of modes, regimes or templates, from 1, as figures and the report show them."""
     return np.arange(1, count + 1)
+
+
+def digits(value: float) -> str:
+    """Three significant digits, with commas, never in powers of ten."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

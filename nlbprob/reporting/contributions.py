@@ -7,7 +7,7 @@ from nlbprob.plot import style
 from nlbprob.plot.parts import LATENTS
 from nlbprob.posterior.contributions import MEAN_RATE
 from nlbprob.reporting.numbers import Estimate
-from nlbprob.reporting.parts import Absent, Cell, Panel, Row, Section, Table
+from nlbprob.reporting.parts import Absent, Cell, Key, Panel, Row, Section, Table
 from nlbprob.reporting.scores import cell
 from nlbprob.reporting.view import View
 
@@ -46,7 +46,7 @@ def section(view: View) -> Section | Absent:
         table(found, "part", "", "Blocks and effects"),
         table(found, "latent", "latent_", "Latents", found.sizes["latent"] > OPEN),
     ]
-    key = [(style.MODEL, "share of the score"), (style.HELDOUT, "lost without it")]
+    key = [Key(style.MODEL, "share of the score", "dot"), Key(style.HELDOUT, "lost without it", "ring")]
     return Section(TITLE, reading, panels, key, tables)
 
 

@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 from nlbprob.plot import style
 from nlbprob.plot.trials import in_seconds, spread
-from nlbprob.reporting.parts import Absent, Panel, Section
+from nlbprob.reporting.parts import Absent, Key, Panel, Section
 from nlbprob.reporting.view import View
 from nlbprob.scoring.decoding import FOLDS, fit_decoder
 from nlbprob.scoring.from_trials import decodable
@@ -46,7 +46,7 @@ def section(view: View) -> Section | Absent:
         panel(view, name, behavior[rows][..., channel], decoded[..., channel], rows)
         for channel, name in enumerate(names[:CHANNELS])
     ]
-    return Section(TITLE, reading, panels, [(style.MUTED, "recorded"), (style.MODEL, "decoded")])
+    return Section(TITLE, reading, panels, [Key(style.MUTED, "recorded", place=1), Key(style.MODEL, "decoded")])
 
 
 def chosen(view: View, behavior: Float[np.ndarray, "trial window channel"]) -> np.ndarray:
@@ -65,7 +65,7 @@ def panel(view: View, name: str, true: np.ndarray, decoded: np.ndarray, rows: np
     for recorded, inferred, row in zip(true, decoded, rows, strict=True):
         length = min(int(view.lengths[row]), len(recorded))
         time = start + step * np.arange(length)
-        axes.plot(time, recorded[:length], color=style.MUTED, linewidth=1.8, alpha=0.7)
+        axes.plot(time, recorded[:length], color=style.MUTED, linewidth=1.6, linestyle=style.DASHES[1])
         axes.plot(time, inferred[:length], color=style.MODEL)
         start = time[-1] + step * max(3, view.trials.window_bins // 12)
     axes.set_xlabel(f"{'s' if in_seconds(view.trials) else 'ms'}, trials end to end")

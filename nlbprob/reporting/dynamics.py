@@ -7,11 +7,11 @@ from nlbprob.errors import InputError
 from nlbprob.plot import style
 from nlbprob.plot.dynamics import FOREVER
 from nlbprob.posterior.mode_draws import mode_planes
+from nlbprob.posterior.units import digits as three_digits
 from nlbprob.reporting.numbers import Estimate, counted
 from nlbprob.reporting.parts import Absent, Cell, Panel, Row, Section, Table
 from nlbprob.reporting.sentences import Mode
 from nlbprob.reporting.view import View
-from nlbprob.selection.replicate import digits as three_digits
 
 TITLE = "Dynamics"
 

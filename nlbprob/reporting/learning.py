@@ -5,6 +5,7 @@ from jaxtyping import Float
 
 from nlbprob import plot
 from nlbprob.plot import style
+from nlbprob.posterior.units import digits
 from nlbprob.reporting.parts import Panel, Section
 from nlbprob.reporting.view import View
 
@@ -45,7 +46,7 @@ def rising(values: Float[np.ndarray, " step"]) -> str:
     start = values[-1 - max(1, len(values) // 10)] if len(values) > 1 else values[0]
     rise = float(values[-1] - values[0])
     fraction = "" if rise <= 0 else f", {100 * (values[-1] - start) / rise:.2g}% of the total rise"
-    return f"The last tenth of the iterations gained {values[-1] - start:.3g} nats{fraction}."
+    return f"The last tenth of the iterations gained {digits(values[-1] - start)} nats{fraction}."
 
 
 def level(values: Float[np.ndarray, " step"]) -> str:
@@ -54,6 +55,6 @@ def level(values: Float[np.ndarray, " step"]) -> str:
     if quarter < 2:
         return "Too few steps to see whether the bound is level."
     before, last = values[-2 * quarter : -quarter], values[-quarter:]
-    change = f"{last.mean() - before.mean():+.3g}".replace("-", "−")
-    scatter = f"single steps scatter by {last.std():.3g}"
+    change = digits(last.mean() - before.mean()).replace("-", "−")
+    scatter = f"single steps scatter by {digits(last.std())}"
     return f"From the third quarter of the steps to the last the mean changed by {change} nats; {scatter}."

@@ -7,7 +7,7 @@ from nlbprob.plot import style
 from nlbprob.plot.courses import leading
 from nlbprob.plot.readout import ROWS
 from nlbprob.reporting.numbers import percent
-from nlbprob.reporting.parts import Panel, Section
+from nlbprob.reporting.parts import Key, Panel, Section
 from nlbprob.reporting.view import View
 
 #: Latents whose loadings are shown neuron by neuron, without areas and with, so that rows of panels are filled.
@@ -38,8 +38,8 @@ def section(view: View) -> Section:
         label = f"Sorted loadings on {names[latent]} with intervals"
         panels.append(Panel.of(axes, label, seen_on(view, latent)))
     heldout = view.trials.heldout.any()
-    of_dots = [(style.HELDOUT, "held-out neurons, as dots"), (style.HELDIN, "held-in neurons, as dots")]
-    key = of_dots if heldout else []
+    of_points = [Key(style.HELDOUT, "held-out neurons", "triangle"), Key(style.HELDIN, "held-in neurons", "dot")]
+    key = of_points if heldout else []
     return Section("Loadings", reading + ".", panels, key)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from nlbprob.selection.replicate import digits
+from nlbprob.posterior.units import digits
 
 
 class Estimate(NamedTuple):

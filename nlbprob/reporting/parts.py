@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nlbprob.plot import style
-from nlbprob.reporting.svg import svg
+from nlbprob.reporting.svg import svg, swatch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +79,27 @@ class Table:
     folded: bool = False
 
 
+class Key(NamedTuple):
+    """What a color means in the drawings of a section.
+
+    Attributes:
+        color: of the palette.
+        label: what has it.
+        mark: how it is drawn there: "area", "dot", "ring", "triangle", "line", or several, with commas.
+        place: of a line or area among those of several colors, by which lines are dashed and areas are hatched.
+    """
+
+    color: str
+    label: str
+    mark: str = "line"
+    place: int = 0
+
+    @property
+    def drawing(self) -> Markup:
+        """A small picture of it."""
+        return swatch(self.color, self.mark.split(", "), self.place)
+
+
 @dataclasses.dataclass(frozen=True)
 class Section:
     """A part of the report.
@@ -86,7 +107,7 @@ class Section:
     Attributes:
         reading: one to three plain sentences on how to read it.
         panels: laid out side by side as the screen allows.
-        key: (color, label) pairs of what colors mean.
+        key: what colors mean.
         tables: before the panels, or beside the panel if there is one.
         notes: small print below the tables.
     """
@@ -94,7 +115,7 @@ class Section:
     title: str
     reading: str
     panels: Sequence[Panel] = ()
-    key: Sequence[tuple[str, str]] = ()
+    key: Sequence[Key] = ()
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
 
@@ -102,11 +123,6 @@ class Section:
     def id(self) -> str:
         """The anchor of the section: its title in small letters with hyphens."""
         return "-".join("".join(c if c.isalnum() else " " for c in self.title.lower()).split())
-
-    @property
-    def swatches(self) -> list[tuple[str, str]]:
-        """The key with names of CSS variables in place of colors."""
-        return [(style.THEME[color], label) for color, label in self.key]
 
 
 @dataclasses.dataclass(frozen=True)

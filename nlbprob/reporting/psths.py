@@ -8,7 +8,7 @@ from nlbprob import plot
 from nlbprob.plot import style
 from nlbprob.plot.averages import neuron_name
 from nlbprob.plot.trials import time_label
-from nlbprob.reporting.parts import Absent, Panel, Section
+from nlbprob.reporting.parts import Absent, Key, Panel, Section
 from nlbprob.reporting.view import View
 
 #: Number of neurons shown.
@@ -38,7 +38,8 @@ def section(view: View) -> Section | Absent:
     )
     drawn = plot.psths(view.fit, view.trials, [style.single(122, 32)[1] for _ in neurons], **options)
     panels = [alone(view, neuron, axes) for neuron, axes in zip(neurons, drawn, strict=True)]
-    return Section("Averages over trials", reading, panels, [(style.MUTED, "recorded"), (style.MODEL, "model")])
+    key = [Key(style.MUTED, "recorded", place=1), Key(style.MODEL, "model")]
+    return Section("Averages over trials", reading, panels, key)
 
 
 def informative(view: View) -> Int[np.ndarray, " neuron"]:

@@ -7,7 +7,7 @@ from nlbprob import plot
 from nlbprob.plot import style
 from nlbprob.plot.spikes import GAP, rows_shown
 from nlbprob.reporting.numbers import counted
-from nlbprob.reporting.parts import Panel, Section
+from nlbprob.reporting.parts import Key, Panel, Section
 from nlbprob.reporting.view import View
 
 
@@ -25,7 +25,7 @@ def section(view: View) -> Section:
         f"({most}, those that peak early at the top); the stronger the color, the more spikes in the bin or the higher "
         "the rate, each row scaled to its own peak." + hidden * bool(len(heldout))
     )
-    key = [(style.HELDOUT, "held-out neurons"), (style.HELDIN, "held-in neurons")] if len(heldout) else []
+    both = [Key(style.HELDOUT, "held-out neurons", "area"), Key(style.HELDIN, "held-in neurons", "area")]
     pairs = [two(len(heldin) + (GAP + len(heldout)) * bool(len(heldout))) for _ in view.examples]
     plot.rasters(view.fit, view.trials, pairs, rates=view.rates, which=view.examples)
     words = f"Spikes and inferred rates of {len(heldin)} held-in and {len(heldout)} held-out neurons"
@@ -33,7 +33,7 @@ def section(view: View) -> Section:
         Panel.of(above, f"{words}, {above.get_title(loc='left')}", seen(view, row))
         for (above, _), row in zip(pairs, view.examples, strict=True)
     ]
-    return Section("Single trials", reading, panels, key)
+    return Section("Single trials", reading, panels, both if len(heldout) else [])
 
 
 def seen(view: View, row: int) -> str:

@@ -12,7 +12,7 @@ from nlbprob.plot.dynamics import FOREVER
 from nlbprob.plot.switching import TRIALS
 from nlbprob.reporting.dynamics import quantity
 from nlbprob.reporting.numbers import Estimate, percent
-from nlbprob.reporting.parts import Cell, Panel, Row, Section, Table
+from nlbprob.reporting.parts import Cell, Key, Panel, Row, Section, Table
 from nlbprob.reporting.sentences import RARE, Regime
 from nlbprob.reporting.view import View
 
@@ -37,13 +37,14 @@ def section(view: View) -> Section | None:
         panels.append(Panel.of(above, label, seen(each, probability(view, name))))
     reading = (
         f"The probability of each regime, given what is seen. Above, a strip is a trial ({min(TRIALS, len(rows))} of "
-        f"them), divided among the regimes in each bin; below, the average over {len(rows)} trials. Where the average "
-        "is not level, regimes follow the time in the trial. The table counts in paths that are drawn from their "
-        "posterior: how often each regime holds, how long at a time where the ends of trials do not cut it, and the "
-        "slowest mode of its dynamics. Brackets are 90% intervals."
+        f"them), divided in each bin among regimes, the first at the top; below, the average over {len(rows)} trials. "
+        "Where the average is not level, regimes follow the time in the trial. The table counts in paths that are "
+        "drawn from their posterior: how often each regime holds, how long at a time where the ends of trials do not "
+        "cut it, and the slowest mode of its dynamics. Brackets are 90% intervals."
     )
     most = max(len(regimes) for regimes in found.values())
-    key = [(style.CONDITIONS[regime], f"regime {regime + 1}") for regime in range(min(most, len(style.CONDITIONS)))]
+    colors = enumerate(style.CONDITIONS[:most])
+    key = [Key(color, f"regime {regime + 1}", "area, line", regime) for regime, color in colors]
     tables = [table(name, regimes, FOREVER * view.longest_ms) for name, regimes in found.items()]
     return Section("Regimes", reading, panels, key, tables)
 

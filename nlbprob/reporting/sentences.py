@@ -7,8 +7,8 @@ not tested.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from nlbprob.posterior.units import digits
 from nlbprob.reporting.numbers import Estimate, counted, fixed, joined, measured, percent, scored
-from nlbprob.selection.replicate import digits
 
 #: A mode that fades to 37% before this part of a turn shows no rhythm; from a full turn on it shows one.
 FAST_FADE, RHYTHM = 0.25, 1.0

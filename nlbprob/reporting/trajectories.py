@@ -9,7 +9,7 @@ from nlbprob.plot import style
 from nlbprob.plot.courses import IN_SPACE, LATENTS, Courses, courses, leading
 from nlbprob.plot.trials import SINGLE, in_seconds, time_of
 from nlbprob.reporting.numbers import joined, percent
-from nlbprob.reporting.parts import Panel, Section
+from nlbprob.reporting.parts import Key, Panel, Section
 from nlbprob.reporting.turning import turning
 from nlbprob.reporting.view import View
 
@@ -50,8 +50,9 @@ def section(view: View) -> Section:
         three = joined([names[latent] for latent in in_space])
         label = f"State space of {three}"
         panels.append(Panel(three, turning(drawn, in_space, label), label, apart(drawn, in_space)))
-    examples = [(color, view.name_of(row)) for color, row in zip(SINGLE, view.examples, strict=False)]
-    key = view.condition_key or [*examples, (style.MUTED, "average")]
+    singles = enumerate(zip(SINGLE, view.examples, strict=False))
+    examples = [Key(color, view.name_of(row), place=place) for place, (color, row) in singles]
+    key = view.condition_key or [*examples, Key(style.MUTED, "average")]
     return Section("Latent trajectories", reading + view.conditions_left_out, panels, key)
 
 

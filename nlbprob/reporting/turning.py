@@ -39,8 +39,10 @@ def turning(shown: Courses, latents: Sequence[int], label: str) -> Markup:
     for number, (group, course) in enumerate(zip(groups, lines, strict=True)):
         arrow = f"turning-{number}"
         parts.append(arrowhead(arrow, group.color))
-        end = Markup(' marker-end="url(#{})"').format(arrow)
-        parts.append(line(course / reach, group.color, 1.5 if shown.has_conditions else 0.9, end))
+        width = 1.5 if shown.has_conditions else 0.9
+        dashes = " ".join(f"{width * length:g}" for length in group.dashes[1])
+        more = Markup(' stroke-dasharray="{}" marker-end="url(#{})"').format(dashes, arrow)
+        parts.append(line(course / reach, group.color, width, more))
         parts.append(dot(course / reach, group.color))
     middle = f"{WIDTH / 2:g} {HEIGHT / 2:g} {RADIUS} {YAW} {PITCH}"
     opening = Markup(

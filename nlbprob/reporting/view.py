@@ -11,6 +11,7 @@ from nlbprob.data.trials import Trials
 from nlbprob.plot.trials import Group, condition_colors, grouped, legend_label, shown_bins, spread, time_of, trial_name
 from nlbprob.posterior.posterior import Posterior
 from nlbprob.reporting.numbers import Estimate
+from nlbprob.reporting.parts import Key
 from nlbprob.selection.average import Committee
 
 #: Trials of one condition, and in all where there are no conditions, whose latents are shown.
@@ -95,11 +96,11 @@ class View:
         return len(self.groups) > 1
 
     @property
-    def condition_key(self) -> list[tuple[str, str]]:
-        """Colors of the conditions, for a figure's key."""
+    def condition_key(self) -> list[Key]:
+        """Lines of the conditions, for a figure's key."""
         if not self.has_conditions:
             return []
-        return [(group.color, legend_label(self.trials, group)) for group in self.groups]
+        return [Key(group.color, legend_label(self.trials, group), place=group.place) for group in self.groups]
 
     @property
     def conditions_left_out(self) -> str:

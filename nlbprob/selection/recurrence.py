@@ -110,7 +110,7 @@ def timescales(reference: Posterior, others: Mapping[str, Posterior], draws: int
 
     Returns:
         "value", "within_sd", "between_sd", "recurs_in", "replicated" [timescale] and "fit_value", "recurs" [fit,
-        timescale]; a timescale is called by its site and its latent, "gp.lengthscale_ms[0]".
+        timescale]; a timescale is called by its site and its latent, "gp.lengthscale_ms[gp 1]".
     """
     import xarray
 

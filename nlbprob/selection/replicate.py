@@ -16,6 +16,7 @@ from nlbprob.infer.runtime.progress import Progress
 from nlbprob.model import Model
 from nlbprob.posterior.align import align
 from nlbprob.posterior.posterior import Posterior
+from nlbprob.posterior.units import digits
 from nlbprob.selection.recurrence import recurrence, subspace_angles, timescales
 
 if TYPE_CHECKING:
@@ -82,11 +83,6 @@ def spread(row: "xarray.Dataset", prefix: str, value: float, unit: str) -> str:
     """A value with its standard deviations within the fit and between fits."""
     within, between = (row[f"{prefix}{name}_sd"].item() for name in ("within", "between"))
     return f"{digits(value)}{unit} +- {digits(within)} (between fits {digits(between)})"
-
-
-def digits(value: float) -> str:
-    """Three significant digits, never in powers of ten."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def again(row: "xarray.Dataset", count: int) -> str:

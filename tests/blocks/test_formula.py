@@ -4,7 +4,8 @@ import pytest
 
 from nlbprob.blocks import formula
 from nlbprob.blocks.lds import LDS
-from nlbprob.blocks.observations import Poisson
+from nlbprob.blocks.observations import Gaussian, Poisson
+from nlbprob.blocks.templates import Templates
 from nlbprob.model import Model
 
 
@@ -34,6 +35,16 @@ def test_a_model_is_told_by_its_blocks():
         ("observation", "Poisson", " (link softplus)"),
     ]
     assert formula.first_paragraph(LDS(2)).startswith("x_1 ~ N(m0, P0)")
+
+
+def test_what_a_formula_leaves_open_and_the_settings_are_explained():
+    told = dict(formula.explained(Templates(3, temperature=8.0)))
+    assert list(told) == ["", "components 3", "temperature 8.0"]
+    assert told[""].startswith("mu_k(t) = sum_j a_kj phi_j(t), phi_j the cosines of the trial's window")
+    assert told["temperature 8.0"].endswith("so that where they are not 1 makes labels too certain.")
+    assert "smoothness_ms:" not in told["temperature 8.0"]
+    assert dict(formula.explained(LDS(2, "modal")))["dynamics modal"].startswith("the form of A.")
+    assert list(formula.explained(Gaussian())) == []
 
 
 def test_a_plain_function_is_told_by_its_docstring():

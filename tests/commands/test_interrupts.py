@@ -148,6 +148,19 @@ def test_what_is_done_about_it_is_not_interrupted_by_its_repetition():
     time.sleep(0.3)  # nothing comes later
 
 
+def test_what_is_sent_again_in_the_last_moment_of_a_block_comes_to_nothing():
+    block = interrupts.Interrupts()
+    block.arm()
+    signal.signal(signal.SIGINT, block.handle)
+    block.close()
+    assert not block.timer.is_alive()
+    block.repeat()  # the timer had run out when the block ended
+    block.repeats = True
+    os.kill(os.getpid(), signal.SIGINT)  # and here a moment before
+    time.sleep(0.05)
+    assert not errors.ENDING.is_set()
+
+
 def test_errors_that_are_none_of_its_business_go_through():
     with pytest.raises(InputError, match="mine"), interruptible():
         raise InputError("mine")
@@ -182,7 +195,10 @@ def lost_in_c(folder, error):
         (InputError("no luck"), InputError, "failed: no luck"),
     ],
 )
-def test_a_run_was_interrupted_also_where_code_in_c_has_made_another_error_of_it(tmp_path, error, kind, state):
+def test_a_run_was_interrupted_also_where_code_in_c_has_made_another_error_of_it(
+    tmp_path, monkeypatch, error, kind, state
+):
+    monkeypatch.setattr(interrupts, "AGAIN_S", 300.0)  # the run has ended by then, on a slow machine too
     with interruptible(), pytest.raises(kind):
         lost_in_c(tmp_path / "run", error)
     assert reading.examine(tmp_path / "run").state == state

@@ -175,7 +175,7 @@ def test_arviz_gets_labelled_draws(name):
 
 def test_timescales_are_those_of_the_gp_and_have_their_units():
     found = fitted("flow").timescales(7, seed=2)
-    assert found["timescale"].values.tolist() == ["gp.lengthscale_ms[0]"]
+    assert found["timescale"].values.tolist() == ["gp.lengthscale_ms[gp 1]"]
     assert found["units"].values.tolist() == ["ms"]
     assert found["block"].values.tolist() == ["gp"]
     drawn = fitted("flow").parameter_draws(7, seed=2)["gp.lengthscale_ms"]

@@ -86,10 +86,10 @@ def test_the_timescales_of_a_gp_are_compared_once_aligned(recording):
     train, model = recording.split("train"), nlb.Model(latents=[nlb.GP(nlb.Matern32(), 2)])
     found = nlb.replicate(model, train, seeds=2, halves=0, fit_options={"em_iterations": 2, "svi_steps": 2})
     assert found.modes is None
-    assert list(found.timescales["timescale"].values) == ["gp.lengthscale_ms[0]", "gp.lengthscale_ms[1]"]
+    assert list(found.timescales["timescale"].values) == ["gp.lengthscale_ms[gp 1]", "gp.lengthscale_ms[gp 2]"]
     assert (found.timescales["within_sd"] > 0).all()
     assert found.timescales["recurs"].shape == (1, 2)
-    assert "gp.lengthscale_ms[1]" in repr(found)
+    assert "gp.lengthscale_ms[gp 2]" in repr(found)
 
 
 @pytest.mark.parametrize(

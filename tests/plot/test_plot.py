@@ -67,6 +67,23 @@ def test_modes_of_point_estimates_have_no_bars(case):
     assert len(axes.lines) == 2
 
 
+def dashes_of(line):
+    """How a line is dashed."""
+    return line._unscaled_dash_pattern  # matplotlib gives it nowhere else
+
+
+@pytest.mark.parametrize("name", ["latents", "trajectories", "psths"])
+def test_conditions_are_told_apart_without_color(name, case):
+    first = np.atleast_1d(FIGURES[name](case)).ravel()[0]
+    pyplot.close("all")
+    assert len({str(dashes_of(line_of(first, f"turn {condition}"))) for condition in range(3)}) == 3
+
+
+def test_as_many_conditions_have_dashes_marks_and_hatches_as_have_colors():
+    for looks in (style.DASHES, style.MARKERS, style.HATCHES):
+        assert len(set(looks)) == len(style.CONDITIONS)
+
+
 def test_latents_are_averaged_by_condition(case):
     given = axes_of(3)
     array = plot.latents(case.posterior, case.trials, given, latents=case.latents)
@@ -281,8 +298,9 @@ def test_regimes_are_strips_of_trials_and_their_average(case):
     for regime, line in enumerate(below.lines):
         np.testing.assert_allclose(line.get_ydata(), regimes["slds"].values.mean(0)[:, regime])
         assert line.get_label() == f"regime {regime + 1}"
-    assert len({line.get_linestyle() for line in below.lines}) == 3
+    assert len({dashes_of(line) for line in below.lines}) == 3
     assert len(above.collections) == 12 * 3
+    assert len({area.get_hatch() for area in above.collections[:3]}) == 3
     lowest = above.collections[3 * 5].get_paths()[0].vertices
     tops = {x: lowest[lowest[:, 0] == x, 1].max() for x in 10.0 + 20 * np.arange(20)}
     np.testing.assert_allclose(list(tops.values()), 5 + 0.9 * first[5])
@@ -420,7 +438,7 @@ def test_regimes_that_last_lead_and_come_are_drawn(case):
 def scales():
     """What `timescales` gives for two GPs, made by hand."""
     draws = np.random.default_rng(0).uniform([300.0, 20.0, 1.0], [400.0, 30.0, 2.0], (50, 3))
-    labels = ["gp.lengthscale_ms[0]", "gp.lengthscale_ms[1]", "own.rate_hz"]
+    labels = ["gp.lengthscale_ms[gp 1]", "gp.lengthscale_ms[gp 2]", "own.rate_hz"]
     coords = {"timescale": labels, "units": ("timescale", ["ms", "ms", "Hz"])}
     return xarray.Dataset({"value": (("sample", "timescale"), draws)}, coords)
 
@@ -428,7 +446,10 @@ def scales():
 def test_timescales_are_drawn_from_the_shortest(case):
     found = scales()
     axes = plot.timescales(case.posterior, axes_of(1)[0], timescales=found)
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["gp.lengthscale_ms[1]", "gp.lengthscale_ms[0]"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == [
+        "gp.lengthscale_ms[gp 2]",
+        "gp.lengthscale_ms[gp 1]",
+    ]
     dots = next(line for line in axes.lines if line.get_marker() == "o")
     np.testing.assert_allclose(dots.get_xdata(), np.median(found["value"].values[:, [1, 0]], axis=0))
     assert axes.get_xscale() == "log"
@@ -484,7 +505,8 @@ def test_factors_are_dots_and_a_trajectory(case):
     found = weighed(case)
     trials, trajectory = plot.factors(case.posterior, case.trials, axes_of(2), factors=found)
     assert (trials.get_xlabel(), trials.get_ylabel()) == ("own 2", "own 3")
-    dots = [line for line in trials.lines if line.get_marker() == "o"]
+    dots = [line for line in trials.lines if line.get_label().startswith("turn")]
+    assert len({line.get_marker() for line in dots}) == 3
     shown = np.concatenate([np.stack(line.get_data(), 1) for line in dots])
     expected = found["own"].values[:, [1, 2]]
     np.testing.assert_allclose(np.sort(shown, 0), np.sort(expected, 0))

@@ -88,7 +88,8 @@ def test_the_page_is_well_formed_and_points_nowhere_outside(page):
         inside = value.removeprefix("#") if name == "href" else value.removeprefix("url(#").removesuffix(")")
         assert value.startswith("data:") or inside in checked.ids, (tag, name, value)
     assert {"iframe", "object", "form"}.isdisjoint(checked.tags)
-    assert checked.tags.count("svg") == checked.tags.count("figure") > 20
+    assert page.count('role="img"') == checked.tags.count("figure") > 20
+    assert checked.tags.count("svg") - checked.tags.count("figure") == page.count('class="swatch"') > 10
     assert "http" + "://" not in page
     assert "https" not in page
     assert len(page) < 3e6
@@ -313,7 +314,10 @@ def test_regimes_are_shown_where_dynamics_switch(case, monkeypatch):
     section = regimes.section(View(posterior, case.trials, case.rates, case.metrics, case.config))
     assert section.title == "Regimes"
     assert "(12 of them)" in section.reading
-    assert [label for _, label in section.key] == ["regime 1", "regime 2"]
+    assert [key.label for key in section.key] == ["regime 1", "regime 2"]
+    one, other = (str(key.drawing).replace("--c1", "--c0") for key in section.key)
+    assert one.count("<path") == other.count("<path") == 3
+    assert one != other  # by hatch and dashes
     (panel,) = section.panels
     assert panel.heading == "regimes of slds"
     probability = f"{np.maximum(first, 1 - first).mean():.0%} on average."

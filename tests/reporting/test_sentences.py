@@ -24,7 +24,7 @@ def test_numbers_are_rounded_and_never_to_a_false_zero():
     assert [joined(words) for words in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
     assert scored(Estimate(0.5, (0.4, 0.61)), " bits") == "0.500 bits (0.400 to 0.610)"
     assert scored(Estimate(0.5)) == "0.500"
-    assert measured(Estimate(12.34, (9.999, 1234.0)), "ms", 1000.0) == "12.3 ms (10 to over 1000)"
+    assert measured(Estimate(12.34, (9.999, 1234.0)), "ms", 1000.0) == "12.3 ms (10 to over 1,000)"
 
 
 def test_an_estimate_of_draws_has_an_interval_only_where_they_differ():
@@ -135,7 +135,7 @@ def made(number=1, turns=True, hz=(2.0, 1.5, 2.5), ms=(300.0, 250.0, 350.0), var
         (made(turns=False, hz=(0.0, 0.0, 0.5)), "fades to 37% in 300 ms (250 to 350) without turning."),
         (made(turns=False, hz=(25.0, 25.0, 25.0)), "fades to 37% in 300 ms (250 to 350) and changes its sign"),
         (made(ms=(80.0, 60.0, 100.0)), "fades to 37% in 80 ms (60 to 100), before a quarter of a turn."),
-        (made(ms=(900.0, 400.0, 1e6)), "fades to 37% in 900 ms (400 to over 70000)."),
+        (made(ms=(900.0, 400.0, 1e6)), "fades to 37% in 900 ms (400 to over 70,000)."),
         (
             made(ms=(900.0, 701.0, 1e6)),
             "outlasts the longest trial (700 ms), so that trials show only that it fades slowly.",

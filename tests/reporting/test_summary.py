@@ -66,10 +66,10 @@ def test_modes_are_those_of_the_posterior_with_their_part_of_the_variance(view):
 
 def test_what_was_replicated_is_named(view):
     assert "was not tested" in replication(view)
-    record = {"fits": 3, "recurs_in": [3, 1], "timescales": {"gp.lengthscale_ms[0]": 2}, "fits_of_timescales": 2}
+    record = {"fits": 3, "recurs_in": [3, 1], "timescales": {"gp.lengthscale_ms[gp 1]": 2}, "fits_of_timescales": 2}
     config = view.posterior.config | {"replication": record}
     text = replication(dataclasses.replace(view, fit=dataclasses.replace(view.posterior, config=config)))
-    assert "found mode 1 and gp.lengthscale_ms[0] again. Not replicated: mode 2 (in 1 of 3)." in text
+    assert "found mode 1 and gp.lengthscale_ms[gp 1] again. Not replicated: mode 2 (in 1 of 3)." in text
 
 
 def test_areas_are_compared_by_draws_of_their_loadings(view):
