@@ -12,7 +12,13 @@ from nlbprob.plot.flow import flow
 from nlbprob.plot.pareto import pareto
 from nlbprob.plot.parts import contributions, tuning
 from nlbprob.plot.plates import plates
-from nlbprob.plot.readout import loadings, loadings_by_area, loadings_of_latent, orthonormal_latents
+from nlbprob.plot.readout import (
+    loadings,
+    loadings_by_area,
+    loadings_of_latent,
+    loadings_of_mode,
+    orthonormal_latents,
+)
 from nlbprob.plot.shapes import factors, templates
 from nlbprob.plot.spikes import rasters
 from nlbprob.plot.subspaces import subspace_angles
@@ -29,6 +35,7 @@ __all__ = [
     "loadings",
     "loadings_by_area",
     "loadings_of_latent",
+    "loadings_of_mode",
     "modes",
     "orthonormal_latents",
     "pareto",

@@ -114,12 +114,57 @@ def loadings_of_latent(posterior: "Posterior", trials: Trials | None = None, lat
         InputError: there is no such latent, or the trials are not of this recording.
     """
     draws = drawn(posterior)
-    areas_of(posterior, trials)
     latent = whole_number(latent, "plot.loadings_of_latent", "latent", 0, draws.shape[2] - 1)
-    mean = draws[..., latent].mean(0)
-    low, high = np.quantile(draws[..., latent], [0.05, 0.95], axis=0)
+    name = posterior.model.latent_names[latent]
+    return in_order(posterior, trials, draws[..., latent], ax, "loadings_of_latent", f"loadings on {name}")
+
+
+@style.drawing
+def loadings_of_mode(
+    posterior: "Posterior",
+    trials: Trials | None = None,
+    mode: int = 1,
+    ax: Any = None,
+    *,
+    dynamics: "xarray.Dataset | None" = None,
+) -> Axes:
+    """How far one mode of the dynamics moves each neuron, sorted, with 90% intervals; see `posterior.dynamics`.
+
+    Args:
+        posterior: of a fit.
+        trials: of its neurons, by which held-out ones are orange triangles; None draws all alike.
+        mode: its number, from 1.
+        ax: Axes to draw in; None makes a figure 3.5 inches wide.
+        dynamics: what `posterior.dynamics()` gives, where it is known already.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        InputError: there is no such mode, no block has a transition matrix of its own, or the trials are not of this
+            recording.
+    """
+    caller = "plot.loadings_of_mode"
+    found = inferred(posterior.dynamics() if dynamics is None else dynamics, ("loading",), None, caller, "dynamics")
+    mode = whole_number(mode, caller, "mode", 1, found.sizes["mode"])
+    draws = found["loading"].sel(mode=mode).values
+    return in_order(posterior, trials, draws, ax, "loadings_of_mode", f"loadings on mode {mode}")
+
+
+def in_order(
+    posterior: "Posterior",
+    trials: Trials | None,
+    draws: Float[np.ndarray, "sample neuron"],
+    ax: Any,
+    caller: str,
+    title: str,
+) -> Axes:
+    """Loadings of all neurons, sorted, with 90% intervals; the other arguments are those of `loadings_of_latent`."""
+    areas_of(posterior, trials)
+    mean = draws.mean(0)
+    low, high = np.quantile(draws, [0.05, 0.95], axis=0)
     heldout = np.zeros(len(mean), bool) if trials is None else trials.heldout
-    axes = style.placed(ax, (1,), "loadings_of_latent", height=2.4)[0]
+    axes = style.placed(ax, (1,), caller, height=2.4)[0]
     place = np.empty(len(mean))
     place[np.argsort(mean, kind="stable")] = np.arange(1, len(mean) + 1)
     few = len(mean) < 250
@@ -133,7 +178,7 @@ def loadings_of_latent(posterior: "Posterior", trials: Trials | None = None, lat
     axes.axhline(0, color=style.MUTED, linewidth=0.6, zorder=0)
     style.whole(axes.xaxis)
     axes.set_xlabel("neuron, sorted")
-    axes.set_title(f"loadings on {posterior.model.latent_names[latent]}")
+    axes.set_title(title)
     if ax is None and heldout.any():
         style.add_legend(np.array([axes]))
     return axes

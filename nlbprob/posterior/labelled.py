@@ -53,7 +53,7 @@ def choices(posterior: "Posterior", sizes: Mapping[str, int]) -> dict[str, Any]:
         block, _, kind = dim.removesuffix("_2").rpartition("_")
         if kind in COUNTED or (block and kind == "pair"):  # "pair" itself is also of trials and neurons
             found[dim] = (dim, numbered(size))
-        elif len(label := names.get(dim.removesuffix("_2"), ())) == size:
+        elif (label := names.get(dim.removesuffix("_2"))) is not None and len(label) == size:
             found[dim] = (dim, label)
     return found
 

@@ -1,6 +1,6 @@
 """The modes of linear dynamics: frequencies in Hz and decay times in ms, with uncertainty."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -28,11 +28,15 @@ def modes_of(posterior: "Posterior", draws: int, seed: int) -> "xarray.Dataset":
     """
     import xarray
 
-    centre, drawn, rows = posterior.centre.dynamics, posterior._derived_draws.dynamics, posterior._rows(draws, seed)
+    centre, drawn, rows = posterior.centre.dynamics, posterior._derived_draws, posterior._rows(draws, seed)
     datasets, several = [], len(posterior.model.chains) > 1
     for name, number in chains_with_modes(posterior).items():
-        each = np.asarray(drawn[number].chain.transition)[rows]
-        dataset = modes(np.asarray(centre[number].chain.transition), each, posterior.context.bin_ms)
+        each = np.asarray(drawn.dynamics[number].chain.transition)[rows]
+        columns, emission = posterior.model.slices[name], drawn.dynamics[number].emission
+        loadings = read_states(np.asarray(drawn.loadings)[rows][..., columns], emission, rows)
+        own = read_states(posterior.own_loadings[:, columns], centre[number].emission)
+        dataset = modes(np.asarray(centre[number].chain.transition), each, posterior.context.bin_ms, own, loadings)
+        dataset = dataset.assign_coords(neuron=posterior.neuron_ids)
         datasets.append(dataset.assign_coords(block=("mode", [name] * dataset.sizes["mode"])) if several else dataset)
     if not datasets:
         raise InputError("dynamics: the model has no block with a transition matrix of its own.")
@@ -55,6 +59,22 @@ def chains_with_modes(posterior: "Posterior") -> dict[str, int]:
     }
 
 
+def read_states(
+    loadings: Float[np.ndarray, "*sample neuron latent"], emission: Any, rows: Any = ...
+) -> Float[np.ndarray, "*sample neuron state"]:
+    """What each neuron's predictor reads of a chain's states, C H: averaged over bins where H varies in time.
+
+    Args:
+        loadings: C.
+        emission: H, [latent, state] or [time, latent, state], for each draw that there is; None where it is I.
+        rows: of the draws that `loadings` are of.
+    """
+    if emission is None:
+        return loadings
+    each = np.asarray(emission)[rows]
+    return loadings @ (each if each.ndim == loadings.ndim else each.mean(-3))
+
+
 def mode_planes(posterior: "Posterior") -> list[Float[np.ndarray, "neuron _"]]:
     """What each mode of `modes_of` moves: an orthonormal basis of one or two directions of the predictors.
 
@@ -64,10 +84,7 @@ def mode_planes(posterior: "Posterior") -> list[Float[np.ndarray, "neuron _"]]:
     planes: list[Float[np.ndarray, "neuron _"]] = []
     for name, number in chains_with_modes(posterior).items():
         dynamics = posterior.centre.dynamics[number]
-        loadings = posterior.own_loadings[:, posterior.model.slices[name]]
-        if dynamics.emission is not None:
-            emission = np.asarray(dynamics.emission)
-            loadings = loadings @ (emission if emission.ndim == 2 else emission.mean(0))
+        loadings = read_states(posterior.own_loadings[:, posterior.model.slices[name]], dynamics.emission)
         values, vectors = ordered(np.asarray(dynamics.chain.transition))
         for value, vector in zip(values, vectors.T, strict=True):
             if np.imag(value) >= -REAL:
@@ -85,9 +102,16 @@ def ordered(matrix: Float[np.ndarray, "latent latent"]) -> tuple[np.ndarray, np.
 
 
 def modes(
-    mean: Float[np.ndarray, "latent latent"], draws: Float[np.ndarray, "sample latent latent"], bin_ms: float
+    mean: Float[np.ndarray, "latent latent"],
+    draws: Float[np.ndarray, "sample latent latent"],
+    bin_ms: float,
+    loadings: Float[np.ndarray, "neuron latent"] | None = None,
+    drawn_loadings: Float[np.ndarray, "sample neuron latent"] | None = None,
 ) -> "xarray.Dataset":
     """Eigenvalues l of the transition matrix: frequency |arg l| / (2 pi bin), decay time -bin / log |l|.
+
+    While the state moves in one mode with a mean square of 1, a neuron's predictor moves by its "loading" on the mode,
+    root mean square over time: |c'v| of its loadings c and the eigenvector v of length 1.
 
     Modes are those of `mean`, slowest first, numbered from 1; a complex pair counts once, with a "multiplicity" of 2.
     The eigenvalues of each draw are assigned to them by the least total distance in the complex plane.
@@ -96,20 +120,31 @@ def modes(
         mean: [latent, latent], the transition matrix of one bin at the parameters' mean.
         draws: [sample, latent, latent], draws of it.
         bin_ms: bin width in ms.
+        loadings: of the neurons on the state, in the basis of `mean`; None leaves loadings on modes out.
+        drawn_loadings: draws of them, in the order of `draws`.
 
     Returns:
-        "frequency_hz", "decay_ms", "modulus" [sample, mode], the same with the prefix "mean_" [mode], "multiplicity"
-        [mode].
+        "frequency_hz", "decay_ms", "modulus" [sample, mode] and "loading" [sample, mode, neuron], the same with the
+        prefix "mean_" without sample, "multiplicity" [mode].
     """
     import xarray
 
-    reference, _ = ordered(mean)
+    reference, vectors = ordered(mean)
     upper = np.imag(reference) >= -REAL
-    matched = np.stack([assigned(reference, np.linalg.eigvals(draw)) for draw in draws])
+    values, drawn_vectors = np.linalg.eig(draws)
+    order = np.stack([assignment(reference, each) for each in values])
+    matched = np.take_along_axis(values, order, 1)
     coords = {"mode": numbered(int(upper.sum())), "sample": np.arange(len(draws))}
-    variables = {name: (("sample", "mode"), value[:, upper]) for name, value in described(matched, bin_ms).items()}
-    variables |= {f"mean_{name}": (("mode",), value[upper]) for name, value in described(reference, bin_ms).items()}
+    variables: dict[str, Any] = {}
+    for name, value in described(reference, bin_ms).items():
+        variables[name] = ("sample", "mode"), described(matched, bin_ms)[name][:, upper]
+        variables[f"mean_{name}"] = ("mode",), value[upper]
     variables["multiplicity"] = (("mode",), np.where(np.abs(np.imag(reference)[upper]) > REAL, 2, 1))
+    if loadings is not None and drawn_loadings is not None:
+        turned = np.take_along_axis(drawn_vectors, order[:, None], 2)
+        sizes = np.abs(loadings @ vectors).T, np.abs(drawn_loadings @ turned).swapaxes(1, 2)
+        variables["mean_loading"] = ("mode", "neuron"), sizes[0][upper]
+        variables["loading"] = ("sample", "mode", "neuron"), sizes[1][:, upper]
     return with_units(xarray.Dataset(variables, coords))
 
 
@@ -122,7 +157,7 @@ def described(eigenvalues: np.ndarray, bin_ms: float) -> dict[str, np.ndarray]:
     return {"frequency_hz": frequency, "decay_ms": decay, "modulus": modulus}
 
 
-def assigned(reference: np.ndarray, eigenvalues: np.ndarray) -> np.ndarray:
-    """The eigenvalues in the order of the reference ones they are nearest to, one each."""
+def assignment(reference: np.ndarray, eigenvalues: np.ndarray) -> np.ndarray:
+    """The places of eigenvalues in the order of the reference ones they are nearest to, one each."""
     rows, columns = linear_sum_assignment(np.abs(reference[:, None] - eigenvalues[None, :]))
-    return eigenvalues[columns[np.argsort(rows)]]
+    return columns[np.argsort(rows)]

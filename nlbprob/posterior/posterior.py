@@ -190,8 +190,9 @@ class Posterior(Readings, Adapting):
             seed: of the draws.
 
         Returns:
-            "frequency_hz", "decay_ms" and "modulus" [sample, mode], and their values at the centre, "mean_..." [mode],
-            the modes numbered from 1 (`.sel(mode=1)`); after `nlbprob.replicate` "recurs_in" [mode], in how many of
+            "frequency_hz", "decay_ms" and "modulus" [sample, mode], the "loading" of each neuron on each mode [sample,
+            mode, neuron], and their values at the centre, "mean_...", without sample; the modes numbered from 1
+            (`.sel(mode=1)`); after `nlbprob.replicate` "recurs_in" [mode], in how many of
             the `attrs["fits"]` other fits each came again.
 
         Raises:

@@ -1,6 +1,7 @@
 """The modes of the dynamics: eigenvalues as frequencies and decay times."""
 
 import numpy as np
+from jaxtyping import Float
 
 from nlbprob import plot
 from nlbprob.errors import InputError
@@ -14,6 +15,8 @@ from nlbprob.reporting.sentences import Mode
 from nlbprob.reporting.view import View
 
 TITLE = "Dynamics"
+#: Neurons that are named of each mode, and rows of their table that are open at first.
+MOST, OPEN = 3, 6
 
 
 def section(view: View) -> Section | Absent:
@@ -29,7 +32,8 @@ def section(view: View) -> Section | Absent:
         "which turns at its frequency and fades to 37% in its decay time; at 0 Hz it fades without turning."
         f"{intervals} Above the dashed line it outlasts the longest trial ({longest:g} ms): trials show only that it "
         "fades slowly. Modes have a part of all squared loadings, those in the directions that they move; they share "
-        "directions, so that these parts need not sum to 100%."
+        "directions, so that these parts need not sum to 100%. While the state moves in a mode with a mean square of "
+        f"1, a neuron's {view.predictor} moves by its loading on it; the second table names the largest."
     )
     fits = modes.attrs["fits"]
     reading += (
@@ -58,7 +62,8 @@ def section(view: View) -> Section | Absent:
     plot.modes(view.posterior, axes, dynamics=modes, longest_ms=longest)
     label = f"{len(found)} modes by frequency and decay time; the table holds their values"
     panel = Panel("modes", figure, label, seen(found, longest))
-    return Section(TITLE, reading, [panel], tables=[Table("Modes of the dynamics", columns, rows)])
+    tables = [Table("Modes of the dynamics", columns, rows), moved(view, found, modes["mean_loading"].values)]
+    return Section(TITLE, reading, [panel], tables=tables)
 
 
 def modes_of(view: View) -> list[Mode]:
@@ -84,6 +89,21 @@ def modes_of(view: View) -> list[Mode]:
         )
         for place, plane in enumerate(mode_planes(view.posterior))
     ]
+
+
+def moved(view: View, found: list[Mode], loadings: Float[np.ndarray, "mode neuron"]) -> Table:
+    """The neurons with the largest loadings on each mode, and the area with the largest root mean square of them."""
+    columns = ["mode", "neurons, by id"] + ["area, loading"] * (view.areas is not None)
+    rows = []
+    for one, each in zip(found, loadings, strict=True):
+        ids = view.trials.neurons["id"][np.argsort(-each, kind="stable")[:MOST]]
+        cells = [Cell(", ".join(map(str, ids)))]
+        if view.areas is not None:
+            size = {name: float(np.sqrt((each[view.areas == name] ** 2).mean())) for name in np.unique(view.areas)}
+            area = max(size, key=lambda name: size[name])
+            cells.append(Cell(f"{area} {size[area]:.2f}", value=area))
+        rows.append(Row(f"mode {one.number}", cells))
+    return Table("What each mode moves most", columns, rows, folded=len(rows) > OPEN)
 
 
 def seen(found: list[Mode], longest_ms: float) -> str:

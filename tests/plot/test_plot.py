@@ -267,6 +267,18 @@ def test_loadings_of_a_latent_are_sorted_with_their_intervals(case):
         plot.loadings_of_latent(case.posterior, latent=3)
 
 
+def test_loadings_of_a_mode_are_sorted_with_their_intervals(case):
+    found = case.posterior.dynamics()
+    axes = plot.loadings_of_mode(case.posterior, case.trials, 2, axes_of(1)[0], dynamics=found)
+    draws = found["loading"].sel(mode=2).values
+    x, y = line_of(axes, "held-out neurons").get_data()
+    np.testing.assert_array_equal(y, draws.mean(0)[case.trials.heldout])
+    np.testing.assert_array_equal(x, stats.rankdata(draws.mean(0))[case.trials.heldout])
+    assert axes.get_title(loc="left") == "loadings on mode 2"
+    with pytest.raises(nlb.InputError, match=r"loadings_of_mode\(mode=0\).*from 1 to 2"):
+        plot.loadings_of_mode(case.posterior, mode=0)
+
+
 def test_learning_shows_the_bound_of_both_stages(case):
     given = axes_of(2)
     array = plot.learning(case.posterior, given)
@@ -559,6 +571,7 @@ FIGURES = {
     "loadings": lambda case, **options: plot.loadings(case.posterior, case.trials, **options),
     "loadings_by_area": lambda case, **options: plot.loadings_by_area(case.posterior, with_areas(case), **options),
     "loadings_of_latent": lambda case, **options: plot.loadings_of_latent(case.posterior, case.trials, **options),
+    "loadings_of_mode": lambda case, **options: plot.loadings_of_mode(case.posterior, case.trials, **options),
     "learning": lambda case, **options: plot.learning(case.posterior, **options),
     "regimes": lambda case, **options: plot.regimes(
         case.posterior,
@@ -598,7 +611,7 @@ def test_a_figure_of_its_own_is_as_wide_as_a_column_and_its_text_is_legible_and_
     titles = {one.get_title(loc="left") for one in axes} - {""}
     boxes = [text.get_window_extent() for text in texts if text.get_text() in titles]
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
-    with_legend = ("latents", "trajectories", "psths", "regimes", "loadings_of_latent")
+    with_legend = ("latents", "trajectories", "psths", "regimes", "loadings_of_latent", "loadings_of_mode")
     with_legend += (
         "orthonormal_latents",
         "templates",

@@ -89,7 +89,7 @@ def test_the_page_fits_the_screen(browser, address, width):
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert browser.get_log("browser") == []
     for box in browser.execute_script(
-        "return [...document.querySelectorAll('svg, table')].filter(e => e.checkVisibility())"
+        "return [...document.querySelectorAll('svg[role], table')].filter(e => e.checkVisibility())"
         ".map(e => e.getBoundingClientRect().toJSON())"
     ):
         assert box["width"] > 150
@@ -130,7 +130,7 @@ def test_a_dark_screen_gets_a_dark_page(browser, address):
 def test_every_drawing_and_table_has_a_name(browser, address):
     show(browser, address, 1200)
     names = browser.execute_script(
-        "return [...document.querySelectorAll('svg')].map(e => "
+        "return [...document.querySelectorAll('svg[role]')].map(e => "
         "[e.getAttribute('role'), document.getElementById(e.getAttribute('aria-labelledby')).textContent])"
     )
     assert len(names) >= 7
@@ -149,15 +149,19 @@ def whole(browser, page, tmp_path) -> str:
     return path.as_uri()
 
 
+#: The first of the tables of modes.
+MODES = "#dynamics table:first-of-type"
+
+
 def column(browser, number: int) -> list[float]:
     """What stands in a column of the modes' table, from above."""
-    cells = browser.find_elements("css selector", f"#dynamics tbody td:nth-of-type({number})")
+    cells = browser.find_elements("css selector", f"{MODES} tbody td:nth-of-type({number})")
     return [float(cell.text.split()[0].replace("−", "-")) for cell in cells]
 
 
 def sorting(browser) -> list[str | None]:
     """How each column of the modes' table is sorted, as a screen reader hears it."""
-    return [head.get_attribute("aria-sort") for head in browser.find_elements("css selector", "#dynamics thead th")]
+    return [head.get_attribute("aria-sort") for head in browser.find_elements("css selector", f"{MODES} thead th")]
 
 
 @pytest.mark.parametrize("key", ["\ue007", " ", None], ids=["enter", "space", "click"])

@@ -35,15 +35,19 @@ class Program:
         names = list(inspect.signature(function).parameters)
         self.static_positions = frozenset(names.index(name) for name in static)
         self.pending: dict[Hashable, concurrent.futures.Future] = {}
+        self.made: dict[bool, Any] = {}
 
-    @functools.cached_property
+    @property
     def jitted(self) -> Any:
         """`jax.jit` of the function, on CPU compiled in a sixth less time: nearly all that these programs do is in
         ready-made kernels. Where JAX_DISABLE_MOST_OPTIMIZATIONS asks for even less, it has its way.
         """
         quick = jax.default_backend() == "cpu" and not jax.config.read("jax_disable_most_optimizations")
-        options = {"xla_backend_optimization_level": 1} if quick else None
-        return jax.jit(self.function, static_argnums=tuple(sorted(self.static_positions)), compiler_options=options)
+        if quick not in self.made:
+            options = {"xla_backend_optimization_level": 1} if quick else None
+            positions = tuple(sorted(self.static_positions))
+            self.made[quick] = jax.jit(self.function, static_argnums=positions, compiler_options=options)
+        return self.made[quick]
 
     def __call__(self, *arguments: Any) -> Any:
         """The function's value; waits for a compilation that is under way."""
