@@ -12,6 +12,8 @@ from nlbprob.reporting.numbers import Estimate, counted, fixed, joined, measured
 
 #: A mode that fades to 37% before this part of a turn shows no rhythm; from a full turn on it shows one.
 FAST_FADE, RHYTHM = 0.25, 1.0
+#: Of a mode that turns less often its period is told.
+SLOW_HZ = 1.0
 #: The part of the draws in which an area has to load most before it is said to.
 CERTAIN = 0.95
 #: Bits per spike that are worth a sentence.
@@ -114,7 +116,9 @@ def mode(one: Mode, longest_ms: float) -> str:
     else:
         fades = f"fades to 37% in {measured(one.decay, 'ms', most)}"
     if one.certain:
-        what = f"turns at {measured(one.frequency, 'Hz')} and {fades}"
+        rare = one.frequency.value < SLOW_HZ
+        period = f", once in {digits(1 / one.frequency.value)} s," if rare else ""
+        what = f"turns at {measured(one.frequency, 'Hz')}{period} and {fades}"
         if one.cycles.value < FAST_FADE:
             what += ", before a quarter of a turn"
     elif one.turns:

@@ -131,6 +131,10 @@ def made(number=1, turns=True, hz=(2.0, 1.5, 2.5), ms=(300.0, 250.0, 350.0), var
             made(),
             "Mode 1 (50% of the squared loadings) turns at 2 Hz (1.5 to 2.5) and fades to 37% in 300 ms (250 to 350).",
         ),
+        (
+            made(hz=(0.08, 0.06, 0.1)),
+            "turns at 0.08 Hz (0.06 to 0.1), once in 12.5 s, and fades to 37% in 300 ms (250 to 350), before a quarter",
+        ),
         (made(hz=(2.0, 0.0, 2.5)), "it is not shown to turn: the interval of its frequency, 0 to 2.5 Hz, includes 0."),
         (made(turns=False, hz=(0.0, 0.0, 0.5)), "fades to 37% in 300 ms (250 to 350) without turning."),
         (made(turns=False, hz=(25.0, 25.0, 25.0)), "fades to 37% in 300 ms (250 to 350) and changes its sign"),
