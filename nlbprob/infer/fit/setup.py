@@ -185,9 +185,13 @@ class Setup:
         return jax.random.split(jax.random.key(seed), guides.KEPT_DRAWS)
 
     def shapes(self, tied: bool | None = None) -> EMState:
-        """The state before the first iteration, with shapes for values; tied: None for as sites are in the end."""
-        values = {name: site.shape for name, site in self.em.sites.items()}
-        return self.em.init(values, self.batches, self.n_trials, self.stays_tied if tied is None else tied)
+        """The shapes of the state before the first iteration; tied: None for as sites are in the end."""
+        tied, batches = self.stays_tied if tied is None else tied, self.batches
+
+        def init(values: dict[str, Any]) -> EMState:
+            return self.em.init(values, batches, self.n_trials, tied)
+
+        return jax.eval_shape(init, {name: site.shape for name, site in self.em.sites.items()})
 
     def widths(self, em: EMState, chunks: Sequence[EStep]) -> information.Widths:
         """The widths of the parameters' posterior at EM's values, from the E-step there."""
