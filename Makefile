@@ -4,6 +4,7 @@
 # make validate   recovery and coverage on simulated data, into docs/validation.md, after test-all and damage: hours;
 #                 ARGS="--seeds 2 --only modal" for a part
 # make damage     hundreds of damaged recordings, posteriors, submissions and runs, and fits that are killed
+# make device-check   what an accelerator does: numbers beside the CPU's, times, memory; five minutes, into device_check/
 # make lint   style and types
 # make docs   the documentation site, in site/
 # make notebooks   the worked examples as notebooks, docs/examples/*.ipynb
@@ -14,7 +15,7 @@ CANDIDATES = $(or $(PYTHON),python3 python3.12 python3.13 python3.14)
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 FILES = pyproject.toml constraints.txt
 
-.PHONY: help demo test test-all validate damage lint docs notebooks clean
+.PHONY: help demo test test-all validate damage device-check lint docs notebooks clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -33,6 +34,9 @@ damage: $(VENV)/.installed-test
 
 validate: test-all damage $(VENV)/.installed
 	@$(VENV)/bin/python experiments/validation/validate.py $(ARGS)
+
+device-check: $(VENV)/.installed
+	@$(VENV)/bin/python experiments/benchmark/device_check.py $(ARGS)
 
 lint: $(VENV)/.installed-test
 	@$(VENV)/bin/python -m ruff check
