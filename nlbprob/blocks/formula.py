@@ -23,7 +23,8 @@ MATHEMATICS = re.compile(
 )
 #: A letter or a name in a power, without what is below it.
 WORD = re.compile(r"[A-Za-z]+")
-#: The first line of a section of a docstring.
+#: A name in a docstring, and the first line of a section.
+SETTING = re.compile(r"`(\w+)`")
 SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Sites|Yields):\n")
 #: Letters that stand alone without being variables: the article, and the normal distribution.
 UPRIGHT = {"a", "N"}
@@ -85,10 +86,16 @@ def explained(block: Block) -> Iterator[tuple[str, str]]:
     text = inspect.getdoc(type(block)) or ""
     _, *below = text.split("\n\n")
     if below and not SECTION.match(below[0]):
-        yield "", " ".join(below[0].split())
+        yield "", SETTING.sub(lambda name: valued(block, name), " ".join(below[0].split()))
     for name, value in chosen(block).items():
         if argument := re.search(rf"^    {re.escape(name)}: (.*?)(?=^    \S|\n\n|\Z)", text, re.M | re.S):
             yield f"{name} {value}", " ".join(argument[1].split())
+
+
+def valued(block: Block, name: re.Match) -> str:
+    """A setting that a docstring names, with its value."""
+    value = getattr(block, name[1], None)
+    return f"{name[1]} ({value:g})" if isinstance(value, int | float) else name[0]
 
 
 def said(block: Block) -> str:

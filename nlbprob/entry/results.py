@@ -11,7 +11,7 @@ from nlbprob.plot.dynamics import FOREVER, bounds
 from nlbprob.posterior.units import digits
 from nlbprob.reporting import summary, words
 from nlbprob.reporting.numbers import fixed
-from nlbprob.reporting.scores import INTERVALS, meanings_of, of_baselines, units_of
+from nlbprob.reporting.scores import INTERVALS, OF_AVERAGES, meanings_of, of_baselines, units_of
 from nlbprob.scoring.baselines import CONDITION_PSTH
 
 DASH = "-"
@@ -80,6 +80,7 @@ def scores(source: Source) -> Iterator[Item]:
     yield Table(["", *(f"{name} ({units[name]})" if units.get(name) else name for name in shown)], rows)
     meanings = meanings_of(metrics)
     lines = [f"{name}: {meanings[name]}." for name in shown if meanings.get(name)]
+    lines += [OF_AVERAGES] * ("psth R2" in shown)
     lines += [
         f"Difference in co-bps from {name}, paired over trials: {fixed(each.value)}{interval(each.interval)}, "
         f"{clearly(each)}."
@@ -118,8 +119,8 @@ def score(value: float | None, between: Any) -> str:
 
 
 def interval(between: Any) -> str:
-    """An interval behind a number; nothing where there is none."""
-    return "" if between is None else f" [{fixed(between[0])}, {fixed(between[1])}]"
+    """An interval behind a number; nothing where there is none, or where no other trials would move the number."""
+    return "" if between is None or between[0] == between[1] else f" [{fixed(between[0])}, {fixed(between[1])}]"
 
 
 def clearly(difference: Any) -> str:

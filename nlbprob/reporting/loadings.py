@@ -19,7 +19,7 @@ def section(view: View) -> Section:
     fit = view.posterior, view.trials
     neurons = view.parameter_draws["loadings"].shape[1]
     reading = (
-        f"How much a neuron's {view.predictor} moves when a latent moves by one standard deviation. "
+        f"How much a neuron's {view.predictor} moves when a latent moves by 1, its size over the trials. "
         "In the image a row is a neuron and a column a latent: orange raises the rate, blue lowers it"
     )
     if view.has_intervals:

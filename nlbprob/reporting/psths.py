@@ -24,17 +24,19 @@ def section(view: View) -> Section | Absent:
     scored = int(view.scored.sum())
     if view.has_conditions:
         reading = (
-            "Each pair of plots is a held-out neuron: on the left its recorded average by condition over all "
-            f"{view.trials.n_trials} trials, on the right the average of the rates that the model infers for it in the "
-            f"{scored} {view.split} trials from the other neurons alone, both smoothed alike. "
-            "The two should have the same shapes in the same order." + view.conditions_left_out
+            f"Each pair of plots is one of the {len(neurons)} held-out neurons with the most predicted bits: on the "
+            f"left its recorded average by condition over all {view.trials.n_trials} trials, on the right the average "
+            f"of the rates that the model infers for it in the {scored} {view.split} trials from the other neurons "
+            "alone, both smoothed alike. The two should have the same shapes in the same order."
+            + view.conditions_left_out
         )
         pairs = plot.psths(view.fit, view.trials, [pair() for _ in neurons], **options)
         panels = [side_by_side(view, neuron, two) for neuron, two in zip(neurons, pairs, strict=True)]
         return Section("Averages by condition", reading, panels, view.condition_key)
     reading = (
-        f"Averages over the {scored} {view.split} trials of held-out neurons: recorded, and as the model infers them "
-        "from the other neurons alone, both smoothed alike. No condition was named, so that all trials are averaged."
+        f"Averages over the {scored} {view.split} trials of the {len(neurons)} held-out neurons with the most "
+        "predicted bits: recorded, and as the model infers them from the other neurons alone, both smoothed alike. No "
+        "condition was named, so that all trials are averaged."
     )
     drawn = plot.psths(view.fit, view.trials, [style.single(122, 32)[1] for _ in neurons], **options)
     panels = [alone(view, neuron, axes) for neuron, axes in zip(neurons, drawn, strict=True)]

@@ -18,7 +18,11 @@ INTERVALS = (
     "corrected for this and the score is not, so that the score may lie near the lower end of its interval or below it."
 )
 #: What its interval leaves out of psth R2.
-OF_AVERAGES = " The recorded averages with which psth R2 compares are taken as they are."
+OF_AVERAGES = (
+    "psth R2 is of all neurons, held-in ones among them. The recorded averages that it compares with are over fitted "
+    "and scored trials, as the benchmark has it, which favours averages of the fitted trials; its interval takes them "
+    "as they are."
+)
 #: What is chosen for a baseline, in words.
 SETTINGS = {
     "width_ms": "Gaussian of {:g} ms (standard deviation)",
@@ -40,7 +44,7 @@ def section(view: View) -> Section:
     meaning = "; ".join(f"{name}: {meanings[name]}" for name in shown if meanings.get(name))
     condition_note = f" The {CONDITION_PSTH} uses the condition of each scored trial; no other row does."
     reading = f"{where}Higher is better. {meaning}. Brackets and bars are {INTERVALS}"
-    reading += OF_AVERAGES * ("psth R2" in shown) + condition_note * (CONDITION_PSTH in baselines)
+    reading += f" {OF_AVERAGES}" * ("psth R2" in shown) + condition_note * (CONDITION_PSTH in baselines)
     rows = [("this model", values, metrics["intervals"])]
     intervals = metrics.get("baseline_intervals", {})
     rows += [(name, others, intervals.get(name, {})) for name, others in baselines.items()]
@@ -69,10 +73,11 @@ def meanings_of(metrics: dict) -> dict[str, str]:
 
 
 def cell(value: float | None, between: list[float] | tuple[float, float] | None) -> Cell:
-    """A score to three digits with its interval, or a dash."""
+    """A score to three digits with its interval, or a dash; what no other trials would move has no interval."""
     if value is None:
         return Cell("–")
-    return Cell(fixed(value), "" if between is None else f"[{fixed(between[0])}, {fixed(between[1])}]", value)
+    none = between is None or between[0] == between[1]
+    return Cell(fixed(value), "" if none else f"[{fixed(between[0])}, {fixed(between[1])}]", value)
 
 
 def reasons(metrics: dict) -> list[str]:

@@ -249,8 +249,8 @@ def decoding(behavior: str, measure: str, score: Estimate) -> str:
 
 
 def averages(score: Estimate) -> str:
-    """How well averages by condition are predicted."""
-    return f"Averages by condition of the held-out neurons are predicted at psth R² {scored(score)}."
+    """How well averages by condition are predicted, as the benchmark measures it: of held-in neurons as well."""
+    return f"Averages by condition of all neurons, held-in ones among them, are predicted at psth R² {scored(score)}."
 
 
 def convergence(stages: Sequence[tuple[bool, str]], doubts: Sequence[str], has_intervals: bool) -> str:

@@ -41,6 +41,7 @@ def test_what_a_formula_leaves_open_and_the_settings_are_explained():
     told = dict(formula.explained(Templates(3, temperature=8.0)))
     assert list(told) == ["", "components 3", "temperature 8.0"]
     assert told[""].startswith("mu_k(t) = sum_j a_kj phi_j(t), phi_j the cosines of the trial's window")
+    assert "unit variance and smoothness_ms (120) (Solin" in told[""]
     assert told["temperature 8.0"].endswith("so that where they are not 1 makes labels too certain.")
     assert "smoothness_ms:" not in told["temperature 8.0"]
     assert dict(formula.explained(LDS(2, "modal")))["dynamics modal"].startswith("the form of A.")

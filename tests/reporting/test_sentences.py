@@ -289,5 +289,6 @@ def test_a_score_is_divided_among_blocks_and_latents():
 
 def test_averages_are_said_with_their_interval():
     assert sentences.averages(Estimate(0.7, (0.6, 0.8))) == (
-        "Averages by condition of the held-out neurons are predicted at psth R² 0.700 (0.600 to 0.800)."
+        "Averages by condition of all neurons, held-in ones among them, are predicted at psth R² 0.700 (0.600 to "
+        "0.800)."
     )
