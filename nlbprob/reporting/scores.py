@@ -76,8 +76,8 @@ def cell(value: float | None, between: list[float] | tuple[float, float] | None)
     """A score to three digits with its interval, or a dash; what no other trials would move has no interval."""
     if value is None:
         return Cell("–")
-    none = between is None or between[0] == between[1]
-    return Cell(fixed(value), "" if none else f"[{fixed(between[0])}, {fixed(between[1])}]", value)
+    low, high = (0.0, 0.0) if between is None else between
+    return Cell(fixed(value), "" if low == high else f"[{fixed(low)}, {fixed(high)}]", value)
 
 
 def reasons(metrics: dict) -> list[str]:
