@@ -130,7 +130,10 @@ def again(sources: Sequence[Source]) -> Iterator[Item]:
         "counts in this folder; the exit status is 0 where all agree:"
     )
     yield Code("nlbprob entry --check .")
-    yield Text("Where nlbprob is not installed, in this folder, with the exact versions and the code of this entry:")
+    yield Text(
+        "Where nlbprob is not installed, in this folder, with Python 3.12 or newer, the exact versions and the code of "
+        "this entry:"
+    )
     yield Code(
         "python3 -m venv ../checked\n"
         f"../checked/bin/python -m pip install --requirement {REQUIREMENTS}\n"

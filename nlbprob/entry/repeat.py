@@ -85,6 +85,10 @@ out=$1
 shift
 mkdir -p "$out"
 if [ -z "${{PYTHON:-}}" ]; then
+    if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then
+        echo "python3 is older than 3.12; put a newer one first in PATH."
+        exit 2
+    fi
     python3 -m venv "$out/venv"
     PYTHON=$out/venv/bin/python
     "$PYTHON" -m pip install --requirement "$here/{requirements}"
