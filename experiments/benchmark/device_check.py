@@ -2,8 +2,8 @@
 
 python experiments/benchmark/device_check.py [--out FOLDER] [--folder DIR] [--minutes 5] [--small]
 
-Needs nothing but nlbprob and what JAX finds as its first device; it ends in time, and says what it left out for want of
-it. DIR holds maze_large_subset.nwb, a real recording; without it that fit is left out. Results are in
+Needs nothing but nlbprob and what JAX finds as its first device; no part begins after so many minutes, and what was
+left out is said. DIR holds maze_large_subset.nwb, a real recording; without it that fit is left out. Results are in
 device_check.json, and as tables in device_check.md. `--small` runs every part in a small form, on a CPU too.
 """
 
@@ -25,7 +25,7 @@ from nlbprob.numerics import kalman
 from nlbprob.numerics.gaussian import Chain, Sites
 
 WINDOW = {"bin_ms": 5, "behavior": "hand_vel", "condition": ("condition",)}
-#: How often a program runs before the shortest time counts, and rows of a square product for the peak.
+#: How often a program runs before the shortest time counts.
 REPEATS = 3
 
 
@@ -67,7 +67,7 @@ def numbers(sizes: Sizes, _: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for trials, bins, dim in sizes.recursions[-2:]:
         chain, sites = problem(trials, bins, dim)
         with jax.default_device(jax.devices("cpu")[0]), jax.enable_x64(True):
-            wanted = solve(*wide(chain), *wide(sites), parallel=False)
+            wanted = solve(*with_digits((*chain, *sites), np.float64), parallel=False)
         for parallel in (False, True):
             found = solve(*chain, *sites, parallel=parallel)
             yield {
@@ -91,13 +91,12 @@ def problem(trials: int, bins: int, dim: int) -> tuple[Chain, Sites]:
     precision = np.broadcast_to(0.1 * read @ read.T / dim, (trials, bins, dim, dim))
     linear = random.standard_normal((trials, bins, dim))
     chain = Chain(np.zeros(dim), np.eye(dim), turn * kept, np.zeros(dim), turn @ np.diag(1 - kept**2) @ turn.T)
-    narrow: Any = lambda arrays: jax.tree.map(lambda a: np.asarray(a, np.float32), arrays)  # noqa: E731
-    return narrow(chain), narrow(Sites(linear, precision))
+    return with_digits(chain, np.float32), with_digits(Sites(linear, precision), np.float32)
 
 
-def wide(arrays: Any) -> Any:
-    """The same numbers with the digits of float64."""
-    return jax.tree.map(lambda a: np.asarray(a, np.float64), arrays)
+def with_digits(arrays: Any, dtype: type[np.floating]) -> Any:
+    """The same numbers with the digits of a type."""
+    return jax.tree.map(lambda a: np.asarray(a, dtype), arrays)
 
 
 def solved(*arrays: Any, parallel: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from nlbprob.errors import InputError
 from nlbprob.plot.dynamics import FOREVER, bounds
 from nlbprob.posterior.units import digits
 from nlbprob.reporting import summary, words
-from nlbprob.reporting.numbers import fixed
+from nlbprob.reporting.numbers import bracketed, fixed
 from nlbprob.reporting.scores import INTERVALS, OF_AVERAGES, meanings_of, of_baselines, units_of
 from nlbprob.scoring.baselines import CONDITION_PSTH
 
@@ -119,8 +119,8 @@ def score(value: float | None, between: Any) -> str:
 
 
 def interval(between: Any) -> str:
-    """An interval behind a number; nothing where there is none, or where no other trials would move the number."""
-    return "" if between is None or between[0] == between[1] else f" [{fixed(between[0])}, {fixed(between[1])}]"
+    """An interval behind a number; nothing where there is none."""
+    return f" {bracketed(between)}".rstrip()
 
 
 def clearly(difference: Any) -> str:

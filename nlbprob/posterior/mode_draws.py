@@ -136,8 +136,9 @@ def modes(
     matched = np.take_along_axis(values, order, 1)
     coords = {"mode": numbered(int(upper.sum())), "sample": np.arange(len(draws))}
     variables: dict[str, Any] = {}
+    for name, value in described(matched, bin_ms).items():
+        variables[name] = ("sample", "mode"), value[:, upper]
     for name, value in described(reference, bin_ms).items():
-        variables[name] = ("sample", "mode"), described(matched, bin_ms)[name][:, upper]
         variables[f"mean_{name}"] = ("mode",), value[upper]
     variables["multiplicity"] = (("mode",), np.where(np.abs(np.imag(reference)[upper]) > REAL, 2, 1))
     if loadings is not None and drawn_loadings is not None:

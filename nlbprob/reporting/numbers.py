@@ -42,6 +42,11 @@ def fixed(value: float) -> str:
     return f"{value:z.3f}".replace("-", "−")
 
 
+def bracketed(between: Sequence[float] | None) -> str:
+    """An interval in brackets; nothing where there is none, or where no other trials would move the number."""
+    return "" if between is None or between[0] == between[1] else f"[{fixed(between[0])}, {fixed(between[1])}]"
+
+
 def percent(fraction: float) -> str:
     """A fraction as a whole percentage; what is not zero is never printed as 0%."""
     return f"{100 * fraction:.0f}%" if fraction > 0.005 or not fraction else "under 1%"

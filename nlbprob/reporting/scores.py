@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from nlbprob.plot import style
-from nlbprob.reporting.numbers import Estimate, counted, fixed, joined
+from nlbprob.reporting.numbers import Estimate, bracketed, counted, fixed, joined
 from nlbprob.reporting.parts import Cell, Panel, Row, Section, Table
 from nlbprob.reporting.verdicts import Verdict, compared
 from nlbprob.reporting.view import View
@@ -73,11 +73,8 @@ def meanings_of(metrics: dict) -> dict[str, str]:
 
 
 def cell(value: float | None, between: list[float] | tuple[float, float] | None) -> Cell:
-    """A score to three digits with its interval, or a dash; what no other trials would move has no interval."""
-    if value is None:
-        return Cell("–")
-    low, high = (0.0, 0.0) if between is None else between
-    return Cell(fixed(value), "" if low == high else f"[{fixed(low)}, {fixed(high)}]", value)
+    """A score to three digits with its interval, or a dash."""
+    return Cell("–") if value is None else Cell(fixed(value), bracketed(between), value)
 
 
 def reasons(metrics: dict) -> list[str]:
